@@ -1,0 +1,7 @@
+"""`python -m funreason_train` is the same as `funreason-train`."""
+
+import sys
+
+from .cli import main
+
+sys.exit(main())

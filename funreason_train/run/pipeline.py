@@ -1,0 +1,53 @@
+"""Runs stages in order and says what happened."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..errors import UserError
+from .display import console
+from .paths import RunDir
+from .stages import STAGES, check, execute, locked, move_aside
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+
+def run_stages(names: list[str], config: DictConfig, run: RunDir, summarise: bool = False) -> None:
+    """Runs the named stages; a finished one is skipped, an interrupted one resumes.
+
+    Raises:
+        UserError: if anything is found that a user must mend, before a framework starts.
+        StageFailed: if a stage crashed.
+    """
+    if strangers := [name for name in names if name not in STAGES]:
+        raise UserError(f"there is no stage '{strangers[0]}'", mend=f"The stages are {', '.join(STAGES)}")
+    with locked(run) as lock:
+        if config.restart:
+            if config.restart not in STAGES:
+                raise UserError(f"there is no stage '{config.restart}'", where="restart")
+            move_aside(run, config.restart)
+        refuse(check(STAGES[names[0]], config, run))
+        for number, name in enumerate(names, 1):
+            stage = STAGES[name]
+            if number > 1:
+                refuse(check(stage, config, run))
+            place = f"[{number}/{len(names)}] " if len(names) > 1 else ""
+            result = execute(stage, config, run, lock)
+            done = "already done, skipped" if result["skipped"] else "done"
+            console.print(f"{place}{stage.title}: {done}{_headline(result)}", highlight=False)
+        if summarise:
+            from .summary import summarise as write_summary
+
+            write_summary(config, run)
+
+
+def refuse(problems: list[str]) -> None:
+    """Raises all problems as one error, or returns if there are none."""
+    if problems:
+        raise UserError(problems[0] if len(problems) == 1 else "\n  - ".join(["several things", *problems]))
+
+
+def _headline(result: dict) -> str:
+    """The stage's own closing words, if it has any."""
+    return f" ({result['headline']})" if result.get("headline") else ""
