@@ -130,7 +130,7 @@ def _indent(text: str) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the command line; returns 0 if the work was done, 1 failed, 2 a mistake to mend, 130 interrupted."""
+    """Runs the command line; returns 0 done, 1 failed, 2 a mistake to mend, 130 interrupted."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     if not words or words[0] in ("-h", "--help", "help"):
         print(_overview())

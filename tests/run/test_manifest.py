@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from funreason_train.run import manifest as lineage
 from funreason_train.run.paths import RunDir, write_json
 
@@ -37,8 +39,6 @@ def test_changed_settings_name_the_key_and_both_values() -> None:
 def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
     path = tmp_path / "value.json"
     write_json(path, {"a": 1})
-    try:
+    with pytest.raises(ValueError):
         write_json(path, {"a": float("nan")})
-    except ValueError:
-        pass
     assert path.read_text() == '{\n  "a": 1\n}\n'
