@@ -1,0 +1,60 @@
+"""Writing a call list in the one canonical form that training teaches."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from .markers import MARKER_PATTERN
+from .parse import is_argument_name, is_tool_name
+from .types import Call
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_MOST_BITS = 14_000  # Python converts integers of more than 4,300 decimal digits in hexadecimal only
+
+
+def render_calls(calls: Iterable[Call]) -> str:
+    """Writes calls as `[f(a=1, g=[True, None]), h(b="x")]`; `parse_calls` reads back exactly the same.
+
+    Strings stand in double quotes with escapes that JSON and Python share; a control marker inside one is
+    written with an escaped `<`, so that no rendered call can close a thought or a turn.
+
+    Raises:
+        ValueError: a name the language lacks (see `is_tool_name`), or a value that is not JSON (NaN, a set …).
+    """
+    return "[" + ", ".join(map(_call, calls)) + "]"
+
+
+def _call(call: Call) -> str:
+    if not is_tool_name(call.name):
+        raise ValueError(f"the call language has no spelling for a tool named {call.name!r}")
+    for name in call.arguments:
+        if not is_argument_name(name):
+            raise ValueError(f"the call language has no spelling for an argument named {name!r}")
+    return f"{call.name}({', '.join(f'{name}={_value(value)}' for name, value in call.arguments.items())})"
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, str):
+        return _string(value)
+    if value is None or isinstance(value, bool):
+        return str(value)
+    if isinstance(value, int):
+        return str(value) if value.bit_length() <= _MOST_BITS else hex(value)
+    if isinstance(value, float) and math.isfinite(value):
+        return repr(value)
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(map(_value, value)) + "]"
+    if isinstance(value, Mapping) and all(isinstance(key, str) for key in value):
+        return "{" + ", ".join(f"{_string(key)}: {_value(item)}" for key, item in value.items()) + "}"
+    raise ValueError(f"not a JSON value: {value!r:.80}")
+
+
+def _string(value: str) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    if "<" in text:
+        text = MARKER_PATTERN.sub(lambda match: "\\u003c" + match[0][1:], text)
+    return _SURROGATE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)

@@ -1,0 +1,182 @@
+"""The types of a tool's arguments: JSON schema, compiled once into the little that comparing calls needs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from .types import Call
+
+MISSING: Final = object()
+"""The default of a parameter that states none (None is a default that can be stated)."""
+
+_MAX_DEPTH = 32
+# JSON schema's names, and the spellings of Python-like dialects that mean the same.
+_TYPES = {name: name for name in ("string", "integer", "number", "boolean", "array", "object", "null")} | {
+    **{"str": "string", "int": "integer", "float": "number", "double": "number", "bool": "boolean"},
+    **{"list": "array", "tuple": "array", "dict": "object", "none": "null"},
+}
+
+
+@dataclass(frozen=True)
+class Schema:
+    """What one value may be; unions are merged, so that walking a value takes time linear in its size.
+
+    Attributes:
+        types: JSON schema type names; None when any type will do.
+        enum: The values allowed, or None for all.
+        items: Of an array's elements.
+        properties: Of an object's keys.
+        required: The keys that an object must have.
+        extra: Whether an object may have keys beyond `properties`.
+        default: What an omitted value stands for; `MISSING` if not stated.
+    """
+
+    types: frozenset[str] | None = None
+    enum: tuple[Any, ...] | None = None
+    items: Schema | None = None
+    properties: Mapping[str, Schema] = field(default_factory=dict)
+    required: frozenset[str] = frozenset()
+    extra: bool = True
+    default: Any = MISSING
+
+    @property
+    def is_number(self) -> bool:
+        """Whether 1 and 1.0 are the same here."""
+        return self.types is not None and "number" in self.types
+
+
+ANY = Schema()
+
+
+def compile_schema(schema: Any, depth: int = 0) -> Schema:
+    """Compiles one JSON schema; whatever it does not understand (`$ref`, unknown types) allows anything."""
+    if not isinstance(schema, Mapping) or depth > _MAX_DEPTH:
+        return ANY
+    branches = [
+        compile_schema(branch, depth + 1)
+        for key in ("anyOf", "oneOf")
+        if isinstance(schema.get(key), list)
+        for branch in schema[key]
+    ]
+    own = _compile_plain(schema, depth)
+    if not branches:
+        return own
+    return _union(branches, own.default)
+
+
+def _compile_plain(schema: Mapping[str, Any], depth: int) -> Schema:
+    types = _type_names(schema)
+    properties = schema.get("properties")
+    named = properties if isinstance(properties, Mapping) else {}
+    required = schema.get("required")
+    enum = schema.get("enum")
+    return Schema(
+        types=types,
+        enum=tuple(enum) if isinstance(enum, list) else None,
+        items=compile_schema(schema["items"], depth + 1) if "items" in schema else None,
+        properties={str(name): compile_schema(value, depth + 1) for name, value in named.items()},
+        required=frozenset(str(name) for name in required) if isinstance(required, list) else frozenset(),
+        extra=schema.get("additionalProperties", not named) is not False,
+        default=schema.get("default", MISSING),
+    )
+
+
+def _type_names(schema: Mapping[str, Any]) -> frozenset[str] | None:
+    stated = schema.get("type")
+    names = stated if isinstance(stated, list) else [stated]
+    known = [_TYPES.get(name.lower()) if isinstance(name, str) else None for name in names]
+    if schema.get("nullable") is True:
+        known.append("null")
+    return None if None in known else frozenset(name for name in known if name)
+
+
+def _union(branches: list[Schema], default: Any) -> Schema:
+    types: frozenset[str] | None = frozenset()
+    for branch in branches:
+        types = None if types is None or branch.types is None else types | branch.types
+    enums = [branch.enum for branch in branches if branch.enum is not None]
+    arrays = [branch.items for branch in branches if branch.items is not None]
+    objects = [branch for branch in branches if branch.properties]
+    return Schema(
+        types=types,
+        enum=tuple(value for enum in enums for value in enum) if len(enums) == len(branches) else None,
+        items=arrays[0] if len(arrays) == 1 else None,
+        properties=objects[0].properties if len(objects) == 1 else {},
+        required=objects[0].required if len(objects) == 1 else frozenset(),
+        extra=objects[0].extra if len(objects) == 1 else True,
+        default=default,
+    )
+
+
+def index_tools(tools: Iterable[Mapping[str, Any]]) -> dict[str, Schema]:
+    """Tool name to the compiled schema of its parameters; a later tool of the same name does not count.
+
+    A tool is `{"name", "description", "parameters": JSON schema of type object}`; one without parameters takes
+    none.
+    """
+    index: dict[str, Schema] = {}
+    for tool in tools:
+        parameters = tool.get("parameters") or {}
+        closed = {"additionalProperties": False, **parameters} if isinstance(parameters, Mapping) else {}
+        index.setdefault(str(tool["name"]), compile_schema(closed))
+    return index
+
+
+def check_call(call: Call, tools: Iterable[Mapping[str, Any]] | Mapping[str, Schema]) -> list[str]:
+    """Every way in which a call contradicts the offered tools; empty for a legal call.
+
+    Args:
+        call: The call.
+        tools: The tools as in a trajectory, or their `index_tools`, which saves compiling them again.
+
+    Returns:
+        Sentences that begin with a slug: `unknown_tool`, `unknown_argument`, `missing_argument`, `wrong_type`
+        or `not_in_enum`, a colon, and the place.
+    """
+    index = tools if isinstance(tools, Mapping) else index_tools(tools)
+    schema = index.get(call.name)
+    if schema is None:
+        return [f"unknown_tool: {call.name}"]
+    return list(_object_problems(schema, call.arguments, call.name))
+
+
+def type_of(value: Any) -> str:
+    """The JSON schema type of a value: `integer` for int, `number` for float, `boolean` for bool."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "boolean"
+    if isinstance(value, int):
+        return "integer"
+    if isinstance(value, float):
+        return "number"
+    if isinstance(value, str):
+        return "string"
+    return "object" if isinstance(value, Mapping) else "array"
+
+
+def _object_problems(schema: Schema, value: Mapping[str, Any], where: str) -> Iterable[str]:
+    for name, item in value.items():
+        if name in schema.properties:
+            yield from _problems(schema.properties[name], item, f"{where}.{name}")
+        elif not schema.extra:
+            yield f"unknown_argument: {where}.{name}"
+    for name in sorted(schema.required - value.keys()):
+        yield f"missing_argument: {where}.{name}"
+
+
+def _problems(schema: Schema, value: Any, where: str) -> Iterable[str]:
+    kind = type_of(value)
+    if schema.types is not None and kind not in schema.types:
+        if not (kind == "integer" and schema.is_number):
+            yield f"wrong_type: {where} is {kind}, not {' or '.join(sorted(schema.types))}"
+            return
+    if schema.enum is not None and not any(type_of(value) == type_of(e) and value == e for e in schema.enum):
+        yield f"not_in_enum: {where}"
+    if kind == "array" and schema.items is not None:
+        for position, item in enumerate(value):
+            yield from _problems(schema.items, item, f"{where}[{position}]")
+    elif kind == "object":
+        yield from _object_problems(schema, value, where)
