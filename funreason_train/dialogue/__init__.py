@@ -1,0 +1,39 @@
+"""Conversations, and the one prompt protocol: everything that renders a prompt or reads a completion."""
+
+from ..calls.markers import CONTROL_MARKERS, find_markers
+from .completion import ERRORS, Completion, history_answer, read_completion
+from .messages import AssistantStep, Message, Step, Trajectory, Turn
+from .protocol import (
+    QWEN_CHAT_TEMPLATE,
+    MergedResults,
+    PromptStyle,
+    merge_tool_messages,
+    render_answer,
+    render_prompt,
+    render_target,
+    steps_of,
+    system_prompt,
+)
+
+__all__ = [
+    "CONTROL_MARKERS",
+    "ERRORS",
+    "QWEN_CHAT_TEMPLATE",
+    "AssistantStep",
+    "Completion",
+    "MergedResults",
+    "Message",
+    "PromptStyle",
+    "Step",
+    "Trajectory",
+    "Turn",
+    "find_markers",
+    "history_answer",
+    "merge_tool_messages",
+    "read_completion",
+    "render_answer",
+    "render_prompt",
+    "render_target",
+    "steps_of",
+    "system_prompt",
+]

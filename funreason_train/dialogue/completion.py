@@ -1,0 +1,136 @@
+"""Reading what a model wrote after the prompt's `<think>`."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from ..calls.markers import CALL_CLOSE, CALL_OPEN, THINK_CLOSE, THINK_OPEN, TURN_MARKERS, find_markers
+from ..calls.parse import REASONS, CallSyntaxError, parse_calls
+from ..calls.types import Call
+
+FORM_ERRORS = (
+    "unclosed",  # no </think>: the thought never ended
+    "repeated_think",  # a second </think>, or a <think> anywhere but at the very start
+    "stray_marker",  # another control marker, or a <tool_call> tag without its partner
+    "empty_answer",  # nothing after the thought
+    "mixed_answer",  # calls inside prose, or in another notation than the call list
+)
+"""What can be wrong with a completion's form, besides the `REASONS` of a call list that does not parse."""
+
+_BRACKETED_CALL = re.compile(r"\[\s*+(?:[^\W\d][\w.]*+)\s*+\(")
+_JSON_CALL = re.compile(r"""[`\s]*+(?:json\b)?\s*+\[?\s*+\{\s*+["'](?:name|function|tool|arguments|parameters)["']\s*+:""")
+_BARE_CALL = re.compile(r"[^\W\d][\w.]*+\(")
+_WORD = re.compile(r"[^\W_]")
+
+
+@dataclass(frozen=True)
+class Completion:
+    """A completion, taken apart.
+
+    Attributes:
+        thought: The chain of thought, without surrounding white space.
+        answer: What follows it, without surrounding white space and `<tool_call>` tags; empty if unclosed.
+        calls: The calls; `[]` when the answer is plain text; None when the completion is malformed, which is
+            never a right reply, not even where plain text is right.
+        closed: Whether there is a `</think>`.
+        error: One of `FORM_ERRORS` or of the call language's `REASONS`; empty for a well-formed completion.
+    """
+
+    thought: str
+    answer: str
+    calls: list[Call] | None
+    closed: bool
+    error: str = ""
+
+
+def read_completion(text: str, *, lenient: bool = False) -> Completion:
+    """Reads a completion: a thought, exactly one `</think>`, then a call list or plain text.
+
+    One `<think>` at the very start and one end-of-turn marker at the very end are passed over. Never raises;
+    linear in the text's length.
+
+    Args:
+        text: What follows the prompt's own `<think>`.
+        lenient: As FunReason-MT's model card reads it: the answer is whatever follows the last `</think>`, and the
+            thought may contain anything. The answer itself is read as strictly.
+    """
+    text = _without_end(text)
+    before, close, answer = text.rpartition(THINK_CLOSE)
+    thought = before if close else text
+    body = thought.lstrip()
+    thought = body.removeprefix(THINK_OPEN).strip()
+    if not close:
+        return Completion(thought, "", None, False, "unclosed")
+    answer = answer.strip()
+    if not lenient:
+        markers = find_markers(thought)
+        if THINK_OPEN in markers or THINK_CLOSE in markers or THINK_OPEN in answer:
+            return Completion(thought, answer, None, True, "repeated_think")
+        if any(marker in TURN_MARKERS for marker in markers):
+            return Completion(thought, answer, None, True, "stray_marker")
+    answer, tagged = _untag(answer)
+    calls, error = _read_answer(answer, tagged)
+    return Completion(thought, answer, calls, True, error)
+
+
+def history_answer(text: str) -> str | None:
+    """What a later prompt shows of a completion: the text after the last `</think>`; None if there is none."""
+    _, close, answer = _without_end(text).rpartition(THINK_CLOSE)
+    return answer.strip() if close else None
+
+
+def _without_end(text: str) -> str:
+    stripped = text.rstrip()
+    for marker in TURN_MARKERS[1:]:
+        if stripped.endswith(marker):
+            return stripped.removesuffix(marker)
+    return text
+
+
+def _untag(answer: str) -> tuple[str, bool]:
+    if answer.startswith(CALL_OPEN) and answer.endswith(CALL_CLOSE):
+        return answer[len(CALL_OPEN) : -len(CALL_CLOSE)].strip(), True
+    return answer, False
+
+
+def _read_answer(answer: str, tagged: bool) -> tuple[list[Call] | None, str]:
+    """The calls (`[]` for plain text, None if malformed) and the error."""
+    if not answer:
+        return None, "empty_answer"
+    try:
+        return parse_calls(answer), ""
+    except CallSyntaxError as error:
+        reason = error.reason
+    if tagged:  # tags hold calls, never text
+        return None, reason
+    if find_markers(answer):
+        return None, "stray_marker"
+    if reason == "no_calls" or _BRACKETED_CALL.match(answer):
+        return None, reason
+    if reason == "too_long" or not _WORD.search(answer):
+        return None, "empty_answer" if reason != "too_long" else reason
+    if _holds_calls(answer):
+        return None, "mixed_answer"
+    return [], ""
+
+
+def _holds_calls(answer: str) -> bool:
+    """Whether something that is meant as calls stands in an answer that is no call list.
+
+    A bracketed call anywhere, a call in JSON at the start, or what would be a call list once code fences are
+    stripped and brackets put round it (which is what BFCL's decoder does before it executes).
+    """
+    if _BRACKETED_CALL.search(answer) or _JSON_CALL.match(answer):
+        return True
+    bare = answer.strip("`\n ")
+    if not _BARE_CALL.match(bare):
+        return False
+    try:
+        parse_calls(f"[{bare}]")
+    except CallSyntaxError as error:
+        return error.reason == "positional_argument"
+    return True
+
+
+ERRORS = (*FORM_ERRORS, *REASONS)

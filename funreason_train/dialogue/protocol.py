@@ -1,0 +1,192 @@
+"""The prompt protocol: the only place where a prompt or a training target is rendered.
+
+Source: the handler in FunReason-MT's model card. Tools stand as JSON in the system message; consecutive tool
+messages become one whose content is the Python `str` of their list; the prompt ends in a literal `<think>`; earlier
+answers stand in the history without their thoughts.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+from ..calls.markers import CALL_CLOSE, CALL_OPEN, THINK_CLOSE, THINK_OPEN
+from ..calls.render import render_calls
+from ..calls.types import Call
+from ..errors import UserError
+from .messages import AssistantStep, Message, Step, Trajectory
+
+if TYPE_CHECKING:
+    from jinja2 import Template
+
+PromptStyle = Literal["bfcl", "compact"]
+
+QWEN_CHAT_TEMPLATE = files(__package__).joinpath("qwen.jinja").read_text(encoding="utf-8")
+"""The chat template that ships with our own tokenizers; any chat template without think handling will do."""
+
+
+class MergedResults(str):
+    """The content of a merged tool message: marks it, so that merging again leaves it alone."""
+
+    __slots__ = ()
+
+
+def merge_tool_messages(messages: Iterable[Message]) -> list[Message]:
+    """Replaces each run of tool messages by one, whose content is `str` of the list of their contents.
+
+    A single tool message is wrapped as well: `ok` becomes `['ok']`. Merging twice in one process changes nothing;
+    messages that were merged, written to a file and read back look like any others and must not be merged again.
+    """
+    merged: list[Message] = []
+    results: list[str] = []
+
+    def flush() -> None:
+        if results:
+            merged.append({"role": "tool", "content": MergedResults(list(results))})
+            results.clear()
+
+    for message in messages:
+        if message["role"] == "tool" and not isinstance(message["content"], MergedResults):
+            results.append(message["content"])
+        else:
+            flush()
+            merged.append(message)
+    flush()
+    return merged
+
+
+def system_prompt(
+    tools: Sequence[Mapping[str, Any]], style: PromptStyle = "bfcl", instructions: str | None = None
+) -> str:
+    """The system message that offers tools.
+
+    Args:
+        tools: `{"name", "description", "parameters"}`, written as JSON in the order given.
+        style: `bfcl`: BFCL's own default prompt, JSON indented by 4, as in its evaluation. `compact`: one line and
+            JSON without white space, for tiny models.
+        instructions: A data set's own system message; follows after an empty line, as BFCL does it.
+
+    Raises:
+        UserError: there is no such style.
+    """
+    if style not in get_args(PromptStyle):
+        raise UserError(f"there is no prompt style {style!r}", mend=f"Use one of {get_args(PromptStyle)}")
+    if style == "bfcl":
+        functions = json.dumps(list(tools), indent=4)
+    else:
+        functions = json.dumps(list(tools), separators=(",", ":"), ensure_ascii=False)
+    prompt = _prompt_text(style).replace("{functions}", functions)
+    return f"{prompt}\n\n{instructions}" if instructions else prompt
+
+
+@lru_cache
+def _prompt_text(style: str) -> str:
+    return files(__package__).joinpath("prompts", f"{style}.txt").read_text(encoding="utf-8")
+
+
+def render_prompt(messages: Iterable[Message], tokenizer_or_template: Any, *, merged: bool = False) -> str:
+    """The text that a model continues: chat template with generation prompt, then `<think>`.
+
+    Args:
+        messages: The conversation, system message first.
+        tokenizer_or_template: A Hugging Face tokenizer, or a chat template in Jinja.
+        merged: Whether the tool messages are merged already (rows read back from an export).
+
+    Raises:
+        UserError: the chat template opens a thought by itself.
+    """
+    ready = list(messages) if merged else merge_tool_messages(messages)
+    if isinstance(tokenizer_or_template, str):
+        rendered = _template(tokenizer_or_template).render(messages=ready, add_generation_prompt=True)
+    else:
+        rendered = tokenizer_or_template.apply_chat_template(
+            ready, tokenize=False, add_generation_prompt=True
+        )
+    if rendered.rstrip().endswith(THINK_OPEN):
+        raise UserError(
+            "the chat template opens <think> by itself, which the prompt protocol does",
+            mend="Use a template without think handling, such as funreason_train.dialogue.QWEN_CHAT_TEMPLATE",
+        )
+    return rendered + THINK_OPEN
+
+
+@lru_cache(maxsize=8)
+def _template(source: str) -> Template:
+    from jinja2.exceptions import TemplateError
+    from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+    def raise_exception(message: str) -> None:
+        raise TemplateError(message)
+
+    # The same environment as transformers builds for a chat template.
+    environment = ImmutableSandboxedEnvironment(
+        trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols"]
+    )
+    environment.globals["raise_exception"] = raise_exception
+    environment.filters["tojson"] = lambda value, indent=None: json.dumps(
+        value, ensure_ascii=False, indent=indent
+    )
+    return environment.from_string(source)
+
+
+def render_answer(calls: Sequence[Call], text: str = "", *, tagged: bool = False) -> str:
+    """What follows the thought: the call list, or the text of a response without calls.
+
+    Args:
+        calls: The calls made.
+        text: Used when there are no calls.
+        tagged: Whether a call list stands inside `<tool_call>` tags, as in the paper's examples.
+    """
+    if not calls:
+        return text.strip()
+    rendered = render_calls(calls)
+    return f"{CALL_OPEN}\n{rendered}\n{CALL_CLOSE}" if tagged else rendered
+
+
+def render_target(thought: str, answer: str) -> str:
+    """The completion to learn after the prompt's own `<think>`; `read_completion` reads it back."""
+    return f"\n{thought.strip()}\n{THINK_CLOSE}\n\n{answer}"
+
+
+def steps_of(trajectory: Trajectory, *, style: PromptStyle = "bfcl", tagged: bool = False) -> list[Step]:
+    """Cuts a trajectory at each assistant response.
+
+    The prompt of a step is everything before it without any thought; its target is its thought and answer.
+
+    Args:
+        trajectory: One conversation.
+        style: Of the system prompt.
+        tagged: Whether call lists stand inside `<tool_call>` tags, in the history too.
+
+    Raises:
+        ValueError: a call that the language cannot write (see `render_calls`).
+    """
+    system = system_prompt(trajectory.tools, style, trajectory.system)
+    history: list[Message] = [{"role": "system", "content": system}]
+    steps: list[Step] = []
+    for turn_number, turn in enumerate(trajectory.turns):
+        history.append({"role": "user", "content": turn.user})
+        for response_number, response in enumerate(turn.steps):
+            answer = render_answer(response.calls, response.text, tagged=tagged)
+            steps.append(
+                Step(
+                    id=f"{trajectory.id}/{turn_number}.{response_number}",
+                    source=trajectory.source,
+                    messages=tuple(history),
+                    thought=response.thought.strip(),
+                    answer=answer,
+                    calls=tuple(response.calls),
+                    tools=trajectory.tools,
+                    meta=trajectory.meta,
+                )
+            )
+            history.append({"role": "assistant", "content": answer})
+            history.extend(_results(response))
+    return steps
+
+
+def _results(response: AssistantStep) -> list[Message]:
+    return merge_tool_messages({"role": "tool", "content": result} for result in response.results)
