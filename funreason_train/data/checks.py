@@ -1,0 +1,126 @@
+"""What a conversation must satisfy to be trained on: a list of passes, each of which may raise `RowError`."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ..calls import check_call, find_markers, index_tools, is_argument_name, is_tool_name
+from ..dialogue import Trajectory, read_completion, render_answer, render_target
+from .rows import RowError
+from .spool import to_json
+
+Pass = Callable[[Trajectory], None]
+
+_BAD = re.compile("[\x00\ud800-\udfff]")
+_PROBLEMS = {"wrong_type": "argument_type", "not_in_enum": "argument_type"}
+
+
+def passes(config: Mapping[str, Any]) -> list[Pass]:
+    """The checks that a run applies to each conversation, in order.
+
+    Args:
+        config: The section `data` of the configuration.
+    """
+    found: list[Pass] = [check_text, check_calls, check_answers]
+    if config["dedup"] == "exact":
+        found.append(ExactDedup())
+    return found
+
+
+def check_text(trajectory: Trajectory) -> None:
+    """No text can end a turn or a thought, and every character can be written.
+
+    Raises:
+        RowError: `control_marker`, `bad_character`, `template_placeholder`.
+    """
+    tools = json.dumps(list(trajectory.tools), ensure_ascii=False)
+    _check(tools, "the tools")
+    _check(trajectory.system or "", "the system prompt")
+    for number, turn in enumerate(trajectory.turns):
+        _check(turn.user, f"user message {number}")
+        if "{{idx}}" in turn.user:
+            raise RowError("template_placeholder", f"user message {number} holds {{{{idx}}}}")
+        for step in turn.steps:
+            _check(step.thought, f"a thought in turn {number}")
+            _check(step.text, f"a reply in turn {number}")
+            for result in step.results:
+                _check(result, f"a tool result in turn {number}")
+
+
+def _check(text: str, where: str) -> None:
+    if _BAD.search(text):
+        raise RowError("bad_character", f"{where} holds a NUL or an unpaired surrogate")
+    markers = find_markers(text)
+    if markers:
+        raise RowError("control_marker", f"{where} holds {markers[0]}")
+
+
+def check_calls(trajectory: Trajectory) -> None:
+    """Every gold call can be written, names an offered tool, and fits its parameters.
+
+    Raises:
+        RowError: `name_not_callable`, `not_finite`, `unknown_tool`, `unknown_argument`, `missing_argument`,
+            `argument_type`.
+    """
+    called = {call.name for turn in trajectory.turns for step in turn.steps for call in step.calls}
+    schemas = index_tools(tool for tool in trajectory.tools if tool["name"] in called)
+    for turn in trajectory.turns:
+        for step in turn.steps:
+            for call in step.calls:
+                for name in (call.name, *call.arguments):
+                    if not (is_tool_name(name) if name is call.name else is_argument_name(name)):
+                        raise RowError("name_not_callable", f"{name!r} is no name of the call language")
+                if not all(map(_finite, call.arguments.values())):
+                    raise RowError("not_finite", f"{call.name} has an argument that is not a finite number")
+                problems = check_call(call, schemas)
+                if problems:
+                    slug = problems[0].partition(":")[0]
+                    raise RowError(_PROBLEMS.get(slug, slug), "; ".join(problems))
+
+
+def _finite(value: Any) -> bool:
+    if isinstance(value, float):
+        return math.isfinite(value)
+    if isinstance(value, Mapping):
+        return all(map(_finite, value.values()))
+    return all(map(_finite, value)) if isinstance(value, list) else True
+
+
+def check_answers(trajectory: Trajectory) -> None:
+    """Every target, read back as the reward reads a completion, means what the row says.
+
+    Raises:
+        RowError: `call_syntax` for a text that would be read as calls, or calls that would not be.
+    """
+    for turn in trajectory.turns:
+        for step in turn.steps:
+            try:
+                answer = render_answer(step.calls, step.text)
+            except ValueError as error:
+                raise RowError("call_syntax", str(error)[:200]) from None
+            completion = read_completion(render_target(step.thought, answer))
+            if completion.calls != list(step.calls):
+                raise RowError(
+                    "call_syntax",
+                    f"the reward would misread this answer ({completion.error}): {answer[:120]}",
+                )
+
+
+class ExactDedup:
+    """Refuses a conversation whose tools, messages and answers have all been seen before, in any source."""
+
+    def __init__(self) -> None:
+        self._seen: set[bytes] = set()
+
+    def __call__(self, trajectory: Trajectory) -> None:
+        content = to_json(trajectory)
+        text = json.dumps([content["system"], content["tools"], content["turns"]], ensure_ascii=False)
+        digest = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+        if digest in self._seen:
+            raise RowError("duplicate")
+        self._seen.add(digest)

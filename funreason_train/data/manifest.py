@@ -1,0 +1,59 @@
+"""What a data folder was made of and by: inputs, configuration, versions, outputs. Written last."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import platform
+from pathlib import Path
+from typing import Any
+
+from .files import fingerprint, locate
+from .sources import source_module
+
+_PACKAGES = ("funreason-train", "pyarrow", "datasets", "transformers", "tokenizers")
+
+
+def manifest(config: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """The manifest of a finished folder; it holds no time and no host, so the same run makes the same bytes.
+
+    Args:
+        config: The whole configuration, resolved.
+        folder: What has been made.
+
+    Returns:
+        `inputs` (source -> {file: SHA-256}, for a hub id {hub id: its name}), `outputs` (file -> SHA-256),
+        `config` (the sections data and protocol), `seed` and `versions`.
+    """
+    data = config["data"]
+    return {
+        "format": 1,
+        "inputs": {name: _inputs(data[name]) for name in data["datasets"]},
+        "outputs": {
+            str(file.relative_to(folder)): _digest(file)
+            for file in sorted(folder.rglob("*"))
+            if file.is_file()
+        },
+        "config": {"data": {**data, "out": None}, "protocol": config["protocol"]},
+        "seed": config["seed"],
+        "versions": {"python": platform.python_version(), **{name: _version(name) for name in _PACKAGES}},
+    }
+
+
+def _inputs(node: dict[str, Any]) -> dict[str, str]:
+    if not hasattr(source_module(node["format"]), "convert"):
+        return {}
+    path = str(node["path"])
+    return {path: "hub"} if locate(path) is None else fingerprint(path)
+
+
+def _digest(file: Path) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None

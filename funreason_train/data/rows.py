@@ -1,0 +1,93 @@
+"""Why a row can be turned away: a row is kept, or it stands in `rejected.jsonl` with one of these reasons."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+#: Every reason, and what it means. A new check adds its reason here.
+REASONS = {
+    "encoding": "the bytes are not UTF-8",
+    "invalid_json": "the JSON is truncated or malformed",
+    "not_finite": "NaN, Infinity or a number too large for JSON readers",
+    "nested_too_deeply": "lists or objects nested beyond reading",
+    "damaged_file": "the file cannot be read to its end",
+    "row_shape": "the row is not the object or list that this format asks for",
+    "missing_field": "a field that this format needs is missing or empty",
+    "tool_shape": "a tool has no name, or its parameters cannot be read",
+    "duplicate_tool": "two tools of one row have the same name",
+    "no_tools": "no tool list can be found (tools_missing: reject)",
+    "role_order": "the roles do not alternate as a conversation must",
+    "result_without_call": "a tool message follows a response that called nothing",
+    "unclosed_think": "a think block is not closed, or there is more than one",
+    "empty_answer": "a response has neither calls nor text",
+    "call_syntax": "a response looks like a call list but cannot be read as one",
+    "error_tool_response": "the environment's reply is deliberately wrong (error_tool_response: drop)",
+    "unknown_tool": "a call names a tool that is not offered",
+    "unknown_argument": "a call has an argument that its tool does not declare",
+    "missing_argument": "a call lacks a required argument",
+    "argument_type": "an argument is not of its declared type",
+    "name_not_callable": "a name cannot be written in the call language",
+    "control_marker": "the text holds a chat template's control token",
+    "template_placeholder": "the text holds {{idx}}, which LLaMA-Factory replaces by a number",
+    "bad_character": "a NUL or an unpaired surrogate in the text",
+    "duplicate": "the same conversation has been read before",
+    "overlong": "every response of the conversation exceeds the token limits",
+    "decontaminated": "the conversation overlaps with a benchmark",
+}
+
+
+class RowError(Exception):
+    """One row cannot be used.
+
+    Args:
+        reason: One of `REASONS`.
+        detail: What exactly is wrong, for the reader of `rejected.jsonl`.
+    """
+
+    def __init__(self, reason: str, detail: str = "") -> None:
+        if reason not in REASONS:
+            raise ValueError(f"{reason!r} is not in REASONS")
+        self.reason, self.detail = reason, detail or REASONS[reason]
+        super().__init__(f"{self.reason}: {self.detail}")
+
+
+@dataclass(frozen=True)
+class Rejection:
+    """One line of `rejected.jsonl`.
+
+    Attributes:
+        source: The data set's name in the config.
+        position: `FILE:LINE`, `FILE[INDEX]` or `HUB_ID[INDEX]`.
+        id: The row's own id, if it has one.
+        reason: One of `REASONS`.
+        detail: What exactly is wrong.
+        row: The beginning of the row, as text.
+    """
+
+    source: str
+    position: str
+    id: str | None
+    reason: str
+    detail: str
+    row: str
+
+    def to_json(self) -> dict[str, Any]:
+        """The line as a JSON object."""
+        return dict(vars(self))
+
+
+def excerpt(value: Any, limit: int = 400) -> str:
+    """The beginning of a row as printable text, whatever it holds."""
+    if isinstance(value, bytes):
+        text = value[: 4 * limit].decode("utf-8", "backslashreplace")
+    elif isinstance(value, str):
+        text = value[: 4 * limit]
+    else:
+        try:
+            text = json.dumps(value, ensure_ascii=False, default=str)
+        except (ValueError, RecursionError, TypeError):
+            text = f"<{type(value).__name__}>"
+    text = text.encode("utf-8", "backslashreplace").decode("utf-8").replace("\x00", "\\x00")
+    return text if len(text) <= limit else text[: limit - 1] + "…"

@@ -1,0 +1,26 @@
+"""One module a format.
+
+A format module either has `convert(row, options) -> Trajectory` (a pure function of one row of a file or hub
+data set, raising `RowError`), or `read(config, seed) -> Iterator[Trajectory]` (it makes the conversations).
+"""
+
+from __future__ import annotations
+
+import importlib
+from types import ModuleType
+
+from ...errors import UserError
+
+#: `format:` in configs/dataset/*.yaml -> the module of this package that reads it.
+FORMATS = ("apigen", "funreason_mt", "embedded")
+
+
+def source_module(format: str) -> ModuleType:
+    """The module that reads `format`.
+
+    Raises:
+        UserError: if there is none.
+    """
+    if format not in FORMATS:
+        raise UserError(f"there is no data format '{format}'", mend=f"Formats are {', '.join(FORMATS)}")
+    return importlib.import_module(f"{__name__}.{format}")

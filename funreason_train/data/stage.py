@@ -1,0 +1,149 @@
+"""The stage `data`: every source read and checked, cut into steps, measured, mixed and exported.
+
+funreason-train data datasets=[apigen,funreason_mt] apigen.path=FILE funreason_mt.path=FILE out=DIR
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from ..errors import UserError
+from ..run.paths import RunDir, write_json
+from .files import locate
+from .lengths import tokenizer_problems
+from .manifest import manifest
+from .prepare import Preparation
+from .report import print_ledger
+from .sources import source_module
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+_OURS = ("manifest.json", "ledger.json")
+
+
+def check(config: DictConfig, run: RunDir) -> list[str]:
+    """Every problem that can be seen without reading a row.
+
+    Args:
+        config: The whole configuration.
+        run: The run directory.
+    """
+    data, problems = config.data, []
+    if not data.datasets:
+        problems.append("data.datasets names no data set; set for instance datasets=[embedded]")
+    for name in data.datasets:
+        node = data.get(name)
+        if not isinstance(node, Mapping) and not hasattr(node, "keys"):
+            problems.append(
+                f"there is no data set '{name}'; add it with +data.{name}={{format: apigen, path: FILE, …}}"
+            )
+            continue
+        problems += _node_problems(name, node)
+    for key, choices in (
+        ("dedup", ("exact", "off")),
+        ("overlong", ("drop", "fail")),
+        ("parity", ("sample", "off")),
+        ("rl_closing_replies", ("keep", "drop")),
+    ):
+        if _word(data[key]) not in choices:
+            problems.append(f"data.{key} is '{data[key]}'; it takes {' or '.join(choices)}")
+    if not 0 <= data.val_share < 1:
+        problems.append(f"data.val_share is {data.val_share}; it is a share, from 0 to below 1")
+    problems += tokenizer_problems(config)
+    out = _out(config, run)
+    if out.is_dir() and any(out.iterdir()) and not any((out / name).exists() for name in _OURS):
+        problems.append(f"{out} holds files that are not ours to replace; give another out=DIR")
+    return problems
+
+
+def _node_problems(name: str, node: Any) -> list[str]:
+    try:
+        module = source_module(node.format)
+        if hasattr(module, "convert"):
+            locate(str(node.path))
+    except UserError as error:
+        return [f"data.{name}: {error}"]
+    if node.get("weight") is not None and not 0 < node.weight <= 100:
+        return [
+            f"data.{name}.weight is {node.weight}; it says how often a conversation counts, above 0 up to 100"
+        ]
+    return []
+
+
+def run(config: DictConfig, run: RunDir) -> dict[str, Any]:
+    """Makes everything under `data.out`, or `RUN_DIR/data`; the folder appears only once it is complete.
+
+    Args:
+        config: The whole configuration.
+        run: The run directory.
+
+    Returns:
+        `{"out", "sources": the ledger, "sft": {side: rows}, "rl": {side: rows}, "tasks": {split: tasks}}`.
+
+    Raises:
+        UserError: everything that `check` finds, a source that cannot be opened, no row left, an overlong
+            step where `overlong: fail`, or tokens that differ between the frameworks.
+    """
+    from omegaconf import OmegaConf
+
+    if problems := check(config, run):
+        raise UserError("; ".join(problems))
+    plain = cast(dict[str, Any], OmegaConf.to_container(config, resolve=True))
+    plain["data"] |= {key: _word(plain["data"][key]) for key in ("dedup", "parity", "tokenizer")}
+    out = _out(config, run)
+    with _fresh(out) as work:
+        result = Preparation(plain, run, work).run()
+        if any(result["sft"].values()):
+            write_json(work / "manifest.json", manifest(plain, work))
+    if not any(result["sft"].values()):
+        raise _nothing_left(result["sources"], out)
+    print_ledger(result["sources"], result, out)
+    return {"out": str(out), **result}
+
+
+def _nothing_left(ledger: Mapping[str, Any], out: Path) -> UserError:
+    counts = "; ".join(
+        f"{name}: {account['read']} read"
+        + "".join(f", {count} rejected as {reason}" for reason, count in account["rejected"].items())
+        for name, account in ledger.items()
+    )
+    return UserError(
+        f"no row is left to train on ({counts})",
+        mend=f"Each rejected row and its reason is in {out / 'rejected.jsonl'}; check that path and format fit",
+    )
+
+
+def _out(config: DictConfig, run: RunDir) -> Path:
+    return Path(config.data.out).expanduser().resolve() if config.data.out else run.data
+
+
+def _word(value: Any) -> Any:
+    """`off` is a boolean to YAML."""
+    return "off" if value is False else value
+
+
+@contextmanager
+def _fresh(out: Path) -> Iterator[Path]:
+    """A folder beside `out` that takes its place at the end; after an error nothing has changed.
+
+    A folder without a manifest is not complete: the next run makes it again.
+    """
+    out.parent.mkdir(parents=True, exist_ok=True)
+    work = out.with_name(f".{out.name}.{os.getpid()}.tmp")
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir()
+    try:
+        yield work
+        old = out.with_name(f".{out.name}.{os.getpid()}.old")
+        if out.exists():
+            out.rename(old)
+        work.rename(out)
+        shutil.rmtree(old, ignore_errors=True)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)

@@ -1,0 +1,53 @@
+"""The steps of a conversation as the exports need them: what SFT imitates, and what RL is judged by."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ..calls import Call
+from ..dialogue import Step, Trajectory, render_answer, steps_of
+
+
+@dataclass(frozen=True)
+class Cut:
+    """One assistant response.
+
+    Attributes:
+        gold: The step as the source holds it for right.
+        shown: The step that SFT imitates: gold, or what an imperfect teacher demonstrated in its place.
+        closing: Whether it is a text that follows tool results, where any text is right.
+    """
+
+    gold: Step
+    shown: Step
+    closing: bool
+
+
+def cut(trajectory: Trajectory, protocol: Mapping[str, Any]) -> list[Cut]:
+    """Cuts a conversation at each assistant response.
+
+    `meta["demonstration"]` maps `TURN.RESPONSE` to `{"thought", "calls", "text"}`, the teacher's response to
+    that prompt; the history always shows the gold one. `meta["kinds"]` maps it to a word for tables.
+
+    Args:
+        trajectory: The conversation.
+        protocol: The node `protocol` of the configuration.
+    """
+    tagged = protocol["answer"] == "tagged"
+    shared = {key: value for key, value in trajectory.meta.items() if key not in ("demonstration", "kinds")}
+    demonstration, kinds = trajectory.meta.get("demonstration", {}), trajectory.meta.get("kinds", {})
+    cuts = []
+    for step in steps_of(trajectory, style=protocol["system"], tagged=tagged):
+        place = step.id.rpartition("/")[2]
+        gold = replace(step, meta={**shared, "kind": kinds[place]} if place in kinds else shared)
+        shown = gold
+        if place in demonstration:
+            response = demonstration[place]
+            calls = tuple(map(Call.from_json, response["calls"]))
+            answer = render_answer(calls, response["text"], tagged=tagged)
+            shown = replace(gold, thought=response["thought"], answer=answer, calls=calls)
+        closing = not step.calls and step.messages[-1]["role"] == "tool"
+        cuts.append(Cut(gold, shown, closing))
+    return cuts

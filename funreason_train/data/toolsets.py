@@ -1,0 +1,205 @@
+"""The offered tools of a row: read in any dialect, found in a system prompt, or inferred from the calls."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from ..calls.types import Call
+from .rows import RowError
+from .types import Schema, any_of, has_type, json_schema, type_schema
+
+Tool = dict[str, Any]
+_LIST = re.compile(r"\[\s*\{")
+_OBJECT_LINE = re.compile(r"^\s*(?=\{)", re.MULTILINE)
+
+
+def read_tool(declared: Any) -> tuple[Tool, list[str]]:
+    """One tool in the project's form.
+
+    Args:
+        declared: A tool as APIGen, BFCL, JSON schema or the OpenAI API write it.
+
+    Returns:
+        `{"name", "description", "parameters": schema of type object}`, and the flags raised
+        (`default_contradicts_type`: the stated default is kept although it is not of the declared type).
+
+    Raises:
+        RowError: `tool_shape`.
+    """
+    if isinstance(declared, Mapping) and isinstance(declared.get("function"), Mapping):
+        declared = declared["function"]
+    if not isinstance(declared, Mapping) or not isinstance(declared.get("name"), str) or not declared["name"]:
+        raise RowError("tool_shape", "a tool without a name")
+    name = declared["name"]
+    parameters = declared.get("parameters", declared.get("input_schema"))
+    if parameters is None:
+        parameters = {}
+    if not isinstance(parameters, Mapping):
+        raise RowError("tool_shape", f"the parameters of {name} are a {type(parameters).__name__}")
+    if "properties" in parameters or (isinstance(parameters.get("type"), str) and "$ref" not in parameters):
+        schema = json_schema(parameters)
+        schema = {
+            key: schema[key] for key in ("properties", "required", "additionalProperties") if key in schema
+        }
+    elif "$ref" in parameters:
+        schema = json_schema(parameters)
+    else:
+        schema = _python_like(parameters, name)
+    properties = schema.get("properties", {})
+    flags = [
+        "default_contradicts_type"
+        for property in properties.values()
+        if "default" in property and not has_type(property["default"], property)
+    ]
+    description = declared.get("description")
+    tool = {
+        "name": name,
+        "description": description if isinstance(description, str) else "",
+        "parameters": {
+            "type": "object",
+            "properties": properties,
+            "required": schema.get("required", []),
+            **(
+                {"additionalProperties": schema["additionalProperties"]}
+                if "additionalProperties" in schema
+                else {}
+            ),
+        },
+    }
+    return tool, flags
+
+
+def _python_like(parameters: Mapping[str, Any], tool: str) -> Schema:
+    """APIGen's parameters: name -> {type, description, default}; a default makes a parameter optional."""
+    properties, required = {}, []
+    for name, declared in parameters.items():
+        if isinstance(declared, str):
+            declared = {"type": declared}
+        if not isinstance(declared, Mapping):
+            raise RowError("tool_shape", f"{tool}.{name} is declared as {type(declared).__name__}")
+        kind = declared.get("type")
+        optional = type_schema(kind)[1] if isinstance(kind, str) else False
+        if isinstance(declared.get("required"), bool):
+            optional = optional or not declared["required"]
+        properties[str(name)] = json_schema(declared)
+        if not (optional or "default" in declared):
+            required.append(str(name))
+    return {"properties": properties, "required": required}
+
+
+def read_tools(declared: Any) -> tuple[tuple[Tool, ...], list[str]]:
+    """A row's tool list; see `read_tool`.
+
+    Args:
+        declared: A list of tools, or that list as JSON text.
+
+    Raises:
+        RowError: `tool_shape`, `duplicate_tool`, `invalid_json`.
+    """
+    if isinstance(declared, str):
+        declared = unwrap(declared)
+    if isinstance(declared, Mapping):
+        declared = [declared]
+    if not isinstance(declared, Sequence) or isinstance(declared, str):
+        raise RowError("tool_shape", "the tools are not a list")
+    tools: list[Tool] = []
+    flags: list[str] = []
+    names: set[str] = set()
+    for one in declared:
+        tool, raised = read_tool(unwrap(one) if isinstance(one, str) else one)
+        if tool["name"] in names:
+            if tool in tools:
+                flags.append("repeated_tool")
+                continue
+            raise RowError("duplicate_tool", f"two different tools are called {tool['name']}")
+        names.add(tool["name"])
+        tools.append(tool)
+        flags += raised
+    return tuple(tools), flags
+
+
+def unwrap(text: str) -> Any:
+    """JSON text as a value; JSON text inside a JSON string is opened as well (twice at most)."""
+    from .files import loads
+
+    value = loads(text)
+    return loads(value) if isinstance(value, str) and value.lstrip()[:1] in ("[", "{", '"') else value
+
+
+def find_tools(system: str) -> tuple[Any, str] | None:
+    """The first JSON tool list in a system prompt.
+
+    Args:
+        system: The prompt; tools stand as one JSON list, or one JSON object a line.
+
+    Returns:
+        The list as read, and the prompt without it; None if there is no such list.
+    """
+    decoder = json.JSONDecoder()
+    for match in _LIST.finditer(system):
+        try:
+            value, end = decoder.raw_decode(system, match.start())
+        except (ValueError, RecursionError):
+            continue
+        if all(_is_tool(one) for one in value):
+            return value, _without(system, match.start(), end)
+    found, first, last = [], None, 0
+    for match in _OBJECT_LINE.finditer(system):
+        if match.end() < last:
+            continue
+        try:
+            value, end = decoder.raw_decode(system, match.end())
+        except (ValueError, RecursionError):
+            continue
+        if _is_tool(value):
+            found.append(value)
+            first, last = match.end() if first is None else first, end
+    return (found, _without(system, first, last)) if first is not None else None
+
+
+def _is_tool(value: Any) -> bool:
+    if isinstance(value, Mapping) and isinstance(value.get("function"), Mapping):
+        value = value["function"]
+    return isinstance(value, Mapping) and isinstance(value.get("name"), str) and "arguments" not in value
+
+
+def _without(text: str, start: int, end: int) -> str:
+    return (text[:start].rstrip() + "\n" + text[end:].lstrip()).strip()
+
+
+def infer_tools(calls: Iterable[Call]) -> tuple[Tool, ...]:
+    """Permissive tools that admit exactly the names and argument names seen: nothing is required.
+
+    Args:
+        calls: Every gold call of a conversation.
+    """
+    seen: dict[str, dict[str, list[Schema]]] = {}
+    for call in calls:
+        arguments = seen.setdefault(call.name, {})
+        for name, value in call.arguments.items():
+            arguments.setdefault(name, []).append(_observed(value))
+    return tuple(
+        {
+            "name": name,
+            "description": "",
+            "parameters": {
+                "type": "object",
+                "properties": {key: any_of(schemas) for key, schemas in arguments.items()},
+                "required": [],
+            },
+        }
+        for name, arguments in seen.items()
+    )
+
+
+def _observed(value: Any) -> Schema:
+    if isinstance(value, bool):
+        return {"type": "boolean"}
+    if isinstance(value, (int, float)):
+        return {"type": "integer" if isinstance(value, int) else "number"}
+    if isinstance(value, str):
+        return {"type": "string"}
+    return {} if value is None else {"type": "array" if isinstance(value, list) else "object"}

@@ -1,0 +1,257 @@
+"""Three ways of declaring a parameter's type become one JSON schema.
+
+- Python-like, as in APIGen: `"str, optional"`, `"List[int]"`, `"Dict[str, Any]"`, `"Union[int, str]"`;
+- JSON schema, nested, with `enum`, `anyOf`, `items` and local `$ref`;
+- BFCL's dialect of it: `"dict"`, `"float"`, `"tuple"`, `"any"`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from typing import Any
+
+from .rows import RowError
+
+Schema = dict[str, Any]
+
+_NAMES: dict[str, str | None] = {
+    **dict.fromkeys(("str", "string", "text", "char", "date", "datetime", "time", "bytes", "uuid"), "string"),
+    **dict.fromkeys(("int", "integer", "long", "short", "byte"), "integer"),
+    **dict.fromkeys(("float", "number", "double", "decimal", "numeric"), "number"),
+    **dict.fromkeys(("bool", "boolean"), "boolean"),
+    **dict.fromkeys(
+        ("list", "array", "sequence", "iterable", "tuple", "set", "frozenset", "arraylist"), "array"
+    ),
+    **dict.fromkeys(("dict", "object", "mapping", "hashmap", "map"), "object"),
+    **dict.fromkeys(("none", "null", "nonetype"), "null"),
+    **dict.fromkeys(("any", "", "unknown"), None),
+}
+_BOUNDS = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum")
+_LENGTHS = ("minLength", "maxLength", "minItems", "maxItems")
+_KEPT = ("description", "enum", "const", "default", "format", *_BOUNDS, *_LENGTHS)
+_OPTIONAL = re.compile(r"[,\s]*\(?\boptional\b\)?[\s.]*$|^\s*optional\s*[,:]\s*", re.IGNORECASE)
+_TOKEN = re.compile(r"\s*([\[\],|]|\.\.\.|'[^']*'|\"[^\"]*\"|[^\[\],|\s'\"]+(?:\.[A-Za-z_]+)?)")
+_DEEPEST = 12
+_LARGEST = 20_000
+
+
+@lru_cache(maxsize=4096)
+def _read(declared: str) -> tuple[tuple[str, ...], bool]:
+    """The type's tokens, and whether it says that the parameter is optional."""
+    stripped = _OPTIONAL.sub("", declared)
+    tokens = tuple(match.group(1) for match in _TOKEN.finditer(stripped))
+    optional = stripped != declared or (bool(tokens) and tokens[0].split(".")[-1].lower() == "optional")
+    return tokens, optional
+
+
+def type_schema(declared: str) -> tuple[Schema, bool]:
+    """The schema of a type written as text.
+
+    Args:
+        declared: For instance `"List[int], optional"`, `"dict"` or `"integer"`.
+
+    Returns:
+        The schema (empty for "anything", and for a name that is not a type), and whether the text says that
+        the parameter is optional.
+    """
+    tokens, optional = _read(declared)
+    try:
+        return _union(iter([*tokens, ""]), 0)[0], optional
+    except RecursionError:
+        return {}, optional
+
+
+def _union(tokens: Iterator[str], depth: int) -> tuple[Schema, str]:
+    """One type up to `,` or `]` or the end, and the token that ended it."""
+    members: list[Schema] = []
+    while True:
+        member, after = _member(tokens, depth)
+        members.append(member)
+        if after != "|":
+            return any_of(members), after
+
+
+def _member(tokens: Iterator[str], depth: int) -> tuple[Schema, str]:
+    word = next(tokens, "")
+    if word in ("", "]", ",", "|"):
+        return {}, word
+    if word == "[":  # a bare list of types, as in Callable[[int], str]
+        _, after = _arguments(tokens, depth + 1)
+        return {}, after
+    name = word.strip("'\"").split(".")[-1].lower()
+    after = next(tokens, "")
+    arguments: list[Schema] | None = None
+    literals: list[Any] = []
+    if after == "[":
+        if depth > _DEEPEST:
+            raise RecursionError
+        if name == "literal":
+            literals, after = _literals(tokens)
+        else:
+            arguments, after = _arguments(tokens, depth + 1)
+    while after not in ("", "]", ",", "|"):  # words that belong to no type, as in "list of strings"
+        after = next(tokens, "")
+    return _schema(name, arguments, literals), after
+
+
+def _arguments(tokens: Iterator[str], depth: int) -> tuple[list[Schema], str]:
+    found = []
+    while True:
+        member, after = _union(tokens, depth)
+        found.append(member)
+        if after != ",":
+            return found, next(tokens, "") if after == "]" else after
+
+
+def _literals(tokens: Iterator[str]) -> tuple[list[Any], str]:
+    values: list[Any] = []
+    for token in tokens:
+        if token in ("]", ""):
+            break
+        if token[0] in "'\"":
+            values.append(token[1:-1])
+        elif re.fullmatch(r"[+-]?\d{1,18}", token):
+            values.append(int(token))
+        elif token in ("True", "False"):
+            values.append(token == "True")
+    return values, next(tokens, "")
+
+
+def _schema(name: str, arguments: list[Schema] | None, literals: list[Any]) -> Schema:
+    if name == "literal":
+        return {"enum": literals} if literals else {}
+    if name == "optional":
+        return arguments[0] if arguments else {}
+    if name == "union":
+        return any_of(arguments or [{}])
+    kind = _NAMES.get(name)
+    if kind is None:
+        return {}
+    schema: Schema = {"type": kind}
+    if kind == "array" and arguments:
+        items = any_of(arguments)
+        if items:
+            schema["items"] = items
+    if kind == "object" and arguments and len(arguments) == 2 and arguments[1]:
+        schema["additionalProperties"] = arguments[1]
+    return schema
+
+
+def any_of(schemas: list[Schema]) -> Schema:
+    """The schema that holds where one of these does."""
+    distinct: list[Schema] = []
+    for schema in schemas:
+        if not schema:
+            return {}
+        if schema not in distinct:
+            distinct.append(schema)
+    return distinct[0] if len(distinct) == 1 else {"anyOf": distinct}
+
+
+def json_schema(declared: Any) -> Schema:
+    """A parameter's declaration in any of the three ways as one JSON schema.
+
+    Args:
+        declared: A type as text, or a schema.
+
+    Returns:
+        A schema of `type`, `items`, `properties`, `required`, `additionalProperties`, `anyOf`, `enum`,
+        bounds, `description` and `default`. Local references are written out; a reference to a schema
+        that it stands in, or to another document, becomes "anything".
+
+    Raises:
+        RowError: `tool_shape`.
+    """
+    return _Reader(declared if isinstance(declared, Mapping) else {}).read(declared)
+
+
+class _Reader:
+    """Reads one declaration; `root` is where its references are looked up."""
+
+    def __init__(self, root: Mapping[str, Any]) -> None:
+        self._root, self._open, self._nodes = root, [], 0  # type: tuple[Mapping[str, Any], list[str], int]
+
+    def read(self, declared: Any) -> Schema:
+        if isinstance(declared, str):
+            return type_schema(declared)[0]
+        if declared is None or isinstance(declared, bool):
+            return {}
+        if not isinstance(declared, Mapping):
+            raise RowError("tool_shape", f"a type is declared as {type(declared).__name__}")
+        self._nodes += 1
+        if self._nodes > _LARGEST:
+            raise RowError("tool_shape", f"a schema of more than {_LARGEST} parts")
+        if isinstance(declared.get("$ref"), str):
+            return self._reference(declared["$ref"])
+        schema: Schema = {key: declared[key] for key in _KEPT if declared.get(key) is not None}
+        if not isinstance(schema.get("description", ""), str):
+            schema["description"] = str(schema["description"])
+        if not isinstance(schema.get("enum", []), list):
+            del schema["enum"]
+        schema.update(self._kind(declared))
+        for key in ("anyOf", "oneOf"):
+            if isinstance(declared.get(key), list) and declared[key]:
+                schema.update(any_of([self.read(one) for one in declared[key]]))
+        if isinstance(declared.get("items"), (Mapping, str)) and (items := self.read(declared["items"])):
+            schema["items"] = items
+        if isinstance(declared.get("properties"), Mapping):
+            properties = declared["properties"]
+            schema["properties"] = {str(name): self.read(one) for name, one in properties.items()}
+            schema["required"] = _required(declared, schema["properties"])
+        additional = declared.get("additionalProperties")
+        if additional is False:
+            schema["additionalProperties"] = False
+        elif isinstance(additional, (Mapping, str)) and additional:
+            schema["additionalProperties"] = self.read(additional)
+        return schema
+
+    def _kind(self, declared: Mapping[str, Any]) -> Schema:
+        kind = declared.get("type")
+        if isinstance(kind, list):
+            return any_of([self.read(one) for one in kind])
+        if isinstance(kind, (str, Mapping)):
+            return self.read(kind)
+        return {"type": "object"} if "properties" in declared else {}
+
+    def _reference(self, reference: str) -> Schema:
+        if reference in self._open:
+            return {}
+        self._open.append(reference)
+        schema = self.read(_resolve(reference, self._root))
+        self._open.pop()
+        return schema
+
+
+def _required(declared: Mapping[str, Any], properties: Mapping[str, Any]) -> list[str]:
+    required = declared.get("required")
+    return [name for name in required if name in properties] if isinstance(required, list) else []
+
+
+def _resolve(reference: str, root: Mapping[str, Any]) -> Any:
+    if not reference.startswith("#"):
+        return None
+    node: Any = root
+    for part in reference[1:].strip("/").split("/") if reference != "#" else ():
+        if not isinstance(node, Mapping):
+            return None
+        node = node.get(part.replace("~1", "/").replace("~0", "~"))
+    return node
+
+
+_HOLDS = {
+    "string": lambda value: isinstance(value, str),
+    "integer": lambda value: isinstance(value, int) and not isinstance(value, bool),
+    "number": lambda value: isinstance(value, (int, float)) and not isinstance(value, bool),
+    "boolean": lambda value: isinstance(value, bool),
+    "array": lambda value: isinstance(value, list),
+    "object": lambda value: isinstance(value, Mapping),
+    "null": lambda value: value is None,
+}
+
+
+def has_type(value: Any, schema: Mapping[str, Any]) -> bool:
+    """Whether `value` is of the schema's own `type` (not looking inside; `anyOf` counts as any)."""
+    kind = schema.get("type")
+    return kind not in _HOLDS or _HOLDS[kind](value)
