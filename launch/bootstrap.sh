@@ -1,0 +1,142 @@
+#!/usr/bin/env bash
+# The environment of every script here: finds or installs uv, makes the virtual environment and syncs the lock of this
+# machine's device. Sourced by the other scripts; `bash launch/bootstrap.sh` alone only installs.
+#
+#   FUNREASON_VENV       where the environment lives (default: .venv in the repository)
+#   FUNREASON_DEVICE     cpu or gpu (default: gpu where nvidia-smi lists a GPU; an installed environment is kept)
+#   FUNREASON_BOOTSTRAP  skip: use the environment that is already on PATH, as in a container
+#
+# Which package index is asked is the user's own uv or pip configuration. Everything written lies in the environment's
+# folder. All messages go to stderr, so that stdout belongs to the command that follows.
+
+LAUNCH_DIR="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
+REPO_DIR="$(dirname "$LAUNCH_DIR")"
+VENV_DIR="${FUNREASON_VENV:-$REPO_DIR/.venv}"
+[[ "$VENV_DIR" == /* ]] || VENV_DIR="$PWD/$VENV_DIR"
+
+note() { printf 'launch: %s\n' "$*" >&2; }
+fail() { printf 'Error: %s\n' "$*" >&2; exit 2; }
+
+# --- what the environment should be -----------------------------------------------------------------------------------
+
+has_gpu() { command -v nvidia-smi >/dev/null && [[ "$(nvidia-smi -L 2>/dev/null)" == *GPU* ]]; }
+
+# A finished environment's stamp is "DEVICE HASH". Without FUNREASON_DEVICE a gpu environment stays one even where no
+# GPU is seen: a login node that shares it with running GPU nodes must not rebuild it under them.
+choose_device() {
+    local installed=""
+    if [[ -f "$VENV_DIR/.stamp" ]]; then installed="$(cut -d' ' -f1 "$VENV_DIR/.stamp")"; fi
+    case "${FUNREASON_DEVICE:-}" in
+        cpu | gpu) DEVICE="$FUNREASON_DEVICE" ;;
+        "") if [[ "$installed" == gpu ]] || has_gpu; then DEVICE=gpu; else DEVICE=cpu; fi ;;
+        *) fail "FUNREASON_DEVICE is '$FUNREASON_DEVICE', but only cpu and gpu exist." ;;
+    esac
+    LOCK_FILE="$REPO_DIR/requirements/$DEVICE.lock"
+    [[ -f "$LOCK_FILE" ]] || fail "$LOCK_FILE is missing: restore it with git or make it with requirements/compile.sh."
+}
+
+# The repository's own path belongs to the stamp because the editable install points to it.
+wanted_stamp() {
+    local hash
+    hash="$({ printf '%s\n' "$REPO_DIR"; cat "$LOCK_FILE" "$REPO_DIR/pyproject.toml"; } | sha256sum)"
+    printf '%s %s\n' "$DEVICE" "${hash%% *}"
+}
+
+is_current() { [[ -x "$VENV_DIR/bin/python" && -f "$VENV_DIR/.stamp" && "$(<"$VENV_DIR/.stamp")" == "$(wanted_stamp)" ]]; }
+
+# --- uv and python ----------------------------------------------------------------------------------------------------
+
+find_uv() {
+    local candidate
+    for candidate in "$(command -v uv || true)" "$HOME/.local/bin/uv" "$HOME/.cargo/bin/uv" \
+        "$REPO_DIR/.venv-tools/bin/uv" "$VENV_DIR/.uv/bin/uv"; do
+        if [[ -x "$candidate" ]] && "$candidate" --version >/dev/null 2>&1; then
+            UV="$candidate"
+            return 0
+        fi
+    done
+    return 1
+}
+
+# A private environment for uv works with an externally managed python; where the ensurepip module is missing as well
+# (Debian without python3-venv), pip's --target touches nothing of the system's either.
+install_uv() {
+    command -v python3 >/dev/null || fail "neither uv nor python3 is on PATH: install Python 3.11 (or uv) and run this again."
+    note "uv is not installed; putting it into $VENV_DIR/.uv"
+    { python3 -m venv "$VENV_DIR/.uv" && "$VENV_DIR/.uv/bin/python" -m pip install --quiet uv; } >&2 \
+        || python3 -m pip install --quiet --target "$VENV_DIR/.uv" --upgrade uv >&2 \
+        || fail "uv could not be installed (pip's message is above): check the network and pip's index settings, on Debian" \
+            "also 'apt install python3-venv', or install uv yourself (https://docs.astral.sh/uv)."
+    find_uv || fail "uv was installed into $VENV_DIR/.uv but does not run: remove that folder and install uv yourself."
+}
+
+# uv does not read pip's configuration; who has set a mirror for pip only means it for this as well.
+take_over_pip_settings() {
+    local index="${PIP_INDEX_URL:-}"
+    if [[ -z "${UV_DEFAULT_INDEX:-}${UV_INDEX_URL:-}${UV_NO_INDEX:-}${UV_CONFIG_FILE:-}" ]] \
+        && ! [[ -f "${XDG_CONFIG_HOME:-$HOME/.config}/uv/uv.toml" || -f /etc/uv/uv.toml ]]; then
+        [[ -n "$index" ]] || index="$(python3 -m pip config get global.index-url 2>/dev/null || true)"
+        [[ -z "$index" ]] || export UV_DEFAULT_INDEX="$index"
+    fi
+    [[ -z "${PIP_CERT:-}" || -n "${SSL_CERT_FILE:-}" ]] || export SSL_CERT_FILE="$PIP_CERT"
+}
+
+python_fits() {
+    "$1" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))' 2>/dev/null
+}
+
+make_venv() {
+    python_fits "$VENV_DIR/bin/python" && return
+    local version
+    for version in 3.11 3.12; do
+        "$UV" venv --quiet --no-python-downloads --allow-existing --python "$version" "$VENV_DIR" &>/dev/null && return
+    done
+    note "no Python 3.11 or 3.12 on this machine; asking uv to download one"
+    "$UV" venv --quiet --allow-existing --python 3.11 "$VENV_DIR" >&2 \
+        || fail "no Python 3.11 or 3.12 was found and uv could not download one (its message is above):" \
+            "install python3.11, or put one on PATH."
+}
+
+# --- installing -------------------------------------------------------------------------------------------------------
+
+# The stamp goes first and comes back last: whatever is killed in between is done again by the next call.
+install_environment() {
+    rm -f "$VENV_DIR/.stamp"
+    take_over_pip_settings
+    find_uv || install_uv
+    make_venv
+    note "installing requirements/$DEVICE.lock into $VENV_DIR (some minutes the first time)"
+    export UV_COMPILE_BYTECODE=1 UV_HTTP_TIMEOUT="${UV_HTTP_TIMEOUT:-300}"
+    "$UV" pip sync --quiet --python "$VENV_DIR/bin/python" --require-hashes "$LOCK_FILE" >&2 \
+        || fail "requirements/$DEVICE.lock could not be installed (uv's message is above): check the network, the index" \
+            "settings of uv or pip and the free disk space, then run this again; it goes on where it stopped."
+    "$UV" pip install --quiet --python "$VENV_DIR/bin/python" --no-deps --no-build-isolation --editable "$REPO_DIR" >&2 \
+        || fail "the package itself could not be installed from $REPO_DIR (uv's message is above)."
+    wanted_stamp >"$VENV_DIR/.stamp.new"
+    mv "$VENV_DIR/.stamp.new" "$VENV_DIR/.stamp"
+}
+
+# Several nodes of a shared file system may come here at once: the first installs, the others wait and find it done.
+install_once() (
+    [[ -z "$(ls -A "$VENV_DIR" 2>/dev/null)" || -e "$VENV_DIR/pyvenv.cfg" || -e "$VENV_DIR/.lock" ]] \
+        || fail "FUNREASON_VENV is $VENV_DIR, which holds other files: name a new or an empty folder."
+    mkdir -p "$VENV_DIR" 2>/dev/null || fail "the folder $VENV_DIR cannot be made: choose another with FUNREASON_VENV."
+    command -v flock >/dev/null || fail "the command flock is missing: install util-linux."
+    exec 9>"$VENV_DIR/.lock" || fail "$VENV_DIR cannot be written: choose another folder with FUNREASON_VENV."
+    if ! flock --nonblock 9; then
+        note "another process is installing into $VENV_DIR; waiting for it"
+        flock --timeout 1800 9 || fail "$VENV_DIR/.lock could not be taken within 30 minutes: run 'bash launch/bootstrap.sh'" \
+            "once on one node, then start again (file systems mounted without locks need this as well)."
+    fi
+    is_current || install_environment
+)
+
+bootstrap() {
+    [[ "${FUNREASON_BOOTSTRAP:-}" != skip ]] || return 0
+    unset UV_SYSTEM_PYTHON PYTHONHOME
+    choose_device
+    is_current || install_once || exit $?
+    export VIRTUAL_ENV="$VENV_DIR" PATH="$VENV_DIR/bin:$PATH"
+}
+
+bootstrap

@@ -1,0 +1,305 @@
+#!/usr/bin/env bash
+# One Ray cluster for one stage, made by running the same script on every node (needs launch/bootstrap.sh before it).
+# Rank 0 starts the head, waits for the others, drives the stage and ends the cluster; the others lend their machine
+# until the head is gone. Only processes started here are ended, by their process group.
+#
+# Which node this is:
+#   under srun        from SLURM's own variables (one task a node)
+#   otherwise         NNODES, NODE_RANK (0 = head) and HEAD_ADDR (name or address of rank 0's machine)
+#   RAY_ADDRESS       a cluster that runs already: only drive the stage on it, start nothing
+# Settings, the same on all nodes:
+#   FUNREASON_RAY_PORT      6388   port of the head
+#   FUNREASON_RAY_TEMP             Ray's folder for sockets and logs (Ray's default: /tmp/ray)
+#   FUNREASON_RAY_ARGS             more arguments for `ray start`, such as "--min-worker-port=20000"
+#   FUNREASON_WAIT_SECONDS  900    how long nodes wait for each other
+#   FUNREASON_HEAD_PATIENCE 30     how long a worker goes on without an answer from the head, in seconds
+#   FUNREASON_PASS_ENV             names of further environment variables for the workers, "A,B"
+#   NCCL_SOCKET_IFNAME, GLOO_SOCKET_IFNAME   the interface, where the route to the head is not the right one
+
+RAY_PORT="${FUNREASON_RAY_PORT:-6388}"
+WAIT_SECONDS="${FUNREASON_WAIT_SECONDS:-900}"
+HEAD_PATIENCE="${FUNREASON_HEAD_PATIENCE:-30}"
+POLL_SECONDS="${FUNREASON_POLL_SECONDS:-2}"
+STOP_SECONDS=20
+
+RAY_PID=""    # process group of our `ray start --block`
+DRIVER_PID="" # process group of the stage, or of what waits for the nodes
+
+# --- who is who -------------------------------------------------------------------------------------------------------
+
+is_number() { [[ "$1" =~ ^(0|[1-9][0-9]*)$ ]]; }
+
+# Sets NODES and RANK. NODE_RANK goes before SLURM's variables: it is what someone set by hand.
+read_rank() {
+    NODES="${NNODES:-${SLURM_STEP_NUM_NODES:-${SLURM_JOB_NUM_NODES:-${SLURM_NNODES:-1}}}}"
+    RANK="${NODE_RANK:-${SLURM_NODEID:-${SLURM_PROCID:-}}}"
+    if ! is_number "$NODES" || ((NODES == 0)); then
+        fail "the number of nodes is '$NODES': set NNODES to a number from 1 on."
+    fi
+    if [[ -z "$RANK" ]]; then
+        [[ "$NODES" == 1 ]] || fail "$NODES nodes, but this one's rank is unknown: start the script with srun (one task a node)," \
+            "or set NODE_RANK to 0 ... $((NODES - 1))."
+        RANK=0
+    fi
+    if ! is_number "$RANK" || ((RANK >= NODES)); then
+        fail "the rank is '$RANK', but $NODES nodes have the ranks 0 ... $((NODES - 1))."
+    fi
+    [[ -n "${NODE_RANK:-}" || "${SLURM_LOCALID:-0}" == 0 ]] \
+        || fail "SLURM runs several tasks on this node: use --ntasks-per-node=1; Ray spreads the work over the GPUs."
+}
+
+# The job's host names in the order of their ranks, one a line; nothing outside SLURM. scontrol unfolds every form of
+# the list ("node7", "node[07-10,12]").
+slurm_hosts() {
+    local list="${SLURM_STEP_NODELIST:-${SLURM_JOB_NODELIST:-${SLURM_NODELIST:-}}}"
+    [[ -z "$list" ]] || scontrol show hostnames "$list"
+}
+
+read_head() {
+    HOSTS="$(slurm_hosts)" || fail "scontrol could not name the job's nodes: set HEAD_ADDR to the address of rank 0's machine."
+    HEAD="${HEAD_ADDR:-${HOSTS%%$'\n'*}}"
+    [[ -n "$HEAD" ]] || fail "$NODES nodes, but no head: set HEAD_ADDR to the address of rank 0's machine, the same on all nodes."
+}
+
+# --- network ----------------------------------------------------------------------------------------------------------
+
+# Nothing where the name is unknown.
+address_of() { getent ahostsv4 "$1" | awk 'NR == 1 { print $1 }' || true; }
+
+# "INTERFACE SOURCE" of the route to an address; the route to one's own address goes by lo, so there the interface that
+# holds the address is meant.
+route_to() {
+    local route interface source
+    route="$(ip -o route get "$1" 2>/dev/null)" || return 1
+    interface="$(sed -n 's/.* dev \([^ ]*\).*/\1/p' <<<" $route")"
+    source="$(sed -n 's/.* src \([^ ]*\).*/\1/p' <<<" $route")"
+    if [[ "$interface" == lo ]]; then
+        interface="$(ip -o -4 addr show | awk -v address="$1" 'split($4, a, "/") && a[1] == address { print $2; exit }')"
+    fi
+    [[ -n "$interface" && -n "$source" ]] && printf '%s %s\n' "$interface" "$source"
+}
+
+# Sets HEAD_IP, NODE_IP and the interface for gloo and NCCL.
+read_network() {
+    local route="" peer
+    HEAD_IP="$(address_of "$HEAD")"
+    [[ -n "$HEAD_IP" ]] || fail "the head's name '$HEAD' has no address here: set HEAD_ADDR to its address."
+    # A machine's own name is often mapped to loopback in /etc/hosts, where nobody else reaches it.
+    if ((RANK == 0)) && [[ "$HEAD_IP" == 127.* && "$HEAD" != 127.* && "$HEAD" != localhost ]]; then
+        peer="$(sed -n 2p <<<"$HOSTS")"
+        if [[ -z "$peer" ]] || ! route="$(route_to "$(address_of "$peer")")"; then
+            fail "'$HEAD' means $HEAD_IP on this machine, which the other nodes cannot reach: set HEAD_ADDR to its address."
+        fi
+        HEAD_IP="${route#* }"
+    fi
+    [[ -n "$route" ]] || route="$(route_to "$HEAD_IP")" || true
+    if [[ -z "$route" ]]; then
+        note "the route to $HEAD_IP is unknown (is the command ip there?); NCCL and gloo choose an interface by themselves"
+        NODE_IP=""
+        return
+    fi
+    NODE_IP="${route#* }"
+    export GLOO_SOCKET_IFNAME="${GLOO_SOCKET_IFNAME:-${route% *}}" NCCL_SOCKET_IFNAME="${NCCL_SOCKET_IFNAME:-=${route% *}}"
+}
+
+head_answers() { timeout 5 bash -c "exec 3<>'/dev/tcp/$HEAD_IP/$RAY_PORT'" 2>/dev/null; }
+
+# --- processes --------------------------------------------------------------------------------------------------------
+
+# Starts a command as a process group of its own and sets STARTED to its id. Should this script be killed outright, the
+# kernel tells the command, so that nothing is left behind.
+start_group() {
+    local guard=()
+    if setpriv --pdeathsig TERM true 2>/dev/null; then guard=(setpriv --pdeathsig TERM); fi
+    set -m
+    ${guard[@]+"${guard[@]}"} "$@" &
+    STARTED=$!
+    set +m
+}
+
+group_lives() { [[ -n "$1" ]] && kill -0 -- "-$1" 2>/dev/null; }
+
+stop_group() {
+    local tenths=$((STOP_SECONDS * 10))
+    group_lives "$1" || return 0
+    kill -TERM -- "-$1" 2>/dev/null || true
+    while ((tenths-- > 0)) && group_lives "$1"; do sleep 0.1; done
+    kill -KILL -- "-$1" 2>/dev/null || true # gone by itself is as good
+}
+
+stop_all() {
+    trap '' TERM INT HUP
+    stop_group "$DRIVER_PID"
+    stop_group "$RAY_PID"
+}
+
+# The workers' environment is an allow-list: SLURM's and torchrun's RANK and WORLD_SIZE would mislead the frameworks, and
+# a login shell holds secrets that no worker needs. RAY_ADDRESS would make `ray start` join elsewhere.
+passes() {
+    case ",${FUNREASON_PASS_ENV:-}," in *",$1,"*) return 0 ;; esac
+    case "$1" in
+        RAY_ADDRESS) return 1 ;;
+        PATH | HOME | USER | LOGNAME | SHELL | LANG | LC_* | TZ | TMPDIR | VIRTUAL_ENV | LD_LIBRARY_PATH | LD_PRELOAD) ;;
+        PYTHON* | XDG_* | SSL_CERT_* | *_proxy | *_PROXY | CC | CXX | MAX_JOBS | OMP_* | MKL_* | CUDA_* | NVIDIA_*) ;;
+        NCCL_* | GLOO_* | UCX_* | TORCH* | PYTORCH_* | TRITON_* | DS_* | VLLM_* | VERL_* | RAY_* | FUNREASON_*) ;;
+        HF_* | HUGGINGFACE_* | TRANSFORMERS_* | TOKENIZERS_* | WANDB_* | SWANLAB_* | MLFLOW_*) ;;
+        *) return 1 ;;
+    esac
+}
+
+# When a node is told to go the work is over, so it need not drain; both settings give way to the user's own.
+worker_environment() {
+    local name
+    WORKER_ENV=(RAY_USAGE_STATS_ENABLED=0 RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S=0)
+    while read -r name; do
+        if passes "$name"; then WORKER_ENV+=("$name=${!name}"); fi
+    done < <(compgen -e)
+}
+
+# Sets RAY_COMMAND for this rank; wait_for_nodes.py knows a node by its name "RANK@HOST".
+ray_command() {
+    local more=()
+    read -ra more <<<"${FUNREASON_RAY_ARGS:-}"
+    RAY_COMMAND=(ray start --block --disable-usage-stats "--node-name=$RANK@$(uname -n)")
+    if ((RANK == 0)); then RAY_COMMAND+=(--head "--port=$RAY_PORT"); else RAY_COMMAND+=("--address=$HEAD_IP:$RAY_PORT"); fi
+    if [[ -n "$NODE_IP" ]]; then RAY_COMMAND+=("--node-ip-address=$NODE_IP"); fi
+    if [[ -n "${FUNREASON_RAY_TEMP:-}" ]]; then RAY_COMMAND+=("--temp-dir=$FUNREASON_RAY_TEMP"); fi
+    RAY_COMMAND+=(${more[@]+"${more[@]}"})
+}
+
+start_ray() {
+    worker_environment
+    ray_command
+    note "rank $RANK of $NODES: ${RAY_COMMAND[*]}"
+    start_group env -i "${WORKER_ENV[@]}" "${RAY_COMMAND[@]}"
+    RAY_PID=$STARTED
+}
+
+# --- rank 0 -----------------------------------------------------------------------------------------------------------
+
+await_head() {
+    local deadline=$((SECONDS + WAIT_SECONDS))
+    until head_answers; do
+        group_lives "$RAY_PID" || fail "Ray's head did not start (its message is above)."
+        ((SECONDS < deadline)) || fail "Ray's head did not answer on $HEAD_IP:$RAY_PORT within $WAIT_SECONDS s."
+        sleep "$POLL_SECONDS"
+    done
+}
+
+# Runs a command on the cluster and hands its exit code on; without the head it could only hang.
+drive() {
+    local code=0
+    start_group env "RAY_ADDRESS=$HEAD_IP:$RAY_PORT" "$@"
+    DRIVER_PID=$STARTED
+    while kill -0 "$DRIVER_PID" 2>/dev/null; do
+        if ! group_lives "$RAY_PID"; then
+            note "Ray's head has ended while it was needed; its logs are in ${FUNREASON_RAY_TEMP:-/tmp/ray}/session_latest/logs"
+            stop_group "$DRIVER_PID"
+            return 1
+        fi
+        sleep "$POLL_SECONDS"
+    done
+    wait "$DRIVER_PID" || code=$?
+    return "$code"
+}
+
+lead() {
+    local code=0 stage="$1"
+    shift
+    if head_answers; then
+        fail "port $RAY_PORT is already in use on this machine: end what runs there, or choose another with FUNREASON_RAY_PORT."
+    fi
+    start_ray
+    await_head
+    # shellcheck disable=SC2086 # one word a host
+    drive python "$LAUNCH_DIR/wait_for_nodes.py" --nodes "$NODES" --seconds "$WAIT_SECONDS" --hosts ${HOSTS:-} || exit $?
+    drive funreason-train "$stage" "$@" || code=$?
+    note "the stage has ended with code $code; letting the workers go"
+    exit "$code"
+}
+
+# --- the other ranks --------------------------------------------------------------------------------------------------
+
+# Ends well when the head goes, since only the driver knows whether the work was done; a Ray that ends while the head
+# is there is this node's own failure.
+follow() {
+    local deadline=$((SECONDS + WAIT_SECONDS)) code=0
+    until head_answers; do
+        ((SECONDS < deadline)) || fail "rank $RANK: no head answered on $HEAD_IP:$RAY_PORT within $WAIT_SECONDS s; does rank 0" \
+            "run, with the same FUNREASON_RAY_PORT, and does the network let this port through?"
+        sleep "$POLL_SECONDS"
+    done
+    start_ray
+    deadline=$((SECONDS + HEAD_PATIENCE))
+    while group_lives "$RAY_PID"; do
+        if head_answers; then
+            deadline=$((SECONDS + HEAD_PATIENCE))
+        elif ((SECONDS >= deadline)); then
+            break
+        fi
+        sleep "$POLL_SECONDS"
+    done
+    if ! group_lives "$RAY_PID" && head_answers; then
+        wait "$RAY_PID" || code=$?
+        note "rank $RANK: Ray has ended on this node while the head goes on (code $code; its message is above)"
+        exit $((code == 0 ? 1 : code))
+    fi
+    note "rank $RANK: the head is gone, leaving"
+    exit 0
+}
+
+# --- the whole --------------------------------------------------------------------------------------------------------
+
+# True where the arguments only ask for words: help, the composed config, a dry run (the last dry_run= counts).
+only_prints() {
+    local argument answer=1
+    for argument in "$@"; do
+        case "${argument,,}" in
+            -h | --help | --hydra-help | --cfg | --cfg=* | -c | --info | --info=*) return 0 ;;
+            dry_run=true | dry_run=1 | dry_run=yes | dry_run=on | +dry_run=true | ++dry_run=true) answer=0 ;;
+            dry_run=* | +dry_run=* | ++dry_run=*) answer=1 ;;
+        esac
+    done
+    return "$answer"
+}
+
+# What each node would start, in the very words that start_ray would use.
+print_plan() {
+    local RANK argument words=""
+    for argument in "$@"; do [[ "$argument" == *dry_run=* ]] || words+=" $argument"; done
+    HEAD_IP="${HEAD_ADDR:-HEAD_ADDR}" NODE_IP=""
+    printf '# every node first: NCCL_SOCKET_IFNAME and GLOO_SOCKET_IFNAME = the interface of the route to the head\n'
+    for ((RANK = 0; RANK < NODES; RANK++)); do
+        ray_command
+        printf '# node %d: %s\n' "$RANK" "${RAY_COMMAND[*]/@$(uname -n)/@HOST}"
+    done
+    printf '# node 0, once all %d nodes have joined: RAY_ADDRESS=%s:%s funreason-train%s\n' "$NODES" "$HEAD_IP" "$RAY_PORT" "$words"
+}
+
+run_on_nodes() {
+    if only_prints "$@"; then
+        NODES="${NNODES:-${SLURM_JOB_NUM_NODES:-1}}"
+        if ((${NODE_RANK:-${SLURM_NODEID:-0}} > 0)); then exit 0; fi
+        if ((NODES > 1)) && [[ -z "${RAY_ADDRESS:-}" ]]; then print_plan "$@"; fi
+        exec funreason-train "$@"
+    fi
+    read_rank
+    if [[ -n "${RAY_ADDRESS:-}" ]]; then
+        if ((RANK > 0)); then note "rank $RANK: RAY_ADDRESS names a running cluster, rank 0 drives it" && exit 0; fi
+        exec funreason-train "$@"
+    fi
+    # On one machine the stage starts its own Ray, and its own checks speak.
+    if ((NODES == 1)); then exec funreason-train "$@"; fi
+    trap stop_all EXIT
+    trap 'exit 143' TERM
+    trap 'exit 130' INT
+    trap 'exit 129' HUP
+    read_head
+    read_network
+    if ((RANK == 0)); then
+        # A mistake in the arguments shall show now, not when all nodes have been collected.
+        funreason-train "$@" dry_run=true >/dev/null || exit $?
+        lead "$@"
+    fi
+    follow
+}

@@ -1,0 +1,7 @@
+#!/usr/bin/env bash
+# The whole method on one CPU machine: data, SFT, RL, export and evaluation of a tiny model.
+#   bash launch/quickstart.sh [KEY=VALUE ...]
+set -euo pipefail
+# shellcheck source=launch/bootstrap.sh
+source "$(dirname "${BASH_SOURCE[0]}")/bootstrap.sh"
+exec funreason-train pipeline +recipe=quickstart_cpu "$@"

