@@ -1,0 +1,142 @@
+"""Joins a Ray cluster or starts one on this machine, and waits for its nodes with a deadline."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from ..errors import UserError
+from .environment import forwarded
+from .profile import Profile, gpu_problem
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+Node = Mapping[str, Any]  # a row of `ray.nodes()`
+
+
+@contextmanager
+def connect(
+    cluster: DictConfig | Mapping[str, Any],
+    env: Mapping[str, str] | None = None,
+    *,
+    cpus: int | None = None,
+    gpus: int | None = None,
+) -> Iterator[Profile]:
+    """Holds a connection to the Ray cluster of the profile; on leaving, ends only what it started.
+
+    Args:
+        cluster: The configuration node `cluster`.
+        env: Environment variables that the stage wants in its workers.
+        cpus: Logical CPUs of a machine that is started here; None: its cores.
+        gpus: Logical GPUs of a machine that is started here; None: its GPUs.
+
+    Yields:
+        The profile.
+
+    Raises:
+        UserError: if this machine cannot run the profile, no cluster answers, or nodes stay missing.
+    """
+    profile = Profile.of(cluster)
+    if gpus is None and (problem := gpu_problem(profile)):
+        raise UserError(problem)
+    # Before Ray is imported: a worker with niceness 15 starves beside any other process.
+    os.environ.setdefault("RAY_worker_niceness", "0")
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    import ray
+
+    if ray.is_initialized():
+        yield profile
+        return
+    address = profile.joins()
+    options: dict[str, Any] = {
+        "runtime_env": {"env_vars": forwarded({**profile.env, **(env or {})})},
+        "logging_level": "WARNING",
+        "configure_logging": True,
+    }
+    if address is None:
+        options |= _new_machine(profile, cpus, gpus)
+    try:
+        ray.init(address=address or "local", **options)
+    except (ConnectionError, RuntimeError, TimeoutError) as error:
+        if address is None:
+            raise
+        raise UserError(
+            f"no Ray cluster answers at {address} ({' '.join(str(error).split())[:200]})",
+            mend="Start it, or unset RAY_ADDRESS and cluster.address to start one here",
+        ) from None
+    try:
+        if address is not None:
+            wait_for_nodes(profile, ray.nodes)
+        yield profile
+    finally:
+        ray.shutdown()
+
+
+def _new_machine(profile: Profile, cpus: int | None, gpus: int | None) -> dict[str, Any]:
+    options: dict[str, Any] = {"include_dashboard": False, "num_cpus": cpus}
+    options["num_gpus"] = profile.gpus_per_node if gpus is None else gpus
+    if profile.object_store_bytes:
+        options["object_store_memory"] = profile.object_store_bytes
+    if profile.temp_dir:
+        options["_temp_dir"] = os.path.abspath(os.path.expanduser(profile.temp_dir))
+    return options
+
+
+def wait_for_nodes(
+    profile: Profile,
+    look: Callable[[], Sequence[Node]],
+    *,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+    say: Callable[[str], None] = print,
+) -> None:
+    """Returns once the cluster has the profile's nodes and GPUs.
+
+    Args:
+        profile: What is expected.
+        look: `ray.nodes`.
+        clock: Seconds, monotonic.
+        sleep: Waits for seconds.
+        say: Where the missing ones are announced while waiting, each time they change.
+
+    Raises:
+        UserError: after `profile.wait_seconds`, naming what is there and what is missing.
+    """
+    deadline = clock() + profile.wait_seconds
+    announced = None
+    while (missing := missing_nodes(profile, look())) is not None:
+        if clock() >= deadline:
+            raise UserError(
+                f"after {profile.wait_seconds:.0f} s {missing}",
+                where=f"cluster={profile.name}",
+                mend="Start the launch script on the missing nodes, wait longer with cluster.wait_seconds, "
+                "or ask for less with cluster.nodes and cluster.gpus_per_node",
+            )
+        if missing != announced:
+            say(f"waiting for the cluster: {missing}")
+            announced = missing
+        sleep(1.0)
+
+
+def missing_nodes(profile: Profile, nodes: Sequence[Node]) -> str | None:
+    """What the cluster lacks, in words, or None if it has all that the profile asks for."""
+    here = sorted(
+        (str(node.get("NodeName") or node.get("NodeManagerAddress")), int(node["Resources"].get("GPU", 0)))
+        for node in nodes
+        if node.get("Alive")
+    )
+    gpus = sum(count for _, count in here)
+    whole = [name for name, count in here if count >= profile.gpus_per_node]
+    if len(whole) >= profile.nodes and gpus >= profile.gpus:
+        return None
+    shown = ", ".join(f"{name} ({count} GPUs)" for name, count in here) or "none"
+    short = [
+        f"{name} has {count} of {profile.gpus_per_node} GPUs" for name, count in here if name not in whole
+    ]
+    absent = max(0, profile.nodes - len(here))
+    lacks = [f"{absent} of {profile.nodes} nodes are missing"] if absent else []
+    return f"{'; '.join(lacks + short)}; there are: {shown}"

@@ -1,0 +1,78 @@
+"""What is told to each node, and by which network interface nodes reach each other."""
+
+from __future__ import annotations
+
+import shlex
+import socket
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from .profile import Profile
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+
+def node_commands(
+    cluster: DictConfig | Mapping[str, Any], stage: str, words: Sequence[str] = ()
+) -> list[str]:
+    """The command of each node, by rank; on one machine the stage's own command.
+
+    Args:
+        cluster: The configuration node `cluster`.
+        stage: `sft` or `rl`, for which launch/ has a script.
+        words: The user's settings, without `dry_run`.
+    """
+    profile = Profile.of(cluster)
+    tail = "".join(f" {shlex.quote(word)}" for word in words)
+    if profile.nodes == 1:
+        return [f"funreason-train {stage} cluster={profile.name}{tail}"]
+    return [
+        f"NNODES={profile.nodes} NODE_RANK={rank} HEAD_ADDR=<address of node 0> "
+        f"bash launch/{stage}_{profile.name}.sh{tail}"
+        for rank in range(profile.nodes)
+    ]
+
+
+def source_address(peer: str, port: int = 9) -> str | None:
+    """This machine's address on the route to `peer`, or None if there is no route. Sends nothing."""
+    try:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            probe.connect((peer, port))
+            return str(probe.getsockname()[0])
+    except OSError:
+        return None
+
+
+def interface_of(address: str, addresses: Mapping[str, Sequence[str]]) -> str | None:
+    """The interface that holds `address`.
+
+    Args:
+        address: An IPv4 address of this machine.
+        addresses: Interface -> its addresses.
+    """
+    return next((name for name, held in sorted(addresses.items()) if address in held), None)
+
+
+def interface_variables(peer: str, environ: Mapping[str, str]) -> dict[str, str]:
+    """The variables that make gloo and NCCL use the route to `peer`; what the user set stays.
+
+    Servers with one management and eight fabric interfaces otherwise pick by name (sglang#4978).
+
+    Args:
+        peer: The head's address (MASTER_ADDR).
+        environ: The worker's environment.
+    """
+    import psutil
+
+    address = source_address(peer)
+    held = {
+        name: [entry.address for entry in entries if entry.family == socket.AF_INET]
+        for name, entries in psutil.net_if_addrs().items()
+    }
+    interface = interface_of(address, held) if address else None
+    if interface is None or interface == "lo":
+        return {}
+    # "=" makes NCCL take this very name; otherwise eth1 would also match eth10.
+    wanted = {"GLOO_SOCKET_IFNAME": interface, "NCCL_SOCKET_IFNAME": f"={interface}"}
+    return {name: value for name, value in wanted.items() if name not in environ}

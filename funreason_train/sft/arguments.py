@@ -1,0 +1,212 @@
+"""From the configuration to LLaMA-Factory's training arguments. Pure: imports no framework, reads no data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..cluster.profile import Profile
+from ..errors import UserError
+from . import deepspeed
+from .batch import Batch
+from .known_keys import unknown_keys
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+    from ..run.paths import RunDir
+
+#: Arguments that another key owns: setting them behind the stage's back would make the run's records wrong.
+#: Name -> the key to use instead.
+OWNED = {
+    "model_name_or_path": "sft.model",
+    "dataset": "sft.dataset",
+    "dataset_dir": "sft.data",
+    "eval_dataset": "sft.eval_dataset",
+    "tokenized_path": "sft.data",
+    "output_dir": "run_dir",
+    "resume_from_checkpoint": "run_dir (a run resumes by itself)",
+    "overwrite_output_dir": "restart=sft",
+    "cutoff_len": "sft.cutoff_len",
+    "packing": "sft.packing",
+    "neat_packing": "sft.packing",
+    "per_device_train_batch_size": "sft.per_device_batch",
+    "gradient_accumulation_steps": "sft.global_batch",
+    "deepspeed": "sft.deepspeed",
+    "max_steps": "sft.max_steps",
+    "num_train_epochs": "sft.epochs",
+    "max_samples": "data.…",
+    "streaming": "sft.data",
+    "trust_remote_code": "a local HF folder (remote code is never run)",
+}
+
+
+@dataclass(frozen=True)
+class Paths:
+    """Where the stage keeps its things; every path is absolute.
+
+    Attributes:
+        data: The export (train.json, dataset_info.json).
+        checkpoints: LLaMA-Factory's output_dir.
+        tokenized: Tokenised rows, one folder for each content.
+        deepspeed: DeepSpeed's JSON.
+        metrics: One JSON object a line.
+        tensorboard: Event files.
+        gang: What a resumed run must have in common with the one it continues.
+    """
+
+    data: Path
+    checkpoints: Path
+    tokenized: Path
+    deepspeed: Path
+    metrics: Path
+    tensorboard: Path
+    gang: Path
+
+    @classmethod
+    def of(cls, config: DictConfig, run: RunDir) -> Paths:
+        """The paths of this run."""
+        return cls(
+            data=Path(config.sft.data).expanduser().resolve() if config.sft.data else run.data / "sft",
+            checkpoints=run.sft / "checkpoints",
+            tokenized=run.sft / "tokenized",
+            deepspeed=run.sft / "deepspeed.json",
+            metrics=run.sft / "metrics.jsonl",
+            tensorboard=run.sft / "tensorboard",
+            gang=run.sft / "gang.json",
+        )
+
+
+def workers_of(cluster: DictConfig | Mapping[str, Any]) -> int:
+    """How many training processes the profile runs: one for each GPU, or as many as it says."""
+    if cluster["sft"]["workers"] is not None:
+        return int(cluster["sft"]["workers"])
+    return max(1, Profile.of(cluster).gpus)
+
+
+def batch_of(config: DictConfig) -> Batch:
+    """The batch of this configuration."""
+    return Batch.divide(config.sft.global_batch, config.sft.per_device_batch, workers_of(config.cluster))
+
+
+def compose(config: DictConfig, paths: Paths) -> dict[str, Any]:
+    """The arguments of the training run, before what depends on the data (`tokenized_path`, `cutoff_len`).
+
+    Raises:
+        UserError: naming every problem at once.
+    """
+    if problems := argument_problems(config):
+        raise UserError("; ".join(problems))
+    return _compose(config, paths)
+
+
+def argument_problems(config: DictConfig) -> list[str]:
+    """Everything wrong with the SFT settings that can be found without reading data."""
+    sft = config.sft
+    problems = []
+    try:
+        batch_of(config)
+    except UserError as error:
+        problems.append(str(error))
+    problems += [text for text in (deepspeed.problem(sft.deepspeed),) if text]
+    if sft.precision not in ("fp32", "bf16"):
+        problems.append(f"sft.precision: '{sft.precision}' is not known. Use fp32 or bf16")
+    if sft.packing and not sft.cutoff_len:
+        problems.append(
+            "sft.cutoff_len: packing needs the length of a sequence; set it above the longest row"
+        )
+    if sft.liger and config.cluster.device == "cpu":
+        problems.append("sft.liger: Liger's kernels need a GPU. Set sft.liger=false")
+    if sft.max_steps is None and not sft.epochs:
+        problems.append("sft.epochs: set sft.epochs or sft.max_steps, otherwise nothing is trained")
+    for key in sft.llamafactory:
+        if key in OWNED:
+            problems.append(f"sft.llamafactory.{key}: set {OWNED[key]} instead")
+    problems += unknown_keys(key for key in sft.llamafactory if key not in OWNED)
+    if not problems:
+        problems += unknown_keys(_compose(config, Paths.of(config, _NOWHERE)))
+    return problems
+
+
+class _Nowhere:
+    """A run directory that is only asked for names."""
+
+    data = sft = Path("/")
+
+
+_NOWHERE: Any = _Nowhere()
+
+
+def _compose(config: DictConfig, paths: Paths) -> dict[str, Any]:
+    from omegaconf import OmegaConf
+
+    sft, device, batch = config.sft, config.cluster.device, batch_of(config)
+    arguments: dict[str, Any] = {
+        "stage": "sft",
+        "do_train": True,
+        "finetuning_type": "full",
+        "model_name_or_path": sft.model,
+        "trust_remote_code": False,
+        "flash_attn": sft.attention,
+        "enable_liger_kernel": sft.liger,
+        "disable_gradient_checkpointing": not sft.gradient_checkpointing,
+        "dataset": sft.dataset,
+        "dataset_dir": str(paths.data),
+        "template": sft.template,
+        "mask_history": sft.mask_history,
+        "packing": sft.packing,
+        "neat_packing": sft.packing,
+        "preprocessing_num_workers": sft.preprocessing_workers,
+        "output_dir": str(paths.checkpoints),
+        "per_device_train_batch_size": batch.per_device,
+        "gradient_accumulation_steps": batch.accumulate,
+        "learning_rate": sft.learning_rate,
+        # A float below 1 is a share of all steps (transformers 5; warmup_ratio is deprecated).
+        "warmup_steps": float(sft.warmup_ratio),
+        "lr_scheduler_type": sft.schedule,
+        "weight_decay": sft.weight_decay,
+        "adam_beta2": sft.adam_beta2,
+        "max_grad_norm": sft.max_grad_norm,
+        "seed": sft.seed,
+        "bf16": sft.precision == "bf16",
+        "dataloader_num_workers": sft.dataloader_workers,
+        "dataloader_pin_memory": device == "cuda",
+        "ddp_timeout": sft.collective_timeout,
+        "logging_steps": sft.logging_steps,
+        "logging_first_step": True,
+        "include_num_input_tokens_seen": "non_padding",
+        "report_to": list(sft.report_to) or ["none"],
+        "disable_tqdm": True,
+    }
+    if sft.group_by_length and not sft.packing:
+        arguments["train_sampling_strategy"] = "group_by_length"
+    if sft.max_steps is not None:
+        arguments["max_steps"] = sft.max_steps
+    else:
+        arguments["num_train_epochs"] = float(sft.epochs)
+    if sft.eval_steps is not None:
+        arguments |= {
+            "eval_dataset": sft.eval_dataset,
+            "eval_strategy": "steps",
+            "eval_steps": sft.eval_steps,
+            "per_device_eval_batch_size": sft.per_device_eval_batch,
+        }
+    if sft.save_steps is None:
+        arguments["save_strategy"] = "no"
+    else:
+        arguments |= {
+            "save_strategy": "steps",
+            "save_steps": sft.save_steps,
+            "save_total_limit": sft.save_total_limit,
+        }
+    if sft.deepspeed:
+        named = sft.deepspeed in deepspeed.STAGES
+        arguments["deepspeed"] = str(paths.deepspeed if named else Path(sft.deepspeed).resolve())
+    elif device == "cpu":
+        # DeepSpeed brings its own notion of the CPU (DS_ACCELERATOR) and does not want this key beside it.
+        arguments["use_cpu"] = True
+    extra = OmegaConf.to_container(sft.llamafactory, resolve=True)
+    assert isinstance(extra, dict)
+    return {**arguments, **{str(key): value for key, value in extra.items()}}

@@ -1,0 +1,78 @@
+"""What the trainer tells us while it runs. Loaded inside a training process (imports transformers)."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+from transformers import TrainerCallback
+
+from ..progress import report
+from ..run.paths import write_text
+
+
+class MetricsCallback(TrainerCallback):
+    """Writes one JSON object a logged step, and reports progress after every step; rank 0 only.
+
+    Attributes:
+        step: The last optimizer step that was done.
+        loss: The last logged training loss.
+    """
+
+    def __init__(self, path: Path, total: int) -> None:
+        self.path, self.total = path, total
+        self.step = 0
+        self.loss: float | None = None
+        self._started = time.monotonic()
+        self._first_tokens = 0
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Drops lines of steps that will be done again."""
+        if state.max_steps != self.total:
+            raise RuntimeError(f"the trainer plans {state.max_steps} steps where {self.total} were expected")
+        self.step = state.global_step
+        self._started, self._first_tokens = time.monotonic(), int(state.num_input_tokens_seen)
+        if state.is_world_process_zero:
+            lines = self.path.read_text(encoding="utf-8").splitlines() if self.path.is_file() else []
+            kept = [line for line in lines if line_step(line, self.step) <= self.step]
+            write_text(self.path, "".join(f"{line}\n" for line in kept))
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Notes the step and moves the progress bar."""
+        self.step = state.global_step
+        if state.is_world_process_zero:
+            text = "" if self.loss is None else f"loss {self.loss:.3f}, {self._speed(state):,.0f} tokens/s"
+            report(state.global_step, state.max_steps, text)
+
+    def on_log(
+        self, args: Any, state: Any, control: Any, logs: dict[str, float] | None = None, **_: Any
+    ) -> None:
+        """Adds a line."""
+        if not logs or not state.is_world_process_zero or "train_loss" in logs:
+            return
+        self.loss = logs.get("loss", self.loss)
+        row = {
+            "step": state.global_step,
+            **logs,
+            "tokens": int(state.num_input_tokens_seen),
+            "tokens_per_second": round(self._speed(state), 1),
+            "seconds": round(time.monotonic() - self._started, 2),
+        }
+        for double in ("num_input_tokens_seen", "train_runtime", "train_tokens_per_second"):
+            row.pop(double, None)
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(row) + "\n")
+
+    def _speed(self, state: Any) -> float:
+        seconds = max(1e-9, time.monotonic() - self._started)
+        return float(int(state.num_input_tokens_seen) - self._first_tokens) / seconds
+
+
+def line_step(line: str, otherwise: int) -> int:
+    """The step of a metrics line; a line cut off by a kill counts as a step after `otherwise`."""
+    try:
+        return int(json.loads(line)["step"])
+    except (ValueError, KeyError, TypeError):
+        return otherwise + 1

@@ -1,0 +1,159 @@
+"""The exported rows as LLaMA-Factory will read them, and their tokenised copy, cached by content."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from ..cluster.environment import thread_variables
+from ..errors import UserError
+from ..run.paths import read_json, write_json
+from . import tokenise
+
+#: Training arguments that change the tokens.
+_DECIDING = ("template", "mask_history", "packing", "neat_packing", "dataset", "eval_dataset")
+
+
+@dataclass(frozen=True)
+class Tokenised:
+    """Rows ready for training.
+
+    Attributes:
+        folder: A `datasets` folder that LLaMA-Factory takes as `tokenized_path`.
+        rows: Training rows.
+        sequences: Training sequences; fewer than rows with packing.
+        tokens: Tokens of the training sequences.
+        learned: Tokens with a label.
+        longest: Tokens of the longest training sequence.
+    """
+
+    folder: Path
+    rows: int
+    sequences: int
+    tokens: int
+    learned: int
+    longest: int
+
+
+def data_problems(folder: Path, datasets: list[str]) -> list[str]:
+    """Everything wrong with the export that its index tells, each as a sentence.
+
+    Args:
+        folder: Where dataset_info.json lies.
+        datasets: The entries that the run uses.
+    """
+    info_path = folder / "dataset_info.json"
+    if not info_path.is_file():
+        return [f"{info_path} is missing. Prepare the data first: funreason-train data, or set sft.data=DIR"]
+    try:
+        info = read_json(info_path)
+    except ValueError as error:
+        return [f"{info_path} is not JSON ({error}). Prepare the data again: funreason-train data"]
+    problems = []
+    for name in datasets:
+        entry = info.get(name)
+        if not isinstance(entry, Mapping):
+            problems.append(f"{info_path} has no entry '{name}'. It has {', '.join(sorted(info)) or 'none'}")
+            continue
+        if "file_name" not in entry:
+            problems.append(f"{info_path}: entry '{name}' names no file; only local files are used")
+        elif not (folder / entry["file_name"]).is_file():
+            problems.append(
+                f"{folder / entry['file_name']} is missing. Prepare the data again: funreason-train data"
+            )
+        if entry.get("formatting") != "sharegpt" or "tools" in entry.get("columns", {}):
+            problems.append(
+                f"{info_path}: entry '{name}' must have formatting sharegpt and no tools column; any other "
+                "form renders different prompts in training and in use"
+            )
+    return problems
+
+
+def count_rows(path: Path) -> int:
+    """How many rows the export holds.
+
+    Raises:
+        UserError: if it is no JSON array, or an empty one.
+    """
+    try:
+        rows = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise UserError(f"not JSON ({error})", where=str(path), mend="Prepare the data again") from None
+    if not isinstance(rows, list) or not rows:
+        raise UserError("holds no rows", where=str(path), mend="Look into the data stage's ledger.json")
+    return len(rows)
+
+
+def fingerprint(arguments: Mapping[str, Any], files: list[Path]) -> str:
+    """Twelve hex digits that change whenever the tokens might."""
+    digest = hashlib.sha256(version("llamafactory").encode())
+    deciding = {key: arguments.get(key) for key in _DECIDING}
+    if arguments["packing"]:
+        deciding["cutoff_len"] = arguments["cutoff_len"]
+    digest.update(json.dumps(deciding, sort_keys=True).encode())
+    for path in files:
+        digest.update(path.name.encode())
+        with path.open("rb") as file:
+            digest.update(hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()[:12]
+
+
+def prepare(arguments: Mapping[str, Any], cutoff: int | None, parent: Path) -> Tokenised:
+    """Tokenises the rows of `arguments` unless that is done already.
+
+    Args:
+        arguments: LLaMA-Factory's training arguments.
+        cutoff: `sft.cutoff_len`.
+        parent: Where tokenised copies are kept; older ones are removed.
+
+    Raises:
+        UserError: if rows would be dropped or cut.
+    """
+    data = Path(arguments["dataset_dir"])
+    info = read_json(data / "dataset_info.json")
+    names = [arguments[key] for key in ("dataset", "eval_dataset") if arguments.get(key)]
+    files = [data / "dataset_info.json", *(data / info[name]["file_name"] for name in names)]
+    model = Path(arguments["model_name_or_path"])
+    if model.is_dir():
+        files += [
+            file
+            for pattern in ("tokenizer*", "*token*.json", "*.jinja")
+            for file in sorted(model.glob(pattern))
+        ]
+    task_arguments = {**arguments, **({"cutoff_len": cutoff} if cutoff else {})}
+    folder = parent / fingerprint(task_arguments, files)
+    if not (folder / tokenise.REPORT).is_file():
+        if parent.is_dir():
+            shutil.rmtree(parent)
+        parent.mkdir(parents=True)
+        _spawn({"arguments": task_arguments, "rows": count_rows(files[1]), "folder": str(folder)}, parent)
+    report = read_json(folder / tokenise.REPORT)
+    if problem := tokenise.objection(dict(report), int(report["rows"]), cutoff):
+        raise problem
+    return Tokenised(folder=folder, **report)
+
+
+def _spawn(task: dict[str, Any], parent: Path) -> None:
+    import os
+
+    job = parent / "job.json"
+    write_json(job, task)
+    workers = int(task["arguments"].get("preprocessing_num_workers") or 1)
+    process = subprocess.run(
+        [sys.executable, "-m", "funreason_train.sft.tokenise", str(job)],
+        env={**os.environ, **thread_variables(workers)},
+        check=False,
+    )
+    error = job.with_suffix(".error.json")
+    if error.is_file():
+        raise UserError(**read_json(error))
+    if process.returncode != 0:
+        raise RuntimeError(f"tokenising the rows failed with code {process.returncode}; the reason is above")

@@ -1,0 +1,63 @@
+"""DeepSpeed's configuration as data; "auto" is filled in by transformers from the training arguments."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from ..errors import UserError
+
+STAGES = ("zero2", "zero3")
+
+
+def deepspeed_config(name: str, device: str) -> dict[str, Any]:
+    """The configuration for ZeRO-2 (gradients and optimizer states sharded) or ZeRO-3 (weights as well).
+
+    Args:
+        name: `zero2` or `zero3`.
+        device: `cpu` or `cuda`; communication overlaps with compute only where there are streams.
+    """
+    overlap = device == "cuda"
+    zero: dict[str, Any] = {
+        "overlap_comm": overlap,
+        "contiguous_gradients": True,
+        "reduce_bucket_size": "auto",
+    }
+    if name == "zero2":
+        zero |= {"stage": 2, "allgather_partitions": True, "reduce_scatter": True}
+    else:
+        zero |= {
+            "stage": 3,
+            "sub_group_size": 1_000_000_000,
+            "stage3_prefetch_bucket_size": "auto",
+            "stage3_param_persistence_threshold": "auto",
+            "stage3_max_live_parameters": 1_000_000_000,
+            "stage3_max_reuse_distance": 1_000_000_000,
+            # So that the final folder holds whole weights that any loader reads.
+            "stage3_gather_16bit_weights_on_model_save": True,
+        }
+    return {
+        "train_batch_size": "auto",
+        "train_micro_batch_size_per_gpu": "auto",
+        "gradient_accumulation_steps": "auto",
+        "gradient_clipping": "auto",
+        "zero_allow_untested_optimizer": True,
+        "fp16": {"enabled": False},
+        "bf16": {"enabled": "auto"},
+        "zero_optimization": zero,
+    }
+
+
+def problem(value: str | None) -> str | None:
+    """Why `sft.deepspeed` cannot be `value`, or None."""
+    if value is None or value in STAGES:
+        return None
+    if value.endswith(".json"):
+        return None if Path(value).is_file() else f"sft.deepspeed: there is no file {value}"
+    return f"sft.deepspeed: '{value}' is not known. Use null, {', '.join(STAGES)} or the path of a JSON file"
+
+
+def require(value: str | None) -> None:
+    """Raises `UserError` for a value that `problem` objects to."""
+    if text := problem(value):
+        raise UserError(text)

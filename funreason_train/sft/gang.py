@@ -1,0 +1,78 @@
+"""The gang: LLaMA-Factory's training run as Ray Train workers, on CPU (gloo) or GPU (nccl) alike."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..cluster import Profile, connect
+from ..cluster.environment import thread_variables
+from . import worker
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+_SPARE_CPUS = 2  # logical, for Ray Train's own controller
+
+
+def worker_environment(cluster: DictConfig, workers: int, tensorboard: Path) -> dict[str, str]:
+    """The environment variables that training processes need besides the profile's own."""
+    profile = Profile.of(cluster)
+    variables = {
+        **thread_variables(profile.threads(workers)),
+        "TENSORBOARD_LOGGING_DIR": str(tensorboard),
+        "LLAMAFACTORY_VERBOSITY": os.environ.get("LLAMAFACTORY_VERBOSITY", "WARNING"),
+        "RAY_TRAIN_ENABLE_PRINT_PATCH": "0",  # would print every line twice
+    }
+    if profile.device == "cpu":
+        variables["DS_ACCELERATOR"] = "cpu"
+    return variables
+
+
+def fit(
+    job: Mapping[str, Any], cluster: DictConfig, folder: Path, tensorboard: Path, settings: DictConfig
+) -> None:
+    """Trains; returns when the last worker has finished, with the model verified.
+
+    Args:
+        job: See `worker.train`.
+        cluster: The configuration node `cluster`.
+        folder: Ray Train's own records of this attempt.
+        tensorboard: Where event files go.
+        settings: The configuration node `sft`.
+
+    Raises:
+        UserError: if the cluster is not there.
+        RuntimeError: if training failed more often than `max_failures`.
+    """
+    workers = int(job["workers"])
+    profile = Profile.of(cluster)
+    threads = profile.threads(workers)
+    environment = worker_environment(cluster, workers, tensorboard)
+    with connect(cluster, environment, cpus=workers * threads + _SPARE_CPUS):
+        from ray.train import FailureConfig, RunConfig, ScalingConfig
+        from ray.train.torch import TorchConfig, TorchTrainer
+
+        on_gpu = profile.device == "cuda"
+        shutil.rmtree(folder, ignore_errors=True)
+        trainer = TorchTrainer(
+            worker.train,
+            train_loop_config=dict(job),
+            torch_config=TorchConfig(
+                backend="nccl" if on_gpu else "gloo", timeout_s=settings.collective_timeout
+            ),
+            scaling_config=ScalingConfig(
+                num_workers=workers,
+                use_gpu=on_gpu,
+                resources_per_worker={"CPU": threads, **({"GPU": 1} if on_gpu else {})},
+            ),
+            run_config=RunConfig(
+                name=folder.name,
+                storage_path=str(folder.parent),
+                failure_config=FailureConfig(max_failures=settings.max_failures),
+            ),
+        )
+        trainer.fit()

@@ -1,0 +1,192 @@
+"""The SFT stage: exported rows -> tokens -> LLaMA-Factory in a Ray Train gang -> a verified HF folder."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..cluster import Profile, gpu_problem
+from ..errors import UserError
+from ..progress import report
+from ..run.paths import read_json, write_json
+from . import checkpoints, dataset, deepspeed
+from .arguments import Paths, argument_problems, batch_of, compose
+from .worker import DONE, clear_final
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+    from ..run.paths import RunDir
+
+#: What the trainer leaves in its output folder that belongs to the model.
+_MODEL_FILES = ("config.json", "generation_config.json", "*.safetensors", "*.safetensors.index.json")
+_TOKENIZER_FILES = ("tokenizer*", "*_tokens*.json", "vocab.json", "merges.txt", "*.jinja")
+
+
+def check(config: DictConfig, run: RunDir) -> list[str]:
+    """Every problem that shows before a framework starts, except what an earlier stage has yet to make."""
+    problems = argument_problems(config)
+    paths = Paths.of(config, run)
+    if config.sft.data or paths.data.is_dir():
+        problems += dataset.data_problems(paths.data, _datasets(config))
+    return problems + _model_problems(config.sft.model, run)
+
+
+def run(config: DictConfig, run: RunDir) -> dict[str, Any]:
+    """Trains, or continues an interrupted training, and returns the figures of the result.
+
+    Raises:
+        UserError: for everything that the user can mend, before the cluster is touched.
+    """
+    paths = Paths.of(config, run)
+    problems = check(config, run) + dataset.data_problems(paths.data, _datasets(config))
+    problem = gpu_problem(Profile.of(config.cluster))
+    if problems := list(dict.fromkeys([*([problem] if problem else []), *problems])):
+        raise UserError("; ".join(problems))
+    arguments, batch = compose(config, paths), batch_of(config)
+    _refuse_other_gang(config, paths)
+    report(0, None, "tokenising")
+    rows = dataset.prepare(arguments, config.sft.cutoff_len, paths.tokenized)
+    total = config.sft.max_steps or batch.steps(rows.sequences, config.sft.epochs)
+    arguments |= {
+        "tokenized_path": str(rows.folder),
+        "cutoff_len": config.sft.cutoff_len or _round_up(rows.longest),
+    }
+    if arguments.get("deepspeed") == str(paths.deepspeed):
+        write_json(paths.deepspeed, deepspeed.deepspeed_config(config.sft.deepspeed, config.cluster.device))
+    write_json(paths.gang, _gang(config, rows.folder.name))
+    write_json(run.sft / "llamafactory.json", arguments)
+    done = _finished(paths.checkpoints, total)
+    if done is None:
+        from .gang import fit
+
+        clear_final(paths.checkpoints)
+        report(0, total, "starting the gang")
+        job = {
+            "arguments": arguments,
+            "metrics": str(paths.metrics),
+            "workers": batch.workers,
+            "total": total,
+        }
+        fit(job, config.cluster, run.sft / "ray", paths.tensorboard, config.sft)
+        done = _finished(paths.checkpoints, total)
+    if done is None:
+        raise RuntimeError(f"training ended before step {total}; the reason is in the stage's log")
+    publish(paths.checkpoints, run.sft_model)
+    loss = done["loss"]
+    return {
+        "headline": f"{total} steps, {rows.rows} rows" + ("" if loss is None else f", loss {loss:.3f}"),
+        "model": str(run.sft_model),
+        "steps": total,
+        "rows": rows.rows,
+        "tokens_per_epoch": rows.tokens,
+        "learned_tokens_per_epoch": rows.learned,
+        "longest": rows.longest,
+        "loss": loss,
+        "parameters": done["parameters"],
+    }
+
+
+def plan(config: DictConfig, run: RunDir) -> dict[str, Any]:
+    """What a run would hand to the frameworks; starts and reads nothing.
+
+    Returns:
+        `arguments` (LLaMA-Factory's), `deepspeed` (its configuration or None), `workers`, `batch`.
+    """
+    paths, batch = Paths.of(config, run), batch_of(config)
+    named = config.sft.deepspeed in deepspeed.STAGES
+    return {
+        "arguments": compose(config, paths),
+        "deepspeed": deepspeed.deepspeed_config(config.sft.deepspeed, config.cluster.device)
+        if named
+        else None,
+        "workers": batch.workers,
+        "batch": {"rows": batch.rows, "per_device": batch.per_device, "accumulate": batch.accumulate},
+    }
+
+
+def publish(source: Path, target: Path) -> None:
+    """Takes the model over into `target`, which appears whole or not at all (hard links where possible)."""
+    partial = target.with_name(f".{target.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    for pattern in (*_MODEL_FILES, *_TOKENIZER_FILES):
+        for file in source.glob(pattern):
+            try:
+                os.link(file, partial / file.name)
+            except OSError:
+                shutil.copy2(file, partial / file.name)
+    shutil.rmtree(target, ignore_errors=True)
+    partial.rename(target)
+
+
+def _datasets(config: DictConfig) -> list[str]:
+    return [config.sft.dataset] + ([config.sft.eval_dataset] if config.sft.eval_steps is not None else [])
+
+
+def _model_problems(model: str | None, run: RunDir) -> list[str]:
+    """Why training cannot start from `model`; a hub id, and what the pipeline has yet to make, pass."""
+    if not model or (model == str(run.base_model) and not Path(model).exists()):
+        return []
+    path = Path(model)
+    if not path.exists():
+        return (
+            []
+            if model.count("/") == 1 and not model.startswith((".", "/"))
+            else [f"sft.model: {model} is missing"]
+        )
+    if not (path / "config.json").is_file():
+        return [f"sft.model: {model} is no Hugging Face model folder (config.json is missing)"]
+    problems = []
+    if not any((path / name).is_file() for name in ("tokenizer.json", "tokenizer_config.json")):
+        problems.append(
+            f"sft.model: {model} has no tokenizer. Put tokenizer.json and tokenizer_config.json beside it"
+        )
+    if not [*path.glob("*.safetensors")]:
+        problems.append(f"sft.model: {model} has no weights in safetensors format")
+    return problems
+
+
+def _gang(config: DictConfig, tokens: str) -> dict[str, Any]:
+    """What a resumed run must have in common with the one that it continues."""
+    batch = batch_of(config)
+    return {
+        "workers": batch.workers,
+        "per_device_batch": batch.per_device,
+        "global_batch": batch.rows,
+        "deepspeed": config.sft.deepspeed,
+        "precision": config.sft.precision,
+        "model": config.sft.model,
+        "tokens": tokens,
+    }
+
+
+def _refuse_other_gang(config: DictConfig, paths: Paths) -> None:
+    """Optimizer shards, random states and the order of rows belong to one gang (DeepSpeed#3810)."""
+    if not paths.gang.is_file() or not checkpoints.checkpoints(paths.checkpoints):
+        return
+    before = read_json(paths.gang)
+    now = _gang(config, before["tokens"])
+    changes = [f"{key} was {before.get(key)}, is {now[key]}" for key in now if before.get(key) != now[key]]
+    if changes:
+        raise UserError(
+            f"the checkpoints here belong to another gang ({'; '.join(changes)})",
+            where=str(paths.checkpoints),
+            mend="Use the same values to continue, or start afresh with restart=sft or another run_dir",
+        )
+
+
+def _finished(folder: Path, total: int) -> dict[str, Any] | None:
+    """The figures of a training that reached step `total` and whose final model is whole, or None."""
+    try:
+        done = dict(read_json(folder / DONE))
+    except (OSError, ValueError):
+        return None
+    whole = done.get("step") == total and not checkpoints.weight_defects(folder)
+    return done if whole else None
+
+
+def _round_up(tokens: int, unit: int = 64) -> int:
+    return -(-tokens // unit) * unit
