@@ -1,0 +1,13 @@
+"""Loaded by verl in every process of a CPU run (`VERL_USE_EXTERNAL_MODULES=funreason_train.rl.cpu.plugin`).
+
+Does nothing unless `VERL_PLATFORM=cpu`, so that it cannot touch a GPU run.
+"""
+
+from __future__ import annotations
+
+import os
+
+if os.environ.get("VERL_PLATFORM", "").strip().lower() == "cpu":
+    from . import platform
+
+    platform.use_gloo()

@@ -1,0 +1,53 @@
+"""Whether a step taught anything: figures of one batch of scored samples (pure functions)."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+
+def groups(uids: Sequence[str], scores: Sequence[float]) -> dict[str, list[float]]:
+    """The scores of each prompt's samples.
+
+    Args:
+        uids: The prompt each sample belongs to.
+        scores: One score a sample, in the same order.
+    """
+    found: dict[str, list[float]] = defaultdict(list)
+    for uid, score in zip(uids, scores, strict=True):
+        found[uid].append(score)
+    return dict(found)
+
+
+def without_signal(grouped: Mapping[str, Sequence[float]]) -> float:
+    """The share of groups whose samples all scored the same: their advantages are zero (0 to 1)."""
+    if not grouped:
+        return 0.0
+    return sum(max(scores) == min(scores) for scores in grouped.values()) / len(grouped)
+
+
+def summary(
+    uids: Sequence[str], scores: Sequence[float], details: Iterable[Mapping[str, Any]]
+) -> dict[str, float]:
+    """The figures of one step.
+
+    Args:
+        uids: The prompt of each sample.
+        scores: The score of each sample.
+        details: What else the reward and the agent loop said of each sample; every finite number is averaged.
+
+    Returns:
+        `health/groups_without_signal`, `health/score` and `reward/NAME` for each number in `details`.
+    """
+    sums: dict[str, float] = defaultdict(float)
+    counts: dict[str, int] = defaultdict(int)
+    for detail in details:
+        for name, value in detail.items():
+            if isinstance(value, int | float):
+                sums[name] += float(value)
+                counts[name] += 1
+    figures = {f"reward/{name}": sums[name] / counts[name] for name in sums if name != "score"}
+    figures["health/score"] = sum(scores) / len(scores) if scores else 0.0
+    figures["health/groups_without_signal"] = without_signal(groups(uids, scores))
+    return figures

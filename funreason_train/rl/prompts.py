@@ -1,0 +1,91 @@
+"""What is known of the training prompts before anything starts: how many, how long, and whether they can be scored."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+#: Columns that verl's data set and the reward read.
+COLUMNS = ("data_source", "prompt", "reward_model", "extra_info")
+_SHOWN = 3  # examples named in a message
+
+
+@dataclass(frozen=True)
+class Prompts:
+    """The prompts of one parquet file.
+
+    Attributes:
+        file: The file.
+        rows: How many prompts it holds.
+        longest: Tokens of the longest one, as the data stage measured them; None if it did not.
+        problems: Why the file cannot be trained on, one sentence each.
+    """
+
+    file: Path
+    rows: int = 0
+    longest: int | None = None
+    problems: tuple[str, ...] = ()
+
+
+def read(file: Path) -> Prompts:
+    """Reads what has to be known of `file`, without the prompts' text.
+
+    A file that is missing, unreadable, empty or without gold answers is described in `problems`; nothing is raised.
+    """
+    import pyarrow.parquet as parquet
+    from pyarrow import ArrowException
+
+    if not file.is_file():
+        return Prompts(
+            file,
+            problems=(
+                f"{file}: there is no such file. Run `funreason-train data` with the same run_dir first",
+            ),
+        )
+    try:
+        source = parquet.ParquetFile(file)
+        missing = [name for name in COLUMNS if name not in source.schema_arrow.names]
+        if missing:
+            return Prompts(file, problems=(f"{file}: the column {', '.join(missing)} is missing",))
+        rows = source.read(columns=["reward_model", "extra_info"])
+    except (ArrowException, OSError) as error:
+        reason = " ".join(str(error).split())
+        return Prompts(file, problems=(f"{file}: cannot be read as parquet ({reason})",))
+    if rows.num_rows == 0:
+        return Prompts(file, problems=(f"{file}: holds no prompt",))
+    without_gold, longest, measured = [], 0, True
+    for number, (reward, extra) in enumerate(_pairs(rows)):
+        if not has_gold((reward or {}).get("ground_truth")):
+            without_gold.append(number)
+        tokens = (extra or {}).get("prompt_tokens")
+        measured = measured and tokens is not None
+        longest = max(longest, int(tokens or 0))
+    problems = []
+    if without_gold:
+        shown = ", ".join(map(str, without_gold[:_SHOWN])) + (", …" if len(without_gold) > _SHOWN else "")
+        problems.append(
+            f"{file}: {len(without_gold)} of {rows.num_rows} rows have no gold answer that can be read (row {shown}). "
+            "reward_model.ground_truth is a JSON string with the keys calls and tools"
+        )
+    return Prompts(file, rows.num_rows, longest if measured else None, tuple(problems))
+
+
+def _pairs(table: Any) -> Iterator[tuple[Any, Any]]:
+    for batch in table.to_batches():
+        yield from zip(
+            batch.column("reward_model").to_pylist(), batch.column("extra_info").to_pylist(), strict=True
+        )
+
+
+def has_gold(ground_truth: Any) -> bool:
+    """Whether a ground truth is the JSON string that the reward reads: calls and tools, both lists."""
+    try:
+        gold = json.loads(ground_truth)
+    except (TypeError, ValueError):
+        return False
+    return (
+        isinstance(gold, dict) and isinstance(gold.get("calls"), list) and isinstance(gold.get("tools"), list)
+    )

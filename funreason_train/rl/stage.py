@@ -1,0 +1,114 @@
+"""The RL stage: verl GRPO in this process, on Ray, from whatever checkpoint the run directory holds.
+
+funreason-train rl run_dir=DIR
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import UserError
+from ..run.paths import RunDir, write_text
+from . import checkpoints, prompts
+from .compose import compose, target_steps
+from .validate import problems
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+
+def check(config: DictConfig, run: RunDir) -> list[str]:
+    """Every problem that can be found without starting verl, one sentence each."""
+    train, val = _prompts(config, run)
+    found = problems(config, run, train, val)
+    try:
+        compose(config, run, train, val)
+    except UserError as error:
+        found.append(str(error))
+    return found
+
+
+def plan(config: DictConfig, run: RunDir) -> DictConfig:
+    """The full verl configuration that `run` would use."""
+    return compose(config, run, *_prompts(config, run))
+
+
+def run(config: DictConfig, run: RunDir) -> dict[str, Any]:
+    """Trains up to the target step, continuing from the latest whole checkpoint.
+
+    Args:
+        config: The project's configuration with `rl.model` filled in.
+        run: The run directory; everything is written below `run.rl`.
+
+    Returns:
+        `steps`, `resumed_from`, `checkpoint` and the latest step's `reward` and `groups_without_signal`.
+
+    Raises:
+        UserError: for every problem of `check`, before anything heavy starts.
+        RuntimeError: if verl ended before the target step (verl#7401: it may do so with exit code 0).
+    """
+    found = check(config, run)
+    if found:
+        raise UserError("; ".join(found))
+    train, val = _prompts(config, run)
+    target = target_steps(config, train)
+    run.rl_checkpoints.mkdir(parents=True, exist_ok=True)
+    start = checkpoints.settle(run.rl_checkpoints)
+    metrics = run.rl / "metrics.jsonl"
+    _forget_after(metrics, start)
+    if start < target:
+        _train(config, run, compose(config, run, train, val), metrics)
+        reached = checkpoints.latest(run.rl_checkpoints)
+        if reached < target:
+            raise RuntimeError(f"verl ended at step {reached} of {target} without an error")
+    last = _lines(metrics)[-1:] or [{}]
+    return {
+        "steps": target,
+        "resumed_from": start,
+        "checkpoint": str(checkpoints.path_of(run.rl_checkpoints, max(start, target))),
+        "reward": last[0].get("health/score"),
+        "groups_without_signal": last[0].get("health/groups_without_signal"),
+    }
+
+
+def _prompts(config: DictConfig, run: RunDir) -> tuple[prompts.Prompts, prompts.Prompts]:
+    folder = run.data / "rl"
+    train = Path(config.rl.train_file or folder / "train.parquet").expanduser().absolute()
+    val = Path(config.rl.val_file or folder / "val.parquet").expanduser().absolute()
+    return prompts.read(train), prompts.read(val)
+
+
+def _train(config: DictConfig, run: RunDir, verl: DictConfig, metrics: Path) -> None:
+    """Starts Ray and drives verl's trainer here."""
+    from omegaconf import OmegaConf
+
+    from . import session
+
+    write_text(run.rl / "verl.yaml", OmegaConf.to_yaml(verl, resolve=True))
+    environment = session.environment(config, run)
+    os.environ.update(environment)
+    sys.path += [
+        path for path in environment.get("PYTHONPATH", "").split(os.pathsep) if path and path not in sys.path
+    ]
+    with session.ray_session(config, run, environment):
+        from .trainer import train
+
+        OmegaConf.resolve(verl)
+        train(session.validated(verl), metrics, int(config.rl.keep_checkpoints))
+
+
+def _lines(metrics: Path) -> list[dict[str, Any]]:
+    if not metrics.is_file():
+        return []
+    return [json.loads(line) for line in metrics.read_text(encoding="utf-8").splitlines() if line.strip()]
+
+
+def _forget_after(metrics: Path, step: int) -> None:
+    """Drops the lines of steps that will be done again."""
+    if metrics.is_file():
+        kept = [line for line in _lines(metrics) if line["step"] <= step]
+        write_text(metrics, "".join(json.dumps(line) + "\n" for line in kept))

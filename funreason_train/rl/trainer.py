@@ -1,0 +1,131 @@
+"""verl's trainer run in this process, with this project's records of every step.
+
+Imported only by the process that drives the run: everything here loads verl, ray and torch.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import transfer_queue as tq
+from omegaconf import DictConfig
+from verl.trainer.ppo.v1 import AgentLoopManagerTQ, get_trainer_cls
+from verl.utils.debug import marked_timer
+
+from .. import progress
+from . import health
+from .agent_loop import completion_text
+from .checkpoints import KeepVerified
+
+
+def train(config: DictConfig, metrics: Path, keep_checkpoints: int) -> None:
+    """What verl's `TaskRunnerV1.run` does (verl/trainer/main_ppo.py), in the driver's own process.
+
+    Args:
+        config: The full verl configuration, resolved.
+        metrics: The file that gets one line a step.
+        keep_checkpoints: How many checkpoints stay.
+    """
+    tq.init(config.transfer_queue)
+    trainer = None
+    try:
+        trainer = _recording(get_trainer_cls(config.trainer.v1.trainer_mode))(config, metrics)
+        trainer.checkpoint_callback = KeepVerified(keep_checkpoints)
+        trainer.init()
+        manager = AgentLoopManagerTQ.create(
+            config=config,
+            llm_client=trainer.get_llm_client(),
+            teacher_client=trainer.get_teacher_client(),
+            reward_loop_worker_handles=trainer.get_reward_handles(),
+        )
+        trainer.fit(manager)
+    finally:
+        if getattr(trainer, "logger", None) is not None:
+            trainer.logger.finish()
+        tq.close()
+
+
+def _recording(base: type) -> Any:
+    """The trainer of verl's chosen mode, recording what each step did."""
+
+    class Recording(base):  # type: ignore[misc]
+        def __init__(self, config: DictConfig, metrics: Path) -> None:
+            super().__init__(config=config)
+            self.metrics_file = metrics
+
+        def _compute_metrics(
+            self, batch: Any, metrics: dict[str, Any], timing_raw: Any, global_steps: int, epoch: int
+        ) -> None:
+            super()._compute_metrics(batch, metrics, timing_raw, global_steps=global_steps, epoch=epoch)
+            metrics.update(_health(batch))
+            line = {"step": global_steps, "total": self.total_training_steps, **_numbers(metrics)}
+            with self.metrics_file.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(line) + "\n")
+            progress.report(global_steps, self.total_training_steps, f"reward {line['health/score']:.2f}")
+
+        def _log_rollout_data(self, batch: Any, timing_raw: dict[str, float], rollout_data_dir: str) -> None:
+            with marked_timer("dump_rollout_generations", timing_raw):
+                _write_rollouts(batch, self.tokenizer, Path(rollout_data_dir) / f"{self.global_steps}.jsonl")
+
+    return Recording
+
+
+def _samples(batch: Any, fields: list[str]) -> tuple[list[str], Any]:
+    """The keys and the fields of a batch's real samples; those that only pad the batch are left out."""
+    keys = [key for key, tag in zip(batch.keys, batch.tags, strict=True) if not tag.get("is_padding", False)]
+    return keys, tq.kv_batch_get(keys=keys, partition_id=batch.partition_id, select_fields=fields)
+
+
+def _prompt_of(key: str) -> str:
+    """Keys are PROMPT_SAMPLE_PART (verl/trainer/ppo/v1/agent_loop_tq.py)."""
+    return key.rsplit("_", 2)[0]
+
+
+def _objects(column: Any) -> list[Any]:
+    """A column that holds no tensors; TransferQueue hands it over in one of several list types."""
+    return list(column.tolist() if hasattr(column, "tolist") else column)
+
+
+def _details(data: Any) -> list[dict[str, Any]]:
+    return [dict(extra.get("reward_extra_info", {})) for extra in _objects(data["extra_fields"])]
+
+
+def _scores(data: Any) -> list[float]:
+    return [float(row.sum()) for row in data["rm_scores"].unbind()]
+
+
+def _health(batch: Any) -> dict[str, float]:
+    keys, data = _samples(batch, ["rm_scores", "extra_fields"])
+    return health.summary([_prompt_of(key) for key in keys], _scores(data), _details(data))
+
+
+def _numbers(metrics: dict[str, Any]) -> dict[str, float]:
+    """The finite scalars among the metrics, as JSON can hold them."""
+    found = {}
+    for name, value in metrics.items():
+        if isinstance(value, int | float | np.number) and np.isfinite(value):
+            found[name] = round(float(value), 6)
+    return found
+
+
+def _write_rollouts(batch: Any, tokenizer: Any, file: Path) -> None:
+    keys, data = _samples(batch, ["prompts", "responses", "rm_scores", "reward_model", "extra_fields"])
+    scores, details = _scores(data), _details(data)
+    golds = [row.get("ground_truth") for row in _objects(data["reward_model"])]
+    prompts = [tokenizer.decode(ids) for ids in data["prompts"].unbind()]
+    answers = [completion_text(ids.tolist(), tokenizer) for ids in data["responses"].unbind()]
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with file.open("w", encoding="utf-8") as lines:
+        for at in sorted(range(len(keys)), key=keys.__getitem__):
+            line = {
+                "group": _prompt_of(keys[at]),
+                "prompt": prompts[at],
+                "answer": answers[at],
+                "gold": golds[at],
+                "score": scores[at],
+                **{name: value for name, value in details[at].items() if name != "score"},
+            }
+            lines.write(json.dumps(line, ensure_ascii=False) + "\n")

@@ -1,0 +1,145 @@
+"""Problems of an RL run that can be told from its settings and data alone, so that no cluster starts for nothing."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..run.paths import RunDir
+from . import checkpoints
+from .prompts import Prompts
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+
+def problems(config: DictConfig, run: RunDir, train: Prompts, val: Prompts) -> list[str]:
+    """Every problem found, one sentence each with the way out."""
+    return [
+        *train.problems,
+        *val.problems,
+        *_model(config),
+        *_batch(config, train),
+        *_lengths(config, train, val),
+        *_resume(config, run),
+    ]
+
+
+def _batch(config: DictConfig, train: Prompts) -> list[str]:
+    rl, workers = config.rl, config.cluster.nodes * config.cluster.gpus_per_node
+    update = rl.prompts_per_update or rl.prompts_per_step
+    found = []
+    if rl.samples_per_prompt < 2:
+        found.append(
+            f"rl.samples_per_prompt={rl.samples_per_prompt}: GRPO compares the samples of a prompt and needs at least 2"
+        )
+    if rl.prompts_per_step % update:
+        found.append(
+            f"rl.prompts_per_step={rl.prompts_per_step} is not a multiple of rl.prompts_per_update={update}; "
+            f"{_nearest(rl.prompts_per_step, update)} would be"
+        )
+    if update * rl.samples_per_prompt % workers:
+        found.append(
+            f"the {update} x {rl.samples_per_prompt} samples of an update (rl.prompts_per_update x "
+            f"rl.samples_per_prompt) cannot be divided among {workers} workers "
+            "(cluster.nodes x cluster.gpus_per_node)"
+        )
+    if config.cluster.gpus_per_node % rl.rollout.tensor_parallel:
+        found.append(
+            f"rl.rollout.tensor_parallel={rl.rollout.tensor_parallel} does not divide "
+            f"cluster.gpus_per_node={config.cluster.gpus_per_node}"
+        )
+    if 0 < train.rows < rl.prompts_per_step:
+        found.append(
+            f"rl.prompts_per_step={rl.prompts_per_step} is more than the {train.rows} prompts of {train.file}"
+        )
+    if rl.steps is not None and rl.steps < 1:
+        found.append(f"rl.steps={rl.steps}: at least one step has to be trained")
+    if rl.save_every < 1:
+        found.append(
+            f"rl.save_every={rl.save_every}: a run that never saves cannot be exported; 1 is the least"
+        )
+    if rl.keep_checkpoints < 1:
+        found.append(f"rl.keep_checkpoints={rl.keep_checkpoints}: at least the latest checkpoint has to stay")
+    return found
+
+
+def _nearest(count: int, unit: int) -> int:
+    return max(unit, round(count / unit) * unit)
+
+
+def _lengths(config: DictConfig, train: Prompts, val: Prompts) -> list[str]:
+    rl, found = config.rl, []
+    for data in (train, val):
+        if data.rows and data.longest is None and rl.max_prompt_tokens is None:
+            found.append(
+                f"{data.file}: the rows do not say how long the prompts are (extra_info.prompt_tokens); "
+                "set rl.max_prompt_tokens or write the file with `funreason-train data`"
+            )
+        if rl.max_prompt_tokens is not None and (data.longest or 0) > rl.max_prompt_tokens:
+            found.append(
+                f"{data.file}: the longest prompt has {data.longest} tokens, more than "
+                f"rl.max_prompt_tokens={rl.max_prompt_tokens}; prompts are never cut"
+            )
+    prompt = rl.max_prompt_tokens or max(train.longest or 0, val.longest or 0)
+    whole = prompt + rl.max_response_tokens
+    if rl.max_model_tokens is not None and whole > rl.max_model_tokens:
+        found.append(
+            f"prompt and response take {prompt} + {rl.max_response_tokens} = {whole} tokens, more than "
+            f"rl.max_model_tokens={rl.max_model_tokens}"
+        )
+    limit = _positions(Path(str(rl.model)))
+    if limit is not None and max(whole, rl.max_model_tokens or 0) > limit:
+        found.append(
+            f"prompt and response take {max(whole, rl.max_model_tokens or 0)} tokens, more than the {limit} positions "
+            f"of the model {rl.model}; lower rl.max_response_tokens"
+        )
+    if rl.tokens_per_pass < whole:
+        found.append(
+            f"rl.tokens_per_pass={rl.tokens_per_pass} is less than one sample of up to {whole} tokens "
+            "(prompt and response)"
+        )
+    return found
+
+
+def _positions(model: Path) -> int | None:
+    """The context of a local model; None for a hub id or a model that does not say."""
+    try:
+        value = json.loads((model / "config.json").read_text(encoding="utf-8")).get("max_position_embeddings")
+        return int(value) if value else None
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def _model(config: DictConfig) -> list[str]:
+    """A local model folder has to hold a model and its tokenizer; a hub id is left to the hub."""
+    name = str(config.rl.model)
+    folder = Path(name).expanduser()
+    if not folder.is_dir():
+        local = name.startswith(("/", ".", "~")) or name.count("/") != 1
+        return (
+            [f"{name}: there is no such model folder; rl.model names a HF folder or a hub id"]
+            if local
+            else []
+        )
+    found = []
+    if not (folder / "config.json").is_file():
+        found.append(f"{folder}: holds no config.json, so it is not a model in Hugging Face format")
+    if not any((folder / file).is_file() for file in ("tokenizer.json", "tokenizer.model", "vocab.json")):
+        found.append(f"{folder}: holds no tokenizer; copy the tokenizer files of its base model there")
+    return found
+
+
+def _resume(config: DictConfig, run: RunDir) -> list[str]:
+    step = checkpoints.latest(run.rl_checkpoints)
+    if not step:
+        return []
+    wrote = checkpoints.world_size(checkpoints.path_of(run.rl_checkpoints, step))
+    workers = config.cluster.nodes * config.cluster.gpus_per_node
+    if wrote == workers:
+        return []
+    return [
+        f"{run.rl_checkpoints}: the checkpoint of step {step} was written by {wrote} workers and cannot be continued "
+        f"by {workers}; use the same cluster, or export it and start a new run from the exported model"
+    ]
