@@ -1,0 +1,215 @@
+"""Playing a task: a policy writes completions, its calls run in a live environment, and each turn is judged."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..calls import Call, render_calls
+from ..dialogue import (
+    Message,
+    PromptStyle,
+    history_answer,
+    merge_tool_messages,
+    read_completion,
+    system_prompt,
+)
+from .registry import make_environment
+from .tasks import GoldTurn, Task, play_gold
+
+Policy = Callable[[list[Message]], str]
+"""Messages (tool results merged, as `render_prompt` takes them) to the completion after `<think>`."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """When to stop.
+
+    Attributes:
+        responses: Most responses a turn; one more fails the turn.
+        stop_when_wrong: Whether a wrong turn ends the task, which cannot become right any more.
+    """
+
+    responses: int = 6
+    stop_when_wrong: bool = True
+
+
+@dataclass(frozen=True)
+class PlayedResponse:
+    """One completion, and what its calls answered."""
+
+    completion: str
+    calls: tuple[Call, ...] = ()
+    results: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class PlayedTurn:
+    """One turn as it was played.
+
+    Attributes:
+        user: The user's message.
+        responses: In order.
+        reasons: Why the turn is wrong, `slug: detail` each; empty when it is right.
+    """
+
+    user: str
+    responses: tuple[PlayedResponse, ...]
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a task was played.
+
+    Attributes:
+        task: Its id.
+        category: Its category.
+        right: Whether every turn was played and right.
+        turns: The turns played.
+    """
+
+    task: str
+    category: str
+    right: bool
+    turns: tuple[PlayedTurn, ...]
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """All reasons, each with its turn: `turn 0: slug: detail`."""
+        return tuple(f"turn {n}: {reason}" for n, turn in enumerate(self.turns) for reason in turn.reasons)
+
+    def to_json(self) -> dict[str, Any]:
+        """The outcome as JSON values, for a failure browser."""
+        return {
+            "task": self.task,
+            "category": self.category,
+            "right": self.right,
+            "turns": [
+                {
+                    "user": turn.user,
+                    "responses": [
+                        {
+                            "completion": r.completion,
+                            "calls": [call.to_json() for call in r.calls],
+                            "results": list(r.results),
+                        }
+                        for r in turn.responses
+                    ],
+                    "reasons": list(turn.reasons),
+                }
+                for turn in self.turns
+            ],
+        }
+
+
+@dataclass
+class Episode:
+    """One task being played, one completion at a time, so that many can share a batch.
+
+    Use: while not `done`, complete `prompt_messages()` and hand the completion to `receive`; then `outcome()`.
+
+    A turn ends with a response that calls nothing. It is right if the completion is well formed, the state equals
+    the gold state after that turn, every gold call was made with the gold result, and nothing was called where
+    the gold calls nothing.
+
+    Args:
+        task: What to play.
+        limits: When to stop.
+        style: Of the system prompt.
+    """
+
+    task: Task
+    limits: Limits = field(default_factory=Limits)
+    style: PromptStyle = "bfcl"
+    done: bool = field(default=False, init=False)
+
+    def __post_init__(self) -> None:
+        self._gold: list[GoldTurn] = play_gold(self.task)
+        self._environment = make_environment(self.task.environment)
+        self._environment.reset(self.task.config)
+        system = system_prompt(self.task.tool_docs(), self.style)
+        self._messages: list[Message] = [{"role": "system", "content": system}]
+        self._played: list[PlayedTurn] = []
+        self._responses: list[PlayedResponse] = []
+        self._begin_turn()
+
+    def prompt_messages(self) -> list[Message]:
+        """The conversation so far, as the next completion sees it."""
+        return list(self._messages)
+
+    def receive(self, completion: str) -> None:
+        """Takes the completion of `prompt_messages()`: executes its calls, or ends the turn."""
+        if self.done:
+            raise ValueError(f"task {self.task.id} is over")
+        read = read_completion(completion)
+        if read.calls is None:
+            self._responses.append(PlayedResponse(completion))
+            self._end_turn((f"malformed: {read.error}",))
+            return
+        results = tuple(map(self._environment.call, read.calls))
+        self._responses.append(PlayedResponse(completion, tuple(read.calls), results))
+        self._messages.append({"role": "assistant", "content": history_answer(completion) or ""})
+        if not read.calls:
+            self._end_turn(self._judge())
+            return
+        self._messages += merge_tool_messages({"role": "tool", "content": result} for result in results)
+        if len(self._responses) >= self.limits.responses:
+            self._end_turn((f"too_many_responses: {len(self._responses)} responses and no end",))
+
+    def outcome(self) -> Outcome:
+        """The judgement; of a task that is not over, on the turns played so far."""
+        right = len(self._played) == len(self.task.turns) and not any(turn.reasons for turn in self._played)
+        return Outcome(self.task.id, self.task.category, right, tuple(self._played))
+
+    def _begin_turn(self) -> None:
+        number = len(self._played)
+        if number == len(self.task.turns):
+            self.done = True
+            return
+        self._responses = []
+        self._messages.append({"role": "user", "content": self.task.turns[number].user})
+
+    def _end_turn(self, reasons: tuple[str, ...]) -> None:
+        user = self.task.turns[len(self._played)].user
+        self._played.append(PlayedTurn(user, tuple(self._responses), reasons))
+        if reasons and (self.limits.stop_when_wrong or reasons[0].startswith(("malformed", "too_many"))):
+            self.done = True  # without a closing reply there is nothing to go on from
+            return
+        self._begin_turn()
+
+    def _judge(self) -> tuple[str, ...]:
+        """Why the turn that has just closed is wrong."""
+        number = len(self._played)
+        gold, steps = self._gold[number], self.task.turns[number].steps
+        made = [
+            (c, r)
+            for response in self._responses
+            for c, r in zip(response.calls, response.results, strict=True)
+        ]
+        if not steps and made:
+            return (f"needless_call: {render_calls(call for call, _ in made)}",)
+        seen = Counter(_key(call, result) for call, result in made)
+        reasons = []
+        for call, result in zip([c for step in steps for c in step], gold.seen(), strict=True):
+            key = _key(call, result)
+            if seen[key] < 1:
+                reasons.append(f"missing_result: {render_calls([call])} never answered {result}")
+            seen[key] -= 1
+        reasons += [f"wrong_state: {difference}" for difference in self._environment.compare(gold.state)]
+        return tuple(reasons)
+
+
+def _key(call: Call, result: str) -> tuple[str, str]:
+    ordered = Call(call.name, dict(sorted(call.arguments.items())))
+    return render_calls([ordered]), result
+
+
+def play(task: Task, policy: Policy, limits: Limits | None = None, style: PromptStyle = "bfcl") -> Outcome:
+    """Plays one task with one policy."""
+    episode = Episode(task, limits or Limits(), style)
+    while not episode.done:
+        episode.receive(policy(episode.prompt_messages()))
+    return episode.outcome()
