@@ -18,9 +18,14 @@ FORM_ERRORS = (
 )
 """What can be wrong with a completion's form, besides the `REASONS` of a call list that does not parse."""
 
+ERRORS = (*FORM_ERRORS, *REASONS)
+
 _BRACKETED_CALL = re.compile(r"\[\s*+(?:[^\W\d][\w.]*+)\s*+\(")
-_JSON_CALL = re.compile(r"""[`\s]*+(?:json\b)?\s*+\[?\s*+\{\s*+["'](?:name|function|tool|arguments|parameters)["']\s*+:""")
+_JSON_CALL = re.compile(
+    r"""[`\s]*+(?:json\b)?\s*+\[?\s*+\{\s*+["'](?:name|function|tool|arguments|parameters)["']\s*+:"""
+)
 _BARE_CALL = re.compile(r"[^\W\d][\w.]*+\(")
+_PROSE_AFTER_BRACKET = re.compile(r"\)\s++\w")  # "File(s) were found (two)"
 _WORD = re.compile(r"[^\W_]")
 
 
@@ -118,19 +123,10 @@ def _read_answer(answer: str, tagged: bool) -> tuple[list[Call] | None, str]:
 def _holds_calls(answer: str) -> bool:
     """Whether something that is meant as calls stands in an answer that is no call list.
 
-    A bracketed call anywhere, a call in JSON at the start, or what would be a call list once code fences are
-    stripped and brackets put round it (which is what BFCL's decoder does before it executes).
+    A bracketed call anywhere, a call in JSON at the start, or what looks like calls once code fences are stripped
+    (BFCL's decoder strips them and puts the brackets round the rest before it executes).
     """
     if _BRACKETED_CALL.search(answer) or _JSON_CALL.match(answer):
         return True
     bare = answer.strip("`\n ")
-    if not _BARE_CALL.match(bare):
-        return False
-    try:
-        parse_calls(f"[{bare}]")
-    except CallSyntaxError as error:
-        return error.reason == "positional_argument"
-    return True
-
-
-ERRORS = (*FORM_ERRORS, *REASONS)
+    return bool(_BARE_CALL.match(bare)) and bare.endswith(")") and not _PROSE_AFTER_BRACKET.search(bare)

@@ -1,0 +1,100 @@
+"""Whether a reward can be trusted on given rows: gold answers score the most, and nothing cheap does as well."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from funreason_train.calls import Call, Schema, check_call, index_tools, match_calls, render_calls
+from funreason_train.dialogue.protocol import render_target
+
+from .score import compute_score, reason_of
+
+_THOUGHT = "The request is clear."
+_TEXT = "There is nothing to call for this request."
+_GARBAGE = "]])( =, [["
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One row on which the reward does not do what it should.
+
+    Attributes:
+        row: Index of the row.
+        data_source: Of the row.
+        case: `gold`, `gold_call`, `ground_truth`, or the name of the cheap answer that scored the most.
+        message: What happened, as a sentence.
+    """
+
+    row: int
+    data_source: str
+    case: str
+    message: str
+
+
+def audit(rows: Iterable[Mapping[str, Any]], **options: Any) -> list[Finding]:
+    """Scores each row's gold answer and a set of cheap ones.
+
+    The gold answer must get 1; an empty completion, an unclosed one, garbage, an echo of the tools' schemas, a call
+    of every tool, gold with one call more, one call less or everything twice, text for calls and calls for text must
+    get less. Gold calls must also be legal for the row's tools.
+
+    Args:
+        rows: Rows of an RL export: `{"data_source", "reward_model": {"ground_truth": JSON str}, …}`.
+        **options: Those of `compute_score`.
+
+    Returns:
+        What was found, in the order of the rows; empty if the reward can be trusted on them.
+    """
+    return [finding for number, row in enumerate(rows) for finding in _audit_row(number, row, options)]
+
+
+def _audit_row(number: int, row: Mapping[str, Any], options: Mapping[str, Any]) -> Iterator[Finding]:
+    source = str(row.get("data_source", ""))
+    try:
+        truth = row["reward_model"]["ground_truth"]
+        value = json.loads(truth)
+        gold = [Call.from_json(call) for call in value["calls"]]
+        tools = index_tools(value["tools"])
+        answer = render_calls(gold) if gold else _TEXT
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        yield Finding(number, source, "ground_truth", f"the ground truth cannot be read: {error!r}")
+        return
+    for call in gold:
+        for problem in check_call(call, tools):
+            yield Finding(number, source, "gold_call", f"a gold call contradicts its tools: {problem}")
+    result = compute_score(source, render_target(_THOUGHT, answer), truth, None, **options)
+    best = result["score"]
+    if best < 1.0:
+        yield Finding(number, source, "gold", f"the gold answer scores {best:g} ({reason_of(result)})")
+    for case, completion in _cheap_answers(gold, answer, tools, value["tools"]):
+        cheap = compute_score(source, completion, truth, None, **options)["score"]
+        if cheap >= min(best, 1.0) and cheap > 0 or cheap >= 1.0:
+            yield Finding(
+                number, source, case, f"{case.replace('_', ' ')} scores {cheap:g} like the gold answer"
+            )
+
+
+def _cheap_answers(
+    gold: list[Call], answer: str, tools: Mapping[str, Schema], documents: Any
+) -> Iterator[tuple[str, str]]:
+    """Names and completions that must not be worth as much as the gold answer."""
+    extra = Call(next(iter(tools), "no_such_tool"))
+    every_tool = [Call(name) for name in tools] or [extra]
+    yield "empty", ""
+    yield "empty_answer", render_target(_THOUGHT, "")
+    yield "empty_list", render_target(_THOUGHT, "[]")
+    yield "unclosed", f"\n{answer}"
+    yield "garbage", render_target(_THOUGHT, _GARBAGE)
+    yield "schema_echo", render_target(_THOUGHT, json.dumps(documents))
+    if not match_calls(every_tool, gold, tools):
+        yield "all_tools", render_target(_THOUGHT, render_calls(every_tool))
+    if not gold:
+        yield "call_for_text", render_target(_THOUGHT, render_calls([extra]))
+        return
+    yield "text_for_call", render_target(_THOUGHT, _TEXT)
+    yield "gold_plus_one", render_target(_THOUGHT, render_calls([*gold, extra]))
+    yield "gold_twice", render_target(_THOUGHT, render_calls([*gold, *gold]))
+    yield "gold_minus_one", render_target(_THOUGHT, render_calls(gold[:-1]))

@@ -1,0 +1,242 @@
+"""The rule-based reward: right form and right calls, or nothing.
+
+    verl: reward.custom_reward_function.path=…/funreason_train/reward/score.py  name=compute_score
+
+verl loads this file by its path and calls `compute_score` from several threads, without a time-out, and an exception
+would end the run; so it is total, keeps no state but a cache, and takes time linear in the completion. The imports
+are absolute because a file loaded by path has no package.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from funreason_train.calls import Call, Match, Schema, index_tools, match_calls
+from funreason_train.calls.match import STRING_RULES
+from funreason_train.dialogue.completion import ERRORS, Completion, read_completion
+from funreason_train.reward.partial import similarity
+
+VARIANTS = ("binary", "partial", "bfcl")
+
+# A reason's number in the metrics is its index here: append, never reorder.
+OUTCOMES = (
+    "right",
+    "count",  # another number of calls
+    "tools",  # another tool
+    "arguments",  # another set of argument names
+    "values",
+    "order",
+    "text_for_calls",
+    "calls_for_text",
+    "empty_thought",
+    "over_long",
+    "not_text",  # the completion is not a string
+    "ground_truth",  # the row cannot be scored
+    "options",  # the reward is configured wrongly
+    "internal",  # an exception: a defect of this package
+)
+REASON_CODES = {reason: code for code, reason in enumerate((*OUTCOMES, *ERRORS))}
+_OUR_FAULT = frozenset({"not_text", "ground_truth", "options", "internal"})
+
+
+@dataclass(frozen=True)
+class RewardOptions:
+    """How answers are scored; the defaults stand in `configs/reward/`.
+
+    Attributes:
+        variant: `binary`: 1 for the right calls in the right form, else 0. `partial`: in between for right names,
+            argument names and values, less for every surplus call. `bfcl`: binary with BFCL's string rule.
+        ordered: Whether the order of the calls matters.
+        strings: `exact` or `bfcl` (see `match_calls`); the variant `bfcl` implies the latter.
+        require_thought: Whether an empty thought is a fault of form.
+        max_chars: A longer completion scores 0; None for no limit.
+        soft_chars: From here to `max_chars` the score falls linearly, to 1 - `soft_weight` of itself.
+        soft_weight: 0 (no length penalty) to 1.
+    """
+
+    variant: str = "binary"
+    ordered: bool = False
+    strings: str = "exact"
+    require_thought: bool = False
+    max_chars: int | None = None
+    soft_chars: int | None = None
+    soft_weight: float = 0.0
+
+
+# What verl may pass besides the configured options.
+_FRAMEWORK_KEYS = ("reward_router_address", "reward_model_tokenizer")
+
+
+def check_options(options: Mapping[str, Any]) -> list[str]:
+    """Every mistake in the options of `compute_score`, as sentences; empty if they can be used."""
+    known = RewardOptions.__dataclass_fields__
+    problems = [
+        f"there is no reward option {key!r}; there are {', '.join(known)}"
+        for key in options
+        if key not in known and key not in _FRAMEWORK_KEYS
+    ]
+    chosen = RewardOptions(**{key: value for key, value in options.items() if key in known})
+    if chosen.variant not in VARIANTS:
+        problems.append(f"there is no reward variant {chosen.variant!r}; there are {', '.join(VARIANTS)}")
+    if chosen.strings not in STRING_RULES:
+        problems.append(f"there is no string rule {chosen.strings!r}; there are {', '.join(STRING_RULES)}")
+    for name in ("ordered", "require_thought"):
+        if not isinstance(getattr(chosen, name), bool):
+            problems.append(f"the reward option {name} must be true or false")
+    return problems + _length_problems(chosen)
+
+
+def _length_problems(chosen: RewardOptions) -> list[str]:
+    limits = (chosen.max_chars, chosen.soft_chars)
+    if any(limit is not None and (type(limit) is not int or limit <= 0) for limit in limits):
+        return ["max_chars and soft_chars must be whole numbers above 0, or null"]
+    if type(chosen.soft_weight) not in (int, float) or not 0 <= chosen.soft_weight <= 1:
+        return ["soft_weight must be a number from 0 to 1"]
+    if chosen.soft_weight and (not chosen.max_chars or not chosen.soft_chars):
+        return ["a soft length penalty (soft_weight > 0) needs both soft_chars and max_chars"]
+    if chosen.soft_chars and chosen.max_chars and chosen.soft_chars >= chosen.max_chars:
+        return ["soft_chars must be smaller than max_chars"]
+    return []
+
+
+def compute_score(
+    data_source: str,
+    solution_str: str,
+    ground_truth: str,
+    extra_info: Mapping[str, Any] | None = None,
+    **options: Any,
+) -> dict[str, float]:
+    """Scores one completion; never raises.
+
+    Args:
+        data_source: Not used: one rule for every source.
+        solution_str: What follows the prompt's own `<think>`.
+        ground_truth: JSON `{"calls": [{"name", "arguments"}, …], "tools": [{"name", "parameters", …}, …]}`; no
+            calls means that plain text is right.
+        extra_info: Not used.
+        **options: The fields of `RewardOptions`.
+
+    Returns:
+        Finite numbers, always with the same keys:
+        `score` (0 to 1); `acc` (1 if the answer is right, the figure verl reports in validation); `format` (1 if
+        the form is right); `closed` (1 if the thought ends); `num_calls`, `gold_calls`; `length` (characters of the
+        completion); `reason` (its number in `REASON_CODES`); `error` (1 if the fault is not the model's: an unusable
+        ground truth or option, to be counted and stopped on).
+    """
+    try:
+        chosen, problems = _options(tuple(sorted(options.items())))
+    except Exception:  # an option that cannot be hashed or sorted
+        return _result("options")
+    if problems:
+        return _result("options")
+    if not isinstance(solution_str, str):
+        return _result("not_text")
+    try:
+        gold = _gold(ground_truth)
+    except Exception:
+        return _result("ground_truth", length=len(solution_str))
+    try:
+        return _score(solution_str, gold, chosen)
+    except Exception:
+        return _result("internal", length=len(solution_str))
+
+
+def reason_of(result: Mapping[str, float]) -> str:
+    """The reason of a result in words, such as `values` or `unclosed`."""
+    return (*OUTCOMES, *ERRORS)[int(result["reason"])]
+
+
+@dataclass(frozen=True)
+class _Gold:
+    calls: tuple[Call, ...]
+    tools: Mapping[str, Schema]
+
+
+@lru_cache(maxsize=64)
+def _options(items: tuple[tuple[str, Any], ...]) -> tuple[RewardOptions, bool]:
+    options = dict(items)
+    if check_options(options):
+        return RewardOptions(), True
+    return RewardOptions(**{k: v for k, v in options.items() if k not in _FRAMEWORK_KEYS}), False
+
+
+@lru_cache(maxsize=1024)  # the answers of one group arrive close together
+def _gold(ground_truth: str) -> _Gold:
+    value = json.loads(ground_truth)
+    calls = tuple(Call.from_json(call) for call in value["calls"])
+    if any(not isinstance(call.name, str) for call in calls):
+        raise ValueError("a gold call's name must be a string")
+    return _Gold(calls, index_tools(value["tools"]))
+
+
+def _score(text: str, gold: _Gold, options: RewardOptions) -> dict[str, float]:
+    completion = read_completion(text)
+    reason, right, score = _judge(completion, gold, options)
+    if options.max_chars is not None and len(text) > options.max_chars:
+        reason, right, score = "over_long", False, 0.0
+    return _result(
+        reason,
+        score=score * _length_factor(len(text), options),
+        right=right,
+        well_formed=completion.calls is not None and reason != "empty_thought",
+        closed=completion.closed,
+        num_calls=len(completion.calls or ()),
+        gold_calls=len(gold.calls),
+        length=len(text),
+    )
+
+
+def _judge(completion: Completion, gold: _Gold, options: RewardOptions) -> tuple[str, bool, float]:
+    """The reason, whether the answer is right, and the score before any length penalty."""
+    calls = completion.calls
+    if calls is None:
+        return completion.error, False, 0.0
+    if options.require_thought and not completion.thought:
+        return "empty_thought", False, 0.0
+    if bool(calls) != bool(gold.calls):
+        return ("calls_for_text" if calls else "text_for_calls"), False, 0.0
+    if not calls:
+        return "right", True, 1.0
+    strings: Any = "bfcl" if options.variant == "bfcl" else options.strings
+    match: Match = match_calls(calls, gold.calls, gold.tools, ordered=options.ordered, strings=strings)
+    if match.equal:
+        return "right", True, 1.0
+    if options.variant != "partial":
+        return match.reason, False, 0.0
+    score = similarity(calls, gold.calls, gold.tools, ordered=options.ordered, strings=strings)
+    return match.reason, False, score
+
+
+def _length_factor(length: int, options: RewardOptions) -> float:
+    if not options.soft_weight or options.soft_chars is None or options.max_chars is None:
+        return 1.0
+    excess = (length - options.soft_chars) / (options.max_chars - options.soft_chars)
+    return 1.0 - options.soft_weight * min(1.0, max(0.0, excess))
+
+
+def _result(
+    reason: str,
+    *,
+    score: float = 0.0,
+    right: bool = False,
+    well_formed: bool = False,
+    closed: bool = False,
+    num_calls: int = 0,
+    gold_calls: int = 0,
+    length: int = 0,
+) -> dict[str, float]:
+    return {
+        "score": score,
+        "acc": float(right),
+        "format": float(well_formed),
+        "closed": float(closed),
+        "num_calls": float(num_calls),
+        "gold_calls": float(gold_calls),
+        "length": float(length),
+        "reason": float(REASON_CODES[reason]),
+        "error": float(reason in _OUR_FAULT),
+    }
