@@ -1,0 +1,5 @@
+"""The tiny model: a Qwen3 architecture with a byte-level BPE of our own, small enough to train on a laptop."""
+
+from .build import build
+
+__all__ = ["build"]

@@ -1,0 +1,85 @@
+"""A small byte-level BPE with Qwen's control tokens.
+
+Three choices make copying learnable for a model of a million parameters:
+
+- a capitalised word, a single digit and a snake_case name are always pieces of their own, without a space before
+  them, so that `Oakford`, `T47` and `get_price` are the same tokens in a question, in a tool's document, in a call
+  and in a result;
+- everything between such pieces is one run, across spaces and punctuation, in which BPE may merge as far as the
+  training text repeats itself (as in SuperBPE, arXiv 2503.13423): a tool's JSON costs a handful of tokens;
+- any byte has a token, so that any text can be written and read back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any, Final
+
+from ..dialogue import QWEN_CHAT_TEMPLATE
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
+END_OF_TEXT: Final = "<|endoftext|>"
+TURN_START: Final = "<|im_start|>"
+TURN_END: Final = "<|im_end|>"
+SPECIAL: Final = (END_OF_TEXT, TURN_START, TURN_END)
+"""Left out when text is decoded without special tokens."""
+TAGS: Final = ("<think>", "</think>", "<tool_call>", "</tool_call>", "<tool_response>", "</tool_response>")
+"""One token each but never special, as in Qwen3: whoever scores a completion has to see them."""
+
+_PIECE = r"[A-Z][a-z]*|[0-9]|[a-z]+(?:_[a-z]+)+"
+_ROLES = ("system\n", "user\n", "assistant\n")  # what the chat template puts before each text
+
+
+def train_tokenizer(texts: Iterable[str], vocab_size: int) -> Tokenizer:
+    """Learns the merges; the same texts give the same tokenizer.
+
+    Args:
+        texts: Message contents and completions.
+        vocab_size: Most tokens in all, with 256 bytes and the control tokens.
+    """
+    from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
+
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(Regex(_PIECE), behavior="isolated"),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
+    )
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocab_size - len(TAGS),
+        initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
+        special_tokens=list(SPECIAL),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(_as_rendered(texts), trainer)
+    tokenizer.add_tokens([AddedToken(tag, special=False, normalized=False) for tag in TAGS])
+    return tokenizer
+
+
+def _as_rendered(texts: Iterable[str]) -> Iterator[str]:
+    """The texts cut at the tags, and the roles as often as there are texts."""
+    import re
+
+    tags = re.compile("|".join(map(re.escape, (*TAGS, *SPECIAL))))
+    for text in texts:
+        yield from filter(None, tags.split(text))
+        yield from _ROLES
+
+
+def wrap_tokenizer(tokenizer: Tokenizer) -> Any:
+    """The Hugging Face tokenizer, with Qwen's roles of the control tokens and the protocol's chat template."""
+    from transformers import PreTrainedTokenizerFast
+
+    wrapped = PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        eos_token=TURN_END,
+        pad_token=END_OF_TEXT,
+        additional_special_tokens=[TURN_START],
+        clean_up_tokenization_spaces=False,
+    )
+    wrapped.chat_template = QWEN_CHAT_TEMPLATE
+    return wrapped
