@@ -1,7 +1,7 @@
 """Whether two lists of calls ask for the same thing.
 
-Every call is turned into a hashable canonical form that knows its tool's schema; equal calls have equal forms, so
-that comparing lists as multisets takes time linear in their size, whatever a model wrote.
+Every call is turned into a hashable canonical form that knows its tool's schema; equal calls have equal
+forms, so that comparing lists as multisets takes time linear in their size, whatever a model wrote.
 """
 
 from __future__ import annotations
@@ -48,8 +48,8 @@ def match_calls(
 ) -> Match:
     """Compares two lists of calls, one to one.
 
-    A bool is never a number; 1 equals 1.0 only where the schema says number; an omitted optional argument equals
-    its stated default; lists keep their order, objects do not; NaN equals nothing.
+    A bool is never a number; 1 equals 1.0 only where the schema says number; an omitted optional argument
+    equals its stated default; lists keep their order, objects do not; NaN equals nothing.
 
     Args:
         predicted: The model's calls.

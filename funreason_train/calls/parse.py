@@ -1,18 +1,19 @@
 """Reading a call list: a lexer and a recursive reader for a small subset of Python, and nothing else.
 
-The language is the one that prompts ask for, `[f(a=1), g.h(b="x", c=[True, None])]`: every text that is accepted
-means exactly what Python would make of it (`ast.literal_eval` of each value), with two additions, the JSON
-spellings `true`, `false`, `null`, and argument names that are Python keywords (`from="here"`).
+The language is the one that prompts ask for, `[f(a=1), g.h(b="x", c=[True, None])]`: every text that is
+accepted means exactly what Python would make of it (`ast.literal_eval` of each value), with two additions,
+the JSON spellings `true`, `false`, `null`, and argument names that are Python keywords (`from="here"`).
 
-- Numbers are Python's: `1_000` is 1000, `0x10` is 16, `1e3` is the float 1000.0; `007`, `1j`, `1e999` are refused.
+- Numbers are Python's: `1_000` is 1000, `0x10` is 16, `1e3` is the float 1000.0; `007`, `1j`, `1e999` are
+  refused.
 - Tuples are read as lists. Trailing commas, redundant parentheses and adjacent strings are read as in Python.
 - Keyword arguments only. Arithmetic, names, nested calls, f-strings, bytes, comments and sets are refused.
 - A name is identifiers joined by dots (`geo.lookup`). A tool named otherwise (`7SN.pj`, `get-user`) has to be
   offered to the model under an alias, which is the data's business: see `is_tool_name`.
 
-Python's own parser is not used on text that a model wrote: it prints a SyntaxWarning on `"\\d"`, whose suppression
-is not thread-safe, its recursion and memory need guarding, and it silently drops comments. Reading takes time
-linear in the length, which is capped.
+Python's own parser is not used on text that a model wrote: it prints a SyntaxWarning on `"\\d"`, whose
+suppression is not thread-safe, its recursion and memory need guarding, and it silently drops comments.
+Reading takes time linear in the length, which is capped.
 """
 
 from __future__ import annotations
@@ -67,6 +68,7 @@ class CallSyntaxError(ValueError):
 
 
 _IDENTIFIER = r"[^\W\d]\w*+"
+_DIGITS = r"[0-9](?:_?[0-9])*+"
 _LEXER = re.compile(
     rf"""
       (?P<space>[ \t\r\n\f]++)
@@ -74,7 +76,7 @@ _LEXER = re.compile(
                         | "(?:[^"\\\r\n]|\\.)*+" | '(?:[^'\\\r\n]|\\.)*+' ))
     | (?P<name>{_IDENTIFIER}(?:\.{_IDENTIFIER})*+)
     | (?P<number>(?: 0[xX](?:_?[0-9a-fA-F])++ | 0[oO](?:_?[0-7])++ | 0[bB](?:_?[01])++
-        | (?: (?:[0-9](?:_?[0-9])*+)?\.[0-9](?:_?[0-9])*+ | [0-9](?:_?[0-9])*+\.? ) (?:[eE][+-]?[0-9](?:_?[0-9])*+)?
+        | (?: (?:{_DIGITS})?\.{_DIGITS} | {_DIGITS}\.? ) (?:[eE][+-]?{_DIGITS})?
       )(?![\w.]))
     | (?P<mark>[\[\](){{}},:=+\-*])
     | (?P<other>.)
@@ -309,10 +311,10 @@ def _string(literal: str, position: int) -> str:
     body = literal[1:] if raw else literal
     if "\0" in body:
         raise CallSyntaxError("bad_character", position)
-    if body[:3] in ('"""', "'''"):
-        body = body[3:-3].replace("\r\n", "\n").replace("\r", "\n")  # as Python reads a source file
-    else:
-        body = body[1:-1]
+    triple = body[:3] in ('"""', "'''")
+    body = body[3:-3] if triple else body[1:-1]
+    if triple:
+        body = body.replace("\r\n", "\n").replace("\r", "\n")  # as Python reads a source file
     if raw or "\\" not in body:
         return body
 

@@ -23,7 +23,8 @@ def render_calls(calls: Iterable[Call]) -> str:
     written with an escaped `<`, so that no rendered call can close a thought or a turn.
 
     Raises:
-        ValueError: a name the language lacks (see `is_tool_name`), or a value that is not JSON (NaN, a set …).
+        ValueError: a name the language lacks (see `is_tool_name`), or a value that is not JSON (NaN, a set
+        …).
     """
     return "[" + ", ".join(map(_call, calls)) + "]"
 

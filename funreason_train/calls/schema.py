@@ -113,8 +113,8 @@ def _union(branches: list[Schema], default: Any) -> Schema:
 def index_tools(tools: Iterable[Mapping[str, Any]]) -> dict[str, Schema]:
     """Tool name to the compiled schema of its parameters; a later tool of the same name does not count.
 
-    A tool is `{"name", "description", "parameters": JSON schema of type object}`; one without parameters takes
-    none.
+    A tool is `{"name", "description", "parameters": JSON schema of type object}`; one without parameters
+    takes none.
     """
     index: dict[str, Schema] = {}
     for tool in tools:
@@ -169,10 +169,10 @@ def _object_problems(schema: Schema, value: Mapping[str, Any], where: str) -> It
 
 def _problems(schema: Schema, value: Any, where: str) -> Iterable[str]:
     kind = type_of(value)
-    if schema.types is not None and kind not in schema.types:
-        if not (kind == "integer" and schema.is_number):
-            yield f"wrong_type: {where} is {kind}, not {' or '.join(sorted(schema.types))}"
-            return
+    allowed = schema.types
+    if allowed is not None and kind not in allowed and not (kind == "integer" and schema.is_number):
+        yield f"wrong_type: {where} is {kind}, not {' or '.join(sorted(allowed))}"
+        return
     if schema.enum is not None and not any(type_of(value) == type_of(e) and value == e for e in schema.enum):
         yield f"not_in_enum: {where}"
     if kind == "array" and schema.items is not None:

@@ -57,8 +57,8 @@ def read_completion(text: str, *, lenient: bool = False) -> Completion:
 
     Args:
         text: What follows the prompt's own `<think>`.
-        lenient: As FunReason-MT's model card reads it: the answer is whatever follows the last `</think>`, and the
-            thought may contain anything. The answer itself is read as strictly.
+        lenient: As FunReason-MT's model card reads it: the answer is whatever follows the last `</think>`,
+            and the thought may contain anything. The answer itself is read as strictly.
     """
     text = _without_end(text)
     before, close, answer = text.rpartition(THINK_CLOSE)
@@ -80,7 +80,7 @@ def read_completion(text: str, *, lenient: bool = False) -> Completion:
 
 
 def history_answer(text: str) -> str | None:
-    """What a later prompt shows of a completion: the text after the last `</think>`; None if there is none."""
+    """What a later prompt shows of a completion: the text after the last `</think>`, or None."""
     _, close, answer = _without_end(text).rpartition(THINK_CLOSE)
     return answer.strip() if close else None
 
@@ -123,8 +123,8 @@ def _read_answer(answer: str, tagged: bool) -> tuple[list[Call] | None, str]:
 def _holds_calls(answer: str) -> bool:
     """Whether something that is meant as calls stands in an answer that is no call list.
 
-    A bracketed call anywhere, a call in JSON at the start, or what looks like calls once code fences are stripped
-    (BFCL's decoder strips them and puts the brackets round the rest before it executes).
+    A bracketed call anywhere, a call in JSON at the start, or what looks like calls once code fences are
+    stripped (BFCL's decoder strips them and puts the brackets round the rest before it executes).
     """
     if _BRACKETED_CALL.search(answer) or _JSON_CALL.match(answer):
         return True

@@ -56,7 +56,8 @@ class Trajectory:
         source: The data set's name in the config, e.g. `apigen`.
         tools: The offered tools: `{"name", "description", "parameters": JSON schema of type object}`.
         turns: The conversation.
-        system: Instructions of the data set's own, which the system prompt shows after the tools; None for none.
+        system: Instructions of the data set's own, which the system prompt shows after the tools; None for
+        none.
         meta: What else is worth tracing (row number, category, environment, licence).
     """
 

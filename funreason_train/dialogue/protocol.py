@@ -1,8 +1,8 @@
 """The prompt protocol: the only place where a prompt or a training target is rendered.
 
 Source: the handler in FunReason-MT's model card. Tools stand as JSON in the system message; consecutive tool
-messages become one whose content is the Python `str` of their list; the prompt ends in a literal `<think>`; earlier
-answers stand in the history without their thoughts.
+messages become one whose content is the Python `str` of their list; the prompt ends in a literal `<think>`;
+earlier answers stand in the history without their thoughts.
 """
 
 from __future__ import annotations
@@ -37,8 +37,9 @@ class MergedResults(str):
 def merge_tool_messages(messages: Iterable[Message]) -> list[Message]:
     """Replaces each run of tool messages by one, whose content is `str` of the list of their contents.
 
-    A single tool message is wrapped as well: `ok` becomes `['ok']`. Merging twice in one process changes nothing;
-    messages that were merged, written to a file and read back look like any others and must not be merged again.
+    A single tool message is wrapped as well: `ok` becomes `['ok']`. Merging twice in one process changes
+    nothing; messages that were merged, written to a file and read back look like any others and must not be
+    merged again.
     """
     merged: list[Message] = []
     results: list[str] = []
@@ -65,8 +66,8 @@ def system_prompt(
 
     Args:
         tools: `{"name", "description", "parameters"}`, written as JSON in the order given.
-        style: `bfcl`: BFCL's own default prompt, JSON indented by 4, as in its evaluation. `compact`: one line and
-            JSON without white space, for tiny models.
+        style: `bfcl`: BFCL's own default prompt, JSON indented by 4, as in its evaluation. `compact`: one
+            line and JSON without white space, for tiny models.
         instructions: A data set's own system message; follows after an empty line, as BFCL does it.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Whether a reward can be trusted on given rows: gold answers score the most, and nothing cheap does as well."""
+"""Whether a reward can be trusted on given rows: gold answers score the most, and nothing cheap does."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ class Finding:
 def audit(rows: Iterable[Mapping[str, Any]], **options: Any) -> list[Finding]:
     """Scores each row's gold answer and a set of cheap ones.
 
-    The gold answer must get 1; an empty completion, an unclosed one, garbage, an echo of the tools' schemas, a call
-    of every tool, gold with one call more, one call less or everything twice, text for calls and calls for text must
-    get less. Gold calls must also be legal for the row's tools.
+    The gold answer must get 1; an empty completion, an unclosed one, garbage, an echo of the tools'
+    schemas, a call of every tool, gold with one call more, one call less or everything twice, text for
+    calls and calls for text must get less. Gold calls must also be legal for the row's tools.
 
     Args:
         rows: Rows of an RL export: `{"data_source", "reward_model": {"ground_truth": JSON str}, …}`.
@@ -71,7 +71,7 @@ def _audit_row(number: int, row: Mapping[str, Any], options: Mapping[str, Any]) 
         yield Finding(number, source, "gold", f"the gold answer scores {best:g} ({reason_of(result)})")
     for case, completion in _cheap_answers(gold, answer, tools, value["tools"]):
         cheap = compute_score(source, completion, truth, None, **options)["score"]
-        if cheap >= min(best, 1.0) and cheap > 0 or cheap >= 1.0:
+        if cheap >= best > 0.0:
             yield Finding(
                 number, source, case, f"{case.replace('_', ' ')} scores {cheap:g} like the gold answer"
             )

@@ -19,9 +19,10 @@ def similarity(
 ) -> float:
     """How alike two lists of calls are, from 0 to 1; 1 only if they match.
 
-    Calls are paired one to one, the most alike first, and only calls of the same tool. A pair counts the mean of 1
-    (the name), the Jaccard index of its argument names, and that of its arguments with their values. The total S is
-    turned into S / (predicted + gold - S), a Jaccard index again: a surplus call always costs.
+    Calls are paired one to one, the most alike first, and only calls of the same tool. A pair counts the
+    mean of 1 (the name), the Jaccard index of its argument names, and that of its arguments with their
+    values. The total S is turned into S / (predicted + gold - S), a Jaccard index again: a surplus call
+    always costs.
 
     Args:
         predicted: The model's calls.

@@ -2,9 +2,9 @@
 
     verl: reward.custom_reward_function.path=…/funreason_train/reward/score.py  name=compute_score
 
-verl loads this file by its path and calls `compute_score` from several threads, without a time-out, and an exception
-would end the run; so it is total, keeps no state but a cache, and takes time linear in the completion. The imports
-are absolute because a file loaded by path has no package.
+verl loads this file by its path and calls `compute_score` from several threads, without a time-out, and an
+exception would end the run; so it is total, keeps no state but a cache, and takes time linear in the
+completion. The imports are absolute because a file loaded by path has no package.
 """
 
 from __future__ import annotations
@@ -48,8 +48,9 @@ class RewardOptions:
     """How answers are scored; the defaults stand in `configs/reward/`.
 
     Attributes:
-        variant: `binary`: 1 for the right calls in the right form, else 0. `partial`: in between for right names,
-            argument names and values, less for every surplus call. `bfcl`: binary with BFCL's string rule.
+        variant: `binary`: 1 for the right calls in the right form, else 0. `partial`: in between for right
+            names, argument names and values, less for every surplus call. `bfcl`: binary with BFCL's string
+            rule.
         ordered: Whether the order of the calls matters.
         strings: `exact` or `bfcl` (see `match_calls`); the variant `bfcl` implies the latter.
         require_thought: Whether an empty thought is a fault of form.
@@ -115,17 +116,17 @@ def compute_score(
     Args:
         data_source: Not used: one rule for every source.
         solution_str: What follows the prompt's own `<think>`.
-        ground_truth: JSON `{"calls": [{"name", "arguments"}, …], "tools": [{"name", "parameters", …}, …]}`; no
-            calls means that plain text is right.
+        ground_truth: JSON `{"calls": [{"name", "arguments"}, …], "tools": [{"name", "parameters", …}, …]}`;
+            no calls means that plain text is right.
         extra_info: Not used.
         **options: The fields of `RewardOptions`.
 
     Returns:
         Finite numbers, always with the same keys:
-        `score` (0 to 1); `acc` (1 if the answer is right, the figure verl reports in validation); `format` (1 if
-        the form is right); `closed` (1 if the thought ends); `num_calls`, `gold_calls`; `length` (characters of the
-        completion); `reason` (its number in `REASON_CODES`); `error` (1 if the fault is not the model's: an unusable
-        ground truth or option, to be counted and stopped on).
+        `score` (0 to 1); `acc` (1 if the answer is right, the figure verl reports in validation); `format`
+        (1 if the form is right); `closed` (1 if the thought ends); `num_calls`, `gold_calls`; `length`
+        (characters of the completion); `reason` (its number in `REASON_CODES`); `error` (1 if the fault is
+        not the model's: an unusable ground truth or option, to be counted and stopped on).
     """
     try:
         chosen, problems = _options(tuple(sorted(options.items())))
