@@ -1,8 +1,8 @@
 """How one sample is made: the protocol's prompt, one completion, its score (a verl agent loop).
 
-verl imports this module in its agent workers only. The prompt is rendered here and nowhere else in RL, so the rollout
-engine sees exactly the ids of `dialogue.protocol`; the completion is decoded with its special tokens, so that the
-reward sees the tags however the tokenizer marks them (verl#1724).
+verl imports this module in its agent workers only. The prompt is rendered here and nowhere else in RL, so the
+rollout engine sees exactly the ids of `dialogue.protocol`; the completion is decoded with its special tokens,
+so that the reward sees the tags however the tokenizer marks them (verl#1724).
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class ProtocolLoop(AgentLoopBase):
         ids = prompt_ids(row["raw_prompt"], self.tokenizer)
         if len(ids) > self.rollout_config.prompt_length:
             raise ValueError(
-                f"a prompt has {len(ids)} tokens, more than rl.max_prompt_tokens={self.rollout_config.prompt_length}"
+                f"a prompt has {len(ids)} tokens, more than the {self.rollout_config.prompt_length} of this run"
             )
         started = time.monotonic()
         output = await self.server_manager.generate(

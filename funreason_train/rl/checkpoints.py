@@ -1,9 +1,10 @@
 """verl's checkpoints on disk: which are whole, which one a run continues from, which may go.
 
-A checkpoint is `global_step_N/` with `actor/` (one file of model, optimiser and extra state a rank, `fsdp_config.json`,
-`huggingface/`) and `data.pt` (the position in the data); `latest_checkpointed_iteration.txt` names the latest
-(verl/trainer/ppo/v1/trainer_base.py and utils/checkpoint/fsdp_checkpoint_manager.py). verl writes that file last but
-not atomically, and prunes by itself without looking at what it keeps; both are done here instead.
+A checkpoint is `global_step_N/` with `actor/` (one file of model, optimiser and extra state a rank,
+`fsdp_config.json`, `huggingface/`) and `data.pt` (the position in the data);
+`latest_checkpointed_iteration.txt` names the latest (verl/trainer/ppo/v1/trainer_base.py and
+utils/checkpoint/fsdp_checkpoint_manager.py). verl writes that file last but not atomically, and prunes by
+itself without looking at what it keeps; both are done here instead.
 """
 
 from __future__ import annotations
@@ -45,8 +46,8 @@ def world_size(checkpoint: Path) -> int | None:
 def flaws(checkpoint: Path) -> list[str]:
     """What keeps the checkpoint from being resumed; empty for a whole one.
 
-    Every file of every rank must be there and be a finished archive: torch writes the archive's table of contents
-    last, so a file that was cut off by a crash or a full disk has none.
+    Every file of every rank must be there and be a finished archive: torch writes the archive's table of
+    contents last, so a file that was cut off by a crash or a full disk has none.
     """
     ranks = world_size(checkpoint)
     if ranks is None:
@@ -72,10 +73,10 @@ def latest(folder: Path) -> int:
 
 
 def settle(folder: Path) -> int:
-    """Makes verl's own bookkeeping agree with what is really there, and returns the step a run continues from.
+    """Makes verl's bookkeeping agree with what is there, and returns the step a run continues from.
 
-    Folders that a crash left half-written behind the latest whole checkpoint are removed and the tracker is rewritten, so verl
-    resumes from a checkpoint that can be loaded or starts afresh.
+    Folders that a crash left half-written behind the latest whole checkpoint are removed and the tracker is
+    rewritten, so verl resumes from a checkpoint that can be loaded or starts afresh.
     """
     step = latest(folder)
     for other in steps(folder):
@@ -105,13 +106,13 @@ def prune(folder: Path, keep: int) -> list[int]:
 
 
 class KeepVerified:
-    """verl's checkpoint callback (verl/trainer/ppo/checkpoint_callback.py): verifies a save, then prunes older ones."""
+    """Verifies a save, then prunes older ones (verl/trainer/ppo/checkpoint_callback.py)."""
 
     def __init__(self, keep: int) -> None:
         self.keep = keep
 
     def on_save(self, trainer: Any, global_step: int, checkpoint_dir: str, **_: Any) -> None:
-        """Raises OSError if what was just saved cannot be resumed from: better now than at the end of the run."""
+        """Raises OSError if what was just saved cannot be resumed from: better now than at the end."""
         folder = Path(checkpoint_dir)
         found = flaws(folder)
         if found:

@@ -89,7 +89,8 @@ def settings(config: DictConfig, run: RunDir, train: Prompts, val: Prompts) -> d
         "trainer.experiment_name": run.root.name,
         "trainer.logger": plain(rl.loggers),
         "trainer.total_training_steps": steps,
-        # The step count alone ends the run: a resume at the end of an epoch must not end it before the first step.
+        # The step count alone ends the run: a resume at the end of an epoch must not end it before the first
+        # step.
         "trainer.total_epochs": steps // per_epoch + 2,
         "trainer.val_before_train": False,
         "trainer.test_freq": rl.validate_every or -1,
@@ -111,7 +112,8 @@ def _data(config: DictConfig, train: Prompts, val: Prompts, prompt_tokens: int) 
         "data.train_batch_size": rl.prompts_per_step,
         "data.max_prompt_length": prompt_tokens,
         "data.max_response_length": rl.max_response_tokens,
-        # verl's own filter measures with another rendering; the data stage measured with ours, and it is an error.
+        # verl's own filter measures with another rendering; the data stage measured with ours, and it is an
+        # error.
         "data.filter_overlong_prompts": False,
         "data.truncation": "error",
         "data.shuffle": True,

@@ -1,4 +1,4 @@
-"""What is known of the training prompts before anything starts: how many, how long, and whether they can be scored."""
+"""What is known of the prompts before anything starts: how many, how long, and whether they can be scored."""
 
 from __future__ import annotations
 
@@ -33,7 +33,8 @@ class Prompts:
 def read(file: Path) -> Prompts:
     """Reads what has to be known of `file`, without the prompts' text.
 
-    A file that is missing, unreadable, empty or without gold answers is described in `problems`; nothing is raised.
+    A file that is missing, unreadable, empty or without gold answers is described in `problems`; nothing is
+    raised.
     """
     import pyarrow.parquet as parquet
     from pyarrow import ArrowException
@@ -67,7 +68,7 @@ def read(file: Path) -> Prompts:
     if without_gold:
         shown = ", ".join(map(str, without_gold[:_SHOWN])) + (", …" if len(without_gold) > _SHOWN else "")
         problems.append(
-            f"{file}: {len(without_gold)} of {rows.num_rows} rows have no gold answer that can be read (row {shown}). "
+            f"{file}: {len(without_gold)} of {rows.num_rows} rows have no readable gold answer (row {shown}). "
             "reward_model.ground_truth is a JSON string with the keys calls and tools"
         )
     return Prompts(file, rows.num_rows, longest if measured else None, tuple(problems))

@@ -1,4 +1,4 @@
-"""Problems of an RL run that can be told from its settings and data alone, so that no cluster starts for nothing."""
+"""Problems of an RL run that its settings and data alone tell, so that no cluster starts for nothing."""
 
 from __future__ import annotations
 
@@ -32,7 +32,8 @@ def _batch(config: DictConfig, train: Prompts) -> list[str]:
     found = []
     if rl.samples_per_prompt < 2:
         found.append(
-            f"rl.samples_per_prompt={rl.samples_per_prompt}: GRPO compares the samples of a prompt and needs at least 2"
+            f"rl.samples_per_prompt={rl.samples_per_prompt}: GRPO compares the samples of a prompt and "
+            "needs at least 2"
         )
     if rl.prompts_per_step % update:
         found.append(
@@ -92,8 +93,8 @@ def _lengths(config: DictConfig, train: Prompts, val: Prompts) -> list[str]:
     limit = _positions(Path(str(rl.model)))
     if limit is not None and max(whole, rl.max_model_tokens or 0) > limit:
         found.append(
-            f"prompt and response take {max(whole, rl.max_model_tokens or 0)} tokens, more than the {limit} positions "
-            f"of the model {rl.model}; lower rl.max_response_tokens"
+            f"prompt and response take {max(whole, rl.max_model_tokens or 0)} tokens, more than the {limit} "
+            f"positions of the model {rl.model}; lower rl.max_response_tokens"
         )
     if rl.tokens_per_pass < whole:
         found.append(
@@ -140,6 +141,6 @@ def _resume(config: DictConfig, run: RunDir) -> list[str]:
     if wrote == workers:
         return []
     return [
-        f"{run.rl_checkpoints}: the checkpoint of step {step} was written by {wrote} workers and cannot be continued "
-        f"by {workers}; use the same cluster, or export it and start a new run from the exported model"
+        f"{run.rl_checkpoints}: the checkpoint of step {step} was written by {wrote} workers and cannot be "
+        f"continued by {workers}; use the same cluster, or export it and start a new run from the exported model"
     ]

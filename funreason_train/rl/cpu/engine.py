@@ -14,6 +14,7 @@ class CpuEngine(transformer_impl.FSDPEngineWithLMHead):
     """Registers the engine for device `cpu`; the training step is verl's own."""
 
     def _build_fsdp_module(self, module: Any) -> Any:
-        # A reference model asks for CPUOffloadPolicy(pin_memory=True); pinning needs CUDA, and it is here already.
+        # A reference model asks for CPUOffloadPolicy(pin_memory=True); pinning needs CUDA, and it is here
+        # already.
         with patch.object(transformer_impl, "CPUOffloadPolicy", lambda **_: None):
             return super()._build_fsdp_module(module)

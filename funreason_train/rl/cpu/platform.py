@@ -50,7 +50,7 @@ class _CpuModule(types.ModuleType):
 
 @PlatformRegistry.register(platform="cpu")
 class CpuPlatform(PlatformBase):
-    """One process, one device: the host's memory. Chosen by `VERL_PLATFORM=cpu` alone, never found by itself."""
+    """One process, one device: the host's memory. Chosen by name alone (`VERL_PLATFORM=cpu`)."""
 
     device_name = "cpu"
     vendor_name = "cpu"
@@ -108,7 +108,8 @@ class CpuPlatform(PlatformBase):
         return None
 
     def ray_resource_name(self) -> str:
-        # verl's resource pools count only Ray's GPU and NPU; a CPU run declares logical GPUs to Ray, one a worker.
+        # verl's resource pools count only Ray's GPU and NPU; a CPU run declares logical GPUs to Ray, one a
+        # worker.
         return "GPU"
 
     def ray_noset_envvars(self) -> list[str]:
@@ -128,8 +129,9 @@ class CpuPlatform(PlatformBase):
 def use_gloo() -> None:
     """Makes gloo the default of verl's process groups.
 
-    `initialize_global_process_group_ray` names the backend "cpu:gloo,<device>:<backend>"; with cpu as the device
-    torch refuses the repetition. There is no setting for it (verl/utils/distributed.py), so the default is replaced.
+    `initialize_global_process_group_ray` names the backend "cpu:gloo,<device>:<backend>"; with cpu as the
+    device torch refuses the repetition. There is no setting for it (verl/utils/distributed.py), so the
+    default is replaced.
     """
     import verl.utils.distributed as distributed
 

@@ -10,8 +10,8 @@ from verl.workers.rollout.vllm_rollout.utils import vLLMColocateWorkerExtension
 class CpuWorkerExtension(vLLMColocateWorkerExtension):
     """verl's worker extension with weights that stay loadable.
 
-    vLLM's CPU linear layers pack their weight into a oneDNN handle and drop the tensor, so that the next weight
-    update would find nothing to write to. Without oneDNN they keep it and call `F.linear`.
+    vLLM's CPU linear layers pack their weight into a oneDNN handle and drop the tensor, so that the next
+    weight update would find nothing to write to. Without oneDNN they keep it and call `F.linear`.
     """
 
     def __new__(cls, **kwargs: Any) -> CpuWorkerExtension:

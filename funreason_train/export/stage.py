@@ -1,0 +1,140 @@
+"""The export stage: the RL checkpoint as a Hugging Face folder that was read back, compared and run once.
+
+funreason-train export run_dir=DIR
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import UserError
+from ..rl import checkpoints
+from ..run.paths import RunDir
+from . import verify
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+_TYPES = ("float32", "bfloat16", "float16")
+
+
+def check(config: DictConfig, run: RunDir) -> list[str]:
+    """Every problem that can be found without reading a weight, one sentence each."""
+    found = []
+    if config.export.dtype is not None and config.export.dtype not in _TYPES:
+        found.append(f"export.dtype={config.export.dtype} is not one of {', '.join(_TYPES)}")
+    checkpoint = _checkpoint(config, run)
+    if checkpoint is None:
+        found.append(
+            f"{run.rl_checkpoints}: there is no whole checkpoint to export; run `funreason-train rl` first, "
+            "or name one with export.checkpoint=DIR"
+        )
+    else:
+        found += [f"{checkpoint}: {flaw}" for flaw in checkpoints.flaws(checkpoint)]
+    return found
+
+
+def run(config: DictConfig, run: RunDir) -> dict[str, Any]:
+    """Merges, writes, reads back, compares and runs the model; only then does it get its final name.
+
+    Returns:
+        `model`, `checkpoint`, `step`, `dtype`, `tensors` and `changed_tensors` (against the model RL started
+        from).
+
+    Raises:
+        UserError: for every problem of `check`.
+        RuntimeError: if what was written is not what the checkpoint holds.
+    """
+    found = check(config, run)
+    if found:
+        raise UserError("; ".join(found))
+    checkpoint = _checkpoint(config, run)
+    assert checkpoint is not None  # check() names it otherwise
+    out = Path(config.export.out).expanduser().absolute() if config.export.out else run.export
+    making = out.with_name(f".{out.name}.unverified")
+    shutil.rmtree(making, ignore_errors=True)
+    start = _local(config.rl.model)
+    before = verify.stored_tensors(start) if start else {}
+    dtype = config.export.dtype or _common_type(before) or "bfloat16"
+    state = _write(checkpoint, making, dtype, config.export.shard_size, start)
+    problems = verify.folder_problems(making)
+    problems += verify.key_problems(verify.stored_tensors(making), _wanted(before, state, dtype))
+    problems += verify.value_problems(making, state) if not problems else []
+    problems += verify.forward_problems(making, "A first sentence.") if not problems else []
+    differing, compared = verify.changed(making, start) if start and not problems else (0, 0)
+    if compared and not differing and config.export.require_change:
+        problems.append(
+            f"not one weight differs from {start}, so RL trained nothing "
+            "(export.require_change=false lets it pass)"
+        )
+    if problems:
+        raise RuntimeError(f"the exported model in {making} is not usable: {'; '.join(problems)}")
+    shutil.rmtree(out, ignore_errors=True)
+    making.rename(out)
+    return {
+        "model": str(out),
+        "checkpoint": str(checkpoint),
+        "step": int(checkpoint.name.rpartition("_")[2]),
+        "dtype": dtype,
+        "tensors": len(verify.stored_tensors(out)),
+        "changed_tensors": differing if compared else None,
+    }
+
+
+def _checkpoint(config: DictConfig, run: RunDir) -> Path | None:
+    if config.export.checkpoint:
+        return Path(config.export.checkpoint).expanduser().absolute()
+    step = checkpoints.latest(run.rl_checkpoints)
+    return checkpoints.path_of(run.rl_checkpoints, step) if step else None
+
+
+def _local(model: Any) -> Path | None:
+    """The model RL started from, if it is a folder here."""
+    folder = Path(str(model)).expanduser() if model else None
+    return folder if folder is not None and folder.is_dir() else None
+
+
+def _common_type(tensors: dict[str, verify.Stored]) -> str | None:
+    types = {stored.dtype for stored in tensors.values()}
+    return types.pop() if len(types) == 1 and types <= set(_TYPES) else None
+
+
+def _wanted(before: dict[str, verify.Stored], state: dict[str, Any], dtype: str) -> dict[str, verify.Stored]:
+    """Names and shapes the folder has to hold: the starting model's; without one, the checkpoint's."""
+    shapes = {name: stored.shape for name, stored in before.items()} or {
+        name: tuple(tensor.shape) for name, tensor in state.items()
+    }
+    return {name: verify.Stored(dtype, shape, Path()) for name, shape in shapes.items()}
+
+
+def _write(checkpoint: Path, folder: Path, dtype: str, shard_size: str, start: Path | None) -> dict[str, Any]:
+    """Writes the folder and returns the weights it should hold."""
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, GenerationConfig
+
+    from .merge import whole_state
+
+    actor = checkpoint / "actor"
+    ranks = checkpoints.world_size(checkpoint)
+    assert ranks is not None  # checkpoints.flaws names it otherwise
+    kind = getattr(torch, dtype)
+    state = {name: tensor.to(kind) for name, tensor in whole_state(actor, ranks).items()}
+    settings = AutoConfig.from_pretrained(actor / "huggingface")
+    with torch.device("meta"):
+        model = AutoModelForCausalLM.from_config(settings, dtype=kind)
+    missing, unexpected = model.load_state_dict(state, strict=False, assign=True)
+    model.tie_weights()
+    tied = set(model.all_tied_weights_keys)
+    left_out = [name for name in missing if name not in tied]
+    if left_out or unexpected:
+        raise RuntimeError(
+            f"{checkpoint} does not fit its model: missing {left_out[:3]}, unknown {list(unexpected)[:3]}"
+        )
+    state = {name: tensor for name, tensor in state.items() if name not in tied}
+    if model.can_generate() and (actor / "huggingface" / "generation_config.json").is_file():
+        model.generation_config = GenerationConfig.from_pretrained(actor / "huggingface")
+    model.save_pretrained(folder, max_shard_size=shard_size)
+    AutoTokenizer.from_pretrained(actor / "huggingface").save_pretrained(folder)
+    return state
