@@ -147,8 +147,11 @@ class _Values:
         """Reads on, forgetting what has been used; false at the end of the file."""
         if not self._ended:
             chunk = self._stream.read(max(_CHUNK, len(self._text) - self._at))
-            self._text, self._at = self._text[self._at :] + self._decode(chunk, not chunk), 0
             self._ended = not chunk
+            if chunk:
+                self._text, self._at = self._text[self._at :] + self._decode(chunk), 0
+            else:  # nothing is forgotten, so that positions stay what they are
+                self._text += self._decode(b"", True)
         return not self._ended
 
     def _next_is(self, mark: str) -> bool:
@@ -173,8 +176,9 @@ class _Values:
                 raw = self._text[self._at : self._at + 2000]
                 self._resume()
                 return Unreadable(_problem(error), raw)
-            if end == len(self._text) and self._more():
-                continue  # a number may go on
+            number = not isinstance(value, (str, list, dict))
+            if number and end > len(self._text) - 4 and self._more():
+                continue  # it may go on, as in 1 -> 1e+5
             raw, self._at = self._text[start:end], end
             if not raw.isascii() and not _is_utf8(raw):
                 return Unreadable(RowError("encoding", "the row holds bytes that are not UTF-8"), raw)

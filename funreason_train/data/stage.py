@@ -99,12 +99,20 @@ def run(config: DictConfig, run: RunDir) -> dict[str, Any]:
     out = _out(config, run)
     with _fresh(out) as work:
         result = Preparation(plain, run, work).run()
-        if any(result["sft"].values()):
-            write_json(work / "manifest.json", manifest(plain, work))
-    if not any(result["sft"].values()):
-        raise _nothing_left(result["sources"], out)
+        if not any(result["sft"].values()):
+            raise _nothing_left(result["sources"], _keep_failed(work, out))
+        write_json(work / "manifest.json", manifest(plain, work))
     print_ledger(result["sources"], result, out)
     return {"out": str(out), **result}
+
+
+def _keep_failed(work: Path, out: Path) -> Path:
+    """Keeps what a run without result leaves to read: in `out`, or beside an earlier result."""
+    kept = out if not out.exists() else out.with_name(out.name + ".failed")
+    kept.mkdir(parents=True, exist_ok=True)
+    for name in ("ledger.json", "rejected.jsonl"):
+        shutil.copy(work / name, kept / name)
+    return kept
 
 
 def _nothing_left(ledger: Mapping[str, Any], out: Path) -> UserError:
@@ -115,7 +123,7 @@ def _nothing_left(ledger: Mapping[str, Any], out: Path) -> UserError:
     )
     return UserError(
         f"no row is left to train on ({counts})",
-        mend=f"Each rejected row and its reason is in {out / 'rejected.jsonl'}; check that path and format fit",
+        mend=f"Rejected rows and reasons are in {out / 'rejected.jsonl'}; check that path and format fit",
     )
 
 
@@ -130,10 +138,7 @@ def _word(value: Any) -> Any:
 
 @contextmanager
 def _fresh(out: Path) -> Iterator[Path]:
-    """A folder beside `out` that takes its place at the end; after an error nothing has changed.
-
-    A folder without a manifest is not complete: the next run makes it again.
-    """
+    """A folder beside `out` that takes its place at the end; after an error nothing has changed."""
     out.parent.mkdir(parents=True, exist_ok=True)
     work = out.with_name(f".{out.name}.{os.getpid()}.tmp")
     shutil.rmtree(work, ignore_errors=True)

@@ -39,15 +39,7 @@ def read_tool(declared: Any) -> tuple[Tool, list[str]]:
         parameters = {}
     if not isinstance(parameters, Mapping):
         raise RowError("tool_shape", f"the parameters of {name} are a {type(parameters).__name__}")
-    if "properties" in parameters or (isinstance(parameters.get("type"), str) and "$ref" not in parameters):
-        schema = json_schema(parameters)
-        schema = {
-            key: schema[key] for key in ("properties", "required", "additionalProperties") if key in schema
-        }
-    elif "$ref" in parameters:
-        schema = json_schema(parameters)
-    else:
-        schema = _python_like(parameters, name)
+    schema = json_schema(parameters) if _is_schema(parameters) else _python_like(parameters, name)
     properties = schema.get("properties", {})
     flags = [
         "default_contradicts_type"
@@ -70,6 +62,16 @@ def read_tool(declared: Any) -> tuple[Tool, list[str]]:
         },
     }
     return tool, flags
+
+
+def _is_schema(parameters: Mapping[str, Any]) -> bool:
+    """Whether parameters are a schema, and not APIGen's, which may be called `type` or `properties`."""
+    properties = parameters.get("properties")
+    return (
+        parameters.get("type") in ("object", "dict")
+        or isinstance(parameters.get("$ref"), str)
+        or (isinstance(properties, Mapping) and not isinstance(properties.get("type"), str))
+    )
 
 
 def _python_like(parameters: Mapping[str, Any], tool: str) -> Schema:

@@ -1,0 +1,90 @@
+"""The section `data` of the configuration, small data sets on disk, and a small real tokenizer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from omegaconf import DictConfig, OmegaConf
+
+from funreason_train.data import stage
+from funreason_train.dialogue import CONTROL_MARKERS, QWEN_CHAT_TEMPLATE
+from funreason_train.run.paths import RunDir
+
+CONFIGS = Path(__file__).parents[2] / "configs"
+FIXTURES = Path(__file__).parents[1] / "fixtures"
+APIGEN = FIXTURES / "apigen_8rows.jsonl"
+FUNREASON = FIXTURES / "funreason_mt_3rows.jsonl"
+
+
+def node(name: str) -> dict[str, Any]:
+    """A data set's node, as shipped."""
+    found: dict[str, Any] = yaml.safe_load((CONFIGS / "dataset" / f"{name}.yaml").read_text())
+    return found
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Callable[..., DictConfig]:
+    """`settings("data.val_share=0.2")`: the shipped defaults, parity and lengths off, then the overrides."""
+
+    def compose(*words: str) -> DictConfig:
+        data = yaml.safe_load((CONFIGS / "data.yaml").read_text())
+        del data["defaults"]
+        data |= {name: node(name) for name in ("apigen", "funreason_mt")}
+        data |= {"parity": "off", "tokenizer": "off", "datasets": ["apigen", "funreason_mt"]}
+        data["apigen"]["path"], data["funreason_mt"]["path"] = str(APIGEN), str(FUNREASON)
+        rest = {
+            "seed": 0,
+            "run_dir": str(tmp_path / "run"),
+            "protocol": {"system": "bfcl", "answer": "bare"},
+            "model": {"path": None},
+            "sft": {"template": "qwen3_nothink"},
+        }
+        config = OmegaConf.merge({"data": data, **rest}, OmegaConf.from_dotlist(list(words)))
+        assert isinstance(config, DictConfig)
+        return config
+
+    return compose
+
+
+@pytest.fixture
+def prepare(settings: Callable[..., DictConfig]) -> Callable[..., tuple[Path, dict[str, Any]]]:
+    """Runs the stage with overrides; gives the folder and the result."""
+
+    def run(*words: str) -> tuple[Path, dict[str, Any]]:
+        config = settings(*words)
+        result = stage.run(config, RunDir.at(config.run_dir))
+        return Path(result["out"]), result
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def tokenizer_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A byte-level BPE with Qwen's markers and our chat template, as a HF folder."""
+    from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
+    from transformers import PreTrainedTokenizerFast
+
+    bpe = Tokenizer(models.BPE())
+    bpe.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    bpe.decoder = decoders.ByteLevel()
+    texts = [APIGEN.read_text(), FUNREASON.read_text()]
+    bpe.train_from_iterator(
+        texts,
+        trainers.BpeTrainer(
+            vocab_size=600, initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False
+        ),
+    )
+    bpe.add_tokens([AddedToken(marker, normalized=False, special=False) for marker in CONTROL_MARKERS])
+    fast = PreTrainedTokenizerFast(
+        tokenizer_object=bpe,
+        eos_token="<|im_end|>",
+        pad_token="<|endoftext|>",
+        chat_template=QWEN_CHAT_TEMPLATE,
+    )
+    folder = tmp_path_factory.mktemp("tokenizer")
+    fast.save_pretrained(folder)
+    return folder

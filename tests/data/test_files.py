@@ -1,0 +1,173 @@
+"""Rows are read in bounded memory from every kind of file, and damage is contained and told."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from funreason_train.data import files
+from funreason_train.data.files import Unreadable, fingerprint, locate, records
+from funreason_train.errors import UserError
+
+ROWS = [{"a": 1}, {"b": ["x", None, 2.5]}, [{"role": "user", "content": "grüße"}]]
+
+
+def _read(path: Path) -> list[Any]:
+    return [row.error.reason if isinstance(row, Unreadable) else row for _, row in records(str(path))]
+
+
+def _array(rows: list[Any]) -> str:
+    return json.dumps(rows)
+
+
+def _lines(rows: list[Any]) -> str:
+    return "".join(json.dumps(row) + "\n" for row in rows)
+
+
+@pytest.mark.parametrize("name", ["rows.json", "rows.jsonl", "rows.json.gz", "rows.jsonl.gz"])
+def test_every_kind_of_text_file(tmp_path: Path, name: str) -> None:
+    text = (_lines(ROWS) if "jsonl" in name else _array(ROWS)).encode()
+    path = tmp_path / name
+    path.write_bytes(gzip.compress(text) if name.endswith("gz") else text)
+    assert _read(path) == ROWS
+
+
+def test_json_lines_in_a_json_file(tmp_path: Path) -> None:
+    path = tmp_path / "rows.json"
+    path.write_text(_lines(ROWS[:2]))
+    assert _read(path) == ROWS[:2]
+
+
+def test_pretty_printed_list_and_byte_order_mark(tmp_path: Path) -> None:
+    path = tmp_path / "rows.json"
+    path.write_bytes(b"\xef\xbb\xbf" + json.dumps(ROWS, indent=2).encode())
+    assert _read(path) == ROWS
+
+
+def test_parquet(tmp_path: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    pq.write_table(pa.table({"id": [1, 2], "query": ["a", None]}), tmp_path / "rows.parquet")
+    assert _read(tmp_path / "rows.parquet") == [{"id": 1, "query": "a"}, {"id": 2, "query": None}]
+    (tmp_path / "broken.parquet").write_bytes(b"PAR1 not really")
+    assert _read(tmp_path / "broken.parquet") == ["damaged_file"]
+
+
+def test_folder_reads_its_files_in_order(tmp_path: Path) -> None:
+    (tmp_path / "b.jsonl").write_text('{"n": 2}\n')
+    (tmp_path / "a.json").write_text('[{"n": 1}]')
+    (tmp_path / "README.md").write_text("no data")
+    assert _read(tmp_path) == [{"n": 1}, {"n": 2}]
+    assert sorted(Path(name).name for name in fingerprint(str(tmp_path))) == ["a.json", "b.jsonl"]
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "expected"),
+    [
+        ("x.jsonl", b'{"a": 1}\n{"a": \n{"a": 3}\n', [{"a": 1}, "invalid_json", {"a": 3}]),
+        ("x.jsonl", b'{"a": NaN}\n{"a": -Infinity}\n{"a": 1}\n', ["not_finite", "not_finite", {"a": 1}]),
+        ("x.jsonl", b'{"a": "\xff\xfe"}\n{"a": 1}\n', ["encoding", {"a": 1}]),
+        ("x.jsonl", b"", []),
+        ("x.json", b"", []),
+        ("x.json", b"[]", []),
+        ("x.json", b"  \n", []),
+        ("x.jsonl", b"\n\n" + b'{"a": 1}' + b"\n\n", [{"a": 1}]),
+        ("x.jsonl", b"\x00\x00\x00\n" + b'{"a": 1}\n', ["invalid_json", {"a": 1}]),
+        ("x.jsonl", "{}".encode("utf-16"), ["encoding"]),
+        ("x.jsonl", b"[" * 100_000 + b'\n{"a": 1}\n', ["nested_too_deeply", {"a": 1}]),
+        ("x.json", b'[{"a": 1}, {"a": ', [{"a": 1}, "invalid_json"]),
+        ("x.json", b'[{"a": 1}, {"a": "cut', [{"a": 1}, "invalid_json"]),
+        ("x.json", b'[{"a": 1}', [{"a": 1}, "damaged_file"]),
+        ("x.json", b'[{"a": 1}] trailing', [{"a": 1}, "damaged_file"]),
+        ("x.json", b'[{"a": 1},\n{"a" 2},\n{"a": 3}]', [{"a": 1}, "invalid_json", {"a": 3}]),
+        ("x.json", b'[{"a": NaN},\n{"a": 3}]', ["not_finite", {"a": 3}]),
+        ("x.json", b'[{"a": "\xff"}, {"a": 3}]', ["encoding", {"a": 3}]),
+        ("x.json.gz", b"\x1f\x8b not gzip", ["damaged_file"]),
+        ("x.jsonl.gz", gzip.compress(b'{"a": 1}\n' * 9)[:-12], [{"a": 1}] * 9 + ["damaged_file"]),
+    ],
+)
+def test_damage_is_contained(tmp_path: Path, name: str, data: bytes, expected: list[Any]) -> None:
+    path = tmp_path / name
+    path.write_bytes(data)
+    found = _read(path)
+    if name.endswith("l.gz"):  # how much of a cut gzip stream can be had is the decompressor's affair
+        assert found[-1] == "damaged_file" and all(row == {"a": 1} for row in found[:-1])
+    else:
+        assert found == expected
+
+
+def test_a_row_of_five_megabytes(tmp_path: Path) -> None:
+    row = {"text": "x" * 5_000_000}
+    for name, text in (("a.jsonl", _lines([row, {"a": 1}])), ("a.json", _array([row, {"a": 1}]))):
+        (tmp_path / name).write_text(text)
+        assert _read(tmp_path / name) == [row, {"a": 1}]
+
+
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(st.lists(_JSON, max_size=6), st.integers(1, 40), st.booleans())
+def test_chunks_do_not_change_what_is_read(rows: list[Any], chunk: int, spaced: bool) -> None:
+    text = json.dumps(rows, ensure_ascii=False, indent=1 if spaced else None)
+    try:
+        data = text.encode()
+    except UnicodeEncodeError:
+        return
+    before = files._CHUNK
+    files._CHUNK = chunk
+    try:
+        assert [row for _, row in files._Values(io.BytesIO(data), "x")] == rows
+    finally:
+        files._CHUNK = before
+
+
+@pytest.mark.parametrize("path", ["missing.jsonl", "/no/such/folder", "./owner/name"])
+def test_missing_file_is_one_sentence(path: str) -> None:
+    with pytest.raises(UserError, match="no such file or folder"):
+        locate(path)
+
+
+def test_unknown_kind_and_empty_folder(tmp_path: Path) -> None:
+    (tmp_path / "data.csv").write_text("a,b")
+    with pytest.raises(UserError, match="kind of file"):
+        locate(str(tmp_path / "data.csv"))
+    with pytest.raises(UserError, match="no data file"):
+        locate(str(tmp_path))
+
+
+def test_a_hub_id_that_cannot_be_read_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    import datasets
+
+    def refuse(*_: Any, **__: Any) -> None:
+        raise ConnectionError("gated")
+
+    monkeypatch.setattr(datasets, "load_dataset", refuse)
+    assert locate("Salesforce/xlam-function-calling-60k") is None
+    with pytest.raises(UserError, match=r"accept its terms on https.*HF_TOKEN.*\.jsonl"):
+        next(records("Salesforce/xlam-function-calling-60k"))
+
+
+def test_hub_rows_are_streamed(monkeypatch: pytest.MonkeyPatch) -> None:
+    import datasets
+
+    asked: dict[str, Any] = {}
+
+    def load(name: str, **options: Any) -> list[dict[str, int]]:
+        asked.update(options, name=name)
+        return [{"id": 1}, {"id": 2}]
+
+    monkeypatch.setattr(datasets, "load_dataset", load)
+    assert list(records("a/b", split="test")) == [("a/b[0]", {"id": 1}), ("a/b[1]", {"id": 2})]
+    assert asked == {"name": "a/b", "split": "test", "streaming": True}
