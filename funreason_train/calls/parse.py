@@ -1,8 +1,8 @@
 """Reading a call list: a lexer and a recursive reader for a small subset of Python, and nothing else.
 
-The language is the one that prompts ask for, `[f(a=1), g.h(b="x", c=[True, None])]`: every text that is
-accepted means exactly what Python would make of it (`ast.literal_eval` of each value), with two additions,
-the JSON spellings `true`, `false`, `null`, and argument names that are Python keywords (`from="here"`).
+The language is the one that prompts ask for, `[f(a=1), g.h(b="x", c=[True, None])]`. Every text that is
+accepted means what Python would make of it (`ast.literal_eval` of each value), with two additions: the JSON
+spellings `true`, `false`, `null`, and names that are Python keywords (`from="here"`).
 
 - Numbers are Python's: `1_000` is 1000, `0x10` is 16, `1e3` is the float 1000.0; `007`, `1j`, `1e999` are
   refused.
@@ -83,8 +83,6 @@ _LEXER = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
-_NAME = re.compile(rf"{_IDENTIFIER}(?:\.{_IDENTIFIER})*+")
-_ARGUMENT = re.compile(_IDENTIFIER)
 _CONSTANTS = {"True": True, "False": False, "None": None, "true": True, "false": False, "null": None}
 _ESCAPE = re.compile(
     r"\\(?:(?P<one>[abfnrtv'\"\\\n])|x(?P<x>[0-9a-fA-F]{2})|u(?P<u>[0-9a-fA-F]{4})|U(?P<U>[0-9a-fA-F]{8})"
@@ -115,12 +113,12 @@ def parse_calls(text: str) -> list[Call]:
 
 def is_tool_name(name: str) -> bool:
     """Whether the language can call a tool of this name; otherwise it needs an alias wherever it is shown."""
-    return _NAME.fullmatch(name) is not None and name not in _CONSTANTS
+    return name not in _CONSTANTS and all(part.isidentifier() for part in name.split("."))
 
 
 def is_argument_name(name: str) -> bool:
     """Whether the language can pass an argument of this name."""
-    return _ARGUMENT.fullmatch(name) is not None
+    return name.isidentifier()
 
 
 class _Reader:
@@ -134,6 +132,8 @@ class _Reader:
                 continue
             if kind == "other":
                 raise CallSyntaxError(_stray(match[0]), match.start())
+            if kind == "name" and not match[0].isascii() and not is_tool_name(match[0]):
+                raise CallSyntaxError("bad_character", match.start())
             self.tokens.append((match[0] if kind == "mark" else kind, match[0], match.start()))
         self.tokens.append(("end", "", len(text)))
         self.at = 0
@@ -195,12 +195,12 @@ class _Reader:
         if self.kind != "name" or self.tokens[self.at + 1][0] != "=":
             self.value(1)  # for the reason of a value that is not even one, such as f"x"
             self.fail("positional_argument")
-        name = self.take("name")
+        name = self.tokens[self.at][1]
         if "." in name:
             self.fail()
         if name in arguments:
             self.fail("duplicate_argument")
-        self.at += 1
+        self.at += 2
         arguments[name] = self.value(1)
 
     def value(self, depth: int) -> Any:
@@ -303,7 +303,9 @@ def _stray(character: str) -> str:
         return "comment"
     if character in "\"'":
         return "unterminated_string"
-    return "bad_number" if character.isdigit() or character == "." else "bad_character"
+    if character == ".":
+        return "syntax"
+    return "bad_number" if character.isdigit() else "bad_character"
 
 
 def _string(literal: str, position: int) -> str:

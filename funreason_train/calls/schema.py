@@ -29,7 +29,7 @@ class Schema:
         items: Of an array's elements.
         properties: Of an object's keys.
         required: The keys that an object must have.
-        extra: Whether an object may have keys beyond `properties`.
+        extra: Whether an object may have keys beyond `properties`: unless stated, only if it names none.
         default: What an omitted value stands for; `MISSING` if not stated.
     """
 
@@ -60,10 +60,10 @@ def compile_schema(schema: Any, depth: int = 0) -> Schema:
         if isinstance(schema.get(key), list)
         for branch in schema[key]
     ]
-    own = _compile_plain(schema, depth)
-    if not branches:
-        return own
-    return _union(branches, own.default)
+    # Beside a type or properties of its own, a union only narrows what is stated there.
+    if not branches or "type" in schema or "properties" in schema:
+        return _compile_plain(schema, depth)
+    return _union(branches, schema.get("default", MISSING))
 
 
 def _compile_plain(schema: Mapping[str, Any], depth: int) -> Schema:
@@ -157,6 +157,10 @@ def type_of(value: Any) -> str:
     return "object" if isinstance(value, Mapping) else "array"
 
 
+def _same(value: Any, other: Any) -> bool:
+    return value == other and isinstance(value, bool) == isinstance(other, bool)
+
+
 def _object_problems(schema: Schema, value: Mapping[str, Any], where: str) -> Iterable[str]:
     for name, item in value.items():
         if name in schema.properties:
@@ -173,7 +177,7 @@ def _problems(schema: Schema, value: Any, where: str) -> Iterable[str]:
     if allowed is not None and kind not in allowed and not (kind == "integer" and schema.is_number):
         yield f"wrong_type: {where} is {kind}, not {' or '.join(sorted(allowed))}"
         return
-    if schema.enum is not None and not any(type_of(value) == type_of(e) and value == e for e in schema.enum):
+    if schema.enum is not None and not any(_same(value, allowed) for allowed in schema.enum):
         yield f"not_in_enum: {where}"
     if kind == "array" and schema.items is not None:
         for position, item in enumerate(value):

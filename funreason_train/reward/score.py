@@ -80,7 +80,7 @@ def check_options(options: Mapping[str, Any]) -> list[str]:
         for key in options
         if key not in known and key not in _FRAMEWORK_KEYS
     ]
-    chosen = RewardOptions(**{key: value for key, value in options.items() if key in known})
+    chosen = _chosen(options)
     if chosen.variant not in VARIANTS:
         problems.append(f"there is no reward variant {chosen.variant!r}; there are {', '.join(VARIANTS)}")
     if chosen.strings not in STRING_RULES:
@@ -89,6 +89,11 @@ def check_options(options: Mapping[str, Any]) -> list[str]:
         if not isinstance(getattr(chosen, name), bool):
             problems.append(f"the reward option {name} must be true or false")
     return problems + _length_problems(chosen)
+
+
+def _chosen(options: Mapping[str, Any]) -> RewardOptions:
+    known = RewardOptions.__dataclass_fields__
+    return RewardOptions(**{key: value for key, value in options.items() if key in known})
 
 
 def _length_problems(chosen: RewardOptions) -> list[str]:
@@ -128,11 +133,7 @@ def compute_score(
         (characters of the completion); `reason` (its number in `REASON_CODES`); `error` (1 if the fault is
         not the model's: an unusable ground truth or option, to be counted and stopped on).
     """
-    try:
-        chosen, problems = _options(tuple(sorted(options.items())))
-    except Exception:  # an option that cannot be hashed or sorted
-        return _result("options")
-    if problems:
+    if options and check_options(options):
         return _result("options")
     if not isinstance(solution_str, str):
         return _result("not_text")
@@ -141,7 +142,7 @@ def compute_score(
     except Exception:
         return _result("ground_truth", length=len(solution_str))
     try:
-        return _score(solution_str, gold, chosen)
+        return _score(solution_str, gold, _chosen(options))
     except Exception:
         return _result("internal", length=len(solution_str))
 
@@ -157,21 +158,15 @@ class _Gold:
     tools: Mapping[str, Schema]
 
 
-@lru_cache(maxsize=64)
-def _options(items: tuple[tuple[str, Any], ...]) -> tuple[RewardOptions, bool]:
-    options = dict(items)
-    if check_options(options):
-        return RewardOptions(), True
-    return RewardOptions(**{k: v for k, v in options.items() if k not in _FRAMEWORK_KEYS}), False
-
-
 @lru_cache(maxsize=1024)  # the answers of one group arrive close together
 def _gold(ground_truth: str) -> _Gold:
     value = json.loads(ground_truth)
     calls = tuple(Call.from_json(call) for call in value["calls"])
     if any(not isinstance(call.name, str) for call in calls):
         raise ValueError("a gold call's name must be a string")
-    return _Gold(calls, index_tools(value["tools"]))
+    # Only the gold calls' tools are ever compared with; compiling all of them would be half of the work.
+    names = {call.name for call in calls}
+    return _Gold(calls, index_tools([tool for tool in value["tools"] if tool["name"] in names]))
 
 
 def _score(text: str, gold: _Gold, options: RewardOptions) -> dict[str, float]:
