@@ -93,7 +93,8 @@ _ONE = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "
     c: c for c in "'\"\\"
 }
 
-# A token is (kind, text, position); kind is the group's name, or the mark itself.
+# A token is (kind, text, position); kind is the group's name, or the mark itself. The last one is "end", or "bad",
+# whose text is the reason why no token begins there.
 _Token = tuple[str, str, int]
 
 
@@ -130,12 +131,13 @@ class _Reader:
             kind = match.lastgroup or "other"
             if kind == "space":
                 continue
-            if kind == "other":
-                raise CallSyntaxError(_stray(match[0]), match.start())
-            if kind == "name" and not match[0].isascii() and not is_tool_name(match[0]):
-                raise CallSyntaxError("bad_character", match.start())
+            foreign = kind == "name" and not match[0].isascii() and not is_tool_name(match[0])
+            if kind == "other" or foreign:
+                self.tokens.append(("bad", _stray(match[0]), match.start()))
+                break
             self.tokens.append((match[0] if kind == "mark" else kind, match[0], match.start()))
-        self.tokens.append(("end", "", len(text)))
+        else:
+            self.tokens.append(("end", "", len(text)))
         self.at = 0
 
     @property
@@ -143,7 +145,10 @@ class _Reader:
         return self.tokens[self.at][0]
 
     def fail(self, reason: str = "syntax") -> NoReturn:
-        raise CallSyntaxError(reason, self.tokens[self.at][2])
+        kind, text, position = self.tokens[self.at]
+        if kind == "bad" and reason not in ("not_a_list", "trailing_text"):
+            reason = text
+        raise CallSyntaxError(reason, position)
 
     def take(self, kind: str, reason: str = "syntax") -> str:
         if self.kind != kind:

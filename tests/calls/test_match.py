@@ -103,7 +103,8 @@ def test_bfcl_string_rule() -> None:
     ("predicted", "gold", "reason"),
     [
         ([f()], [f(), f()], "count"),
-        ([f(), f(number=1)], [f(), f()], "values"),
+        ([f(), f(number=1)], [f(), f()], "arguments"),
+        ([f(), f(needed="m")], [f(), f()], "values"),
         ([f(), f()], [f(), f()], "equal"),
         ([f(number=1), f(number=2)], [f(number=2), f(number=1)], "equal"),
         ([Call("g"), f()], [f(), f()], "tools"),

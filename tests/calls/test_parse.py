@@ -103,7 +103,7 @@ def test_negative_zero_keeps_its_sign() -> None:
         ("[f(a=Infinity)]", "bare_name"),
         ("[f(a=g(b=1))]", "nested_call"),
         ("[f(a=__import__('os'))]", "nested_call"),
-        ("[f(a=__import__('os').system('true'))]", "syntax"),
+        ("[f(a=__import__('os').system('true'))]", "nested_call"),
         ("[f(a=...)]", "syntax"),
         ('[f(a=f"{1}")]', "string_prefix"),
         ('[f(f"{1}")]', "string_prefix"),
@@ -120,12 +120,15 @@ def test_negative_zero_keeps_its_sign() -> None:
         ("[7SN.pj(a=1)]", "bad_number"),
         ("[f(a=1e999)]", "not_finite"),
         ("[f(a=-1e999)]", "not_finite"),
-        ("[f(a=1)] # because", "comment"),
+        ("[f(a=1)] # because", "trailing_text"),
+        ("[f(a=1),] # because", "trailing_text"),
+        ("[f(a=1) # because\n]", "comment"),
         ("[f(a=1, # because\n b=2)]", "comment"),
         ("[f(a=1);g()]", "bad_character"),
+        ("No function fits. Sorry", "not_a_list"),
         ("[f(a=1\x00)]", "bad_character"),
         ('[f(a="\x00")]', "bad_character"),
-        ("[²(a=1)]", "bad_character"),
+        ("[²(a=1)]", "bad_number"),
         ("[f(a=1+1)]", "syntax"),
         ("[f(a=--1)]", "syntax"),
         ("[f(a=-True)]", "syntax"),
@@ -154,10 +157,10 @@ def test_refuses(text: str, expected: str) -> None:
         ("[" * 20_000, "not_a_call"),
         ("[f(a=" + "-" * 19_000 + "1)]", "syntax"),
         ("[f(a=" + "9" * 19_000 + ")]", "bad_number"),
-        ('"' * 19_999, "unterminated_string"),
+        ('"' * 19_999, "not_a_list"),
         ("'''" * 6_000, "not_a_list"),
-        ("\\" * 20_000, "bad_character"),
-        ("a." * 10_000, "syntax"),
+        ("\\" * 20_000, "not_a_list"),
+        ("a." * 10_000, "not_a_list"),
     ],
 )
 def test_hostile_input_is_refused(text: str, expected: str) -> None:
@@ -209,6 +212,8 @@ def plain(value: object) -> object:
 @example('r"\\""')
 @example("'a'\"b\"")
 @example("0_0")
+@example("1,")
+@example("(1,),")
 def test_accepted_values_mean_what_python_means(text: str) -> None:
     try:
         value = argument(text)
@@ -216,9 +221,8 @@ def test_accepted_values_mean_what_python_means(text: str) -> None:
         return
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        assert repr(value) == repr(
-            plain(ast.literal_eval(f"({text}\n)" if text[-1:] != "," else f"({text})"))
-        )
+        literal = text.strip().removesuffix(",")  # a trailing comma ends the argument
+        assert repr(value) == repr(plain(ast.literal_eval(f"({literal})")))
 
 
 @given(st.text(max_size=200) | st.text(alphabet=list("[](){}=,:*f1\"'\\ #"), max_size=60).map("[f(".__add__))
