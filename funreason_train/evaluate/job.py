@@ -1,0 +1,106 @@
+"""What the evaluation's processes are told: one JSON file a job."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from ..dialogue import PromptStyle
+from ..environments import Limits
+from ..run.manifest import digests
+from .engine import EngineOptions
+from .generate import Sampling
+from .heldout import Rules
+
+
+@dataclass(frozen=True)
+class Model:
+    """One model to evaluate.
+
+    Attributes:
+        name: As in tables and folders.
+        path: Its HF folder.
+        parts: The folder of its finished episodes; another model, task file or setting means another folder.
+        tasks: Ids of the tasks still to be played, in order.
+        max_model_tokens: What its context holds, at most the configured number.
+    """
+
+    name: str
+    path: str
+    parts: str
+    tasks: tuple[str, ...]
+    max_model_tokens: int
+
+
+@dataclass(frozen=True)
+class Job:
+    """All models of one evaluation.
+
+    Attributes:
+        tasks: The task file.
+        models: One after another.
+        sampling: How completions are drawn.
+        responses: Most responses a turn.
+        style: Of the system prompt.
+        concurrency: Most episodes at a time in one replica.
+        engine: How vLLM is set up; `max_model_tokens` is each model's own.
+        endpoint: An OpenAI completions server to use instead.
+        served_name: What the endpoint calls the model; None: the only one it serves.
+    """
+
+    tasks: str
+    models: tuple[Model, ...]
+    sampling: Sampling
+    responses: int
+    style: PromptStyle
+    concurrency: int
+    engine: EngineOptions
+    endpoint: str | None = None
+    served_name: str | None = None
+
+    @property
+    def rules(self) -> Rules:
+        """How tasks are played."""
+        return Rules(self.style, Limits(responses=self.responses))
+
+    def dump(self) -> str:
+        """The job as JSON."""
+        return json.dumps(asdict(self), indent=1)
+
+    @classmethod
+    def load(cls, path: Path) -> Job:
+        """The inverse of `dump`."""
+        value = json.loads(path.read_text(encoding="utf-8"))
+        value["models"] = tuple(Model(**{**m, "tasks": tuple(m["tasks"])}) for m in value["models"])
+        value["sampling"] = Sampling(**value["sampling"])
+        value["engine"] = EngineOptions(**value["engine"])
+        return cls(**value)
+
+
+def model_fingerprint(folder: Path) -> str:
+    """One hash over the names and contents of a model folder's files, wherever it lies."""
+    found = {str(Path(name).relative_to(folder)): value for name, value in digests([folder]).items()}
+    return _hash(found)
+
+
+def fingerprint(model: str, tasks: str, sampling: Sampling, rules: Rules, dtype: str) -> str:
+    """What an episode's outcome depends on. How fast it is played (replicas, batches) is left out.
+
+    Args:
+        model: The model's fingerprint.
+        tasks: sha256 of the task file.
+        sampling: With the model's own context.
+        rules: How tasks are played.
+        dtype: In which the model is served.
+    """
+    return _hash(
+        {"model": model, "tasks": tasks, "sampling": asdict(sampling), "rules": asdict(rules), "dtype": dtype}
+    )
+
+
+def _hash(value: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
