@@ -1,0 +1,113 @@
+"""LLaMA-Factory's encoding, verl's prompt and the protocol agree token by token; if not, we are told where.
+
+Covers verl#7807, verl#3477 and LF#10773: templates that differ between stages, or add think blocks.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from omegaconf import DictConfig, OmegaConf
+
+from funreason_train.data import stage
+from funreason_train.data.export import sft_messages
+from funreason_train.data.lengths import load_tokenizer
+from funreason_train.data.parity import ParityRow, sample_rows, token_parity
+from funreason_train.dialogue import render_prompt
+from funreason_train.run.paths import RunDir
+
+pytestmark = pytest.mark.smoke
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> tuple[RunDir, Any]:
+    """The data stage with its gate on the real rows, and the tiny model's tokenizer that it made."""
+    configs, fixtures = ROOT / "configs", ROOT / "tests" / "fixtures"
+    data = yaml.safe_load((configs / "data.yaml").read_text())
+    del data["defaults"]
+    for name, file in (("apigen", "apigen_8rows.jsonl"), ("funreason_mt", "funreason_mt_3rows.jsonl")):
+        data[name] = yaml.safe_load((configs / "dataset" / f"{name}.yaml").read_text())
+        data[name]["path"] = str(fixtures / file)
+    data |= {"datasets": ["apigen", "funreason_mt"], "parity": "sample", "parity_rows": 100, "val_share": 0}
+    run = RunDir.at(tmp_path_factory.mktemp("run"))
+    config = OmegaConf.create(
+        {
+            "data": data,
+            "seed": 0,
+            "protocol": {"system": "bfcl", "answer": "bare"},
+            "model": yaml.safe_load((configs / "model" / "tiny.yaml").read_text()),
+            "sft": {"template": "qwen3_nothink"},
+        }
+    )
+    assert isinstance(config, DictConfig)
+    stage.run(config, run)
+    return run, load_tokenizer(str(run.base_model))
+
+
+def test_real_rows_agree_in_all_three(prepared: tuple[RunDir, Any]) -> None:
+    run, tokenizer = prepared
+    rows = sample_rows(run.data, 100, 0)
+    assert len(rows) == 23 and all(row.prompt for row in rows)
+    assert token_parity(rows, tokenizer) is None
+
+
+def test_verl_reads_the_same_prompts(prepared: tuple[RunDir, Any]) -> None:
+    """Through verl's own data set and the agent loop that makes the rollouts."""
+    from verl.utils.dataset.rl_dataset import RLHFDataset
+
+    from funreason_train.rl.agent_loop import prompt_ids
+
+    run, tokenizer = prepared
+    options = OmegaConf.create({"max_prompt_length": 100_000, "cache_dir": str(run.root / "cache")})
+    dataset = RLHFDataset([str(run.data / "rl" / "train.parquet")], tokenizer, options)
+    rows = {row.id: row for row in sample_rows(run.data, 100, 0)}
+    assert len(dataset) == len(rows)
+    for number in range(len(dataset)):
+        item = dataset[number]
+        messages, _ = sft_messages(rows[item["extra_info"]["id"]].sft)
+        ids = tokenizer(render_prompt(messages, tokenizer, merged=True), add_special_tokens=False)[
+            "input_ids"
+        ]
+        assert prompt_ids(item["raw_prompt"], tokenizer) == ids
+        assert len(ids) == item["extra_info"]["prompt_tokens"]
+
+
+@pytest.mark.parametrize("template", ["chatml", "default"])
+def test_another_template_is_found_out(prepared: tuple[RunDir, Any], template: str) -> None:
+    run, tokenizer = prepared
+    _assert_told(token_parity(_multi_turn(run), tokenizer, template))
+
+
+def test_a_thought_in_the_history_is_found_out(prepared: tuple[RunDir, Any]) -> None:
+    """LLaMA-Factory's qwen3 template strips it, the prompt protocol would show it."""
+    run, tokenizer = prepared
+    rows = [ParityRow(row.id, _with_thought(row.sft), None) for row in _multi_turn(run)]
+    _assert_told(token_parity(rows, tokenizer, "qwen3"))
+
+
+def _multi_turn(run: RunDir) -> list[ParityRow]:
+    return [row for row in sample_rows(run.data, 100, 0) if row.id.endswith("/0.2")]
+
+
+def _assert_told(difference: str | None) -> None:
+    assert difference is not None
+    assert "differ: at token" in difference and "LLaMA-Factory" in difference
+
+
+def _with_thought(row: dict[str, Any]) -> dict[str, Any]:
+    first, *rest = row["conversations"]
+    answer = {**rest[0], "value": "<think>\nleft over\n</think>\n\n" + rest[0]["value"]}
+    return {**row, "conversations": [first, answer, *rest[1:]]}
+
+
+def test_a_prompt_that_differs_between_the_exports_is_shown(prepared: tuple[RunDir, Any]) -> None:
+    run, tokenizer = prepared
+    row = next(row for row in sample_rows(run.data, 100, 0) if row.prompt)
+    assert row.prompt is not None
+    messages = [*row.prompt[:-1], {**row.prompt[-1], "content": row.prompt[-1]["content"] + " please"}]
+    difference = token_parity([ParityRow(row.id, row.sft, messages)], tokenizer)  # type: ignore[list-item]
+    assert difference is not None and "verl's parquet" in difference and row.id in difference
