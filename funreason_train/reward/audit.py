@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from funreason_train.calls import Call, Schema, check_call, index_tools, match_calls, render_calls
 from funreason_train.dialogue.protocol import render_target
 
 from .score import compute_score, reason_of
+
+Reward = Callable[..., Mapping[str, float]]
 
 _THOUGHT = "The request is clear."
 _TEXT = "There is nothing to call for this request."
@@ -34,7 +37,9 @@ class Finding:
     message: str
 
 
-def audit(rows: Iterable[Mapping[str, Any]], **options: Any) -> list[Finding]:
+def audit(
+    rows: Iterable[Mapping[str, Any]], *, reward: Reward = compute_score, **options: Any
+) -> list[Finding]:
     """Scores each row's gold answer and a set of cheap ones.
 
     The gold answer must get 1; an empty completion, an unclosed one, garbage, an echo of the tools'
@@ -43,15 +48,17 @@ def audit(rows: Iterable[Mapping[str, Any]], **options: Any) -> list[Finding]:
 
     Args:
         rows: Rows of an RL export: `{"data_source", "reward_model": {"ground_truth": JSON str}, …}`.
-        **options: Those of `compute_score`.
+        reward: A function with the signature of `compute_score`.
+        **options: The reward's options.
 
     Returns:
         What was found, in the order of the rows; empty if the reward can be trusted on them.
     """
-    return [finding for number, row in enumerate(rows) for finding in _audit_row(number, row, options)]
+    bound = partial(reward, **options)
+    return [finding for number, row in enumerate(rows) for finding in _audit_row(number, row, bound)]
 
 
-def _audit_row(number: int, row: Mapping[str, Any], options: Mapping[str, Any]) -> Iterator[Finding]:
+def _audit_row(number: int, row: Mapping[str, Any], reward: Reward) -> Iterator[Finding]:
     source = str(row.get("data_source", ""))
     try:
         truth = row["reward_model"]["ground_truth"]
@@ -65,12 +72,13 @@ def _audit_row(number: int, row: Mapping[str, Any], options: Mapping[str, Any]) 
     for call in gold:
         for problem in check_call(call, tools):
             yield Finding(number, source, "gold_call", f"a gold call contradicts its tools: {problem}")
-    result = compute_score(source, render_target(_THOUGHT, answer), truth, None, **options)
+    result = reward(source, render_target(_THOUGHT, answer), truth, None)
     best = result["score"]
+    why = reason_of(result) if "reason" in result else "it gives no reason"
     if best < 1.0:
-        yield Finding(number, source, "gold", f"the gold answer scores {best:g} ({reason_of(result)})")
+        yield Finding(number, source, "gold", f"the gold answer scores {best:g} ({why})")
     for case, completion in _cheap_answers(gold, answer, tools, value["tools"]):
-        cheap = compute_score(source, completion, truth, None, **options)["score"]
+        cheap = reward(source, completion, truth, None)["score"]
         if cheap >= best > 0.0:
             yield Finding(
                 number, source, case, f"{case.replace('_', ' ')} scores {cheap:g} like the gold answer"
