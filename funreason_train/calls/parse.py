@@ -93,8 +93,8 @@ _ONE = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "
     c: c for c in "'\"\\"
 }
 
-# A token is (kind, text, position); kind is the group's name, or the mark itself. The last one is "end", or "bad",
-# whose text is the reason why no token begins there.
+# A token is (kind, text, position); kind is the name of the group, or the mark itself. The last one is "end",
+# or "bad", whose text is the reason why no token begins there.
 _Token = tuple[str, str, int]
 
 
