@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import functools
 import inspect
 import json
 import typing
@@ -42,6 +41,11 @@ class Environment:
 
     name: ClassVar[str]
     tables: ClassVar[tuple[str, ...]]
+    _parameters: ClassVar[dict[str, Schema]]
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        cls._parameters = index_tools(cls.tools())
 
     def __init__(self) -> None:
         self.state: State = {}
@@ -77,7 +81,7 @@ class Environment:
             its parameters, and for a call that the state does not allow. A call never raises, and one that
             ends in an error has changed nothing.
         """
-        problems = check_call(call, _schemas(type(self)))
+        problems = check_call(call, self._parameters)
         if problems:
             return _text({"error": "; ".join(problems)})
         try:
@@ -125,11 +129,6 @@ class Environment:
         key = fresh.pop(0)
         self.state[table][key] = record
         return key
-
-
-@functools.cache
-def _schemas(kind: type[Environment]) -> dict[str, Schema]:
-    return index_tools(kind.tools())
 
 
 def _text(answer: Mapping[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""Playing a task: a policy writes completions, its calls run in a live environment, and each turn is judged."""
+"""Playing a task: a policy writes completions, its calls run in a live environment, each turn is judged."""
 
 from __future__ import annotations
 
@@ -109,11 +109,12 @@ class Outcome:
 class Episode:
     """One task being played, one completion at a time, so that many can share a batch.
 
-    Use: while not `done`, complete `prompt_messages()` and hand the completion to `receive`; then `outcome()`.
+    Use: while not `done`, complete `prompt_messages()` and hand the completion to `receive`; then
+    `outcome()`.
 
-    A turn ends with a response that calls nothing. It is right if the completion is well formed, the state equals
-    the gold state after that turn, every gold call was made with the gold result, and nothing was called where
-    the gold calls nothing.
+    A turn ends with a response that calls nothing. It is right if the completion is well formed, the state
+    equals the gold state after that turn, every gold call was made with the gold result, and nothing was
+    called where the gold calls nothing.
 
     Args:
         task: What to play.

@@ -1,4 +1,4 @@
-"""The tiny model: a Qwen3 architecture with a byte-level BPE of our own, small enough to train on a laptop."""
+"""The tiny model: a Qwen3 with a byte-level BPE of our own, small enough to train on a laptop."""
 
 from .build import build
 

@@ -2,16 +2,21 @@
 
 Three choices make copying learnable for a model of a million parameters:
 
-- a capitalised word, a single digit and a snake_case name are always pieces of their own, without a space before
-  them, so that `Oakford`, `T47` and `get_price` are the same tokens in a question, in a tool's document, in a call
-  and in a result;
-- everything between such pieces is one run, across spaces and punctuation, in which BPE may merge as far as the
+- a capitalised word, a single digit and a snake_case name are always pieces of their own, without a space
+  before
+  them, so that `Norford`, `T47` and `get_price` are the same tokens in a question, in a tool's document, in a
+  call and in a result;
+- everything between such pieces is one run, across spaces and punctuation, in which BPE may merge as far as
+  the
   training text repeats itself (as in SuperBPE, arXiv 2503.13423): a tool's JSON costs a handful of tokens;
 - any byte has a token, so that any text can be written and read back.
 """
 
 from __future__ import annotations
 
+import math
+import re
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Final
 
@@ -55,23 +60,28 @@ def train_tokenizer(texts: Iterable[str], vocab_size: int) -> Tokenizer:
         special_tokens=list(SPECIAL),
         show_progress=False,
     )
-    tokenizer.train_from_iterator(_as_rendered(texts), trainer)
+    tokenizer.train_from_iterator(_pieces(texts), trainer)
     tokenizer.add_tokens([AddedToken(tag, special=False, normalized=False) for tag in TAGS])
     return tokenizer
 
 
-def _as_rendered(texts: Iterable[str]) -> Iterator[str]:
-    """The texts cut at the tags, and the roles as often as there are texts."""
-    import re
+def _pieces(texts: Iterable[str]) -> Iterator[str]:
+    """Every distinct piece of the texts, as often as the square root of its frequency.
 
-    tags = re.compile("|".join(map(re.escape, (*TAGS, *SPECIAL))))
+    Otherwise the tools' documents, which stand in every prompt, would use up the vocabulary, and names, each
+    of which is rare, would be spelt letter by letter. The roles stand before each text in a rendered prompt.
+    """
+    cut = re.compile("|".join(map(re.escape, (*TAGS, *SPECIAL))) + f"|({_PIECE})")
+    counts: Counter[str] = Counter()
     for text in texts:
-        yield from filter(None, tags.split(text))
-        yield from _ROLES
+        counts.update(filter(None, cut.split(text)))
+        counts.update(_ROLES)
+    for piece, count in sorted(counts.items()):
+        yield from (piece for _ in range(math.isqrt(count)))
 
 
 def wrap_tokenizer(tokenizer: Tokenizer) -> Any:
-    """The Hugging Face tokenizer, with Qwen's roles of the control tokens and the protocol's chat template."""
+    """The Hugging Face tokenizer, with Qwen's control tokens and the protocol's chat template."""
     from transformers import PreTrainedTokenizerFast
 
     wrapped = PreTrainedTokenizerFast(

@@ -42,8 +42,13 @@ def test_only_tools_can_be_called(name, method):
 
 @pytest.mark.parametrize(
     "arguments",
-    [{}, {"customer": "C10"}, {"customer": 10, "plan": "Plus"}, {"customer": "C10", "plan": "Gold"}]
-    + [{"customer": "C10", "plan": "Plus", "more": 1}],
+    [
+        {},
+        {"customer": "C10"},
+        {"customer": 10, "plan": "Plus"},
+        {"customer": "C10", "plan": "Gold"},
+        {"customer": "C10", "plan": "Plus", "more": 1},
+    ],
 )
 def test_arguments_that_do_not_fit_change_nothing(arguments):
     environment = make_environment("helpdesk")

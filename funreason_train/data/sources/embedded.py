@@ -1,8 +1,8 @@
-"""The embedded generator: multi-turn tasks in our own environments, and an imperfect teacher's demonstrations.
+"""The embedded generator: multi-turn tasks in our own environments, demonstrated by an imperfect teacher.
 
-Needs no download. Every gold call is executed; a task is kept only if none of its results is an error. The three
-splits share no offered tool set, no pair of tools that one task needs, no name and no id (see `embedded_plans`
-and `embedded_words`). Item `i` of a split depends on the seed and on `i` alone.
+Needs no download. Every gold call is executed; a task is kept only if none of its results is an error. The
+three splits share no offered tool set, no pair of tools that one task needs, no name and no id (see
+`embedded_plans` and `embedded_words`). Item `i` of a split depends on the seed and on `i` alone.
 """
 
 from __future__ import annotations
@@ -63,8 +63,8 @@ def read(config: Mapping[str, Any], seed: int) -> Iterator[Trajectory]:
         seed: Of everything that is drawn.
 
     Yields:
-        Trajectories whose steps are gold. `meta["demonstration"]` maps `TURN.RESPONSE` to the teacher's erroneous
-        response `{"thought", "calls", "text"}`: the target of SFT where it stands, never of RL.
+        Trajectories whose steps are gold. `meta["demonstration"]` maps `TURN.RESPONSE` to the teacher's
+        erroneous response `{"thought", "calls", "text"}`: the target of SFT where it stands, never of RL.
         `meta["kinds"]` maps every `TURN.RESPONSE` to its kind; `done` closes a turn after the tools have
         answered, where any text is right.
 
@@ -116,11 +116,11 @@ def examples(
     teacher = Teacher(errors)
     names, weights = list(categories), list(categories.values())
     for index in range(count):
-        rng = random.Random(f"{seed}/{split}/{index}")
+        rng, erring = (random.Random(f"{seed}/{split}/{index}{what}") for what in ("", "/teacher"))
         category = rng.choices(names, weights)[0]
         found = None
         while found is None:
-            found = _Conversation(rng, split, category, teacher).example(f"{split}-{index:06d}")
+            found = _Conversation(rng, split, category, teacher, erring).example(f"{split}-{index:06d}")
         yield found
 
 
@@ -132,6 +132,7 @@ class _Conversation:
     split: Split
     category: str
     teacher: Teacher
+    teacher_rng: random.Random
     turns: list[Turn] = field(default_factory=list)
     kinds: dict[str, str] = field(default_factory=dict)
     slips: dict[str, AssistantStep] = field(default_factory=dict)
@@ -279,7 +280,7 @@ class _Conversation:
             steps.append(AssistantStep(gold.thought, gold.calls, gold.text, results))
             key = f"{number}.{position}"
             self.kinds[key] = response.kind
-            slip = self.teacher.slip(self.rng, response, self.world, self.split, self.offered)
+            slip = self.teacher.slip(self.teacher_rng, response, self.world, self.split, self.offered)
             if slip is not None:
                 self.slips[key] = slip
         if steps[-1].results:

@@ -1,7 +1,7 @@
 """What users, teachers and assistants of the embedded tasks say: templates, and nothing else.
 
-A slot is named like the tool's parameter: `{customer}` becomes `customer C12`, `customer Alwin` or `that customer`;
-`{level}` becomes `High`. Every phrase is an imperative, which an opener turns into a sentence.
+A slot is named like the tool's parameter: `{customer}` becomes `customer C12`, `customer Alwin` or `that
+customer`; `{level}` becomes `High`. Every phrase is an imperative, which an opener turns into a sentence.
 """
 
 from __future__ import annotations

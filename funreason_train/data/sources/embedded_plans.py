@@ -1,9 +1,9 @@
 """Which tools a task needs, and which tools are needed and offered together in which split.
 
 Two tools that are needed together belong to one split. The ten tools of an environment play a round-robin
-tournament: each of the nine rounds pairs every tool with another one, so a split that owns some rounds has every
-tool in it, with partners that no other split has. A set of tools that are offered together belongs to a split by
-its hash.
+tournament: each of the nine rounds pairs every tool with another one, so a split that owns some rounds has
+every tool in it, with partners that no other split has. A set of tools that are offered together belongs to a
+split by its hash.
 """
 
 from __future__ import annotations
@@ -44,7 +44,8 @@ class Plan(NamedTuple):
     Attributes:
         kind: A category.
         asks: The requests, in order.
-        slot: The parameter that the user leaves out (`missing`), or that ties two turns together (`follow_up`).
+        slot: The parameter that the user leaves out (`missing`), or that ties two turns together
+        (`follow_up`).
     """
 
     kind: str
@@ -89,10 +90,10 @@ def pair_split(environment: str, first: str, second: str) -> Split:
 
 
 def needed_split(environment: str, needed: Collection[str]) -> Split | None:
-    """Which split owns a set of tools that one task needs; None when it holds fewer than two and all may use it.
+    """Which split owns a set of tools that one task needs; None for fewer than two, which all may use.
 
-    A set belongs to `heldout` if any of its pairs does, else to `tuning` if any does: training shows no pair of
-    either, in whatever company.
+    A set belongs to `heldout` if any of its pairs does, else to `tuning` if any does: training shows no pair
+    of either, in whatever company.
     """
     found = {pair_split(environment, a, b) for a, b in itertools.combinations(sorted(needed), 2)}
     for split in ("heldout", "tuning", "train"):

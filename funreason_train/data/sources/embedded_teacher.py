@@ -1,4 +1,4 @@
-"""The imperfect teacher: demonstrations as distilled data really are, with a stated error rate for each category.
+"""The imperfect teacher: demonstrations as distilled data really are, with a stated rate for each error.
 
 The teacher errs on one response at a time, from the correct history, and its thought justifies what it does.
 """
@@ -78,7 +78,7 @@ class Teacher:
         """What the teacher shows instead of the right response; None when it shows that.
 
         Args:
-            rng: Draws the error and its details; the same number of draws decide whether there is one.
+            rng: The teacher's own, so that its errors do not change what is drawn elsewhere.
             response: The right response.
             world: Gives the values that the teacher invents.
             split: Invented ids come from this split.
@@ -114,5 +114,5 @@ class Teacher:
             elif name in TABLES:
                 arguments[name] = rng.choice(ids(TABLES[name], split))
             else:
-                arguments[name] = world.value(tool, name)
+                arguments[name] = world.value(tool, name, rng)
         return (Call(tool, arguments),)

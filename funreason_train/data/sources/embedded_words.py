@@ -1,7 +1,8 @@
 """The values of the embedded tasks, and which of them each split may use.
 
-Names are compounds (`Oak` + `ford`) and ids are a letter and two digits, so that a value which training never
-shows is still made of parts that training does show. Which split owns a value is a property of the value alone.
+Names are compounds (`Nor` + `ford`) and ids are a letter and two digits, so that a value which training never
+shows is still made of parts that training does show. Which split owns a value is a property of the value
+alone.
 """
 
 from __future__ import annotations
@@ -16,20 +17,13 @@ SPLITS: Final[tuple[Split, ...]] = ("train", "tuning", "heldout")
 
 _SHARES: Final = {"train": range(0, 6), "tuning": range(6, 8), "heldout": range(8, 10)}
 
-_NAMES: Final = {
-    "person": (
-        "Al Ber Cor Dan El Fal Gor Hal Is Jor Kal Lan Mar Nor Os Per Ral Sol Tam Ur",
-        "win tha mund bert dis rik vin gard na lo mina ster fred ka dora lind mo sette bo phie",
-    ),
-    "city": (
-        "Oak Red Stone River Lake North Ash Elm Green High Iron Mill South Gold Deep Fox Swan Wolf Clear Moss",
-        "ford haven ton bridge field wood mouth port dale burg gate mere hill stead cliff bury marsh view rock moor",
-    ),
-    "product": (
-        "Lumo Vexa Zeno Tiva Quri Nexo Pyro Aero Hydra Velo Sono Tera Brio Ciro Dyna Ergo Fino Giga Juno Kyra",
-        "lite max pad box jet lamp desk drum case mat pen cup bag fan kit cam pod tray cart bell",
-    ),
+_HEADS: Final = "Bel Cor Dan Fal Gor Hal Jor Kal Lan Mar Nor Per Ral Sol Tam Ur Vel Wil Yor Zan"
+NAME_PARTS: Final = {
+    "person": (_HEADS, "win tha bert dis rik vin na lo mina ka sta bo"),
+    "city": (_HEADS, "ford ham ton dale port gate mere hill bury wick holm moor"),
+    "product": (_HEADS, "max pad box jet lamp desk mat pen cup kit cam tray"),
 }
+"""Kind of name to the beginnings and the endings that it is made of."""
 
 IDS: Final = {
     "customers": "C",
@@ -57,7 +51,7 @@ def split_of(text: str) -> Split:
 @cache
 def names(kind: str, split: Split) -> tuple[str, ...]:
     """All names of a kind (`person`, `city`, `product`) that a split may use."""
-    heads, tails = (part.split() for part in _NAMES[kind])
+    heads, tails = (part.split() for part in NAME_PARTS[kind])
     return tuple(h + t for h, t in itertools.product(heads, tails) if split_of(h + t) == split)
 
 

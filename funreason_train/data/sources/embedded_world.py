@@ -1,4 +1,4 @@
-"""Where an embedded task happens: a random initial state, and the ways in which a user can point at things in it."""
+"""Where an embedded task happens: a random initial state, and the words that point at things in it."""
 
 from __future__ import annotations
 
@@ -47,6 +47,7 @@ WORDS: Final[dict[str, tuple[str, ...]]] = {
 NUMBERS: Final = {"price": range(10, 100), "quantity": range(2, 10)}
 NAMES: Final = {"agent": "person", "passenger": "person", "city": "city"}
 
+_LOOKED_UP: Final = {"find_customer": "customers", "find_item": "items", "find_station": "stations"}
 _RECORDS = 3
 _BY_NAME: Final = {"customer": "customer {}", "item": "item {}", "station": "the station of {}"}
 _BY_OTHER: Final = {"ticket": "the last ticket of {}", "train": "the next train from {}"}
@@ -157,13 +158,13 @@ class World:
         name = self.config[TABLES[parameter]][key][field]
         return Reference(_BY_NAME[parameter].format(name), key, (Call(lookups[-1], {field: name}),))
 
-    def value(self, tool: str, parameter: str) -> str | int:
-        """A random value for a parameter that holds no id."""
+    def value(self, tool: str, parameter: str, rng: random.Random | None = None) -> str | int:
+        """A random value for a parameter that holds no id; drawn by `rng`, if it is given."""
+        rng = rng or self._rng
         if parameter in WORDS:
-            return self._rng.choice(WORDS[parameter])
+            return rng.choice(WORDS[parameter])
         if parameter in NUMBERS:
-            return self._rng.choice(NUMBERS[parameter])
-        if tool == "find_station" or parameter == "name":  # a lookup finds what is there
-            table = {"find_station": "stations", "find_customer": "customers", "find_item": "items"}[tool]
-            return self._rng.choice([record[parameter] for record in self.config[table].values()])
-        return self._rng.choice(names(NAMES[parameter], self._split))
+            return rng.choice(NUMBERS[parameter])
+        if tool in _LOOKED_UP:  # a lookup finds what is there
+            return rng.choice([record[parameter] for record in self.config[_LOOKED_UP[tool]].values()])
+        return rng.choice(names(NAMES[parameter], self._split))

@@ -1,0 +1,206 @@
+"""The embedded generator: its promises about splits, execution and the teacher."""
+
+import itertools
+import json
+import re
+from collections import Counter
+from pathlib import Path
+
+import pytest
+import yaml
+
+from funreason_train.calls import Call, check_call
+from funreason_train.data.sources import embedded
+from funreason_train.data.sources.embedded_phrases import TOOLS
+from funreason_train.data.sources.embedded_plans import (
+    CATEGORIES,
+    needed_split,
+    offered_split,
+    pair_split,
+    tool_names,
+)
+from funreason_train.data.sources.embedded_teacher import ERRORS
+from funreason_train.data.sources.embedded_words import NAME_PARTS, SPLITS, split_of
+from funreason_train.dialogue import steps_of
+from funreason_train.environments import ENVIRONMENTS, make_environment, play_gold
+from funreason_train.errors import UserError
+
+CONFIG = yaml.safe_load((Path(__file__).parents[2] / "configs/dataset/embedded.yaml").read_text())
+TASKS = {split: list(embedded.tasks(split, 300, 3, CONFIG["categories"])) for split in SPLITS}
+TRAJECTORIES = list(embedded.read({**CONFIG, "trajectories": 200}, 3))
+
+
+def needed(task):
+    return frozenset(call.name for turn in task.turns for step in turn.steps for call in step)
+
+
+def values(task):
+    """Every name and id that the task's text, calls or state hold."""
+    text = json.dumps(task.to_json())
+    fixed = json.dumps(task.tool_docs())
+    found = set(re.findall(r"\b[A-Z]\d\d\b", text))
+    words = set(re.findall(r"\b[A-Z][a-z]{4,}\b", text)) - set(re.findall(r"[A-Z][a-z]+", fixed))
+    return found, {word for word in words if any(word in pool for pool in POOL)}
+
+
+POOL = [
+    {head + tail for head, tail in itertools.product(*(part.split() for part in parts))}
+    for parts in NAME_PARTS.values()
+]
+
+
+@pytest.mark.parametrize(("one", "other"), list(itertools.combinations(SPLITS, 2)))
+def test_splits_share_no_tool_combination_and_no_value(one, other):
+    mine, theirs = TASKS[one], TASKS[other]
+    assert not {frozenset(task.tools) for task in mine} & {frozenset(task.tools) for task in theirs}
+    several = [{needed(task) for task in tasks if len(needed(task)) > 1} for tasks in (mine, theirs)]
+    assert several[0] and several[1] and not several[0] & several[1]
+    ids, names = zip(*map(values, mine), strict=True)
+    other_ids, other_names = zip(*map(values, theirs), strict=True)
+    assert ids[0] and not set().union(*ids) & set().union(*other_ids)
+    assert set().union(*names) and not set().union(*names) & set().union(*other_names)
+
+
+def test_training_shows_no_pair_that_is_held_out():
+    pairs = {
+        split: {pair for task in TASKS[split] for pair in itertools.combinations(sorted(needed(task)), 2)}
+        for split in SPLITS
+    }
+    for task in TASKS["heldout"]:
+        if len(needed(task)) > 1:
+            assert set(itertools.combinations(sorted(needed(task)), 2)) - pairs["train"]
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+def test_every_tool_has_partners_in_every_split(environment):
+    tools = tool_names(environment)
+    for tool in tools:
+        shares = Counter(pair_split(environment, tool, other) for other in tools if other != tool)
+        assert set(shares) == set(SPLITS)
+    assert pair_split(environment, tools[0], tools[1]) == pair_split(environment, tools[1], tools[0])
+    assert needed_split(environment, tools[:1]) is None
+    assert offered_split(tools[:4]) == offered_split(reversed(tools[:4]))
+
+
+def test_every_tool_is_trained_and_asked_for_in_several_ways():
+    assert set(TOOLS) == {name for environment in ENVIRONMENTS for name in tool_names(environment)}
+    assert all(len(phrases.full) >= 2 for phrases in TOOLS.values())
+    assert {name for task in TASKS["train"] for name in needed(task)} == set(TOOLS)
+
+
+@pytest.mark.parametrize("split", SPLITS)
+def test_every_gold_call_is_legal_and_answered_without_error(split):
+    for task in TASKS[split]:
+        documents = task.tool_docs()
+        for turn in task.turns:
+            for call in itertools.chain(*turn.steps):
+                assert check_call(call, documents) == []
+        for gold in play_gold(task):
+            assert not any("error" in json.loads(result) for result in gold.seen())
+
+
+@pytest.mark.parametrize("split", SPLITS)
+def test_every_category_is_there_as_often_as_asked(split):
+    shares = Counter(task.category for task in TASKS[split])
+    for category, weight in CONFIG["categories"].items():
+        assert shares[category] / len(TASKS[split]) == pytest.approx(weight, abs=0.08)
+    assert set(CONFIG["categories"]) == set(CATEGORIES)
+
+
+def test_a_chain_cannot_be_solved_without_the_looked_up_value():
+    chains = [task for task in TASKS["heldout"] if task.category == "chain"]
+    assert chains
+    for task in chains:
+        (turn,) = task.turns
+        results = play_gold(task)[0].results
+        for position, step in enumerate(turn.steps[1:], start=1):
+            found = json.loads(results[position - 1][0])
+            (key,) = set(found.values()) & set(step[0].arguments.values())
+            assert key not in turn.user
+
+
+def test_an_asked_for_value_comes_with_the_next_turn():
+    for task in TASKS["heldout"]:
+        if task.category == "missing":
+            asking, giving = task.turns
+            assert asking.steps == () and asking.text
+            (call,) = giving.steps[0]
+            assert any(str(value) in giving.user for value in call.arguments.values())
+
+
+def test_no_tool_tasks_offer_nothing_that_fits():
+    for task in TASKS["heldout"]:
+        if task.category == "no_tool":
+            assert task.turns[0].steps == () and needed(task) == frozenset()
+
+
+def test_the_same_seed_gives_the_same_data_and_another_seed_other_data():
+    again = list(embedded.read({**CONFIG, "trajectories": 40}, 3))
+    assert again == TRAJECTORIES[:40], "and item i does not depend on how many there are"
+    assert list(embedded.read({**CONFIG, "trajectories": 40}, 4)) != again
+    assert list(embedded.tasks("tuning", 20, 3, CONFIG["categories"])) == TASKS["tuning"][:20]
+
+
+def test_gold_steps_hold_the_results_of_their_calls():
+    for trajectory, task in zip(
+        TRAJECTORIES, embedded.tasks("train", 200, 3, CONFIG["categories"]), strict=True
+    ):
+        environment = make_environment(trajectory.meta["environment"])
+        assert [tool["name"] for tool in trajectory.tools] == list(task.tools), (
+            "demonstrations do not change what is drawn"
+        )
+        environment.reset(task.config)
+        for turn in trajectory.turns:
+            for step in turn.steps:
+                assert tuple(map(environment.call, step.calls)) == step.results
+                assert bool(step.calls) != bool(step.text)
+                assert step.thought
+
+
+def test_the_teacher_errs_at_the_stated_rates_and_only_there():
+    kinds, slips = Counter(), Counter()
+    for example in embedded.examples("train", 1500, 3, CONFIG["categories"], CONFIG["errors"]):
+        assert set(example.kinds) >= set(example.slips)
+        kinds.update(example.kinds.values())
+        slips.update(example.kinds[key] for key in example.slips)
+    for kind, error in ERRORS.items():
+        assert slips[kind] / kinds[kind] == pytest.approx(CONFIG["errors"].get(error, 0), abs=0.12)
+    assert set(slips) <= set(ERRORS)
+
+
+def test_kinds_name_every_response():
+    for trajectory in TRAJECTORIES:
+        assert set(trajectory.meta["kinds"]) == {step.id.split("/")[1] for step in steps_of(trajectory)}
+
+
+def test_an_erroneous_demonstration_is_legal_and_differs_from_gold():
+    for trajectory in TRAJECTORIES:
+        for key, shown in trajectory.meta["demonstration"].items():
+            turn, response = map(int, key.split("."))
+            calls = tuple(map(Call.from_json, shown["calls"]))
+            assert calls and calls != trajectory.turns[turn].steps[response].calls
+            for call in calls:
+                assert check_call(call, trajectory.tools) == []
+
+
+def test_a_teacher_without_errors_shows_gold():
+    perfect = embedded.read({**CONFIG, "trajectories": 50, "errors": {}}, 3)
+    assert not any(trajectory.meta["demonstration"] for trajectory in perfect)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"categories": {"singel": 1}}, "singel"),
+        ({"errors": {"drop_call": 0.5}}, "drop_second_call"),
+        ({"errors": {"guess_value": 1.5}}, "probability"),
+    ],
+)
+def test_a_mistake_in_the_config_is_said(change, message):
+    with pytest.raises(UserError, match=message):
+        list(embedded.read({**CONFIG, "trajectories": 1, **change}, 0))
+
+
+def test_values_belong_to_splits_in_stated_shares():
+    shares = Counter(split_of(f"C{number}{number}") for number in range(2000))
+    assert shares["train"] / 2000 == pytest.approx(0.6, abs=0.05)

@@ -1,0 +1,139 @@
+"""The tiny model: a folder that every framework loads, and a tokenizer that keeps values whole."""
+
+import hashlib
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from funreason_train.data.sources import embedded
+from funreason_train.dialogue import render_prompt, render_target, steps_of, system_prompt
+from funreason_train.tiny import build
+from funreason_train.tiny.tokenizer import SPECIAL, TAGS
+
+ROOT = Path(__file__).parents[2]
+CONFIG = {"seed": 5, "model": yaml.safe_load((ROOT / "configs/model/tiny.yaml").read_text())}
+DATA = yaml.safe_load((ROOT / "configs/dataset/embedded.yaml").read_text())
+
+
+def texts():
+    for trajectory in embedded.read({**DATA, "trajectories": 300}, 5):
+        steps = steps_of(trajectory, style="compact")
+        yield from (message["content"] for message in steps[-1].messages)
+        yield from (render_target(step.thought, step.answer) for step in steps)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    path = tmp_path_factory.mktemp("tiny") / "base"
+    build(path, texts(), CONFIG)
+    return path
+
+
+@pytest.fixture(scope="module")
+def tokenizer(folder):
+    from transformers import AutoTokenizer
+
+    return AutoTokenizer.from_pretrained(folder)
+
+
+def pieces(tokenizer, text):
+    return [tokenizer.decode([token]) for token in tokenizer(text).input_ids]
+
+
+def fingerprint(folder):
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.iterdir()}
+
+
+def test_the_folder_loads_and_the_vocabulary_is_the_tokenizers(folder, tokenizer):
+    from transformers import AutoModelForCausalLM
+
+    model = AutoModelForCausalLM.from_pretrained(folder)
+    assert model.config.model_type == "qwen3"
+    assert model.config.vocab_size == len(tokenizer) <= CONFIG["model"]["vocab_size"]
+    assert {str(parameter.dtype) for parameter in model.parameters()} == {"torch.float32"}
+    assert model.generation_config.eos_token_id[0] == tokenizer.eos_token_id
+
+
+def test_the_same_seed_gives_the_same_bytes_and_another_seed_other_weights(folder, tmp_path):
+    build(tmp_path / "again", texts(), CONFIG)
+    build(tmp_path / "other", texts(), {**CONFIG, "seed": 6})
+    here, again, other = fingerprint(folder), fingerprint(tmp_path / "again"), fingerprint(tmp_path / "other")
+    assert here == again
+    assert here["tokenizer.json"] == other["tokenizer.json"]
+    assert here["model.safetensors"] != other["model.safetensors"]
+
+
+def test_building_again_replaces_the_folder(folder, tmp_path):
+    (tmp_path / "base").mkdir()
+    (tmp_path / "base" / "left_over").touch()
+    build(tmp_path / "base", texts(), CONFIG)
+    assert fingerprint(tmp_path / "base") == fingerprint(folder)
+    assert [path.name for path in tmp_path.iterdir()] == ["base"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        " ",
+        "plain words",
+        "naïve 東京 🚄 \t\r\n\x00",
+        "T47Norford",
+        '{"a":[1.5,true,null]}',
+        "  <|im_start  ",
+        "ÉCOLE Ab1",
+    ],
+)
+def test_any_text_survives(tokenizer, text):
+    assert tokenizer.decode(tokenizer(text, add_special_tokens=False).input_ids) == text
+
+
+def test_control_tokens_are_one_token_and_only_qwens_three_are_special(tokenizer):
+    for token in (*SPECIAL, *TAGS):
+        assert len(tokenizer(token).input_ids) == 1
+    kept = tokenizer.decode(tokenizer("".join((*SPECIAL, *TAGS))).input_ids, skip_special_tokens=True)
+    assert kept == "".join(TAGS)
+    assert tokenizer.eos_token == "<|im_end|>" and tokenizer.pad_token == "<|endoftext|>"
+
+
+def test_a_value_is_the_same_tokens_wherever_it_stands(tokenizer):
+    value = pieces(tokenizer, "Norford")
+    ident = pieces(tokenizer, "T47")
+    assert ident == ["T", "4", "7"] and len(value) <= 3
+    for context in ("Please ship {} now.", '[ship(order="{}")]', '{{"order": "{}"}}', "{}", "to {}, please?"):
+        for wanted, text in ((value, "Norford"), (ident, "T47")):
+            found = pieces(tokenizer, context.format(text))
+            assert any(found[i : i + len(wanted)] == wanted for i in range(len(found)))
+
+
+def test_held_out_values_are_made_of_known_parts(tokenizer):
+    from funreason_train.data.sources.embedded_words import names
+
+    for kind in ("person", "city", "product"):
+        lengths = [len(tokenizer(name).input_ids) for name in names(kind, "heldout")]
+        assert sum(lengths) / len(lengths) <= 3
+
+
+def test_a_tools_document_costs_few_tokens_and_its_name_is_one(tokenizer):
+    task = next(embedded.tasks("heldout", 1, 0, {"single": 1}))
+    documents = task.tool_docs()
+    assert all(len(tokenizer(name).input_ids) == 1 for name in task.tools)
+    prompt = system_prompt(documents, "compact")
+    assert len(tokenizer(prompt).input_ids) <= 25 * len(documents)
+
+
+def test_held_out_prompts_are_short_and_prompt_and_target_meet_between_tokens(tokenizer):
+    config = {**DATA, "trajectories": 100}
+    for trajectory in embedded.read(config, 9):
+        for step in steps_of(trajectory, style="compact"):
+            prompt, target = render_prompt(step.messages, tokenizer), render_target(step.thought, step.answer)
+            ids = [tokenizer(text).input_ids for text in (prompt, target, prompt + target)]
+            assert ids[0] + ids[1] == ids[2]
+            assert len(ids[0]) <= 320 and len(ids[1]) <= 96
+
+
+def test_the_folder_holds_json_and_safetensors_only(folder):
+    assert {path.suffix for path in folder.iterdir()} <= {".json", ".safetensors", ".jinja", ".txt"}
+    assert "auto_map" not in json.loads((folder / "config.json").read_text())
