@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -101,8 +102,26 @@ class SftWriter:
 
 def ground_truth(step: Step) -> str:
     """The reward's ground truth: JSON text of the gold calls and the offered tools."""
-    value = {"calls": [call.to_json() for call in step.calls], "tools": list(step.tools)}
-    return json.dumps(value, ensure_ascii=False, allow_nan=False)
+    calls = json.dumps([call.to_json() for call in step.calls], ensure_ascii=False, allow_nan=False)
+    return f'{{"calls": {calls}, "tools": {_tools_json(_ById(step.tools))}}}'
+
+
+class _ById:
+    """A conversation's tools, hashed by identity: all its steps hold the same object."""
+
+    def __init__(self, tools: Sequence[Mapping[str, Any]]) -> None:
+        self.tools = tools
+
+    def __hash__(self) -> int:
+        return id(self.tools)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _ById) and self.tools is other.tools
+
+
+@lru_cache(maxsize=1)
+def _tools_json(key: _ById) -> str:
+    return json.dumps(list(key.tools), ensure_ascii=False, allow_nan=False)
 
 
 def rl_row(step: Step, index: int, lengths: tuple[int, int] | None) -> dict[str, Any]:

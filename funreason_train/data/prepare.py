@@ -190,4 +190,8 @@ class Preparation:
         report(0, None, "comparing the frameworks' tokens")
         difference = token_parity(rows, tokenizer, self.config["sft"]["template"])
         if difference is not None:
-            raise UserError(difference)
+            raise UserError(
+                difference,
+                mend="SFT would learn other tokens than rollouts and evaluation show: check sft.template and"
+                " the tokenizer's chat template (data.parity=off goes on regardless)",
+            )

@@ -65,11 +65,20 @@ def check(config: DictConfig, run: RunDir) -> list[str]:
 def _node_problems(name: str, node: Any) -> list[str]:
     try:
         module = source_module(node.format)
-        if hasattr(module, "convert"):
+        if hasattr(module, "convert") and "path" in node:
             locate(str(node.path))
     except UserError as error:
         return [f"data.{name}: {error}"]
-    if node.get("weight") is not None and not 0 < node.weight <= 100:
+    options = getattr(module, "OPTIONS", {})
+    needed = ["rows", "weight", *(("path", "split") if hasattr(module, "convert") else ()), *options]
+    if missing := [key for key in needed if key not in node]:
+        return [
+            f"data.{name} lacks {', '.join(missing)}; configs/dataset/{node.format}.yaml explains each key"
+        ]
+    for key, choices in options.items():
+        if node[key] not in choices:
+            return [f"data.{name}.{key} is '{node[key]}'; it takes {' or '.join(choices)}"]
+    if not 0 < node.weight <= 100:
         return [
             f"data.{name}.weight is {node.weight}; it says how often a conversation counts, above 0 up to 100"
         ]

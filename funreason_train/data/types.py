@@ -37,7 +37,6 @@ _DEEPEST = 12
 _LARGEST = 20_000
 
 
-@lru_cache(maxsize=4096)
 def _read(declared: str) -> tuple[tuple[str, ...], bool]:
     """The type's tokens, and whether it says that the parameter is optional."""
     stripped = _OPTIONAL.sub("", declared)
@@ -46,8 +45,9 @@ def _read(declared: str) -> tuple[tuple[str, ...], bool]:
     return tokens, optional
 
 
+@lru_cache(maxsize=4096)
 def type_schema(declared: str) -> tuple[Schema, bool]:
-    """The schema of a type written as text.
+    """The schema of a type written as text; the same object each time, so it must not be changed.
 
     Args:
         declared: For instance `"List[int], optional"`, `"dict"` or `"integer"`.

@@ -289,6 +289,8 @@ def test_a_run_without_rows_says_why_and_leaves_the_earlier_result(prepare: Prep
         (["data.apigen.path=missing.jsonl"], "missing.jsonl: there is no such file"),
         (["data.apigen.format=csv"], "there is no data format 'csv'"),
         (["data.apigen.weight=0"], "data.apigen.weight is 0"),
+        (["data.funreason_mt.tools_missing=guess"], "it takes infer or reject"),
+        (["data.datasets=[mine]", "data.mine.format=apigen"], "data.mine lacks rows, weight, path, split"),
         (["data.val_share=1"], "data.val_share is 1"),
         (["data.overlong=truncate"], "it takes drop or fail"),
         (["data.dedup=fuzzy"], "it takes exact or off"),

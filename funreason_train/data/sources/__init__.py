@@ -1,7 +1,8 @@
 """One module a format.
 
-A format module either has `convert(row, options) -> Trajectory` (a pure function of one row of a file or hub
-data set, raising `RowError`), or `read(config, seed) -> Iterator[Trajectory]` (it makes the conversations).
+A format module either has `convert(row, options) -> Trajectory`, a pure function of one row of a file or hub
+data set that raises `RowError` (and `OPTIONS`, its own configuration keys with the values they take), or
+`read(config, seed) -> Iterator[Trajectory]`, which makes the conversations itself.
 """
 
 from __future__ import annotations

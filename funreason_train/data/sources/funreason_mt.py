@@ -21,6 +21,9 @@ from ..rows import RowError
 from ..toolsets import find_tools, infer_tools, read_tools, unwrap
 from .apigen import read_calls
 
+#: Keys of its node beyond those of every data set, and the values they take.
+OPTIONS = {"error_tool_response": ("keep", "drop"), "tools_missing": ("infer", "reject")}
+
 _LISTS = ("conversations", "conversation", "messages", "dialogue")
 _ROLES = {
     "system": "system",
