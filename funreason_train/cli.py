@@ -166,7 +166,7 @@ def _run(name: str, words: list[str]) -> int:
     run_dir = RunDir.at(Path(config.run_dir))
     if config.dry_run:
         stages = list(config.pipeline.stages) if name == "pipeline" else [name]
-        show(stages, config, run_dir)
+        show(stages, config, run_dir, words)
         return 0
     try:
         command.run(config, run_dir)

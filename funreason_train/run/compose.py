@@ -106,8 +106,6 @@ def compose(section: str | None, words: Sequence[str] = ()) -> DictConfig:
                 problems.append(unknown(word.key, str(word.value), groups[word.key]))
         else:
             settings.append(word)
-    if problems:
-        raise UserError("; ".join(problems))
     known = _hydra(choices)
     placed = []
     for word in settings:

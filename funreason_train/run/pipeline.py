@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ..cluster import Profile, gpu_problem
 from ..errors import UserError
 from .display import console
 from .paths import RunDir
@@ -27,10 +28,10 @@ def run_stages(names: list[str], config: DictConfig, run: RunDir, summarise: boo
             if config.restart not in STAGES:
                 raise UserError(f"there is no stage '{config.restart}'", where="restart")
             move_aside(run, config.restart)
-        refuse(check(STAGES[names[0]], config, run))
+        refuse(_everything(names, config, run))
         for number, name in enumerate(names, 1):
             stage = STAGES[name]
-            if number > 1:
+            if number > 1:  # what the stages before have made can be checked only now
                 refuse(check(stage, config, run))
             place = f"[{number}/{len(names)}] " if len(names) > 1 else ""
             result = execute(stage, config, run, lock)
@@ -40,6 +41,13 @@ def run_stages(names: list[str], config: DictConfig, run: RunDir, summarise: boo
             from .summary import summarise as write_summary
 
             write_summary(config, run)
+
+
+def _everything(names: list[str], config: DictConfig, run: RunDir) -> list[str]:
+    """The problems of all stages that show before the first one starts."""
+    device = gpu_problem(Profile.of(config.cluster)) if {"sft", "rl"} & set(names) else None
+    found = [problem for name in names for problem in check(STAGES[name], config, run)]
+    return [*([device] if device else []), *dict.fromkeys(found)]
 
 
 def refuse(problems: list[str]) -> None:

@@ -1,0 +1,59 @@
+"""`dry_run=true`: what would be handed to the frameworks and the nodes, printed and written."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from ..cluster.topology import node_commands
+from .display import console
+from .paths import RunDir, write_text
+from .stages import STAGES
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+#: Stages with a framework of their own; the others have nothing to resolve beyond the configuration.
+_WITH_PLAN = ("sft", "rl")
+
+
+def show(names: list[str], config: DictConfig, run: RunDir, words: list[str]) -> None:
+    """Prints and writes under `RUN_DIR/plan` the configuration, each stage's plan and every node's command.
+
+    Args:
+        names: The stages that would run.
+        config: The resolved configuration.
+        run: The run directory.
+        words: The user's settings as written, for the commands of the nodes.
+    """
+    from omegaconf import OmegaConf
+
+    documents = {"config.yaml": OmegaConf.to_yaml(config, resolve=True)}
+    commands: list[str] = []
+    for name in names:
+        if name in _WITH_PLAN:
+            stage = importlib.import_module(f"funreason_train.{STAGES[name].package}.stage")
+            documents[f"{name}.yaml"] = _yaml(stage.plan(config, run))
+            kept = [word for word in words if not word.startswith(("dry_run", "cluster="))]
+            commands += node_commands(config.cluster, name, kept)
+    if commands:
+        documents["commands.txt"] = "\n".join(commands) + "\n"
+    for file, text in documents.items():
+        write_text(run.plan / file, text)
+        if file != "config.yaml" or len(documents) == 1:
+            console.rule(file, align="left")
+            console.print(text, markup=False, highlight=False, soft_wrap=True)
+    console.print(
+        f"Dry run: nothing was started. {', '.join(documents)} are in {run.plan}; "
+        "the same command without dry_run=true runs it.",
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+def _yaml(value: Any) -> str:
+    from omegaconf import OmegaConf
+
+    if not OmegaConf.is_config(value):
+        value = OmegaConf.create(value)
+    return OmegaConf.to_yaml(value, resolve=True)
