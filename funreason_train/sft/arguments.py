@@ -158,7 +158,8 @@ def _compose(config: DictConfig, paths: Paths) -> dict[str, Any]:
         "mask_history": sft.mask_history,
         "packing": sft.packing,
         "neat_packing": sft.packing,
-        "preprocessing_num_workers": sft.preprocessing_workers,
+        # 1 would start a pool of one process.
+        "preprocessing_num_workers": sft.preprocessing_workers if sft.preprocessing_workers > 1 else None,
         "output_dir": str(paths.checkpoints),
         "per_device_train_batch_size": batch.per_device,
         "gradient_accumulation_steps": batch.accumulate,
@@ -174,12 +175,17 @@ def _compose(config: DictConfig, paths: Paths) -> dict[str, Any]:
         "dataloader_num_workers": sft.dataloader_workers,
         "dataloader_pin_memory": device == "cuda",
         "ddp_timeout": sft.collective_timeout,
+        # Every weight is used in every pass; looking for unused ones walks the graph once more.
+        "ddp_find_unused_parameters": False,
         "logging_steps": sft.logging_steps,
         "logging_first_step": True,
-        "include_num_input_tokens_seen": "non_padding",
+        # Packed rows are numbered in the attention mask, which transformers would add up as tokens.
+        "include_num_input_tokens_seen": "all" if sft.packing else "non_padding",
         "report_to": list(sft.report_to) or ["none"],
         "disable_tqdm": True,
     }
+    if sft.cutoff_len is not None:
+        arguments["cutoff_len"] = sft.cutoff_len
     if sft.group_by_length and not sft.packing:
         arguments["train_sampling_strategy"] = "group_by_length"
     if sft.max_steps is not None:

@@ -70,6 +70,19 @@ class MetricsCallback(TrainerCallback):
         return float(int(state.num_input_tokens_seen) - self._first_tokens) / seconds
 
 
+class LeanCallback(TrainerCallback):
+    """Installs the short cuts of `lean.py` in the model that is about to be trained."""
+
+    def __init__(self, logits: bool) -> None:
+        self.logits = logits
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, model: Any = None, **_: Any) -> None:
+        """Runs once, on the model inside any DDP or DeepSpeed wrapper."""
+        from . import lean
+
+        lean.install(model, self.logits)
+
+
 def line_step(line: str, otherwise: int) -> int:
     """The step of a metrics line; a line cut off by a kill counts as a step after `otherwise`."""
     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -77,21 +78,6 @@ def data_problems(folder: Path, datasets: list[str]) -> list[str]:
     return problems
 
 
-def count_rows(path: Path) -> int:
-    """How many rows the export holds.
-
-    Raises:
-        UserError: if it is no JSON array, or an empty one.
-    """
-    try:
-        rows = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise UserError(f"not JSON ({error})", where=str(path), mend="Prepare the data again") from None
-    if not isinstance(rows, list) or not rows:
-        raise UserError("holds no rows", where=str(path), mend="Look into the data stage's ledger.json")
-    return len(rows)
-
-
 def fingerprint(arguments: Mapping[str, Any], files: list[Path]) -> str:
     """Twelve hex digits that change whenever the tokens might."""
     digest = hashlib.sha256(version("llamafactory").encode())
@@ -106,12 +92,11 @@ def fingerprint(arguments: Mapping[str, Any], files: list[Path]) -> str:
     return digest.hexdigest()[:12]
 
 
-def prepare(arguments: Mapping[str, Any], cutoff: int | None, parent: Path) -> Tokenised:
+def prepare(arguments: Mapping[str, Any], parent: Path) -> Tokenised:
     """Tokenises the rows of `arguments` unless that is done already.
 
     Args:
         arguments: LLaMA-Factory's training arguments.
-        cutoff: `sft.cutoff_len`.
         parent: Where tokenised copies are kept; older ones are removed.
 
     Raises:
@@ -128,30 +113,28 @@ def prepare(arguments: Mapping[str, Any], cutoff: int | None, parent: Path) -> T
             for pattern in ("tokenizer*", "*token*.json", "*.jinja")
             for file in sorted(model.glob(pattern))
         ]
-    task_arguments = {**arguments, **({"cutoff_len": cutoff} if cutoff else {})}
-    folder = parent / fingerprint(task_arguments, files)
+    folder = parent / fingerprint(arguments, files)
     if not (folder / tokenise.REPORT).is_file():
         if parent.is_dir():
             shutil.rmtree(parent)
         parent.mkdir(parents=True)
-        _spawn({"arguments": task_arguments, "rows": count_rows(files[1]), "folder": str(folder)}, parent)
+        _spawn({"arguments": dict(arguments), "file": str(files[1]), "folder": str(folder)}, parent)
     report = read_json(folder / tokenise.REPORT)
-    if problem := tokenise.objection(dict(report), int(report["rows"]), cutoff):
+    if problem := tokenise.objection(dict(report), int(report["rows"]), arguments.get("cutoff_len")):
         raise problem
     return Tokenised(folder=folder, **report)
 
 
 def _spawn(task: dict[str, Any], parent: Path) -> None:
-    import os
-
-    job = parent / "job.json"
+    job, cache = parent / "job.json", parent / "cache"
     write_json(job, task)
     workers = int(task["arguments"].get("preprocessing_num_workers") or 1)
     process = subprocess.run(
         [sys.executable, "-m", "funreason_train.sft.tokenise", str(job)],
-        env={**os.environ, **thread_variables(workers)},
+        env={**os.environ, **thread_variables(workers), "HF_DATASETS_CACHE": str(cache)},
         check=False,
     )
+    shutil.rmtree(cache, ignore_errors=True)
     error = job.with_suffix(".error.json")
     if error.is_file():
         raise UserError(**read_json(error))

@@ -26,6 +26,8 @@ def worker_environment(cluster: DictConfig, workers: int, tensorboard: Path) -> 
         "TENSORBOARD_LOGGING_DIR": str(tensorboard),
         "LLAMAFACTORY_VERBOSITY": os.environ.get("LLAMAFACTORY_VERBOSITY", "WARNING"),
         "RAY_TRAIN_ENABLE_PRINT_PATCH": "0",  # would print every line twice
+        "RAY_TRAIN_METRICS_ENABLED": "0",  # for a dashboard that does not run
+        "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "1" if profile.joins() else "0",
     }
     if profile.device == "cpu":
         variables["DS_ACCELERATOR"] = "cpu"
@@ -52,13 +54,14 @@ def fit(
     profile = Profile.of(cluster)
     threads = profile.threads(workers)
     environment = worker_environment(cluster, workers, tensorboard)
+    os.environ.update({name: value for name, value in environment.items() if name.startswith("RAY_TRAIN_")})
     with connect(cluster, environment, cpus=workers * threads + _SPARE_CPUS):
         from ray.train import FailureConfig, RunConfig, ScalingConfig
-        from ray.train.torch import TorchConfig, TorchTrainer
+        from ray.train.torch import TorchConfig
 
         on_gpu = profile.device == "cuda"
         shutil.rmtree(folder, ignore_errors=True)
-        trainer = TorchTrainer(
+        trainer = _trainer_class(own_ray=profile.joins() is None)(
             worker.train,
             train_loop_config=dict(job),
             torch_config=TorchConfig(
@@ -76,3 +79,22 @@ def fit(
             ),
         )
         trainer.fit()
+
+
+def _trainer_class(own_ray: bool) -> Any:
+    """Ray Train's trainer; on a Ray that ends with us, without the actor that would clean up after us.
+
+    That actor (one process more) asks Ray's dashboard every second whether we are alive, and we start none.
+    """
+    from ray.train.torch import TorchTrainer
+    from ray.train.v2._internal.callbacks.placement_group_callback import PlacementGroupCleanerCallback
+
+    if not own_ray:
+        return TorchTrainer
+
+    class Trainer(TorchTrainer):
+        def _create_default_callbacks(self) -> list[Any]:
+            callbacks = super()._create_default_callbacks()
+            return [one for one in callbacks if not isinstance(one, PlacementGroupCleanerCallback)]
+
+    return Trainer

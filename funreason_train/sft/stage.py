@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
 from pathlib import Path
@@ -42,18 +43,16 @@ def run(config: DictConfig, run: RunDir) -> dict[str, Any]:
     """
     paths = Paths.of(config, run)
     problems = check(config, run) + dataset.data_problems(paths.data, _datasets(config))
-    problem = gpu_problem(Profile.of(config.cluster))
-    if problems := list(dict.fromkeys([*([problem] if problem else []), *problems])):
+    machine = [text for text in (gpu_problem(Profile.of(config.cluster)), _kernel_problem(config)) if text]
+    if problems := list(dict.fromkeys([*machine, *problems])):
         raise UserError("; ".join(problems))
     arguments, batch = compose(config, paths), batch_of(config)
-    _refuse_other_gang(config, paths)
+    _refuse_other_gang(config, paths, None)
     report(0, None, "tokenising")
-    rows = dataset.prepare(arguments, config.sft.cutoff_len, paths.tokenized)
+    rows = dataset.prepare(arguments, paths.tokenized)
+    _refuse_other_gang(config, paths, rows.folder.name)
     total = config.sft.max_steps or batch.steps(rows.sequences, config.sft.epochs)
-    arguments |= {
-        "tokenized_path": str(rows.folder),
-        "cutoff_len": config.sft.cutoff_len or _round_up(rows.longest),
-    }
+    arguments = {"cutoff_len": _round_up(rows.longest), **arguments, "tokenized_path": str(rows.folder)}
     if arguments.get("deepspeed") == str(paths.deepspeed):
         write_json(paths.deepspeed, deepspeed.deepspeed_config(config.sft.deepspeed, config.cluster.device))
     write_json(paths.gang, _gang(config, rows.folder.name))
@@ -69,6 +68,7 @@ def run(config: DictConfig, run: RunDir) -> dict[str, Any]:
             "metrics": str(paths.metrics),
             "workers": batch.workers,
             "total": total,
+            "lean": config.sft.lean_forward,
         }
         fit(job, config.cluster, run.sft / "ray", paths.tensorboard, config.sft)
         done = _finished(paths.checkpoints, total)
@@ -149,6 +149,15 @@ def _model_problems(model: str | None, run: RunDir) -> list[str]:
     return problems
 
 
+def _kernel_problem(config: DictConfig) -> str | None:
+    """Kernels that the settings ask for and this environment lacks; a dry run need not have them."""
+    if config.sft.liger and importlib.util.find_spec("liger_kernel") is None:
+        return (
+            "sft.liger: liger-kernel is not installed. Install requirements/gpu.lock, or set sft.liger=false"
+        )
+    return None
+
+
 def _gang(config: DictConfig, tokens: str) -> dict[str, Any]:
     """What a resumed run must have in common with the one that it continues."""
     batch = batch_of(config)
@@ -163,12 +172,18 @@ def _gang(config: DictConfig, tokens: str) -> dict[str, Any]:
     }
 
 
-def _refuse_other_gang(config: DictConfig, paths: Paths) -> None:
-    """Optimizer shards, random states and the order of rows belong to one gang (DeepSpeed#3810)."""
+def _refuse_other_gang(config: DictConfig, paths: Paths, tokens: str | None) -> None:
+    """Optimizer shards, random states and the order of rows belong to one gang (DeepSpeed#3810).
+
+    Args:
+        config: What is asked for now.
+        paths: Where checkpoints and the record of their gang are.
+        tokens: The rows' fingerprint, or None while it is unknown.
+    """
     if not paths.gang.is_file() or not checkpoints.checkpoints(paths.checkpoints):
         return
     before = read_json(paths.gang)
-    now = _gang(config, before["tokens"])
+    now = _gang(config, tokens or before["tokens"])
     changes = [f"{key} was {before.get(key)}, is {now[key]}" for key in now if before.get(key) != now[key]]
     if changes:
         raise UserError(

@@ -23,12 +23,12 @@ _IGNORED = -100  # label of a token that is not learned (llamafactory.extras.con
 _NO_LIMIT = 1 << 24  # tokens; longer than any row, so that the first pass cuts nothing
 
 
-def tokenise(arguments: dict[str, Any], rows: int, folder: Path) -> dict[str, int]:
+def tokenise(arguments: dict[str, Any], file: Path, folder: Path) -> dict[str, int]:
     """Tokenises the training rows (and the evaluation rows, if any) into `folder`.
 
     Args:
         arguments: LLaMA-Factory's training arguments; `cutoff_len` may be missing.
-        rows: How many training rows were exported.
+        file: The training rows as exported.
         folder: Appears complete or not at all.
 
     Returns:
@@ -45,6 +45,7 @@ def tokenise(arguments: dict[str, Any], rows: int, folder: Path) -> dict[str, in
     from llamafactory.hparams import get_train_args
     from llamafactory.model import load_tokenizer
 
+    rows = _exported_rows(file)
     limit = arguments.get("cutoff_len")
     partial = folder.with_name(f".{folder.name}.{os.getpid()}")
     plain = {key: value for key, value in arguments.items() if key != "deepspeed"}
@@ -64,6 +65,23 @@ def tokenise(arguments: dict[str, Any], rows: int, folder: Path) -> dict[str, in
     write_json(partial / REPORT, report)
     partial.rename(folder)
     return report
+
+
+def _exported_rows(file: Path) -> int:
+    """How many rows `file` holds; the same reader, and the same cache, as LLaMA-Factory's."""
+    from datasets import load_dataset
+    from datasets.exceptions import DatasetGenerationError
+
+    try:
+        rows = int(load_dataset("json", data_files=[str(file)], split="train").num_rows)
+    except DatasetGenerationError as error:
+        reason = " ".join(str(error.__cause__ or error).split())[:200]
+        raise UserError(
+            f"cannot be read ({reason})", where=str(file), mend="Prepare the data again"
+        ) from None
+    if rows == 0:
+        raise UserError("holds no rows", where=str(file), mend="Look into the data stage's ledger.json")
+    return rows
 
 
 def _labels(dataset: Any) -> Iterator[Any]:
@@ -118,7 +136,7 @@ def main(job: str) -> int:
     path = Path(job)
     task = json.loads(path.read_text(encoding="utf-8"))
     try:
-        tokenise(task["arguments"], task["rows"], Path(task["folder"]))
+        tokenise(task["arguments"], Path(task["file"]), Path(task["folder"]))
     except UserError as error:
         write_json(
             path.with_suffix(".error.json"), {"what": error.what, "where": error.where, "mend": error.mend}

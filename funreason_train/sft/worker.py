@@ -18,13 +18,14 @@ def train(job: dict[str, Any]) -> None:
     """Trains as one rank of the gang: LLaMA-Factory's own run, resumed from the newest whole checkpoint.
 
     Args:
-        job: `arguments` (LLaMA-Factory's), `metrics` (path), `workers` and `total` (optimizer steps).
+        job: `arguments` (LLaMA-Factory's), `metrics` (path), `workers`, `total` (optimizer steps) and `lean`
+            (see `lean.py`).
     """
     os.environ.update(interface_variables(os.environ["MASTER_ADDR"], os.environ))
     import torch.distributed as dist
     from llamafactory.train.tuner import run_exp
 
-    from .callbacks import MetricsCallback
+    from .callbacks import LeanCallback, MetricsCallback
 
     output = Path(job["arguments"]["output_dir"])
     leader = dist.get_rank() == 0
@@ -39,7 +40,9 @@ def train(job: dict[str, Any]) -> None:
         print(f"continuing from {start.name}" if start else "starting at step 0")
     arguments = {**job["arguments"], "resume_from_checkpoint": str(start) if start else None}
     callback = MetricsCallback(Path(job["metrics"]), job["total"])
-    run_exp(arguments, [callback])
+    # Liger's fused loss makes no logits, so there are none to leave out.
+    lean = [LeanCallback(logits=not arguments["enable_liger_kernel"])] if job["lean"] else []
+    run_exp(arguments, [callback, *lean])
     dist.barrier()
     if leader:
         if callback.step != job["total"]:

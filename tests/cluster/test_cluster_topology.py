@@ -1,0 +1,53 @@
+"""What each node is told, and the interface by which nodes reach each other."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from omegaconf import OmegaConf
+
+from funreason_train.cluster.topology import (
+    interface_of,
+    interface_variables,
+    node_commands,
+    source_address,
+)
+
+ROOT = Path(__file__).parents[2]
+CONFIGS = ROOT / "configs" / "cluster"
+
+
+def test_one_command_for_each_node_and_the_script_is_there() -> None:
+    commands = node_commands(OmegaConf.load(CONFIGS / "h20x32.yaml"), "sft", ["sft.epochs=2", "run_dir=a b"])
+    assert len(commands) == 4
+    assert [f"NODE_RANK={rank} " in command for rank, command in enumerate(commands)] == [True] * 4
+    assert all(
+        command.endswith("bash launch/sft_h20x32.sh sft.epochs=2 'run_dir=a b'") for command in commands
+    )
+    assert (ROOT / "launch" / "sft_h20x32.sh").is_file()
+
+
+def test_one_machine_runs_the_stage_itself() -> None:
+    assert node_commands(OmegaConf.load(CONFIGS / "cpu.yaml"), "rl") == ["funreason-train rl cluster=cpu"]
+
+
+def test_the_interface_is_the_one_that_holds_the_address() -> None:
+    held = {"lo": ["127.0.0.1"], "eth1": ["10.0.0.7"], "eth10": ["10.0.1.7"], "down": []}
+    assert interface_of("10.0.1.7", held) == "eth10"
+    assert interface_of("10.9.9.9", held) is None
+
+
+def test_the_route_to_this_machine_starts_at_this_machine() -> None:
+    assert source_address("127.0.0.1") == "127.0.0.1"
+    assert source_address("no.such.host.invalid") is None
+
+
+def test_loopback_is_never_forced_on_nccl() -> None:
+    assert interface_variables("127.0.0.1", {}) == {}
+
+
+def test_a_variable_set_by_hand_stays(monkeypatch) -> None:  # type: ignore[no-untyped-def]
+    monkeypatch.setattr("funreason_train.cluster.topology.source_address", lambda peer: "10.0.0.7")
+    monkeypatch.setattr("funreason_train.cluster.topology.interface_of", lambda address, held: "eth1")
+    assert interface_variables("10.0.0.1", {"NCCL_SOCKET_IFNAME": "ib0"}) == {"GLOO_SOCKET_IFNAME": "eth1"}
+    assert interface_variables("10.0.0.1", {})["NCCL_SOCKET_IFNAME"] == "=eth1"

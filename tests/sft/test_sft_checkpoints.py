@@ -1,0 +1,117 @@
+"""Which checkpoint a run continues from after a kill at any moment (pitfalls verl#4873, DeepSpeed#3810)."""
+
+from __future__ import annotations
+
+import json
+import struct
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from funreason_train.sft.checkpoints import (
+    checkpoints,
+    defects,
+    latest_complete,
+    remove_incomplete,
+    weight_defects,
+)
+
+
+def tensors(path: Path, cut: int = 0) -> None:
+    data = bytes(16)
+    header = json.dumps({"w": {"dtype": "F32", "shape": [4], "data_offsets": [0, 16]}}).encode()
+    content = struct.pack("<Q", len(header)) + header + data
+    path.write_bytes(content[: len(content) - cut])
+
+
+def archive(path: Path, cut: int = 0) -> None:
+    with zipfile.ZipFile(path, "w") as file:
+        file.writestr("data.pkl", b"x" * 1000)
+    if cut:
+        path.write_bytes(path.read_bytes()[:-cut])
+
+
+def checkpoint(folder: Path, step: int, workers: int = 1, zero: bool = False) -> Path:
+    """A checkpoint as transformers writes it, whole."""
+    path = folder / f"checkpoint-{step}"
+    path.mkdir(parents=True)
+    tensors(path / "model.safetensors")
+    names = [f"rng_state_{rank}.pth" for rank in range(workers)] if workers > 1 else ["rng_state.pth"]
+    if zero:
+        (path / f"global_step{step}").mkdir()
+        (path / "latest").write_text(f"global_step{step}")
+        names += [
+            f"global_step{step}/bf16_zero_pp_rank_{rank}_mp_rank_00_optim_states.pt"
+            for rank in range(workers)
+        ]
+        names += [
+            f"global_step{step}/zero_pp_rank_{rank}_mp_rank_00_model_states.pt" for rank in range(workers)
+        ]
+    else:
+        names += ["optimizer.pt", "scheduler.pt"]
+    for name in names:
+        archive(path / name)
+    (path / "trainer_state.json").write_text(json.dumps({"global_step": step}))
+    return path
+
+
+def test_the_newest_by_number_not_by_name(tmp_path: Path) -> None:
+    for step in (100, 20, 9):
+        checkpoint(tmp_path, step)
+    assert [path.name for path in checkpoints(tmp_path)] == [
+        "checkpoint-9",
+        "checkpoint-20",
+        "checkpoint-100",
+    ]
+    assert latest_complete(tmp_path, 1) == tmp_path / "checkpoint-100"
+
+
+def test_a_first_start_has_none(tmp_path: Path) -> None:
+    assert latest_complete(tmp_path / "not there", 1) is None
+
+
+@pytest.mark.parametrize(
+    "name", ["trainer_state.json", "model.safetensors", "optimizer.pt", "scheduler.pt", "rng_state.pth"]
+)
+@pytest.mark.parametrize("how", ["missing", "cut off", "empty"])
+def test_a_half_written_checkpoint_is_passed_over(tmp_path: Path, name: str, how: str) -> None:
+    checkpoint(tmp_path, 10)
+    file = checkpoint(tmp_path, 20) / name
+    if how == "missing":
+        file.unlink()
+    else:
+        file.write_bytes(file.read_bytes()[:-3] if how == "cut off" else b"")
+    assert latest_complete(tmp_path, 1) == tmp_path / "checkpoint-10"
+    removed = remove_incomplete(tmp_path, 1)
+    assert len(removed) == 1
+    assert "checkpoint-20" in removed[0]
+    assert not (tmp_path / "checkpoint-20").exists()
+    assert (tmp_path / "checkpoint-10").exists()
+
+
+def test_every_rank_must_have_left_its_random_state(tmp_path: Path) -> None:
+    path = checkpoint(tmp_path, 10, workers=4)
+    assert defects(path, 4) == []
+    (path / "rng_state_3.pth").unlink()
+    assert defects(path, 4) == ["rng_state_3.pth is missing"]
+
+
+def test_zero_checkpoints_need_every_shard(tmp_path: Path) -> None:
+    path = checkpoint(tmp_path, 10, workers=4, zero=True)
+    assert defects(path, 4) == []
+    next((path / "global_step10").glob("*rank_2*optim*")).unlink()
+    assert defects(path, 4) == ["3 of 4 optimizer shards are there"]
+    (path / "latest").unlink()
+    assert len(defects(path, 4)) == 2
+
+
+def test_sharded_weights_need_every_file_of_their_index(tmp_path: Path) -> None:
+    index = {"weight_map": {"a": "model-1.safetensors", "b": "model-2.safetensors"}}
+    (tmp_path / "model.safetensors.index.json").write_text(json.dumps(index))
+    tensors(tmp_path / "model-1.safetensors")
+    assert weight_defects(tmp_path) == ["model-2.safetensors is missing"]
+    tensors(tmp_path / "model-2.safetensors", cut=1)
+    assert weight_defects(tmp_path) == ["model-2.safetensors is cut off"]
+    tensors(tmp_path / "model-2.safetensors")
+    assert weight_defects(tmp_path) == []

@@ -1,0 +1,176 @@
+"""What the stage refuses, what it counts, and how it takes a finished model over."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from omegaconf import DictConfig
+from test_sft_checkpoints import checkpoint, tensors
+
+from funreason_train.errors import UserError
+from funreason_train.run.compose import compose
+from funreason_train.run.paths import RunDir, write_json
+from funreason_train.run.resolve import resolve
+from funreason_train.sft import dataset, stage, tokenise
+from funreason_train.sft.arguments import Paths
+
+INFO = {
+    "train": {
+        "file_name": "train.json",
+        "formatting": "sharegpt",
+        "columns": {"messages": "conversations", "system": "system"},
+    }
+}
+
+
+def model_folder(path: Path) -> Path:
+    path.mkdir()
+    for name in ("config.json", "tokenizer.json"):
+        (path / name).write_text("{}")
+    tensors(path / "model.safetensors")
+    return path
+
+
+def setting(tmp_path: Path, *words: str) -> tuple[DictConfig, RunDir]:
+    model = tmp_path / "model"
+    if not model.exists():
+        model_folder(model)
+    run = RunDir.at(tmp_path / "run")
+    data = run.data / "sft"
+    data.mkdir(parents=True, exist_ok=True)
+    write_json(data / "dataset_info.json", INFO)
+    write_json(data / "train.json", [{"id": "1"}])
+    return resolve(compose("sft", [f"run_dir={run.root}", f"model={model}", *words]), "sft"), run
+
+
+def test_a_complete_setting_has_no_problem(tmp_path: Path) -> None:
+    assert stage.check(*setting(tmp_path)) == []
+
+
+def test_what_the_pipeline_has_yet_to_make_is_no_problem(tmp_path: Path) -> None:
+    run = RunDir.at(tmp_path)
+    assert stage.check(resolve(compose("sft", [f"run_dir={tmp_path}"]), "pipeline"), run) == []
+
+
+def test_but_running_without_data_says_how_to_get_it(tmp_path: Path) -> None:
+    run = RunDir.at(tmp_path)
+    with pytest.raises(UserError, match="funreason-train data"):
+        stage.run(resolve(compose("sft", [f"run_dir={tmp_path}"]), "sft"), run)
+
+
+@pytest.mark.parametrize(
+    ("break_it", "says"),
+    [
+        (lambda model, data: (model / "tokenizer.json").unlink(), "has no tokenizer"),
+        (lambda model, data: (model / "config.json").unlink(), "no Hugging Face model folder"),
+        (lambda model, data: (model / "model.safetensors").unlink(), "no weights in safetensors"),
+        (lambda model, data: (data / "train.json").unlink(), "train.json is missing"),
+        (lambda model, data: (data / "dataset_info.json").unlink(), "dataset_info.json is missing"),
+        (lambda model, data: (data / "dataset_info.json").write_text("{"), "is not JSON"),
+        (lambda model, data: (data / "dataset_info.json").write_text('{"other": {}}'), "no entry 'train'"),
+    ],
+)
+def test_broken_inputs_are_one_sentence_each(tmp_path: Path, break_it: Any, says: str) -> None:
+    config, run = setting(tmp_path)
+    break_it(tmp_path / "model", run.data / "sft")
+    problems = stage.check(config, run)
+    assert len(problems) == 1
+    assert says in problems[0]
+    with pytest.raises(UserError, match=says):
+        stage.run(config, run)
+
+
+@pytest.mark.parametrize("change", [{"formatting": "openai"}, {"columns": {"tools": "tools"}}])
+def test_a_form_that_renders_other_prompts_is_refused(tmp_path: Path, change: dict[str, Any]) -> None:
+    config, run = setting(tmp_path)
+    write_json(run.data / "sft" / "dataset_info.json", {"train": {**INFO["train"], **change}})
+    assert "sharegpt and no tools column" in stage.check(config, run)[0]
+
+
+def test_the_cluster_profile_without_gpus_stops_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.setattr("funreason_train.cluster.profile.visible_gpus", lambda *_: 0)
+    config, run = setting(tmp_path, "cluster=h20x32", "sft.global_batch=512")
+    assert stage.check(config, run) == []
+    with pytest.raises(UserError, match=r"no GPU.*dry_run=true"):
+        stage.run(config, run)
+
+
+def test_checkpoints_of_another_gang_are_refused(tmp_path: Path) -> None:
+    """pitfall DeepSpeed#3810: ZeRO shards of 4 processes cannot be continued by 2."""
+    config, run = setting(tmp_path, "cluster.sft.workers=4", "per_device_batch=4", "deepspeed=zero3")
+    paths = Paths.of(config, run)
+    write_json(paths.gang, stage._gang(config, "abc"))
+    checkpoint(paths.checkpoints, 10, workers=4, zero=True)
+    stage._refuse_other_gang(config, paths, "abc")
+    fewer, _ = setting(tmp_path, "cluster.sft.workers=2", "per_device_batch=8", "deepspeed=zero3")
+    with pytest.raises(UserError, match="workers was 4, is 2") as caught:
+        stage._refuse_other_gang(fewer, paths, None)
+    assert "restart=sft" in str(caught.value)
+    with pytest.raises(UserError, match="tokens was abc, is xyz"):
+        stage._refuse_other_gang(config, paths, "xyz")
+
+
+def test_labels_are_counted_by_rows_even_when_packed() -> None:
+    plain = [[-100, -100, 5, 6], [-100, 7, 8, 9, 9]]
+    packed = [[-100, -100, 5, 6, -100, 7, 8, 9, 9, -100]]
+    assert tokenise.measure(plain) == {"rows": 2, "sequences": 2, "tokens": 9, "learned": 6, "longest": 5}
+    assert tokenise.measure(packed)["rows"] == 2
+    assert tokenise.measure([[-100, -100]])["rows"] == 0
+
+
+def test_dropped_and_long_rows_stop_the_stage() -> None:
+    """pitfalls LF#9107 (rows dropped with a warning) and LF#3995 (rows cut without one)."""
+    report = {"rows": 9, "sequences": 9, "tokens": 900, "learned": 90, "longest": 120}
+    assert tokenise.objection(report, 9, 120) is None
+    assert tokenise.objection(report, 9, None) is None
+    assert "kept 9 of 10 rows" in str(tokenise.objection(report, 10, None))
+    assert "at least 120" in str(tokenise.objection(report, 9, 119))
+
+
+def test_tokens_are_cached_by_content(tmp_path: Path) -> None:
+    file = tmp_path / "train.json"
+    file.write_text("[1]")
+    arguments = {"template": "qwen3_nothink", "packing": False, "learning_rate": 1.0}
+    first = dataset.fingerprint(arguments, [file])
+    assert first == dataset.fingerprint({**arguments, "learning_rate": 2.0}, [file])
+    assert first != dataset.fingerprint({**arguments, "template": "qwen"}, [file])
+    file.write_text("[2]")
+    assert first != dataset.fingerprint(arguments, [file])
+
+
+def test_publishing_replaces_the_old_model_and_leaves_the_trainers_files_behind(tmp_path: Path) -> None:
+    source, target = tmp_path / "checkpoints", tmp_path / "model"
+    source.mkdir()
+    for name in (
+        "config.json",
+        "model.safetensors",
+        "tokenizer.json",
+        "chat_template.jinja",
+        "training_args.bin",
+    ):
+        (source / name).write_text(name)
+    target.mkdir()
+    (target / "stale").touch()
+    stage.publish(source, target)
+    assert sorted(os.listdir(target)) == [
+        "chat_template.jinja", "config.json", "model.safetensors", "tokenizer.json",
+    ]  # fmt: skip
+    assert sorted(os.listdir(tmp_path)) == ["checkpoints", "model"]
+
+
+def test_only_a_whole_model_at_the_target_step_is_finished(tmp_path: Path) -> None:
+    """pitfall verl#7401: a resume that trains nothing must not count as success."""
+    done = {"step": 10, "loss": 0.5, "parameters": 4, "vocabulary": 4}
+    assert stage._finished(tmp_path, 10) is None
+    write_json(tmp_path / "done.json", done)
+    assert stage._finished(tmp_path, 10) is None
+    tensors(tmp_path / "model.safetensors")
+    assert stage._finished(tmp_path, 10) == json.loads(json.dumps(done))
+    assert stage._finished(tmp_path, 20) is None

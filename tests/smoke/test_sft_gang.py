@@ -1,0 +1,161 @@
+"""LLaMA-Factory in a real Ray Train gang, on a model small enough for a minute.
+
+ZeRO-3 with two processes compiles DeepSpeed's C++ on first use (two minutes), so it only runs when asked for:
+
+    FUNREASON_SLOW=1 python -m pytest tests/smoke/test_sft_gang.py -k zero3
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+from omegaconf import DictConfig
+
+from funreason_train.dialogue import QWEN_CHAT_TEMPLATE
+from funreason_train.errors import UserError
+from funreason_train.run.compose import compose
+from funreason_train.run.paths import RunDir, read_json, write_json
+from funreason_train.run.resolve import resolve
+from funreason_train.sft import stage
+
+pytestmark = pytest.mark.smoke
+ROWS = 48
+TAGS = {
+    "role_tag": "from", "content_tag": "value", "user_tag": "human", "assistant_tag": "gpt",
+    "observation_tag": "observation", "function_tag": "function_call", "system_tag": "system",
+}  # fmt: skip
+
+
+def row(number: int) -> dict[str, Any]:
+    rng = random.Random(number)
+    turns = [
+        {"from": "human", "value": f"Add {rng.randrange(99)} and {rng.randrange(99)}."},
+        {"from": "gpt", "value": "[add(a=1, b=2)]"},
+        {"from": "observation", "value": "['3']"},
+    ]
+    kept = turns[:1] if rng.random() < 0.5 else turns
+    target = {"from": "gpt", "value": f"<think>\nI add them.\n</think>\n\n[add(a={number}, b=2)]"}
+    return {"id": str(number), "conversations": [*kept, target], "system": "You call functions."}
+
+
+def write_data(folder: Path, rows: list[dict[str, Any]]) -> None:
+    entry = {
+        "file_name": "train.json", "formatting": "sharegpt",
+        "columns": {"messages": "conversations", "system": "system"}, "tags": TAGS,
+    }  # fmt: skip
+    write_json(folder / "dataset_info.json", {"train": entry})
+    write_json(folder / "train.json", rows)  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A Qwen3 of one layer with a byte tokenizer."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM
+
+    path = tmp_path_factory.mktemp("model")
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    tokenizer = Tokenizer(models.BPE(vocab={byte: index for index, byte in enumerate(alphabet)}, merges=[]))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    tokenizer.add_special_tokens(["<|endoftext|>", "<|im_start|>", "<|im_end|>"])
+    fast = PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        eos_token="<|im_end|>",
+        pad_token="<|endoftext|>",
+        chat_template=QWEN_CHAT_TEMPLATE,
+    )
+    fast.save_pretrained(path)
+    config = Qwen3Config(
+        vocab_size=len(fast), hidden_size=32, intermediate_size=64, num_hidden_layers=1,
+        num_attention_heads=2, num_key_value_heads=1,
+        head_dim=16, max_position_embeddings=512, tie_word_embeddings=True,
+    )  # fmt: skip
+    Qwen3ForCausalLM(config).save_pretrained(path)
+    return path
+
+
+def setting(root: Path, model: Path, *words: str) -> tuple[DictConfig, RunDir]:
+    run = RunDir.at(root)
+    words = (
+        f"run_dir={root}",
+        f"model={model}",
+        f"cluster.temp_dir={os.environ.get('FUNREASON_RAY_TEMP', 'null')}",
+        "global_batch=8",
+        "per_device_batch=8",
+        "learning_rate=0.01",
+        "logging_steps=1",
+        "save_steps=2",
+        "max_failures=0",
+        *words,
+    )
+    return resolve(compose("sft", list(words)), "sft"), run
+
+
+def test_train_stop_and_continue(tmp_path: Path, model: Path) -> None:
+    """Three steps, then a half-written checkpoint as a kill leaves it, then six steps from step 2 on."""
+    config, run = setting(tmp_path, model, "max_steps=3")
+    write_data(run.data / "sft", [row(number) for number in range(ROWS)])
+    first = stage.run(config, run)
+    assert (first["steps"], first["rows"]) == (3, ROWS)
+    assert [line["step"] for line in metrics(run)] == [1, 2, 3]
+    before = (run.sft_model / "model.safetensors").read_bytes()
+
+    checkpoints = run.sft / "checkpoints"
+    (checkpoints / "checkpoint-3" / "optimizer.pt").write_bytes(b"cut off")
+    with (run.sft / "metrics.jsonl").open("a") as file:
+        file.write('{"step": 3, "lo')
+    config, _ = setting(tmp_path, model, "max_steps=6")
+    second = stage.run(config, run)
+
+    assert second["steps"] == 6
+    assert [line["step"] for line in metrics(run)] == [1, 2, 3, 4, 5, 6]
+    assert metrics(run)[-1]["loss"] < metrics(run)[0]["loss"]
+    assert (run.sft_model / "model.safetensors").read_bytes() != before
+    assert "chat_template.jinja" in os.listdir(run.sft_model)
+    assert stage.run(config, run) == second, "a finished stage does nothing"
+
+
+def metrics(run: RunDir) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (run.sft / "metrics.jsonl").read_text().splitlines()]
+
+
+def test_rows_that_llamafactory_drops_stop_the_stage(tmp_path: Path, model: Path) -> None:
+    """pitfall LF#9107: two questions in a row are dropped with only a warning."""
+    config, run = setting(tmp_path, model, "max_steps=1")
+    bad = row(0)
+    bad["conversations"].insert(0, {"from": "human", "value": "Hello."})
+    write_data(run.data / "sft", [*(row(number) for number in range(8)), bad])
+    with pytest.raises(UserError, match="kept 8 of 9 rows"):
+        stage.run(config, run)
+    assert not (run.sft / "ray").exists(), "the gang was never started"
+
+
+def test_rows_are_never_cut(tmp_path: Path, model: Path) -> None:
+    """pitfall LF#3995: cutoff_len trims without a word."""
+    config, run = setting(tmp_path, model, "max_steps=1", "cutoff_len=64")
+    write_data(run.data / "sft", [row(number) for number in range(8)])
+    with pytest.raises(UserError, match=r"longest row has \d+ tokens") as caught:
+        stage.run(config, run)
+    assert "Set sft.cutoff_len to at least" in str(caught.value)
+
+
+@pytest.mark.skipif(not os.environ.get("FUNREASON_SLOW"), reason="compiles C++; set FUNREASON_SLOW=1")
+def test_zero3_with_two_processes(tmp_path: Path, model: Path) -> None:
+    """The cluster's own recipe, ZeRO-3 over several processes, gives the loss of one process without it."""
+    losses = {}
+    for name, words in {
+        "plain": (),
+        "zero3": ("cluster.sft.workers=2", "per_device_batch=4", "deepspeed=zero3"),
+    }.items():
+        config, run = setting(tmp_path / name, model, "max_steps=3", "group_by_length=false", *words)
+        write_data(run.data / "sft", [row(number) for number in range(ROWS)])
+        stage.run(config, run)
+        losses[name] = [line["loss"] for line in metrics(run)]
+    assert losses["zero3"] == pytest.approx(losses["plain"], rel=1e-3)
+    assert read_json(tmp_path / "zero3" / "sft" / "gang.json")["workers"] == 2
