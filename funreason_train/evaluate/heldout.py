@@ -117,7 +117,7 @@ def record(episode: Episode, asked: list[dict[str, Any]], stopped: str | None = 
     value = outcome.to_json()
     rest = iter(asked)
     for turn, gold in zip(value["turns"], episode.task.turns, strict=False):
-        turn["gold"] = [render_calls(step) for step in gold.steps]
+        turn["gold"] = [*map(render_calls, gold.steps), gold.text]
         turn["responses"] = [next(rest) | response for response in turn["responses"]]
     reasons = list(outcome.reasons) + ([f"turn {len(outcome.turns)}: {stopped}"] if stopped else [])
     return {

@@ -1,0 +1,59 @@
+"""Episodes on disk: what a crash leaves behind is kept, and what failed can be read."""
+
+import json
+
+from funreason_train.evaluate import results
+from funreason_train.evaluate.heldout import dump
+
+
+def row(name, right, category="single", reasons=(), completion="done"):
+    response = {
+        "prompt": f"{name}?",
+        "prompt_tokens": 3,
+        "completion": completion,
+        "tokens": 7,
+        "finish": "stop",
+    }
+    turn = {
+        "user": f"Do {name}.",
+        "gold": ["[f(a=1)]", "Done."],
+        "reasons": [reason.split(": ", 1)[1] for reason in reasons],
+        "responses": [{**response, "calls": [], "results": ["ok"]}],
+    }
+    return {"id": name, "category": category, "right": right, "reasons": list(reasons), "turns": [turn]}
+
+
+ROWS = [
+    row("a", True),
+    row("b", False, "chain", ["turn 0: malformed: unclosed"]),
+    row("c", False, "chain", ["turn 0: missing_result: [f(a=1)] never answered ok"]),
+    row("d", False, "chain", ["turn 0: malformed: unclosed", "turn 0: wrong_state: x"]),
+]
+
+
+def test_finished_episodes_survive_a_line_cut_off_by_a_crash(tmp_path):
+    whole = "".join(map(dump, ROWS[:2]))
+    (tmp_path / "replica0.jsonl").write_text(whole + dump(ROWS[2])[:-30])
+    (tmp_path / "replica1.jsonl").write_text(dump(ROWS[3]))
+    assert results.finished(tmp_path) == {"a": ROWS[0], "b": ROWS[1], "d": ROWS[3]}
+    results.mend_parts(tmp_path)
+    results.mend_parts(tmp_path)
+    with (tmp_path / "replica0.jsonl").open("a") as file:
+        file.write(dump(ROWS[2]))
+    assert results.finished(tmp_path) == {name: item for name, item in zip("abcd", ROWS, strict=True)}
+
+
+def test_scores_failures_and_reasons(tmp_path):
+    scores = results.write(tmp_path, ROWS, {"model": {"name": "m"}})
+    assert json.loads((tmp_path / "scores.json").read_text()) == scores
+    assert (scores["right"], scores["tasks"], scores["accuracy"]) == (1, 4, 0.25)
+    assert scores["categories"]["chain"]["accuracy"] == 0.0 and scores["categories"]["single"]["tasks"] == 1
+    low, high = scores["ci95"]
+    assert low < 0.25 < high
+    assert scores["wrong_because"] == {"malformed: unclosed": 2, "missing_result": 1}
+    assert scores["tokens"] == 28 and scores["cut_off"] == 0
+    failures = [json.loads(line) for line in (tmp_path / "failures.jsonl").read_text().splitlines()]
+    assert [item["id"] for item in failures] == ["b", "c", "d"]
+    assert failures[1]["wrong"] == "turn 0: missing_result: [f(a=1)] never answered ok"
+    assert failures[1]["gold"] == ["[f(a=1)]", "Done."] and failures[1]["prompt"] == "c?"
+    assert list(results.verdicts(tmp_path / "episodes.jsonl").values()) == [True, False, False, False]

@@ -1,0 +1,48 @@
+"""The table: the same figures as the scores, side by side."""
+
+import pytest
+from rich.console import Console
+
+from evaluate.test_results import row
+from funreason_train.evaluate.results import score
+from funreason_train.evaluate.table import compare
+
+
+def model(right):
+    rows = [row(f"{n}", n < right, "single|odd" if n % 2 else "chain") for n in range(40)]
+    return score(rows), {item["id"]: item["right"] for item in rows}
+
+
+def comparison(**models):
+    found = {name: model(right) for name, right in models.items()}
+    return compare({n: v[0] for n, v in found.items()}, {n: v[1] for n, v in found.items()})
+
+
+def test_markdown_shows_every_model_category_and_difference():
+    text = comparison(base=0, sft=20, rl=30).markdown()
+    lines = text.splitlines()
+    assert lines[2] == "| category | tasks | base | sft | rl |"
+    assert any(line.startswith("| single\\|odd | 20 | 0.0 %") for line in lines)
+    assert "| all | 40 | 0.0 % (0.0 to 8.8) | 50.0 % (35.2 to 64.8) | 75.0 % (59.8 to 85.8) |" in lines
+    assert "- sft minus base: +50.0 points" in text and "- rl minus sft: +25.0 points" in text
+    assert text.endswith("\n") and not text.endswith("\n\n")
+
+
+def test_the_screen_shows_the_same():
+    console = Console(width=120, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
+    console.print(comparison(base=0, sft=20).rich())
+    text = console.export_text()
+    assert "50.0 % (35.2 to 64.8)" in text and "sft minus base: +50.0 points" in text
+
+
+def test_one_model_alone_has_no_difference():
+    assert "minus" not in comparison(mine=7).markdown()
+
+
+def test_models_with_other_tasks_are_not_compared():
+    first, second = model(3), model(5)
+    fewer = dict(list(second[1].items())[1:])
+    with pytest.raises(ValueError, match="same tasks"):
+        compare({"a": first[0], "b": second[0]}, {"a": first[1], "b": fewer})
+    with pytest.raises(ValueError, match="no model"):
+        compare({}, {})
