@@ -106,12 +106,13 @@ install_environment() {
     find_uv || install_uv
     make_venv
     note "installing requirements/$DEVICE.lock into $VENV_DIR (some minutes the first time)"
-    export UV_COMPILE_BYTECODE=1 UV_HTTP_TIMEOUT="${UV_HTTP_TIMEOUT:-300}"
-    "$UV" pip sync --quiet --python "$VENV_DIR/bin/python" --require-hashes "$LOCK_FILE" >&2 \
+    export UV_HTTP_TIMEOUT="${UV_HTTP_TIMEOUT:-300}"
+    UV_COMPILE_BYTECODE=0 "$UV" pip sync --quiet --python "$VENV_DIR/bin/python" --require-hashes "$LOCK_FILE" >&2 \
         || fail "requirements/$DEVICE.lock could not be installed (uv's message is above): check the network, the index" \
             "settings of uv or pip and the free disk space, then run this again; it goes on where it stopped."
-    "$UV" pip install --quiet --python "$VENV_DIR/bin/python" --no-deps --no-build-isolation --editable "$REPO_DIR" >&2 \
-        || fail "the package itself could not be installed from $REPO_DIR (uv's message is above)."
+    # uv compiles everything that is installed, each time; so once, with the last package.
+    UV_COMPILE_BYTECODE=1 "$UV" pip install --quiet --python "$VENV_DIR/bin/python" --no-deps --no-build-isolation \
+        --editable "$REPO_DIR" >&2 || fail "the package could not be installed from $REPO_DIR (uv's message is above)."
     wanted_stamp >"$VENV_DIR/.stamp.new"
     mv "$VENV_DIR/.stamp.new" "$VENV_DIR/.stamp"
 }

@@ -79,7 +79,7 @@ route_to() {
     [[ -n "$interface" && -n "$source" ]] && printf '%s %s\n' "$interface" "$source"
 }
 
-# Sets HEAD_IP, NODE_IP and the interface for gloo and NCCL.
+# Sets HEAD_IP, NODE_IP and INTERFACE, the interface towards the head.
 read_network() {
     local route="" peer
     HEAD_IP="$(address_of "$HEAD")"
@@ -95,11 +95,8 @@ read_network() {
     [[ -n "$route" ]] || route="$(route_to "$HEAD_IP")" || true
     if [[ -z "$route" ]]; then
         note "the route to $HEAD_IP is unknown (is the command ip there?); NCCL and gloo choose an interface by themselves"
-        NODE_IP=""
-        return
     fi
-    NODE_IP="${route#* }"
-    export GLOO_SOCKET_IFNAME="${GLOO_SOCKET_IFNAME:-${route% *}}" NCCL_SOCKET_IFNAME="${NCCL_SOCKET_IFNAME:-=${route% *}}"
+    NODE_IP="${route#* }" INTERFACE="${route% *}"
 }
 
 head_answers() { timeout 5 bash -c "exec 3<>'/dev/tcp/$HEAD_IP/$RAY_PORT'" 2>/dev/null; }
@@ -147,10 +144,13 @@ passes() {
     esac
 }
 
-# When a node is told to go the work is over, so it need not drain; both settings give way to the user's own.
+# When a node is told to go the work is over, so it need not drain. The interface is each node's own, so it is not
+# exported to the driver, which would hand it on to all; "=" makes NCCL take this very name, else eth1 means eth10 too.
+# What the user has set comes after these and so goes before them.
 worker_environment() {
     local name
     WORKER_ENV=(RAY_USAGE_STATS_ENABLED=0 RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S=0)
+    if [[ -n "$INTERFACE" ]]; then WORKER_ENV+=("GLOO_SOCKET_IFNAME=$INTERFACE" "NCCL_SOCKET_IFNAME==$INTERFACE"); fi
     while read -r name; do
         if passes "$name"; then WORKER_ENV+=("$name=${!name}"); fi
     done < <(compgen -e)
@@ -277,6 +277,12 @@ print_plan() {
 }
 
 run_on_nodes() {
+    local word recipe="" words=()
+    # Hydra takes one recipe: the user's goes before the script's.
+    for word in "$@"; do
+        if [[ "$word" == +recipe=* ]]; then recipe="$word"; else words+=("$word"); fi
+    done
+    set -- "${words[0]}" "$recipe" "${words[@]:1}"
     if only_prints "$@"; then
         NODES="${NNODES:-${SLURM_JOB_NUM_NODES:-1}}"
         if ((${NODE_RANK:-${SLURM_NODEID:-0}} > 0)); then exit 0; fi

@@ -183,6 +183,11 @@ def test_a_dry_run_needs_neither_ranks_nor_a_head(cluster: Cluster) -> None:
     assert cluster.nodes() == {}
 
 
+def test_the_users_recipe_goes_before_the_scripts(cluster: Cluster) -> None:
+    assert end(cluster.start("rl_h20x32.sh", "+recipe=mine", "seed=1", NNODES=1))[0] == 0
+    assert cluster.calls() == ["RAY_ADDRESS= rl +recipe=mine cluster=h20x32 seed=1"]
+
+
 def test_the_last_dry_run_counts(cluster: Cluster) -> None:
     assert end(cluster.start("sft_h20x32.sh", "dry_run=true", "dry_run=false", NNODES=1))[0] == 0
     assert len(cluster.calls()) == 1
@@ -254,6 +259,8 @@ def test_the_interface_towards_the_head_reaches_every_node(cluster: Cluster) -> 
     head, other = cluster.nodes()["0"]["environ"], cluster.nodes()["1"]["environ"]
     assert (head["GLOO_SOCKET_IFNAME"], head["NCCL_SOCKET_IFNAME"]) == ("fab0", "=fab0")
     assert (other["GLOO_SOCKET_IFNAME"], other["NCCL_SOCKET_IFNAME"]) == ("mine", "=fab0")
+    # The driver's own would reach every worker, whatever its machine's interface is called.
+    assert (cluster.state / "interfaces").read_text() == ""
 
 
 def test_the_route_of_a_worker_names_interface_and_source(cluster: Cluster) -> None:
