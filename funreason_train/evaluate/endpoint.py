@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import queue
+import time
 import urllib.error
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +16,8 @@ from ..errors import UserError
 from .generate import Generated, Sampling
 
 _TIMEOUT = 7200.0  # seconds for one completion; 20,000 tokens of a busy 4B model take minutes
+_PAUSES = (0.5, 2.0, 8.0)  # seconds before each further attempt at a request that was lost or turned away
+_BUSY = (429, 502, 503, 504)  # HTTP: try again later
 
 
 def served_models(endpoint: str, timeout: float = 10.0) -> list[dict[str, Any]]:
@@ -106,18 +110,27 @@ class EndpointGenerator:
 
     def _complete(self, key: str, body: dict[str, Any]) -> None:
         try:
-            request = urllib.request.Request(
-                self._url, json.dumps(body).encode(), {"Content-Type": "application/json"}
-            )
-            with urllib.request.urlopen(request, timeout=_TIMEOUT) as answer:
-                value = json.load(answer)
+            value = self._post(json.dumps(body).encode())
             choice = value["choices"][0]
             tokens = int((value.get("usage") or {}).get("completion_tokens") or 0)
             self._done.put(
                 Generated(key, str(choice["text"]), tokens, str(choice.get("finish_reason") or ""))
             )
-        except urllib.error.HTTPError as error:
-            detail = error.read(2000).decode("utf-8", "replace")
-            self._done.put(RuntimeError(f"{error.code} {error.reason}: {detail}"))
         except Exception as error:  # handed to the thread that collects
             self._done.put(error)
+
+    def _post(self, body: bytes) -> dict[str, Any]:
+        request = urllib.request.Request(self._url, body, {"Content-Type": "application/json"})
+        for pause in (*_PAUSES, None):
+            try:
+                with urllib.request.urlopen(request, timeout=_TIMEOUT) as answer:
+                    return dict(json.load(answer))
+            except urllib.error.HTTPError as error:
+                if pause is None or error.code not in _BUSY:
+                    detail = error.read(2000).decode("utf-8", "replace")
+                    raise RuntimeError(f"{error.code} {error.reason}: {detail}") from None
+            except (OSError, http.client.HTTPException):
+                if pause is None:
+                    raise
+            time.sleep(pause)
+        raise AssertionError("the last attempt returns or raises")

@@ -1,11 +1,11 @@
-"""Playing tasks with a scripted model: the share that is right is exactly the share that was answered right."""
+"""Playing tasks with a scripted model: what is scored right is exactly what was answered right."""
 
 import json
 from dataclasses import replace
 
 import pytest
-
 from evaluate.scripted import SAMPLING, TASKS, Scripted, encode, gold, render
+
 from funreason_train.environments import Limits
 from funreason_train.evaluate import results
 from funreason_train.evaluate.heldout import Rules, dump, play_tasks

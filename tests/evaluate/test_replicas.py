@@ -61,7 +61,8 @@ def test_a_worker_ends_with_the_process_that_started_it(tmp_path):
     )
     parent = (
         "import subprocess, sys, time\n"
-        f"p = subprocess.Popen([sys.executable, '-c', {worker!r}], stdin=subprocess.PIPE, start_new_session=True)\n"
+        f"command = [sys.executable, '-c', {worker!r}]\n"
+        "p = subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)\n"
         "print(p.pid, flush=True); time.sleep(600)"
     )
     process = subprocess.Popen([sys.executable, "-c", parent], stdout=subprocess.PIPE, text=True)

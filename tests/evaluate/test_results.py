@@ -40,7 +40,7 @@ def test_finished_episodes_survive_a_line_cut_off_by_a_crash(tmp_path):
     results.mend_parts(tmp_path)
     with (tmp_path / "replica0.jsonl").open("a") as file:
         file.write(dump(ROWS[2]))
-    assert results.finished(tmp_path) == {name: item for name, item in zip("abcd", ROWS, strict=True)}
+    assert results.finished(tmp_path) == dict(zip("abcd", ROWS, strict=True))
 
 
 def test_scores_failures_and_reasons(tmp_path):

@@ -1,9 +1,9 @@
 """The table: the same figures as the scores, side by side."""
 
 import pytest
+from evaluate.test_results import row
 from rich.console import Console
 
-from evaluate.test_results import row
 from funreason_train.evaluate.results import score
 from funreason_train.evaluate.table import compare
 

@@ -1,0 +1,249 @@
+"""The stage from configuration to scores, with a scripted server in place of vLLM."""
+
+import json
+import re
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+from evaluate.scripted import TASKS, gold
+
+from funreason_train.dialogue import render_prompt
+from funreason_train.environments import Episode, write_tasks
+from funreason_train.errors import UserError
+from funreason_train.evaluate import stage
+from funreason_train.evaluate.replicas import ReplicaFailed
+from funreason_train.run.compose import compose
+from funreason_train.run.paths import RunDir
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    """A tiny model's folder."""
+    from funreason_train.tiny import build
+
+    folder = tmp_path_factory.mktemp("models") / "tiny"
+    build(folder, [turn.user for task in TASKS for turn in task.turns], compose(None, []))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def answers(model):
+    """Prompt ids of every response of every gold play to the task and the gold completion."""
+    from transformers import AutoTokenizer
+
+    tokenizer, found = AutoTokenizer.from_pretrained(model), {}
+    for task in TASKS:
+        episode = Episode(task, style="compact")
+        for completion in gold(task):
+            prompt = render_prompt(episode.prompt_messages(), tokenizer)
+            found[tuple(tokenizer(prompt, add_special_tokens=False).input_ids)] = (task.id, completion)
+            episode.receive(completion)
+    return found
+
+
+class Server(ThreadingHTTPServer):
+    """An OpenAI completions server that knows the gold answers."""
+
+    daemon_threads = True
+    request_queue_size = 128
+
+    def __init__(self, answers):
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.answers, self.names, self.wrong, self.dead_after, self.asked = answers, ["tiny"], set(), None, []
+        self.drop = 0
+        self.url = f"http://127.0.0.1:{self.server_port}/v1"
+
+
+class Handler(BaseHTTPRequestHandler):
+    def log_message(self, *_):
+        pass
+
+    def reply(self, value, code=200):
+        body = json.dumps(value).encode()
+        self.send_response(code)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def do_GET(self):
+        self.reply({"data": [{"id": name, "root": name} for name in self.server.names]})
+
+    def do_POST(self):
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        server = self.server
+        if server.drop > 0:
+            server.drop -= 1
+            return self.connection.close() if server.drop % 2 else self.reply({}, 503)
+        server.asked.append(body)
+        if server.dead_after is not None and len(server.asked) > server.dead_after:
+            return self.reply({"error": "out of memory"}, 500)
+        task, completion = server.answers[tuple(body["prompt"])]
+        text = "nothing closes this thought" if task in server.wrong else completion
+        return self.reply(
+            {"choices": [{"text": text, "finish_reason": "stop"}], "usage": {"completion_tokens": 5}}
+        )
+
+
+@pytest.fixture
+def server(answers):
+    server = Server(answers)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+def configured(tmp_path, model, *words):
+    """A run directory with the tasks, and a configuration."""
+    run = RunDir.at(tmp_path / "run")
+    (run.data / "tasks").mkdir(parents=True, exist_ok=True)
+    write_tasks(run.data / "tasks" / "heldout.jsonl", TASKS)
+    if not any(word.startswith("models=") for word in words):
+        words = (f"models={{mine: {model}}}", *words)
+    words = ("protocol.system=compact", "max_tokens=64", *words)
+    return compose("eval", [f"run_dir={run.root}", *words]), run
+
+
+def test_a_known_mixture_reaches_scores_failures_and_table(tmp_path, model, server):
+    server.wrong, server.drop = {task.id for task in TASKS[::4]}, 4
+    config, run = configured(tmp_path, model, f"endpoint={server.url}", "served_name=tiny")
+    result = stage.run(config, run)
+    expected = len(TASKS) - len(server.wrong)
+    scores = json.loads((run.eval("mine") / "scores.json").read_text())
+    assert (scores["right"], scores["tasks"]) == (expected, len(TASKS))
+    assert result["models"]["mine"]["accuracy"] == scores["accuracy"] == expected / len(TASKS)
+    assert scores["sampling"]["temperature"] == 0 and len(scores["tasks_sha256"]) == 64
+    episodes = [json.loads(line) for line in (run.eval("mine") / "episodes.jsonl").read_text().splitlines()]
+    assert [row["id"] for row in episodes] == [task.id for task in TASKS]
+    failures = [json.loads(line) for line in (run.eval("mine") / "failures.jsonl").read_text().splitlines()]
+    assert {row["id"] for row in failures} == server.wrong
+    assert f"| all | {len(TASKS)} | {100 * expected / len(TASKS):.1f} %" in (
+        run.root / "eval" / "table.md"
+    ).read_text(encoding="utf-8")
+    asked = server.asked[0]
+    assert server.drop == 0  # requests that were lost or turned away were asked again
+    assert asked["model"] == "tiny" and asked["max_tokens"] == 64 and asked["temperature"] == 0
+
+    server.asked.clear()
+    again = stage.run(config, run)
+    assert again["models"] == result["models"] and not server.asked  # all episodes were kept
+
+
+def test_a_server_that_dies_midway_costs_nothing_that_was_finished(tmp_path, model, server):
+    config, run = configured(tmp_path, model, f"endpoint={server.url}", "served_name=tiny", "concurrency=4")
+    server.dead_after = 40
+    with pytest.raises(ReplicaFailed, match="out of memory"):
+        stage.run(config, run)
+    (parts,) = (run.eval("mine") / "parts").iterdir()
+    kept = len((parts / "replica0.jsonl").read_text().splitlines())
+    assert 0 < kept < len(TASKS)
+    server.dead_after, asked = None, len(server.asked)
+    assert stage.run(config, run)["models"]["mine"]["accuracy"] == 1.0
+    needed = sum(len(gold(task)) for task in TASKS)
+    assert len(server.asked) - asked < needed  # the kept ones were not asked again
+
+
+def test_other_settings_play_again_and_limit_takes_a_spread(tmp_path, model, server):
+    config, run = configured(tmp_path, model, f"endpoint={server.url}", "served_name=tiny", "limit=4")
+    assert stage.run(config, run)["models"]["mine"]["tasks"] == 4
+    played = [
+        json.loads(line)["id"] for line in (run.eval("mine") / "episodes.jsonl").read_text().splitlines()
+    ]
+    assert played == [TASKS[number].id for number in (0, 10, 20, 30)]
+    server.wrong = {task.id for task in TASKS}
+    config.eval.max_tokens = 63
+    assert stage.run(config, run)["models"]["mine"]["right"] == 0
+
+
+def test_an_endpoint_that_is_down_or_serves_another_model_is_told(tmp_path, model, server):
+    config, run = configured(tmp_path, model, f"endpoint={server.url}")
+    with pytest.raises(UserError, match=rf"serves tiny, not {model}.*eval\.served_name"):
+        stage.run(config, run)
+    config.eval.served_name = "other"
+    with pytest.raises(UserError, match="serves tiny, not other"):
+        stage.run(config, run)
+    config.eval.endpoint = "http://127.0.0.1:9/v1"
+    with pytest.raises(UserError, match="does not answer"):
+        stage.run(config, run)
+
+
+def test_a_whole_configuration_has_no_problem(tmp_path, model):
+    config, run = configured(tmp_path, model)
+    assert stage.check(config, run) == []
+
+
+def test_what_a_model_folder_lacks_is_told(tmp_path, model):
+    import shutil
+
+    for missing, word in {
+        "config.json": "config.json",
+        "model.safetensors": "weights",
+        "tokenizer.json": "tokenizer",
+        "chat_template.jinja": "chat template",
+    }.items():
+        folder = tmp_path / missing / "m"
+        shutil.copytree(model, folder)
+        (folder / missing).unlink()
+        config, run = configured(tmp_path, folder)
+        (problem,) = stage.check(config, run)
+        assert word in problem and str(folder) in problem
+        with pytest.raises(UserError, match=word):
+            stage.run(config, run)
+    config, run = configured(tmp_path, tmp_path / "nowhere")
+    assert "there is no such model folder" in stage.check(config, run)[0]
+
+
+@pytest.mark.parametrize(
+    ("word", "sentence"),
+    [
+        ("benchmark=bfcl", "there is no benchmark 'bfcl'; there is: heldout; .* not built yet"),
+        ("benchmark=hledout", "there is no benchmark 'hledout'; there is: heldout"),
+        ("tasks=/nowhere/tasks.jsonl", "there is no task file"),
+        ("models={a/b: /nowhere}", "cannot name a folder"),
+        ("max_tokens=0", "eval.max_tokens=0 must be at least 1"),
+        ("limit=0", "eval.limit=0 must be at least 1, or null"),
+        ("top_p=1.5", "not in 0..1"),
+        ("temperature=-1", "negative"),
+        ("tensor_parallel=2", "eval.replicas"),
+    ],
+)
+def test_mistakes_are_told_before_anything_starts(tmp_path, model, word, sentence):
+    config, run = configured(tmp_path, model, word)
+    assert re.search(sentence, "; ".join(stage.check(config, run)))
+    with pytest.raises(UserError, match=sentence):
+        stage.run(config, run)
+
+
+def test_more_gpus_than_a_machine_has_are_told(tmp_path, model):
+    config, run = configured(tmp_path, model, "cluster=h20x32", "replicas=8", "tensor_parallel=2")
+    assert any("16" in problem and "has 8" in problem for problem in stage.check(config, run))
+
+
+def test_what_the_pipeline_has_yet_to_make_is_no_problem_before_it_starts(tmp_path):
+    run = RunDir.at(tmp_path / "new")
+    config = compose("eval", [f"run_dir={run.root}", f"models={{base: {run.base_model}}}"])
+    assert stage.check(config, run) == []
+    with pytest.raises(UserError, match=r"no such model folder(.|\n)*no task file"):
+        stage.run(config, run)
+
+
+def test_a_task_file_that_is_none_is_told(tmp_path, model):
+    config, run = configured(tmp_path, model)
+    file = run.data / "tasks" / "heldout.jsonl"
+    for text, sentence in (("{}\n", "not a task"), ("nonsense\n", "not a task"), ("", "no task in it")):
+        file.write_text(text)
+        with pytest.raises(UserError, match=sentence):
+            stage.run(config, run)
+    file.write_text(json.dumps(TASKS[0].to_json()) + "\n" + json.dumps(TASKS[0].to_json()) + "\n")
+    with pytest.raises(UserError, match="same id"):
+        stage.run(config, run)
+
+
+def test_importing_the_stage_is_light():
+    import subprocess
+    import sys
+
+    code = "import sys, funreason_train.evaluate.stage; print(*{m.split('.')[0] for m in sys.modules})"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert not {"torch", "vllm", "transformers", "ray", "huggingface_hub", "numpy"} & set(loaded.split())
