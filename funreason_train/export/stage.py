@@ -21,17 +21,21 @@ _TYPES = ("float32", "bfloat16", "float16")
 
 
 def check(config: DictConfig, run: RunDir) -> list[str]:
-    """Every problem that can be found without reading a weight, one sentence each."""
+    """Every problem that shows before a weight is read, except what an earlier stage has yet to make."""
+    return _problems(config, run, awaited=not config.export.checkpoint and not run.rl_checkpoints.exists())
+
+
+def _problems(config: DictConfig, run: RunDir, awaited: bool) -> list[str]:
     found = []
     if config.export.dtype is not None and config.export.dtype not in _TYPES:
         found.append(f"export.dtype={config.export.dtype} is not one of {', '.join(_TYPES)}")
     checkpoint = _checkpoint(config, run)
-    if checkpoint is None:
+    if checkpoint is None and not awaited:
         found.append(
             f"{run.rl_checkpoints}: there is no whole checkpoint to export; run `funreason-train rl` first, "
             "or name one with export.checkpoint=DIR"
         )
-    else:
+    if checkpoint is not None:
         found += [f"{checkpoint}: {flaw}" for flaw in checkpoints.flaws(checkpoint)]
     return found
 
@@ -44,14 +48,14 @@ def run(config: DictConfig, run: RunDir) -> dict[str, Any]:
         from).
 
     Raises:
-        UserError: for every problem of `check`.
+        UserError: for everything that the user can mend.
         RuntimeError: if what was written is not what the checkpoint holds.
     """
-    found = check(config, run)
+    found = _problems(config, run, awaited=False)
     if found:
         raise UserError("; ".join(found))
     checkpoint = _checkpoint(config, run)
-    assert checkpoint is not None  # check() names it otherwise
+    assert checkpoint is not None  # a problem otherwise
     out = Path(config.export.out).expanduser().absolute() if config.export.out else run.export
     making = out.with_name(f".{out.name}.unverified")
     shutil.rmtree(making, ignore_errors=True)

@@ -63,10 +63,10 @@ def target_steps(config: DictConfig, train: Prompts) -> int:
 def settings(config: DictConfig, run: RunDir, train: Prompts, val: Prompts) -> dict[str, Any]:
     """Every key of verl's that this project sets, dotted."""
     rl, algorithm, cluster = config.rl, config.rl.algorithm, config.cluster
+    device = rl.devices[cluster.device]
     prompt_tokens = rl.max_prompt_tokens or max(train.longest or 0, val.longest or 0)
     steps = target_steps(config, train)
     per_epoch = max(1, train.rows // rl.prompts_per_step)
-    workers = cluster.gpus_per_node
     return {
         **_data(config, train, val, prompt_tokens),
         **_actor(config),
@@ -80,15 +80,13 @@ def settings(config: DictConfig, run: RunDir, train: Prompts, val: Prompts) -> d
         "reward.custom_reward_function.reward_kwargs": plain(rl.reward),
         # The agent loop scores its own samples, so no process waits for them.
         "reward.num_workers": 0,
-        "transfer_queue.backend.SimpleStorage.num_data_storage_units": rl.devices[
-            cluster.device
-        ].storage_units,
+        "transfer_queue.backend.SimpleStorage.num_data_storage_units": device.storage_units,
         "trainer.nnodes": cluster.nodes,
-        "trainer.n_gpus_per_node": workers,
+        "trainer.n_gpus_per_node": device.workers_per_node,
         "trainer.project_name": "funreason-train",
         "trainer.experiment_name": run.root.name,
         "trainer.logger": plain(rl.loggers),
-        "trainer.total_training_steps": steps,
+        "trainer.total_training_steps": steps or None,
         # The step count alone ends the run: a resume at the end of an epoch must not end it before the first
         # step.
         "trainer.total_epochs": steps // per_epoch + 2,

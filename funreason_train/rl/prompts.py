@@ -47,11 +47,12 @@ def read(file: Path) -> Prompts:
             ),
         )
     try:
-        source = parquet.ParquetFile(file)
+        # Without threads: the process may fork later (cpu/warm.py).
+        source = parquet.ParquetFile(file, pre_buffer=False)
         missing = [name for name in COLUMNS if name not in source.schema_arrow.names]
         if missing:
             return Prompts(file, problems=(f"{file}: the column {', '.join(missing)} is missing",))
-        rows = source.read(columns=["reward_model", "extra_info"])
+        rows = source.read(columns=["reward_model", "extra_info"], use_threads=False)
     except (ArrowException, OSError) as error:
         reason = " ".join(str(error).split())
         return Prompts(file, problems=(f"{file}: cannot be read as parquet ({reason})",))

@@ -1,4 +1,4 @@
-"""The processes of an RL run: their environment and the Ray session around them."""
+"""The environment of an RL run's processes, and verl's own checks of its configuration."""
 
 from __future__ import annotations
 
@@ -7,57 +7,73 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from ..cluster import Profile
+from ..cluster.environment import thread_variables
 from ..run.paths import RunDir
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
 
+#: What verl's and vLLM's processes import most of their start-up time, without Ray (see cpu/warm.py).
+_IMPORTS = (
+    "torch",
+    "torch._dynamo",
+    "torch.distributed.tensor",
+    "tensordict",
+    "datasets",
+    "transformers.models.qwen3.modeling_qwen3",
+    "accelerate",
+    "peft",
+    "torchdata.stateful_dataloader",
+    "vllm.config",
+)
+
+
 def environment(config: DictConfig, run: RunDir) -> dict[str, str]:
     """What is set in the driver and in every Ray worker before any of them imports a framework."""
     variables = {
-        # verl's own defaults (verl/trainer/constants_ppo.py), which its run_ppo would hand to Ray.
+        # As verl's own `main` hands them to Ray (verl/trainer/constants_ppo.py).
         "TOKENIZERS_PARALLELISM": "false",
         "NCCL_DEBUG": "WARN",
         "VLLM_LOGGING_LEVEL": "WARN",
         "VLLM_DISABLE_COMPILE_CACHE": "1",
-        "TENSORBOARD_DIR": str(run.rl / "tensorboard"),
-        "RAY_USAGE_STATS_ENABLED": "0",
-        "RAY_AUTH_MODE": "disabled",
         "VLLM_NO_USAGE_STATS": "1",
-        **{name: str(value) for name, value in config.rl.devices[config.cluster.device].env.items()},
-        **{name: str(value) for name, value in config.cluster.env.items()},
+        "TENSORBOARD_DIR": str(run.rl / "tensorboard"),
     }
     if config.cluster.device == "cpu":
-        from .cpu.distribution import shim
+        variables |= _cpu(config, run)
+    settings = config.rl.devices[config.cluster.device].env
+    return variables | {name: str(value) for name, value in settings.items() if value is not None}
 
-        folder = shim(run.rl / "distributions")
-        paths = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
-        variables["PYTHONPATH"] = os.pathsep.join([*paths, *([str(folder)] if folder else [])])
+
+def _cpu(config: DictConfig, run: RunDir) -> dict[str, str]:
+    """Rollout and training take turns, so each may use all cores; and verl finds a distribution named `vllm`."""
+    from .cpu.distribution import shim
+
+    variables = thread_variables(Profile.of(config.cluster).threads(1))
+    # No thread pool at import: `warm.py` forks, and torch does the arithmetic.
+    variables["OPENBLAS_NUM_THREADS"] = "1"
+    if folder := shim(run.rl / "distributions"):
+        before = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
+        variables["PYTHONPATH"] = os.pathsep.join([*before, str(folder)])
     return variables
 
 
 @contextmanager
-def ray_session(config: DictConfig, run: RunDir, variables: dict[str, str]) -> Iterator[None]:
-    """A Ray session of this run's own, ended when the block ends."""
-    import ray
-
-    ray.init(
-        num_cpus=64,
-        num_gpus=config.cluster.gpus_per_node,
-        include_dashboard=False,
-        object_store_memory=int(config.cluster.object_store_bytes),
-        runtime_env={"env_vars": variables, "working_dir": None},
-        log_to_driver=True,
-    )
-    try:
+def prepared(config: DictConfig) -> Iterator[None]:
+    """What a machine without GPUs does before Ray starts: it imports once what all workers need."""
+    if config.cluster.device != "cpu" or Profile.of(config.cluster).joins():
         yield
-    finally:
-        ray.shutdown()
+        return
+    from .cpu.warm import warm_workers
+
+    with warm_workers(_IMPORTS):
+        yield
 
 
 def validated(verl: DictConfig) -> Any:
-    """verl's own checks, as its `main` makes them."""
+    """The configuration after verl's own checks, as its `main` makes them (verl/trainer/main_ppo.py)."""
     from verl.trainer.ppo.utils import need_critic, need_reference_policy
     from verl.utils.config import validate_config
     from verl.utils.device import auto_set_device

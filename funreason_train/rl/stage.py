@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import UserError
 from ..run.paths import RunDir, write_text
-from . import checkpoints, prompts
+from . import checkpoints, prompts, session
 from .compose import compose, target_steps
 from .validate import problems
 
@@ -22,9 +22,15 @@ if TYPE_CHECKING:
 
 
 def check(config: DictConfig, run: RunDir) -> list[str]:
-    """Every problem that can be found without starting verl, one sentence each."""
+    """Every problem that shows before verl starts, except what an earlier stage has yet to make."""
+    awaited = not config.rl.train_file and not (run.data / "rl").exists()
+    return _problems(config, run, awaited)
+
+
+def _problems(config: DictConfig, run: RunDir, awaited: bool) -> list[str]:
+    """One sentence a problem; with `awaited`, data and model of earlier stages are not missed."""
     train, val = _prompts(config, run)
-    found = problems(config, run, train, val)
+    found = problems(config, run, train, val, awaited)
     try:
         compose(config, run, train, val)
     except UserError as error:
@@ -48,10 +54,13 @@ def run(config: DictConfig, run: RunDir) -> dict[str, Any]:
         `steps`, `resumed_from`, `checkpoint` and the latest step's `reward` and `groups_without_signal`.
 
     Raises:
-        UserError: for every problem of `check`, before anything heavy starts.
+        UserError: for everything that the user can mend, before the cluster is touched.
         RuntimeError: if verl ended before the target step (verl#7401: it may do so with exit code 0).
     """
-    found = check(config, run)
+    # Before anything imports numpy, torch or Ray: they read it once.
+    environment = session.environment(config, run)
+    os.environ.update(environment)
+    found = _problems(config, run, awaited=False)
     if found:
         raise UserError("; ".join(found))
     train, val = _prompts(config, run)
@@ -61,7 +70,7 @@ def run(config: DictConfig, run: RunDir) -> dict[str, Any]:
     metrics = run.rl / "metrics.jsonl"
     _forget_after(metrics, start)
     if start < target:
-        _train(config, run, compose(config, run, train, val), metrics)
+        _train(config, run, compose(config, run, train, val), metrics, environment)
         reached = checkpoints.latest(run.rl_checkpoints)
         if reached < target:
             raise RuntimeError(f"verl ended at step {reached} of {target} without an error")
@@ -82,19 +91,23 @@ def _prompts(config: DictConfig, run: RunDir) -> tuple[prompts.Prompts, prompts.
     return prompts.read(train), prompts.read(val)
 
 
-def _train(config: DictConfig, run: RunDir, verl: DictConfig, metrics: Path) -> None:
+def _train(
+    config: DictConfig, run: RunDir, verl: DictConfig, metrics: Path, environment: dict[str, str]
+) -> None:
     """Starts Ray and drives verl's trainer here."""
     from omegaconf import OmegaConf
 
-    from . import session
+    from ..cluster import connect
 
     write_text(run.rl / "verl.yaml", OmegaConf.to_yaml(verl, resolve=True))
-    environment = session.environment(config, run)
-    os.environ.update(environment)
     sys.path += [
         path for path in environment.get("PYTHONPATH", "").split(os.pathsep) if path and path not in sys.path
     ]
-    with session.ray_session(config, run, environment):
+    workers = config.cluster.nodes * config.rl.devices[config.cluster.device].workers_per_node
+    # Ray counts logical CPUs and GPUs: on a machine without GPUs each training worker takes one that we
+    # declare.
+    here = {"cpus": 4 * workers + 16, "gpus": workers} if config.cluster.device == "cpu" else {}
+    with session.prepared(config), connect(config.cluster, environment, **here):
         from .trainer import train
 
         OmegaConf.resolve(verl)

@@ -14,12 +14,22 @@ if TYPE_CHECKING:
     from omegaconf import DictConfig
 
 
-def problems(config: DictConfig, run: RunDir, train: Prompts, val: Prompts) -> list[str]:
-    """Every problem found, one sentence each with the way out."""
+def problems(
+    config: DictConfig, run: RunDir, train: Prompts, val: Prompts, awaited: bool = False
+) -> list[str]:
+    """Every problem found, one sentence each with the way out.
+
+    Args:
+        config: The project's configuration with `rl.model` filled in.
+        run: The run directory.
+        train: The training prompts.
+        val: The validation prompts.
+        awaited: Earlier stages are still to make data and model, so those are not missed.
+    """
+    model_awaited = awaited or (str(config.rl.model) == str(run.sft_model) and not run.sft_model.exists())
     return [
-        *train.problems,
-        *val.problems,
-        *_model(config),
+        *([] if awaited else [*train.problems, *val.problems]),
+        *([] if model_awaited else _model(config)),
         *_batch(config, train),
         *_lengths(config, train, val),
         *_resume(config, run),
@@ -27,7 +37,7 @@ def problems(config: DictConfig, run: RunDir, train: Prompts, val: Prompts) -> l
 
 
 def _batch(config: DictConfig, train: Prompts) -> list[str]:
-    rl, workers = config.rl, config.cluster.nodes * config.cluster.gpus_per_node
+    rl, workers = config.rl, _workers(config)
     update = rl.prompts_per_update or rl.prompts_per_step
     found = []
     if rl.samples_per_prompt < 2:
@@ -44,12 +54,12 @@ def _batch(config: DictConfig, train: Prompts) -> list[str]:
         found.append(
             f"the {update} x {rl.samples_per_prompt} samples of an update (rl.prompts_per_update x "
             f"rl.samples_per_prompt) cannot be divided among {workers} workers "
-            "(cluster.nodes x cluster.gpus_per_node)"
+            "(of all nodes together)"
         )
-    if config.cluster.gpus_per_node % rl.rollout.tensor_parallel:
+    per_node = rl.devices[config.cluster.device].workers_per_node
+    if per_node < 1 or per_node % rl.rollout.tensor_parallel:
         found.append(
-            f"rl.rollout.tensor_parallel={rl.rollout.tensor_parallel} does not divide "
-            f"cluster.gpus_per_node={config.cluster.gpus_per_node}"
+            f"rl.rollout.tensor_parallel={rl.rollout.tensor_parallel} does not divide the {per_node} workers of a node"
         )
     if 0 < train.rows < rl.prompts_per_step:
         found.append(
@@ -64,6 +74,11 @@ def _batch(config: DictConfig, train: Prompts) -> list[str]:
     if rl.keep_checkpoints < 1:
         found.append(f"rl.keep_checkpoints={rl.keep_checkpoints}: at least the latest checkpoint has to stay")
     return found
+
+
+def _workers(config: DictConfig) -> int:
+    """Training workers on all nodes together."""
+    return max(1, int(config.cluster.nodes * config.rl.devices[config.cluster.device].workers_per_node))
 
 
 def _nearest(count: int, unit: int) -> int:
@@ -137,7 +152,7 @@ def _resume(config: DictConfig, run: RunDir) -> list[str]:
     if not step:
         return []
     wrote = checkpoints.world_size(checkpoints.path_of(run.rl_checkpoints, step))
-    workers = config.cluster.nodes * config.cluster.gpus_per_node
+    workers = _workers(config)
     if wrote == workers:
         return []
     return [
