@@ -4,7 +4,7 @@ Three choices make copying learnable for a model of a million parameters:
 
 - a capitalised word, a single digit and a snake_case name are always pieces of their own, without a space
   before
-  them, so that `Norford`, `T47` and `get_price` are the same tokens in a question, in a tool's document, in a
+  them, so that `Norford`, `TMA` and `get_price` are the same tokens in a question, in a tool's document, in a
   call and in a result;
 - everything between such pieces is one run, across spaces and punctuation, in which BPE may merge as far as
   the

@@ -38,15 +38,12 @@ def values(task):
     """Every name and id that the task's text, calls or state hold."""
     text = json.dumps(task.to_json())
     fixed = json.dumps(task.tool_docs())
-    found = set(re.findall(r"\b[A-Z]\d\d\b", text))
+    found = set(re.findall(r"\b[CTKRSNB][A-Z]{2}\b", text))
     words = set(re.findall(r"\b[A-Z][a-z]{4,}\b", text)) - set(re.findall(r"[A-Z][a-z]+", fixed))
-    return found, {word for word in words if any(word in pool for pool in POOL)}
+    return found, words & POOL
 
 
-POOL = [
-    {head + tail for head, tail in itertools.product(*(part.split() for part in parts))}
-    for parts in NAME_PARTS.values()
-]
+POOL = set(map("".join, itertools.product(*(part.split() for part in NAME_PARTS))))
 
 
 @pytest.mark.parametrize(("one", "other"), list(itertools.combinations(SPLITS, 2)))

@@ -80,7 +80,7 @@ def test_building_again_replaces_the_folder(folder, tmp_path):
         " ",
         "plain words",
         "naïve 東京 🚄 \t\r\n\x00",
-        "T47Norford",
+        "TKANorford",
         '{"a":[1.5,true,null]}',
         "  <|im_start  ",
         "ÉCOLE Ab1",
@@ -100,10 +100,10 @@ def test_control_tokens_are_one_token_and_only_qwens_three_are_special(tokenizer
 
 def test_a_value_is_the_same_tokens_wherever_it_stands(tokenizer):
     value = pieces(tokenizer, "Norford")
-    ident = pieces(tokenizer, "T47")
-    assert ident == ["T", "4", "7"] and len(value) <= 3
+    ident = pieces(tokenizer, "TKA")
+    assert ident == ["T", "K", "A"] and len(value) <= 3
     for context in ("Please ship {} now.", '[ship(order="{}")]', '{{"order": "{}"}}', "{}", "to {}, please?"):
-        for wanted, text in ((value, "Norford"), (ident, "T47")):
+        for wanted, text in ((value, "Norford"), (ident, "TKA")):
             found = pieces(tokenizer, context.format(text))
             assert any(found[i : i + len(wanted)] == wanted for i in range(len(found)))
 
@@ -111,9 +111,8 @@ def test_a_value_is_the_same_tokens_wherever_it_stands(tokenizer):
 def test_held_out_values_are_made_of_known_parts(tokenizer):
     from funreason_train.data.sources.embedded_words import names
 
-    for kind in ("person", "city", "product"):
-        lengths = [len(tokenizer(name).input_ids) for name in names(kind, "heldout")]
-        assert sum(lengths) / len(lengths) <= 3
+    lengths = [len(tokenizer(name).input_ids) for name in names("heldout")]
+    assert sum(lengths) / len(lengths) <= 2.5
 
 
 def test_a_tools_document_costs_few_tokens_and_its_name_is_one(tokenizer):

@@ -1,6 +1,6 @@
 """The values of the embedded tasks, and which of them each split may use.
 
-Names are compounds (`Nor` + `ford`) and ids are a letter and two digits, so that a value which training never
+Names are compounds (`Nor` + `ford`) and ids are three letters, so that a value which training never
 shows is still made of parts that training does show. Which split owns a value is a property of the value
 alone.
 """
@@ -17,13 +17,11 @@ SPLITS: Final[tuple[Split, ...]] = ("train", "tuning", "heldout")
 
 _SHARES: Final = {"train": range(0, 6), "tuning": range(6, 8), "heldout": range(8, 10)}
 
-_HEADS: Final = "Bel Cor Dan Fal Gor Hal Jor Kal Lan Mar Nor Per Ral Sol Tam Ur Vel Wil Yor Zan"
-NAME_PARTS: Final = {
-    "person": (_HEADS, "win tha bert dis rik vin na lo mina ka sta bo"),
-    "city": (_HEADS, "ford ham ton dale port gate mere hill bury wick holm moor"),
-    "product": (_HEADS, "max pad box jet lamp desk mat pen cup kit cam tray"),
-}
-"""Kind of name to the beginnings and the endings that it is made of."""
+NAME_PARTS: Final = (
+    "Bel Cor Dan Fal Gor Hal Jor Kal Lan Mar Nor Per Ral Sol Tam Ur Vel Wil Yor Zan",
+    "win ford ham dis ton rik dale vin port gate mere hill bert wick holm moor",
+)
+"""The beginnings and the endings of names; a person, a city and a product may be called the same."""
 
 IDS: Final = {
     "customers": "C",
@@ -35,6 +33,8 @@ IDS: Final = {
     "bookings": "B",
 }
 """Table of an environment to the letter that its ids begin with."""
+
+_ID_LETTERS: Final = ("DFGHJLMPQVW", "AEIOUXYZ")  # disjoint, so that nothing but an id looks like one
 
 
 def stable_hash(text: str) -> int:
@@ -49,14 +49,14 @@ def split_of(text: str) -> Split:
 
 
 @cache
-def names(kind: str, split: Split) -> tuple[str, ...]:
-    """All names of a kind (`person`, `city`, `product`) that a split may use."""
-    heads, tails = (part.split() for part in NAME_PARTS[kind])
+def names(split: Split) -> tuple[str, ...]:
+    """All names that a split may use."""
+    heads, tails = (part.split() for part in NAME_PARTS)
     return tuple(h + t for h, t in itertools.product(heads, tails) if split_of(h + t) == split)
 
 
 @cache
 def ids(table: str, split: Split) -> tuple[str, ...]:
     """All ids of a table that a split may use."""
-    every = (f"{IDS[table]}{number}" for number in range(10, 100))
+    every = (IDS[table] + "".join(letters) for letters in itertools.product(*_ID_LETTERS))
     return tuple(key for key in every if split_of(key) == split)

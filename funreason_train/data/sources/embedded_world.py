@@ -44,8 +44,7 @@ WORDS: Final[dict[str, tuple[str, ...]]] = {
     "level": get_args(Level),
     "cabin": get_args(Cabin),
 }
-NUMBERS: Final = {"price": range(10, 100), "quantity": range(2, 10)}
-NAMES: Final = {"agent": "person", "passenger": "person", "city": "city"}
+NUMBERS: Final = {"price": range(20, 100, 10), "quantity": range(2, 10)}
 
 _LOOKED_UP: Final = {"find_customer": "customers", "find_item": "items", "find_station": "stations"}
 _RECORDS = 3
@@ -71,9 +70,7 @@ class Reference:
 def make_state(rng: random.Random, split: Split, environment: str) -> dict[str, Any]:
     """A random initial state of a few records a table, with values of one split only."""
 
-    def some(kind: str) -> list[str]:
-        return rng.sample(names(kind, split), _RECORDS)
-
+    some = rng.sample(names(split), 2 * _RECORDS)
     tables = make_environment(environment).tables
     drawn = {table: rng.sample(ids(table, split), 2 * _RECORDS) for table in tables}
     keys = {table: keys[:_RECORDS] for table, keys in drawn.items()}
@@ -81,7 +78,7 @@ def make_state(rng: random.Random, split: Split, environment: str) -> dict[str, 
     # Each customer has one ticket, each item one order, each station and booking one train.
     owner = {table: rng.sample(keys[table], _RECORDS) for table in tables}
     records: dict[str, list[dict[str, Any]]] = {
-        "customers": [{"name": name, "plan": rng.choice(WORDS["plan"])} for name in some("person")],
+        "customers": [{"name": name, "plan": rng.choice(WORDS["plan"])} for name in some[:_RECORDS]],
         "tickets": [
             {
                 "customer": key,
@@ -94,20 +91,20 @@ def make_state(rng: random.Random, split: Split, environment: str) -> dict[str, 
         ],
         "items": [
             {"name": name, "price": rng.choice(NUMBERS["price"]), "stock": rng.randrange(10, 20)}
-            for name in some("product")
+            for name in some[:_RECORDS]
         ],
         "orders": [
             {"item": key, "quantity": rng.choice(NUMBERS["quantity"]), "city": None, "status": "New"}
             for key in owner.get("items", ())
         ],
-        "stations": [{"city": city, "platforms": rng.randrange(2, 10)} for city in some("city")],
+        "stations": [{"city": city, "platforms": rng.randrange(2, 10)} for city in some[:_RECORDS]],
         "trains": [
-            {"station": key, "fare": rng.randrange(10, 100), "delay": rng.randrange(2, 10), "seats": 9}
+            {"station": key, "fare": rng.choice(NUMBERS["price"]), "delay": rng.randrange(2, 10), "seats": 9}
             for key in owner.get("stations", ())
         ],
         "bookings": [
             {"train": key, "passenger": name, "cabin": "Second", "status": "Booked"}
-            for key, name in zip(owner.get("trains", ()), some("person"), strict=False)
+            for key, name in zip(owner.get("trains", ()), some[_RECORDS:], strict=False)
         ],
     }
     state: dict[str, Any] = {table: dict(zip(keys[table], records[table], strict=True)) for table in tables}
@@ -167,4 +164,4 @@ class World:
             return rng.choice(NUMBERS[parameter])
         if tool in _LOOKED_UP:  # a lookup finds what is there
             return rng.choice([record[parameter] for record in self.config[_LOOKED_UP[tool]].values()])
-        return rng.choice(names(NAMES[parameter], self._split))
+        return rng.choice(names(self._split))
