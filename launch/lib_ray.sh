@@ -13,6 +13,8 @@
 #   FUNREASON_RAY_ARGS             more arguments for `ray start`, such as "--min-worker-port=20000"
 #   FUNREASON_WAIT_SECONDS  900    how long nodes wait for each other
 #   FUNREASON_HEAD_PATIENCE 30     how long a worker goes on without an answer from the head, in seconds
+#   RAY_AUTH_TOKEN                 a secret that admits nodes and drivers; without it anyone who reaches the head's port can
+#                                  run code there. The batch files make one for each job.
 #   FUNREASON_PASS_ENV             names of further environment variables for the workers, "A,B"
 #   NCCL_SOCKET_IFNAME, GLOO_SOCKET_IFNAME   the interface, where the route to the head is not the right one
 
@@ -101,17 +103,28 @@ read_network() {
 
 head_answers() { timeout 5 bash -c "exec 3<>'/dev/tcp/$HEAD_IP/$RAY_PORT'" 2>/dev/null; }
 
+# Said outright on every node: left to itself `ray start` asks for a token wherever ~/.ray/auth_token lies from some
+# former run, and the drivers do not bring it.
+choose_authentication() {
+    local mode=disabled
+    if [[ -n "${RAY_AUTH_TOKEN:-}${RAY_AUTH_TOKEN_PATH:-}" ]]; then mode=token; fi
+    export RAY_AUTH_MODE="${RAY_AUTH_MODE:-$mode}"
+}
+
 # --- processes --------------------------------------------------------------------------------------------------------
 
-# Starts a command as a process group of its own and sets STARTED to its id. Should this script be killed outright, the
-# kernel tells the command, so that nothing is left behind.
+# Starts a command (or function) as a process group of its own and sets STARTED to its id.
 start_group() {
-    local guard=()
-    if setpriv --pdeathsig TERM true 2>/dev/null; then guard=(setpriv --pdeathsig TERM); fi
     set -m
-    ${guard[@]+"${guard[@]}"} "$@" &
+    "$@" &
     STARTED=$!
     set +m
+}
+
+# Becomes the command. Should this script be killed outright, the kernel ends the command, so that nothing stays behind.
+become() {
+    if setpriv --pdeathsig TERM true 2>/dev/null; then exec setpriv --pdeathsig TERM "$@"; fi
+    exec "$@"
 }
 
 group_lives() { [[ -n "$1" ]] && kill -0 -- "-$1" 2>/dev/null; }
@@ -144,18 +157,6 @@ passes() {
     esac
 }
 
-# When a node is told to go the work is over, so it need not drain. The interface is each node's own, so it is not
-# exported to the driver, which would hand it on to all; "=" makes NCCL take this very name, else eth1 means eth10 too.
-# What the user has set comes after these and so goes before them.
-worker_environment() {
-    local name
-    WORKER_ENV=(RAY_USAGE_STATS_ENABLED=0 RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S=0)
-    if [[ -n "$INTERFACE" ]]; then WORKER_ENV+=("GLOO_SOCKET_IFNAME=$INTERFACE" "NCCL_SOCKET_IFNAME==$INTERFACE"); fi
-    while read -r name; do
-        if passes "$name"; then WORKER_ENV+=("$name=${!name}"); fi
-    done < <(compgen -e)
-}
-
 # Sets RAY_COMMAND for this rank; wait_for_nodes.py knows a node by its name "RANK@HOST".
 ray_command() {
     local more=()
@@ -167,11 +168,26 @@ ray_command() {
     RAY_COMMAND+=(${more[@]+"${more[@]}"})
 }
 
+# Ray with the workers' environment, which every process that Ray starts inherits. When a node is told to go the work is
+# over, so it need not drain. The interface is each node's own and so is not told to the driver, which would hand it on
+# to all nodes; "=" makes NCCL take this very name, else eth1 means eth10 too.
+become_ray() {
+    local name
+    for name in $(compgen -e); do
+        passes "$name" || unset "$name"
+    done
+    export RAY_USAGE_STATS_ENABLED="${RAY_USAGE_STATS_ENABLED:-0}"
+    export RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S="${RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S:-0}"
+    if [[ -n "$INTERFACE" ]]; then
+        export GLOO_SOCKET_IFNAME="${GLOO_SOCKET_IFNAME:-$INTERFACE}" NCCL_SOCKET_IFNAME="${NCCL_SOCKET_IFNAME:-=$INTERFACE}"
+    fi
+    become "${RAY_COMMAND[@]}"
+}
+
 start_ray() {
-    worker_environment
     ray_command
     note "rank $RANK of $NODES: ${RAY_COMMAND[*]}"
-    start_group env -i "${WORKER_ENV[@]}" "${RAY_COMMAND[@]}"
+    start_group become_ray
     RAY_PID=$STARTED
 }
 
@@ -189,7 +205,7 @@ await_head() {
 # Runs a command on the cluster and hands its exit code on; without the head it could only hang.
 drive() {
     local code=0
-    start_group env "RAY_ADDRESS=$HEAD_IP:$RAY_PORT" "$@"
+    start_group become env "RAY_ADDRESS=$HEAD_IP:$RAY_PORT" "$@"
     DRIVER_PID=$STARTED
     while kill -0 "$DRIVER_PID" 2>/dev/null; do
         if ! group_lives "$RAY_PID"; then
@@ -302,6 +318,7 @@ run_on_nodes() {
     trap 'exit 129' HUP
     read_head
     read_network
+    choose_authentication
     if ((RANK == 0)); then
         # A mistake in the arguments shall show now, not when all nodes have been collected.
         funreason-train "$@" dry_run=true >/dev/null || exit $?

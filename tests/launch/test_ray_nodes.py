@@ -263,6 +263,22 @@ def test_the_interface_towards_the_head_reaches_every_node(cluster: Cluster) -> 
     assert (cluster.state / "interfaces").read_text() == ""
 
 
+@pytest.mark.parametrize(
+    ("settings", "mode"),
+    [
+        ({}, "disabled"),
+        ({"RAY_AUTH_TOKEN": "s"}, "token"),
+        ({"RAY_AUTH_TOKEN": "s", "RAY_AUTH_MODE": "disabled"}, "disabled"),
+    ],
+)
+def test_head_and_driver_agree_on_authentication(cluster: Cluster, settings: dict, mode: str) -> None:
+    worker = cluster.node(1, 2, **settings)
+    assert end(cluster.node(0, 2, **settings))[0] == 0
+    assert end(worker)[0] == 0
+    assert (cluster.state / "authentication").read_text().split()[-1] == mode
+    assert {record["environ"]["RAY_AUTH_MODE"] for record in cluster.nodes().values()} == {mode}
+
+
 def test_the_route_of_a_worker_names_interface_and_source(cluster: Cluster) -> None:
     script = "source launch/bootstrap.sh; source launch/lib_ray.sh; route_to 10.0.0.1"
     printed = subprocess.check_output(["bash", "-c", script], cwd=REPO, env=cluster.environment(), text=True)
@@ -288,6 +304,10 @@ def test_the_slurm_job(cluster: Cluster, stage: str, nodes: int, hosts: str) -> 
     assert code == 0, messages
     assert sorted(cluster.nodes()) == [str(rank) for rank in range(nodes)]
     assert cluster.calls()[-1].endswith(f"{stage} +recipe=funreason_mt_4b cluster=h20x32 seed=1")
+    seen = [record["environ"] for record in cluster.nodes().values()]
+    assert {environ["RAY_AUTH_MODE"] for environ in seen} == {"token"}
+    assert len({environ["RAY_AUTH_TOKEN"] for environ in seen}) == 1
+    assert len(seen[0]["RAY_AUTH_TOKEN"]) == 64
     assert cluster.living() == []
 
 
