@@ -24,6 +24,8 @@ _NAMES = (
     "TRITON_CACHE_DIR",
     "WANDB_MODE",
 )
+#: Each node has its own; the launch script sets them where it starts Ray, or `topology` derives them.
+_OF_THE_NODE = ("GLOO_SOCKET_IFNAME", "NCCL_SOCKET_IFNAME")
 _PREFIXES = ("GLOO_", "NCCL_", "TORCH_NCCL_", "TORCH_EXTENSIONS_", "UCX_")
 
 #: Settings of the OpenMP runtime that let several processes share few cores. Threads that spin at a barrier
@@ -40,7 +42,11 @@ def forwarded(
         extra: What the stage and the device profile set; goes before the driver's own.
         environ: The driver's environment.
     """
-    kept = {name: value for name, value in environ.items() if name in _NAMES or name.startswith(_PREFIXES)}
+    kept = {
+        name: value
+        for name, value in environ.items()
+        if (name in _NAMES or name.startswith(_PREFIXES)) and name not in _OF_THE_NODE
+    }
     return {**kept, **(extra or {})}
 
 

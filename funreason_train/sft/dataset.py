@@ -128,10 +128,11 @@ def prepare(arguments: Mapping[str, Any], parent: Path) -> Tokenised:
 def _spawn(task: dict[str, Any], parent: Path) -> None:
     job, cache = parent / "job.json", parent / "cache"
     write_json(job, task)
+    quiet = {"LLAMAFACTORY_VERBOSITY": "WARNING"}
     workers = int(task["arguments"].get("preprocessing_num_workers") or 1)
     process = subprocess.run(
         [sys.executable, "-m", "funreason_train.sft.tokenise", str(job)],
-        env={**os.environ, **thread_variables(workers), "HF_DATASETS_CACHE": str(cache)},
+        env={**quiet, **os.environ, **thread_variables(workers), "HF_DATASETS_CACHE": str(cache)},
         check=False,
     )
     shutil.rmtree(cache, ignore_errors=True)

@@ -21,6 +21,11 @@ def train(job: dict[str, Any]) -> None:
         job: `arguments` (LLaMA-Factory's), `metrics` (path), `workers`, `total` (optimizer steps) and `lean`
             (see `lean.py`).
     """
+    tokens = Path(job["arguments"]["tokenized_path"])
+    if not tokens.is_dir():
+        raise RuntimeError(
+            f"{os.uname().nodename} does not see {tokens}: run_dir must be on a shared file system"
+        )
     os.environ.update(interface_variables(os.environ["MASTER_ADDR"], os.environ))
     import torch.distributed as dist
     from llamafactory.train.tuner import run_exp

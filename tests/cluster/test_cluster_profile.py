@@ -83,7 +83,7 @@ def test_cores_are_shared_out_among_the_processes_of_a_machine(monkeypatch: pyte
     assert profile("cpu", cpus_per_worker=3).threads(2) == 3
 
 
-def test_secrets_and_strangers_stay_out_of_ray(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_secrets_strangers_and_this_nodes_interface_stay_out_of_ray(monkeypatch: pytest.MonkeyPatch) -> None:
     environ = {
         "HF_TOKEN": "hf_secret",
         "WANDB_API_KEY": "secret",
@@ -92,6 +92,7 @@ def test_secrets_and_strangers_stay_out_of_ray(monkeypatch: pytest.MonkeyPatch) 
         "WORLD_SIZE": "32",
         "HF_HOME": "/models",
         "NCCL_DEBUG": "INFO",
+        "NCCL_SOCKET_IFNAME": "=eth3",
     }
     assert forwarded({"NCCL_DEBUG": "WARN"}, environ) == {"HF_HOME": "/models", "NCCL_DEBUG": "WARN"}
 

@@ -19,9 +19,10 @@ from omegaconf import DictConfig
 from funreason_train.dialogue import QWEN_CHAT_TEMPLATE
 from funreason_train.errors import UserError
 from funreason_train.run.compose import compose
-from funreason_train.run.paths import RunDir, read_json, write_json
+from funreason_train.run.paths import RunDir, write_json
 from funreason_train.run.resolve import resolve
 from funreason_train.sft import stage
+from funreason_train.sft.checkpoints import latest_complete
 
 pytestmark = pytest.mark.smoke
 ROWS = 48
@@ -158,4 +159,6 @@ def test_zero3_with_two_processes(tmp_path: Path, model: Path) -> None:
         stage.run(config, run)
         losses[name] = [line["loss"] for line in metrics(run)]
     assert losses["zero3"] == pytest.approx(losses["plain"], rel=1e-3)
-    assert read_json(tmp_path / "zero3" / "sft" / "gang.json")["workers"] == 2
+    latest = latest_complete(tmp_path / "zero3" / "sft" / "checkpoints", workers=2)
+    assert latest is not None, "what DeepSpeed writes counts as whole"
+    assert latest.name == "checkpoint-3"
