@@ -55,8 +55,8 @@ class EngineOptions:
         return values
 
 
-def environment(device: str, threads: int) -> dict[str, str]:
-    """The variables vLLM reads when it is imported."""
+def environment(options: EngineOptions, threads: int) -> dict[str, str]:
+    """The variables that torch and vLLM read when they are imported."""
     values = {
         "HF_HUB_OFFLINE": "1",  # every model is a folder by now
         "VLLM_NO_USAGE_STATS": "1",
@@ -65,10 +65,13 @@ def environment(device: str, threads: int) -> dict[str, str]:
         "TOKENIZERS_PARALLELISM": "false",
         "OMP_NUM_THREADS": str(threads),
     }
-    if device == "cpu":
+    if options.device == "cpu":
         # One process an engine: with a tiny model a second process costs more than it overlaps. Threads are
         # not pinned to cores, which other engines share.
         values |= {"VLLM_ENABLE_V1_MULTIPROCESSING": "0", "VLLM_CPU_OMP_THREADS_BIND": "nobind"}
+        if options.eager:
+            # vLLM compiles its CPU sampler even then, which takes ten seconds and a C++ compiler.
+            values["TORCH_COMPILE_DISABLE"] = "1"
     return values
 
 

@@ -279,7 +279,7 @@ def _play(config: DictConfig, run: RunDir, job: Job, tasks: int) -> None:
         replicas = min(config.eval.replicas or available_cores(), left)
     else:
         replicas = min(config.eval.replicas or cluster.gpus_per_node // job.engine.tensor_parallel, left)
-    shared = environment(device, max(1, available_cores() // replicas))
+    shared = environment(job.engine, max(1, available_cores() // replicas))
     shared |= {key: str(value) for key, value in cluster.env.items()}
     variables: list[Mapping[str, str]] = [shared] * replicas
     if device != "cpu" and not job.endpoint:
