@@ -10,19 +10,20 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
-from typing import Any
+from typing import Any, cast
 from uuid import uuid4
 
 from omegaconf import OmegaConf
 from verl.experimental.agent_loop.agent_loop import AgentLoopBase, AgentLoopMetrics, AgentLoopOutput
 from verl.trainer.ppo.reward import get_custom_reward_fn
 
+from ..dialogue.messages import Message
 from ..dialogue.protocol import render_prompt
 
 
 def prompt_ids(messages: Sequence[Mapping[str, Any]], tokenizer: Any) -> list[int]:
     """The ids that the model continues: chat template, generation prompt and the opening think tag."""
-    text = render_prompt([dict(message) for message in messages], tokenizer, merged=True)
+    text = render_prompt([cast(Message, dict(message)) for message in messages], tokenizer, merged=True)
     return list(tokenizer(text, add_special_tokens=False)["input_ids"])
 
 
@@ -67,7 +68,7 @@ class ProtocolLoop(AgentLoopBase):
         ids = prompt_ids(row["raw_prompt"], self.tokenizer)
         if len(ids) > self.rollout_config.prompt_length:
             raise ValueError(
-                f"a prompt has {len(ids)} tokens, more than the {self.rollout_config.prompt_length} of this run"
+                f"a prompt has {len(ids)} tokens, this run allows {self.rollout_config.prompt_length}"
             )
         started = time.monotonic()
         output = await self.server_manager.generate(

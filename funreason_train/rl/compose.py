@@ -69,7 +69,7 @@ def settings(config: DictConfig, run: RunDir, train: Prompts, val: Prompts) -> d
     per_epoch = max(1, train.rows // rl.prompts_per_step)
     return {
         **_data(config, train, val, prompt_tokens),
-        **_actor(config),
+        **_actor(config, prompt_tokens),
         **_rollout(config, prompt_tokens),
         "algorithm.adv_estimator": algorithm.advantage,
         "algorithm.norm_adv_by_std_in_grpo": algorithm.normalize_by_std,
@@ -121,8 +121,9 @@ def _data(config: DictConfig, train: Prompts, val: Prompts, prompt_tokens: int) 
     }
 
 
-def _actor(config: DictConfig) -> dict[str, Any]:
+def _actor(config: DictConfig, prompt_tokens: int) -> dict[str, Any]:
     rl, algorithm = config.rl, config.rl.algorithm
+    sample = prompt_tokens + rl.max_response_tokens
     model, actor, ref = (f"actor_rollout_ref.{name}" for name in ("model", "actor", "ref"))
     return {
         f"{model}.path": str(rl.model),
@@ -135,7 +136,8 @@ def _actor(config: DictConfig) -> dict[str, Any]:
         f"{actor}.optim.clip_grad": rl.clip_grad,
         f"{actor}.ppo_mini_batch_size": rl.prompts_per_update or rl.prompts_per_step,
         f"{actor}.use_dynamic_bsz": True,
-        f"{actor}.ppo_max_token_len_per_gpu": rl.tokens_per_pass,
+        # A pass holds at least one sample.
+        f"{actor}.ppo_max_token_len_per_gpu": max(rl.tokens_per_pass, sample),
         f"{actor}.fsdp_config.param_offload": rl.offload_parameters,
         f"{actor}.fsdp_config.optimizer_offload": rl.offload_optimizer,
         f"{actor}.fsdp_config.seed": config.seed,
@@ -150,25 +152,26 @@ def _actor(config: DictConfig) -> dict[str, Any]:
         f"{actor}.kl_loss_type": algorithm.kl_loss_type,
         f"{ref}.fsdp_config.param_offload": rl.offload_parameters,
         f"{ref}.log_prob_use_dynamic_bsz": True,
-        f"{ref}.log_prob_max_token_len_per_gpu": rl.tokens_per_log_prob_pass,
+        f"{ref}.log_prob_max_token_len_per_gpu": max(rl.tokens_per_log_prob_pass, sample),
     }
 
 
 def _rollout(config: DictConfig, prompt_tokens: int) -> dict[str, Any]:
     rl, rollout = config.rl, "actor_rollout_ref.rollout"
+    sample = prompt_tokens + rl.max_response_tokens
     return {
         f"{rollout}.name": "vllm",
         f"{rollout}.n": rl.samples_per_prompt,
         f"{rollout}.seed": config.seed,
         f"{rollout}.temperature": rl.temperature,
         f"{rollout}.top_p": rl.top_p,
-        f"{rollout}.max_model_len": rl.max_model_tokens or prompt_tokens + rl.max_response_tokens,
+        f"{rollout}.max_model_len": rl.max_model_tokens or sample,
         f"{rollout}.tensor_model_parallel_size": rl.rollout.tensor_parallel,
         f"{rollout}.gpu_memory_utilization": rl.rollout.memory,
         f"{rollout}.max_num_seqs": rl.rollout.sequences,
         f"{rollout}.max_num_batched_tokens": rl.rollout.tokens_per_step,
         f"{rollout}.log_prob_use_dynamic_bsz": True,
-        f"{rollout}.log_prob_max_token_len_per_gpu": rl.tokens_per_log_prob_pass,
+        f"{rollout}.log_prob_max_token_len_per_gpu": max(rl.tokens_per_log_prob_pass, sample),
         f"{rollout}.calculate_log_probs": True,
         f"{rollout}.agent.num_workers": rl.rollout.workers,
         f"{rollout}.agent.default_agent_loop": "protocol",

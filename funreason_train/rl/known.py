@@ -6,6 +6,7 @@ Nothing here imports verl or torch; its files are read where `importlib` finds t
 from __future__ import annotations
 
 import ast
+import copy
 import difflib
 import importlib.util
 from collections.abc import Iterator, Mapping
@@ -54,7 +55,12 @@ def verl_folder() -> Path:
 
 
 def defaults() -> DictConfig:
-    """verl's own `ppo_trainer` configuration with every default, unresolved and in struct mode."""
+    """verl's own `ppo_trainer` configuration: every default, unresolved, in struct mode; a fresh copy."""
+    return copy.deepcopy(_composed())
+
+
+@cache
+def _composed() -> DictConfig:
     from hydra import compose, initialize_config_dir
 
     with initialize_config_dir(str(verl_folder() / "trainer" / "config"), version_base=None):

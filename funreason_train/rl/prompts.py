@@ -69,7 +69,7 @@ def read(file: Path) -> Prompts:
     if without_gold:
         shown = ", ".join(map(str, without_gold[:_SHOWN])) + (", …" if len(without_gold) > _SHOWN else "")
         problems.append(
-            f"{file}: {len(without_gold)} of {rows.num_rows} rows have no readable gold answer (row {shown}). "
+            f"{file}: {len(without_gold)} of {rows.num_rows} rows lack a readable gold answer (row {shown}). "
             "reward_model.ground_truth is a JSON string with the keys calls and tools"
         )
     return Prompts(file, rows.num_rows, longest if measured else None, tuple(problems))

@@ -48,7 +48,7 @@ def environment(config: DictConfig, run: RunDir) -> dict[str, str]:
 
 
 def _cpu(config: DictConfig, run: RunDir) -> dict[str, str]:
-    """Rollout and training take turns, so each may use all cores; and verl finds a distribution named `vllm`."""
+    """Rollout and training take turns, so each may use all cores; verl finds a distribution `vllm`."""
     from .cpu.distribution import shim
 
     variables = thread_variables(Profile.of(config.cluster).threads(1))

@@ -78,7 +78,10 @@ def layout(prompts: Sequence[Sequence[int]], answers: Sequence[Sequence[int]]) -
             positions += range(len(prompt), len(prompt) + len(answer))
             group_of += [group] * len(answer)
             sample_of += [sample] * len(answer)
-    rows, labels, targets, start = [], [], [], 0
+    rows: list[int] = []
+    labels: list[int] = []
+    targets: list[int] = []
+    start = 0
     for sample, (prompt, answer) in enumerate(zip(prompts, answers, strict=True)):
         rows += [row_of[sample, at] for at in range(len(answer))]
         labels += answer

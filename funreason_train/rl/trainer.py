@@ -30,7 +30,7 @@ def train(config: DictConfig, metrics: Path, keep_checkpoints: int) -> None:
         keep_checkpoints: How many checkpoints stay.
     """
     tq.init(config.transfer_queue)
-    trainer = None
+    trainer: Any = None
     try:
         trainer = _recording(get_trainer_cls(config.trainer.v1.trainer_mode))(config, metrics)
         trainer.checkpoint_callback = KeepVerified(keep_checkpoints)

@@ -59,7 +59,8 @@ def _batch(config: DictConfig, train: Prompts) -> list[str]:
     per_node = rl.devices[config.cluster.device].workers_per_node
     if per_node < 1 or per_node % rl.rollout.tensor_parallel:
         found.append(
-            f"rl.rollout.tensor_parallel={rl.rollout.tensor_parallel} does not divide the {per_node} workers of a node"
+            f"rl.rollout.tensor_parallel={rl.rollout.tensor_parallel} does not divide the {per_node} workers "
+            "of a node"
         )
     if 0 < train.rows < rl.prompts_per_step:
         found.append(
@@ -111,11 +112,6 @@ def _lengths(config: DictConfig, train: Prompts, val: Prompts) -> list[str]:
             f"prompt and response take {max(whole, rl.max_model_tokens or 0)} tokens, more than the {limit} "
             f"positions of the model {rl.model}; lower rl.max_response_tokens"
         )
-    if rl.tokens_per_pass < whole:
-        found.append(
-            f"rl.tokens_per_pass={rl.tokens_per_pass} is less than one sample of up to {whole} tokens "
-            "(prompt and response)"
-        )
     return found
 
 
@@ -157,5 +153,6 @@ def _resume(config: DictConfig, run: RunDir) -> list[str]:
         return []
     return [
         f"{run.rl_checkpoints}: the checkpoint of step {step} was written by {wrote} workers and cannot be "
-        f"continued by {workers}; use the same cluster, or export it and start a new run from the exported model"
+        f"continued by {workers}; use the same cluster, or export it and start a new run "
+        "from the exported model"
     ]

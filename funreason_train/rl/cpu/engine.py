@@ -72,7 +72,7 @@ _PREPARE = transformer_impl.prepare_micro_batches
 
 
 def _shares(data: TensorDict) -> bool:
-    """Whether the rows are packed, hold one answer a prompt, and nothing is asked that only verl's path gives."""
+    """Whether rows are packed and nothing is asked that only verl's own path gives."""
     asked = (
         tu.get_non_tensor_data(data=data, key=key, default=False)
         for key in ("use_fused_kernels", "distillation_use_topk", "calculate_sum_pi_squared")
@@ -87,7 +87,7 @@ def _rows(nested: torch.Tensor) -> list[list[int]]:
 
 
 def _spread(values: torch.Tensor, lay: shared_prompt.Layout, data: TensorDict) -> torch.Tensor:
-    """Answer tokens' values at their place in the samples' own tokens, zero on the prompts, as verl's nested tensor."""
+    """The answer tokens' values at their place in the samples, zero on the prompts, as a nested tensor."""
     ids = data["input_ids"]
     flat = values.new_zeros(ids.values().shape[0]).index_put((lay.targets,), values)
     return torch.nested.nested_tensor_from_jagged(flat, ids.offsets())

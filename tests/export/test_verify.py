@@ -1,0 +1,95 @@
+"""A folder is compared with what it should hold, and every way of being broken is noticed."""
+
+import json
+
+import pytest
+
+from funreason_train.export import verify
+
+torch = pytest.importorskip("torch")
+STATE = {
+    "embed": torch.arange(12, dtype=torch.float32).reshape(4, 3),
+    "norm": torch.ones(3, dtype=torch.float32),
+}
+
+
+def folder_of(path, state=STATE):
+    from safetensors.torch import save_file
+
+    path.mkdir(exist_ok=True)
+    save_file(dict(state), path / "model.safetensors")
+    (path / "config.json").write_text("{}")
+    (path / "tokenizer.json").write_text("{}")
+    (path / "chat_template.jinja").write_text("x")
+    return path
+
+
+def wanted():
+    return {name: verify.Stored("float32", tuple(tensor.shape), None) for name, tensor in STATE.items()}
+
+
+def everything(folder):
+    found = verify.folder_problems(folder) + verify.key_problems(verify.stored_tensors(folder), wanted())
+    return found + verify.value_problems(folder, STATE)
+
+
+def test_a_sound_folder_has_no_problem(tmp_path):
+    assert everything(folder_of(tmp_path / "model")) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "part"),
+    [
+        (lambda state: state.pop("norm"), "1 tensors are missing: norm"),
+        (lambda state: state.update(extra=torch.ones(1)), "1 tensors are unknown: extra"),
+        (lambda state: state.update(norm=torch.ones(4)), "another shape: norm is (4,), not (3,)"),
+        (
+            lambda state: state.update(norm=torch.ones(3, dtype=torch.bfloat16)),
+            "another type: norm is bfloat16",
+        ),
+        (lambda state: state.update(norm=torch.tensor([1.0, float("nan"), 1.0])), "NaN or infinity: norm"),
+        (lambda state: state.update(embed=STATE["embed"] + 1), "differ from the checkpoint: embed"),
+    ],
+)
+def test_broken_weights(tmp_path, change, part):
+    """verl#2252, #2262, #903, #4553."""
+    state = dict(STATE)
+    change(state)
+    assert any(part in problem for problem in everything(folder_of(tmp_path / "model", state)))
+
+
+@pytest.mark.parametrize(
+    ("file", "part"),
+    [
+        ("config.json", "config.json is missing"),
+        ("tokenizer.json", "tokenizer is missing"),
+        ("chat_template.jinja", "chat template is missing"),
+        ("model.safetensors", "no weights"),
+    ],
+)
+def test_missing_files(tmp_path, file, part):
+    folder = folder_of(tmp_path / "model")
+    (folder / file).unlink()
+    assert any(part in problem for problem in verify.folder_problems(folder))
+
+
+def test_a_chat_template_inside_the_tokenizers_settings_counts(tmp_path):
+    folder = folder_of(tmp_path / "model")
+    (folder / "chat_template.jinja").unlink()
+    (folder / "tokenizer_config.json").write_text(json.dumps({"chat_template": "x"}))
+    assert verify.folder_problems(folder) == []
+
+
+@pytest.mark.parametrize("keep", [4, 30, -1])
+def test_a_file_that_was_cut_off_is_no_safetensors_file(tmp_path, keep):
+    file = folder_of(tmp_path / "model") / "model.safetensors"
+    file.write_bytes(file.read_bytes()[:keep])
+    with pytest.raises(ValueError, match=r"model\.safetensors"):
+        verify.stored_tensors(file.parent)
+
+
+def test_changed_tensors_are_counted_against_another_folder(tmp_path):
+    one = folder_of(tmp_path / "one")
+    two = folder_of(tmp_path / "two", {**STATE, "norm": STATE["norm"] * 2})
+    assert verify.changed(two, one) == (1, 2)
+    assert verify.changed(one, one) == (0, 2)

@@ -1,0 +1,54 @@
+"""Small RL runs for tests: a configuration, a parquet file and a model folder without weights."""
+
+import json
+
+from funreason_train.run.compose import compose
+from funreason_train.run.paths import RunDir
+
+TOOL = {
+    "name": "book_room",
+    "description": "Books a room.",
+    "parameters": {"type": "object", "properties": {"nights": {"type": "integer"}}, "required": ["nights"]},
+}
+
+
+def row(index, tokens=40, gold=None):
+    """One prompt as the data stage writes it."""
+    truth = {"calls": [{"name": "book_room", "arguments": {"nights": 2}}], "tools": [TOOL]}
+    return {
+        "data_source": "embedded",
+        "prompt": [
+            {"role": "system", "content": "Tools: " + json.dumps([TOOL])},
+            {"role": "user", "content": f"Book room {index} for 2 nights."},
+        ],
+        "ability": "tools",
+        "reward_model": {"style": "rule", "ground_truth": json.dumps(truth) if gold is None else gold},
+        "extra_info": {"index": index, "prompt_tokens": tokens, "id": str(index)},
+    }
+
+
+def write_rows(file, rows):
+    import pyarrow
+    import pyarrow.parquet
+
+    file.parent.mkdir(parents=True, exist_ok=True)
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), file)
+
+
+def model_folder(folder, positions=1024):
+    """What the checks read of a model."""
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_text(json.dumps({"max_position_embeddings": positions}))
+    (folder / "tokenizer.json").write_text("{}")
+    return folder
+
+
+def small_run(root, *words, rows=64, tokens=40):
+    """A run directory with data and a model, and the configuration of an RL run in it."""
+    run = RunDir.at(root)
+    data = [row(index, tokens) for index in range(rows)]
+    write_rows(run.data / "rl" / "train.parquet", data)
+    write_rows(run.data / "rl" / "val.parquet", data[:4])
+    model_folder(run.sft_model)
+    config = compose("rl", [f"run_dir={run.root}", f"rl.model={run.sft_model}", *words])
+    return config, run

@@ -1,0 +1,186 @@
+"""Our settings become verl's: the keys that matter, on both devices, and every mistake at once."""
+
+import importlib
+import subprocess
+import sys
+
+import pytest
+from omegaconf import OmegaConf
+from rl_runs import small_run
+
+from funreason_train.rl import known, stage
+from funreason_train.rl.compose import REWARD
+from funreason_train.run.compose import compose as compose_all
+
+
+def key(verl, name):
+    return OmegaConf.select(verl, name)
+
+
+COMMON = {
+    "trainer.save_freq": 10,
+    "trainer.max_actor_ckpt_to_keep": None,
+    "trainer.resume_mode": "auto",
+    "trainer.logger": ["console", "tensorboard"],
+    "trainer.val_before_train": False,
+    "data.max_prompt_length": 40,
+    "data.filter_overlong_prompts": False,
+    "data.truncation": "error",
+    "data.trust_remote_code": False,
+    "algorithm.adv_estimator": "grpo",
+    "actor_rollout_ref.rollout.name": "vllm",
+    "actor_rollout_ref.rollout.n": 8,
+    "actor_rollout_ref.rollout.tensor_model_parallel_size": 1,
+    "actor_rollout_ref.actor.loss_agg_mode": "token-mean",
+    "actor_rollout_ref.actor.use_kl_loss": False,
+    "actor_rollout_ref.actor.strategy": "fsdp2",
+    "reward.custom_reward_function.name": "compute_score",
+    "reward.custom_reward_function.reward_kwargs.variant": "binary",
+}
+CPU = {
+    "trainer.device": "cpu",
+    "trainer.nnodes": 1,
+    "trainer.n_gpus_per_node": 1,
+    "actor_rollout_ref.model.external_lib": "funreason_train.rl.cpu.engine",
+    "actor_rollout_ref.model.enable_gradient_checkpointing": False,
+    "actor_rollout_ref.actor.fsdp_config.dtype": "float32",
+    "actor_rollout_ref.rollout.dtype": "float32",
+    "actor_rollout_ref.rollout.enforce_eager": True,
+    "actor_rollout_ref.rollout.enable_sleep_mode": False,
+    "actor_rollout_ref.rollout.agent.num_workers": 1,
+}
+GPU = {
+    "trainer.device": "cuda",
+    "trainer.nnodes": 4,
+    "trainer.n_gpus_per_node": 8,
+    "actor_rollout_ref.model.external_lib": None,
+    "actor_rollout_ref.model.enable_gradient_checkpointing": True,
+    "actor_rollout_ref.actor.fsdp_config.dtype": "bfloat16",
+    "actor_rollout_ref.rollout.dtype": "bfloat16",
+    "actor_rollout_ref.rollout.enforce_eager": False,
+    "actor_rollout_ref.rollout.free_cache_engine": True,
+}
+
+
+@pytest.mark.parametrize(("cluster", "expected"), [("cpu", CPU), ("h20x32", GPU)])
+def test_the_keys_that_matter(tmp_path, cluster, expected):
+    config, run = small_run(tmp_path, f"cluster={cluster}")
+    verl = stage.plan(config, run)
+    found = {name: key(verl, name) for name in {**COMMON, **expected}}
+    assert found == {**COMMON, **expected}
+
+
+def test_no_cpu_setting_reaches_a_gpu_run(tmp_path):
+    from funreason_train.rl.session import environment
+
+    config, run = small_run(tmp_path, "cluster=h20x32")
+    written = OmegaConf.to_yaml(stage.plan(config, run), resolve=True)
+    assert "funreason_train.rl.cpu" not in written
+    assert "sdpa" not in written and "float32" not in written
+    variables = environment(config, run)
+    assert not {"VERL_PLATFORM", "VERL_USE_EXTERNAL_MODULES", "PYTHONPATH", "OMP_NUM_THREADS"} & set(
+        variables
+    )
+    assert not any(name.startswith("VLLM_CPU") for name in variables)
+    assert not (run.rl / "distributions").exists()
+
+
+def test_the_plugin_does_nothing_unless_the_platform_is_named():
+    code = (
+        "import sys, funreason_train.rl.cpu.plugin;"
+        "sys.exit('funreason_train.rl.cpu.platform' in sys.modules or 'torch' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], env={"VERL_PLATFORM": "cuda"}).returncode == 0
+
+
+def test_composing_imports_neither_torch_nor_verl_nor_ray(tmp_path):
+    config, run = small_run(tmp_path)
+    OmegaConf.save(config, tmp_path / "config.yaml")
+    code = (
+        "import sys; from pathlib import Path; from omegaconf import OmegaConf\n"
+        "from funreason_train.rl import stage; from funreason_train.run.paths import RunDir\n"
+        f"config = OmegaConf.load({str(tmp_path / 'config.yaml')!r}); run = RunDir(Path({str(run.root)!r}))\n"
+        "assert stage.check(config, run) == []\n"
+        "stage.plan(config, run)\n"
+        "sys.exit(', '.join({'torch', 'verl', 'ray', 'vllm'} & set(sys.modules)) or None)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_reward_that_verl_loads_exists_and_takes_the_configured_options(tmp_path):
+    config, run = small_run(tmp_path)
+    verl = stage.plan(config, run)
+    module, name = REWARD.removeprefix("pkg://"), key(verl, "reward.custom_reward_function.name")
+    score = getattr(importlib.import_module(module), name)
+    truth = '{"calls": [{"name": "book_room", "arguments": {"nights": 2}}], "tools": []}'
+    options = OmegaConf.to_container(key(verl, "reward.custom_reward_function.reward_kwargs"))
+    assert score("embedded", "x</think>\n\n[book_room(nights=2)]", truth, **options)["score"] == 1.0
+    assert score("embedded", "x</think>\n\n[book_room(nights=3)]", truth, **options)["score"] == 0.0
+
+
+def test_agent_loops_name_a_class_of_ours(tmp_path):
+    config, run = small_run(tmp_path)
+    verl = stage.plan(config, run)
+    loops = OmegaConf.load(key(verl, "actor_rollout_ref.rollout.agent.agent_loop_config_path"))
+    assert key(verl, "actor_rollout_ref.rollout.agent.default_agent_loop") in [loop.name for loop in loops]
+
+
+@pytest.mark.parametrize(
+    ("words", "keys"),
+    [
+        (
+            ["algorithm=dapo"],
+            {"algorithm.filter_groups.enable": True, "actor_rollout_ref.actor.clip_ratio_high": 0.28},
+        ),
+        (["rl.algorithm.kl_loss=0.001"], {"actor_rollout_ref.actor.use_kl_loss": True}),
+        (["reward=partial"], {"reward.custom_reward_function.reward_kwargs.variant": "partial"}),
+        (["rl.verl.actor_rollout_ref.actor.ppo_epochs=2"], {"actor_rollout_ref.actor.ppo_epochs": 2}),
+        (["rl.trust_rollout_log_probs=true"], {"algorithm.rollout_correction.bypass_mode": True}),
+        (["rl.steps=7"], {"trainer.total_training_steps": 7}),
+        (["rl.epochs=3", "rl.prompts_per_step=16"], {"trainer.total_training_steps": 12}),
+    ],
+)
+def test_settings_reach_verl(tmp_path, words, keys):
+    config, run = small_run(tmp_path, *words)
+    verl = stage.plan(config, run)
+    assert {name: key(verl, name) for name in keys} == keys
+
+
+def test_a_resume_at_the_end_of_an_epoch_is_not_the_end_of_the_run(tmp_path):
+    """verl#7401: verl leaves its loop when its count of epochs is reached, trained or not."""
+    config, run = small_run(tmp_path, "rl.steps=8", "rl.prompts_per_step=16")
+    verl = stage.plan(config, run)
+    assert key(verl, "trainer.total_epochs") * (64 // 16) > 8
+
+
+def test_unknown_keys_are_named_with_the_nearest_known_one_all_at_once(tmp_path):
+    """verl#1080."""
+    config, run = small_run(
+        tmp_path,
+        "rl.verl.actor_rollout_ref.actor.ppo_epoch=3",
+        "rl.verl.actor_rollout_ref.rollout.enable_sleepmode=1",
+        "rl.verl.trainr.nnodes=1",
+    )
+    text = " ".join(stage.check(config, run))
+    assert "actor_rollout_ref.actor.ppo_epochs" in text
+    assert "actor_rollout_ref.rollout.enable_sleep_mode" in text
+    assert "did you mean 'trainer'" in text
+
+
+def test_keys_of_the_dataclasses_behind_the_yaml_are_known(tmp_path):
+    base = known.defaults()
+    assert known.unknown_keys(base, {"actor_rollout_ref": {"rollout": {"enable_sleep_mode": False}}}) == []
+    assert (
+        known.unknown_keys(base, {"actor_rollout_ref": {"rollout": {"engine_kwargs": {"vllm": {"a": 1}}}}})
+        == []
+    )
+
+
+def test_the_recipe_for_the_reference_cluster_composes():
+    from funreason_train.run.paths import RunDir
+
+    config = compose_all("rl", ["+recipe=funreason_mt_4b", "rl.model=some/model"])
+    verl = stage.plan(config, RunDir.at("runs/none"))
+    assert key(verl, "data.max_prompt_length") == config.rl.max_prompt_tokens
+    assert key(verl, "trainer.n_gpus_per_node") * key(verl, "trainer.nnodes") == 32

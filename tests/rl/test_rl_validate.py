@@ -1,0 +1,97 @@
+"""Everything that can be told before verl starts is told before verl starts, and all of it at once."""
+
+import pytest
+from rl_runs import row, small_run, write_rows
+
+from funreason_train.errors import UserError
+from funreason_train.rl import prompts, stage
+
+
+def test_a_sound_run_has_no_problem(tmp_path):
+    config, run = small_run(tmp_path)
+    assert stage.check(config, run) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "part"),
+    [
+        (["rl.samples_per_prompt=1"], "at least 2"),
+        (["rl.prompts_per_update=7"], "not a multiple of rl.prompts_per_update=7"),
+        (["rl.prompts_per_step=100"], "more than the 64 prompts"),
+        (["rl.max_prompt_tokens=20"], "longest prompt has 40 tokens"),
+        (["rl.max_model_tokens=60"], "40 + 96 = 136 tokens"),
+        (["rl.max_response_tokens=2000"], "more than the 1024 positions"),
+        (["cluster=h20x32", "rl.prompts_per_step=3"], "divided among 32 workers"),
+        (["cluster=h20x32", "rl.rollout.tensor_parallel=3"], "does not divide the 8 workers"),
+        (["rl.save_every=0"], "never saves"),
+        (["rl.keep_checkpoints=0"], "at least the latest"),
+        (["rl.steps=0"], "at least one step"),
+    ],
+)
+def test_each_mistake_is_one_sentence(tmp_path, words, part):
+    """verl#1191, #473, #3936."""
+    config, run = small_run(tmp_path, *words)
+    found = stage.check(config, run)
+    assert any(part in problem for problem in found), found
+    assert all(not problem.endswith(".") and "\n" not in problem for problem in found)
+
+
+def test_all_mistakes_come_at_once_and_before_the_start(tmp_path):
+    config, run = small_run(
+        tmp_path, "rl.samples_per_prompt=1", "rl.max_model_tokens=60", "rl.prompts_per_update=7"
+    )
+    assert len(stage.check(config, run)) == 3
+    with pytest.raises(UserError, match=r"(?s)at least 2.*prompts_per_update=7.*60"):
+        stage.run(config, run)
+    assert not run.rl_checkpoints.exists()
+
+
+def test_rows_without_gold_are_counted_and_named(tmp_path):
+    config, run = small_run(tmp_path)
+    rows = [row(0), row(1, gold="not json"), row(2, gold='{"calls": "x", "tools": []}')]
+    write_rows(run.data / "rl" / "train.parquet", rows)
+    assert "2 of 3 rows lack a readable gold answer (row 1, 2)" in " ".join(stage.check(config, run))
+
+
+@pytest.mark.parametrize(
+    ("content", "part"),
+    [(None, "no such file"), (b"x", "cannot be read as parquet"), ([], "holds no prompt")],
+)
+def test_files_that_cannot_be_trained_on(tmp_path, content, part):
+    file = tmp_path / "train.parquet"
+    if isinstance(content, bytes):
+        file.write_bytes(content)
+    elif content is not None:
+        import pyarrow
+        import pyarrow.parquet
+
+        pyarrow.parquet.write_table(pyarrow.Table.from_pylist([row(0)]).slice(0, 0), file)
+    assert part in " ".join(prompts.read(file).problems)
+
+
+def test_prompts_that_were_not_measured_need_a_limit(tmp_path):
+    config, run = small_run(tmp_path)
+    rows = [row(index) for index in range(64)]
+    for entry in rows:
+        del entry["extra_info"]["prompt_tokens"]
+    write_rows(run.data / "rl" / "train.parquet", rows)
+    assert "do not say how long" in " ".join(stage.check(config, run))
+    config.rl.max_prompt_tokens = 50
+    assert stage.check(config, run) == []
+
+
+def test_what_earlier_stages_have_yet_to_make_is_missed_only_when_the_stage_runs(tmp_path):
+    from funreason_train.run.compose import compose
+    from funreason_train.run.paths import RunDir
+
+    run = RunDir.at(tmp_path)
+    config = compose("rl", [f"run_dir={run.root}", f"rl.model={run.sft_model}"])
+    assert stage.check(config, run) == []
+    with pytest.raises(UserError, match="no such file"):
+        stage.run(config, run)
+
+
+def test_a_model_without_a_tokenizer(tmp_path):
+    config, run = small_run(tmp_path)
+    (run.sft_model / "tokenizer.json").unlink()
+    assert "holds no tokenizer" in " ".join(stage.check(config, run))
