@@ -63,16 +63,17 @@ class _Word:
 
 
 def _quoted(value: str) -> str:
-    """The value, quoted if Hydra's grammar cannot read it bare (paths with spaces, equals signs, …)."""
+    """The value, quoted if Hydra's grammar cannot read it bare or would take its commas for a sweep."""
     from hydra.core.override_parser.overrides_parser import OverridesParser
-    from hydra.errors import OverrideParseException
+    from hydra.errors import HydraException
 
     try:
-        OverridesParser.create().parse_override(f"key={value}")
-        return value
-    except OverrideParseException:
-        escaped = value.replace("\\", "\\\\").replace("'", "\\'")
-        return f"'{escaped}'"
+        if not OverridesParser.create().parse_override(f"key={value}").is_sweep_override():
+            return value
+    except HydraException:
+        pass  # what the grammar cannot read is meant as it stands
+    escaped = value.replace("\\'", "\\\\'").replace("'", "\\'")
+    return f"'{escaped}'"
 
 
 def compose(section: str | None, words: Sequence[str] = ()) -> DictConfig:

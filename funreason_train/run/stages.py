@@ -106,9 +106,10 @@ STAGES: dict[str, Stage] = {
             "evaluate",
             ("eval",),
             lambda config, run: [
-                file for path in (config.eval.models or {}).values() for file in _model_folder(path)
+                Path(config.eval.tasks or run.data / "tasks" / "heldout.jsonl"),
+                *(file for path in config.eval.models.values() for file in _model_folder(path)),
             ],
-            lambda config, run: [],
+            lambda config, run: [run.eval(name) / "scores.json" for name in config.eval.models],
             lambda run: run.root / "eval",
         ),
     )

@@ -1,0 +1,93 @@
+"""From the words on the command line to one configuration."""
+
+from pathlib import Path
+
+import pytest
+
+from funreason_train.errors import UserError
+from funreason_train.run.compose import compose, group_choices, leaves, recipes
+
+
+def test_a_key_is_found_in_the_commands_own_section() -> None:
+    config = compose("sft", ["learning_rate=3.5", "seed=7"])
+    assert config.sft.learning_rate == 3.5
+    assert config.seed == 7
+    assert config.rl.learning_rate != 3.5
+
+
+def test_a_dataset_key_is_found_in_the_data_section() -> None:
+    config = compose("data", ["datasets=[apigen,funreason_mt]", "apigen.path=rows.json", "out=here"])
+    assert (config.data.apigen.path, config.data.out) == ("rows.json", "here")
+
+
+@pytest.mark.parametrize("path", ["my rows/a=b.json", "it's (1).json", "C:\\rows.json", "a,b.json", "{x}.json"])
+def test_any_path_can_be_given_bare(path: str) -> None:
+    assert compose("data", [f"apigen.path={path}"]).data.apigen.path == path
+
+
+@pytest.mark.parametrize(
+    ("word", "wanted"),
+    [
+        ("lerning_rate=1", "learning_rate"),
+        ("sft.epoch=1", "sft.epochs"),
+        ("rl.prompt_per_step=1", "rl.prompts_per_step"),
+        ("cluster=h20", "h20x32"),
+        ("+recipe=quickstart", "quickstart_cpu"),
+        ("rl.reward.varient=x", "rl.reward.variant"),
+    ],
+)
+def test_a_misspelt_name_is_answered_with_the_nearest_one(word: str, wanted: str) -> None:
+    with pytest.raises(UserError, match=wanted):
+        compose("sft", [word])
+
+
+def test_all_mistakes_are_named_at_once() -> None:
+    with pytest.raises(UserError) as caught:
+        compose("sft", ["lerning_rate=1", "epoch=2", "cluster=gpu"])
+    assert all(word in str(caught.value) for word in ("lerning_rate", "epoch", "gpu"))
+
+
+def test_a_value_without_a_key_is_refused() -> None:
+    with pytest.raises(UserError, match="key=value"):
+        compose("sft", ["quickly"])
+
+
+def test_model_takes_a_choice_a_folder_or_a_hub_id() -> None:
+    assert compose("sft", ["model=qwen3_4b"]).model.path == "Qwen/Qwen3-4B-Instruct-2507"
+    assert compose("sft", ["model=/models/mine"]).model.path == "/models/mine"
+    assert compose("sft", ["model=owner/name"]).model.path == "owner/name"
+
+
+def test_framework_keys_can_be_added_without_a_plus() -> None:
+    config = compose("sft", ["llamafactory.optim=adamw_torch", "rl.verl.trainer.nnodes=2"])
+    assert config.sft.llamafactory.optim == "adamw_torch"
+    assert config.rl.verl.trainer.nnodes == 2
+
+
+def test_overrides_beat_the_recipe() -> None:
+    recipe = compose("sft", ["+recipe=quickstart_cpu"])
+    changed = compose("sft", ["+recipe=quickstart_cpu", "sft.global_batch=2", "cluster=h20x32"])
+    assert recipe.cluster.name == "cpu"
+    assert (changed.sft.global_batch, changed.cluster.name) == (2, "h20x32")
+
+
+@pytest.mark.parametrize("group", sorted(group_choices()))
+def test_every_choice_of_every_group_composes(group: str) -> None:
+    for choice in group_choices()[group]:
+        if group != "dataset":  # data sets are pulled in by configs/data.yaml under their own names
+            compose(None, [f"{group}={choice}"])
+
+
+@pytest.mark.parametrize("recipe", recipes())
+def test_every_recipe_composes_and_sets_only_known_keys(recipe: str) -> None:
+    known = set(leaves(compose(None)))
+    chosen = compose(None, [f"+recipe={recipe}"])
+    assert chosen.run_dir == f"runs/{recipe}"
+    groups = ("model.", "cluster.", "rl.algorithm.", "rl.reward.")
+    assert [key for key in leaves(chosen) if key not in known and not key.startswith(groups)] == []
+
+
+def test_the_shipped_folders_are_found() -> None:
+    from funreason_train.run.compose import shipped
+
+    assert Path(shipped("configs"), "config.yaml").is_file()
