@@ -47,7 +47,7 @@ CPU = {
     "preprocessing_num_workers": None,
     "output_dir": "/runs/one/sft/checkpoints",
     "per_device_train_batch_size": 16,
-    "gradient_accumulation_steps": 1,
+    "gradient_accumulation_steps": 4,
     "learning_rate": 4e-5,
     "warmup_steps": 0.05,
     "lr_scheduler_type": "cosine",
@@ -79,9 +79,11 @@ def test_a_laptop_gets_exactly_this() -> None:
 
 
 def test_the_cluster_differs_from_the_laptop_only_in_what_the_device_decides() -> None:
-    h20 = arguments("cluster=h20x32", "global_batch=512")
+    h20 = arguments("cluster=h20x32")
     different = {key for key in CPU.keys() | h20.keys() if CPU.get(key) != h20.get(key)}
     assert {key: h20.get(key) for key in different} == {
+        "per_device_train_batch_size": 1,
+        "gradient_accumulation_steps": 2,
         "bf16": True,
         "flash_attn": "auto",
         "enable_liger_kernel": True,
@@ -93,7 +95,7 @@ def test_the_cluster_differs_from_the_laptop_only_in_what_the_device_decides() -
 
 
 def test_the_batch_of_the_cluster_is_spread_over_32_processes() -> None:
-    config = tree("cluster=h20x32", "global_batch=512", "per_device_batch=1")
+    config = tree("cluster=h20x32", "global_batch=512")
     plan = stage.plan(config, RunDir.at(RUN))
     assert plan["workers"] == 32
     assert plan["batch"] == {"rows": 512, "per_device": 1, "accumulate": 16}

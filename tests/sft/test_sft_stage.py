@@ -96,7 +96,7 @@ def test_the_cluster_profile_without_gpus_stops_first(
 ) -> None:
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
     monkeypatch.setattr("funreason_train.cluster.profile.visible_gpus", lambda *_: 0)
-    config, run = setting(tmp_path, "cluster=h20x32", "sft.global_batch=512")
+    config, run = setting(tmp_path, "cluster=h20x32")
     assert stage.check(config, run) == []
     with pytest.raises(UserError, match=r"no GPU.*dry_run=true"):
         stage.run(config, run)
