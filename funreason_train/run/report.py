@@ -5,11 +5,12 @@ from __future__ import annotations
 import html
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from .paths import RunDir, read_json, write_text
+from ..evaluate.table import Comparison
+from .paths import RunDir, write_text
 
 _STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem }
@@ -23,12 +24,15 @@ code { background: #f2f4f7; padding: .1rem .3rem }
 
 
 def write_report(
-    run: RunDir, names: Sequence[str], summary: Mapping[str, Any], stages: Mapping[str, Mapping[str, Any]]
+    run: RunDir,
+    table: Comparison | None,
+    summary: Mapping[str, Any],
+    stages: Mapping[str, Mapping[str, Any]],
 ) -> None:
     """Writes the page from what the stages left in the run directory."""
     parts = [f"<h1>Run {html.escape(run.root.name)}</h1>"]
-    if names:
-        parts += ["<h2>Held-out tasks done right</h2>", _scores(run, names), _differences(summary["heldout"])]
+    if table is not None:
+        parts.append(_scores(table))
     curves = [
         _curve(run.sft / "metrics.jsonl", {"loss": "SFT loss"}),
         _curve(
@@ -48,33 +52,12 @@ def write_report(
     write_text(run.report, f"{page}<style>{_STYLE}</style><body>{body}</body></html>\n")
 
 
-def _scores(run: RunDir, names: Sequence[str]) -> str:
-    scores = {name: read_json(run.eval(name) / "scores.json") for name in names}
-    first = next(iter(scores.values()))
-    head = "".join(f"<th>{html.escape(name)}</th>" for name in ("category", "tasks", *names))
-    rows = []
-    for category in sorted(first["categories"]):
-        cells = [score["categories"][category] for score in scores.values()]
-        values = "".join(f"<td>{cell['accuracy']:.1%}</td>" for cell in cells)
-        rows.append(f"<tr><td>{html.escape(category)}</td><td>{cells[0]['tasks']}</td>{values}</tr>")
-    totals = "".join(
-        f"<td>{score['accuracy']:.1%}<br><small>{score['ci95'][0]:.1%} to {score['ci95'][1]:.1%}</small></td>"
-        for score in scores.values()
-    )
-    rows.append(f'<tr class="total"><td>all</td><td>{first["tasks"]}</td>{totals}</tr>')
-    return f"<table><tr>{head}</tr>{''.join(rows)}</table>"
-
-
-def _differences(figures: Mapping[str, Any]) -> str:
-    lines = []
-    for key in (key for key in figures if key.endswith("_ci95")):
-        low, high = figures[key]
-        name = key.removesuffix("_ci95")
-        lines.append(
-            f"<li>{html.escape(name.replace('_', ' '))}: {100 * figures[name]:+.1f} points "
-            f"(95 % interval {100 * low:+.1f} to {100 * high:+.1f}, same tasks)</li>"
-        )
-    return f"<ul>{''.join(lines)}</ul>"
+def _scores(table: Comparison) -> str:
+    head = "".join(f"<th>{html.escape(name)}</th>" for name in table.columns)
+    rows = ["".join(f"<td>{html.escape(cell)}</td>" for cell in row) for row in table.rows]
+    body = "".join(f"<tr>{row}</tr>" for row in rows[:-1]) + f"<tr class='total'>{rows[-1]}</tr>"
+    notes = "".join(f"<li>{html.escape(note)}</li>" for note in table.notes)
+    return f"<h2>{html.escape(table.title)}</h2><table><tr>{head}</tr>{body}</table><ul>{notes}</ul>"
 
 
 def _stages(stages: Mapping[str, Mapping[str, Any]], summary: Mapping[str, Any]) -> str:

@@ -40,6 +40,7 @@ class Stage:
         reads: The files and folders its result depends on.
         makes: The files and folders that are there once it is done.
         folder: What is moved aside when the stage is started afresh.
+        repeatable: The stage keeps results of different jobs apart by itself, so another job may follow.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Stage:
     reads: Callable[[DictConfig, RunDir], list[Path]]
     makes: Callable[[DictConfig, RunDir], list[Path]]
     folder: Callable[[RunDir], Path]
+    repeatable: bool = False
 
 
 def _model_folder(path: str | None) -> list[Path]:
@@ -111,6 +113,7 @@ STAGES: dict[str, Stage] = {
             ],
             lambda config, run: [run.eval(name) / "scores.json" for name in config.eval.models],
             lambda run: run.root / "eval",
+            repeatable=True,
         ),
     )
 }
@@ -171,7 +174,9 @@ def execute(stage: Stage, config: DictConfig, run: RunDir, lock: int) -> dict[st
     inputs = lineage.digests(stage.reads(config, run))
     wanted = lineage.fingerprint(settings, inputs)
     if record and record["fingerprint"] != wanted:
-        _refuse_other_job(stage, run, record, settings, inputs)
+        if not stage.repeatable:
+            _refuse_other_job(stage, run, record, settings, inputs)
+        record = {}
     if record.get("state") == "done" and all(path.exists() for path in stage.makes(config, run)):
         return {**record["result"], "skipped": True}
     attempt = int(record.get("attempts", 0)) + 1
