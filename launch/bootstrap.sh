@@ -70,15 +70,25 @@ install_uv() {
     find_uv || fail "uv was installed into $VENV_DIR/.uv but does not run: remove that folder and install uv yourself."
 }
 
-# uv does not read pip's configuration; who has set a mirror for pip only means it for this as well.
+pip_setting() {
+    local python
+    for python in python3 "$VENV_DIR/.uv/bin/python"; do
+        "$python" -m pip config get "global.$1" 2>/dev/null && return
+    done
+    true
+}
+
+# uv does not read pip's configuration; who has set a mirror or a certificate for pip only means it for this as well.
 take_over_pip_settings() {
-    local index="${PIP_INDEX_URL:-}"
-    if [[ -z "${UV_DEFAULT_INDEX:-}${UV_INDEX_URL:-}${UV_NO_INDEX:-}${UV_CONFIG_FILE:-}" ]] \
-        && ! [[ -f "${XDG_CONFIG_HOME:-$HOME/.config}/uv/uv.toml" || -f /etc/uv/uv.toml ]]; then
-        [[ -n "$index" ]] || index="$(python3 -m pip config get global.index-url 2>/dev/null || true)"
-        [[ -z "$index" ]] || export UV_DEFAULT_INDEX="$index"
+    if [[ -f "${XDG_CONFIG_HOME:-$HOME/.config}/uv/uv.toml" || -f /etc/uv/uv.toml || -n "${UV_CONFIG_FILE:-}" ]]; then return; fi
+    if [[ -z "${UV_DEFAULT_INDEX:-}${UV_INDEX_URL:-}${UV_NO_INDEX:-}" ]]; then
+        UV_DEFAULT_INDEX="${PIP_INDEX_URL:-$(pip_setting index-url)}"
+        if [[ -n "$UV_DEFAULT_INDEX" ]]; then export UV_DEFAULT_INDEX; else unset UV_DEFAULT_INDEX; fi
     fi
-    [[ -z "${PIP_CERT:-}" || -n "${SSL_CERT_FILE:-}" ]] || export SSL_CERT_FILE="$PIP_CERT"
+    if [[ -z "${SSL_CERT_FILE:-}${SSL_CERT_DIR:-}${UV_SYSTEM_CERTS:-}${UV_NATIVE_TLS:-}" ]]; then
+        SSL_CERT_FILE="${PIP_CERT:-$(pip_setting cert)}"
+        if [[ -n "$SSL_CERT_FILE" ]]; then export SSL_CERT_FILE; else unset SSL_CERT_FILE; fi
+    fi
 }
 
 python_fits() {
@@ -102,11 +112,11 @@ make_venv() {
 # The stamp goes first and comes back last: whatever is killed in between is done again by the next call.
 install_environment() {
     rm -f "$VENV_DIR/.stamp"
-    take_over_pip_settings
     find_uv || install_uv
+    take_over_pip_settings
     make_venv
     note "installing requirements/$DEVICE.lock into $VENV_DIR (some minutes the first time)"
-    export UV_HTTP_TIMEOUT="${UV_HTTP_TIMEOUT:-300}"
+    export UV_HTTP_TIMEOUT="${UV_HTTP_TIMEOUT:-120}"
     UV_COMPILE_BYTECODE=0 "$UV" pip sync --quiet --python "$VENV_DIR/bin/python" --require-hashes "$LOCK_FILE" >&2 \
         || fail "requirements/$DEVICE.lock could not be installed (uv's message is above): check the network, the index" \
             "settings of uv or pip and the free disk space, then run this again; it goes on where it stopped."

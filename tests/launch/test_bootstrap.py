@@ -239,19 +239,37 @@ def test_no_network_for_uv_itself_is_one_sentence(checkout: Checkout, tmp_path: 
     assert messages.splitlines()[-1].startswith("Error: uv could not be installed")
 
 
-def test_the_pip_mirror_serves_uv_as_well(checkout: Checkout, tmp_path: Path) -> None:
+def test_pips_mirror_and_certificate_serve_uv_as_well(checkout: Checkout, tmp_path: Path) -> None:
     seen = tmp_path / "seen"
     (tmp_path / "bin").mkdir()
     uv = tmp_path / "bin/uv"
-    uv.write_text(f"#!/bin/sh\necho \"$UV_DEFAULT_INDEX\" >>'{seen}'\nexec '{FAKES}/uv/uv' \"$@\"\n")
+    uv.write_text(
+        f"#!/bin/sh\necho \"$UV_DEFAULT_INDEX $SSL_CERT_FILE\" >>'{seen}'\nexec '{FAKES}/uv/uv' \"$@\"\n"
+    )
+    python = tmp_path / "bin/python3"
+    python.write_text(
+        "#!/bin/sh\n"
+        'case "$*" in *config\\ get\\ global.index-url) echo https://file.example/simple ;;\n'
+        "*config\\ get\\ global.cert) echo /etc/company.pem ;; *) exit 1 ;; esac\n"
+    )
     uv.chmod(0o755)
-    path = f"{tmp_path / 'bin'}:/usr/bin:/bin"
-    assert checkout.run(PATH=path, PIP_INDEX_URL="https://mirror.example/simple")[0] == 0
-    assert seen.read_text().splitlines()[-1] == "https://mirror.example/simple"
-    (checkout.root / "pyproject.toml").write_text("# changed\n")
-    own = {"PIP_INDEX_URL": "https://mirror.example/simple", "UV_DEFAULT_INDEX": "https://own.example/simple"}
-    assert checkout.run(PATH=path, **own)[0] == 0
-    assert seen.read_text().splitlines()[-1] == "https://own.example/simple"
+    python.chmod(0o755)
+
+    def told(**settings: str) -> str:
+        shutil.rmtree(checkout.root / ".venv", ignore_errors=True)
+        own = {"SSL_CERT_FILE": "", "SSL_CERT_DIR": "", "PATH": f"{tmp_path / 'bin'}:/usr/bin:/bin"}
+        code, messages = checkout.run(**(own | settings))
+        assert code == 0, messages
+        return seen.read_text().splitlines()[-1]
+
+    assert told() == "https://file.example/simple /etc/company.pem"
+    assert (
+        told(PIP_INDEX_URL="https://a.example/simple", PIP_CERT="/a.pem") == "https://a.example/simple /a.pem"
+    )
+    assert (
+        told(UV_DEFAULT_INDEX="https://b.example/simple", SSL_CERT_FILE="/b.pem")
+        == "https://b.example/simple /b.pem"
+    )
 
 
 def test_skip_leaves_everything_alone(checkout: Checkout) -> None:
