@@ -1,7 +1,7 @@
 """Whether a Hugging Face folder is the model it should be.
 
-A merge that left something out looks fine until it is served (verl#2252, #2262, #903, #4553), so the folder is
-read back and compared with what was to be written.
+A merge that left something out looks fine until it is served (verl#2252, #2262, #903, #4553), so the folder
+is read back and compared with what was to be written.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The real verl with vLLM rollouts on the smallest model: two steps, a resume to the third, and the export."""
+"""The real verl with vLLM rollouts on the smallest model: two steps, a resume to the third, the export."""
 
 import json
 
