@@ -48,6 +48,7 @@ def build(path: Path, texts: Iterable[str], config: Mapping[str, Any]) -> dict[s
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config["seed"])
         model = AutoModelForCausalLM.from_config(architecture, dtype=torch.float32)
+    _liken_keys_to_queries(model)
     model.generation_config = GenerationConfig(eos_token_id=[end, pad], pad_token_id=pad)
 
     work = path.with_name(f".{path.name}.tmp")
@@ -58,3 +59,19 @@ def build(path: Path, texts: Iterable[str], config: Mapping[str, Any]) -> dict[s
     shutil.rmtree(path, ignore_errors=True)
     work.rename(path)
     return {"parameters": model.num_parameters(), "vocab_size": len(tokenizer)}
+
+
+def _liken_keys_to_queries(model: Any) -> None:
+    """Starts attention where trained models end up: equal tokens attend to each other and pass themselves on.
+
+    Keys start as queries and the output as the values' transpose ("mimetic initialization", Trockman and
+    Kolter, arXiv 2305.09828). Copying is what a call needs most, and a model of this size would otherwise
+    spend most of its training on discovering it.
+    """
+    import torch
+
+    with torch.no_grad():
+        for layer in model.model.layers:
+            attention = layer.self_attn
+            attention.k_proj.weight.copy_(attention.q_proj.weight)
+            attention.o_proj.weight.copy_(attention.v_proj.weight.T)

@@ -1,14 +1,14 @@
 """A small byte-level BPE with Qwen's control tokens.
 
-Three choices make copying learnable for a model of a million parameters:
+Four choices make copying learnable for a model of a million parameters:
 
-- a capitalised word, a single digit and a snake_case name are always pieces of their own, without a space
-  before
-  them, so that `Norford`, `TMA` and `get_price` are the same tokens in a question, in a tool's document, in a
-  call and in a result;
-- everything between such pieces is one run, across spaces and punctuation, in which BPE may merge as far as
-  the
-  training text repeats itself (as in SuperBPE, arXiv 2503.13423): a tool's JSON costs a handful of tokens;
+- a capitalised word, a single digit and a snake_case name are pieces of their own, without a space before them, so
+  that `Norford`, `TMA` and `get_price` are the same tokens in a question, in a tool's document, in a call and in a
+  result;
+- other words are pieces with the space before them, and with the one behind them where such a value follows;
+- a run of punctuation and of the words it encloses, such as `":{"type":"string"},"`, is one piece, which BPE may
+  merge as far as the training text repeats itself (as in SuperBPE, arXiv 2503.13423): the JSON of a tool's document
+  costs a handful of tokens;
 - any byte has a token, so that any text can be written and read back.
 """
 
@@ -33,7 +33,11 @@ SPECIAL: Final = (END_OF_TEXT, TURN_START, TURN_END)
 TAGS: Final = ("<think>", "</think>", "<tool_call>", "</tool_call>", "<tool_response>", "</tool_response>")
 """One token each but never special, as in Qwen3: whoever scores a completion has to see them."""
 
-_PIECE = r"[A-Z][a-z]*|[0-9]|[a-z]+(?:_[a-z]+)+"
+_PIECE = (
+    r"[A-Z][a-z]*|[0-9]|[a-z]+(?:_[a-z]+)+"
+    r"| ?[^\sA-Za-z0-9_]+(?:[a-z]+[^\sA-Za-z0-9_]+| [^\sA-Za-z0-9_]+)*"
+    r"| ?[a-z]+(?: (?=[A-Z0-9]))?"
+)
 _ROLES = ("system\n", "user\n", "assistant\n")  # what the chat template puts before each text
 
 
