@@ -112,7 +112,20 @@ def run(config: DictConfig, run: RunDir) -> dict[str, Any]:
             raise _nothing_left(result["sources"], _keep_failed(work, out))
         write_json(work / "manifest.json", manifest(plain, work))
     print_ledger(result["sources"], result, out)
-    return {"out": str(out), **result}
+    return {"out": str(out), **result, "headline": _headline(result)}
+
+
+def _headline(result: Mapping[str, Any]) -> str:
+    kept, rejected = (
+        sum(count if isinstance(count, int) else sum(count.values()) for count in counts)
+        for counts in zip(
+            *((row["kept"], row["rejected"]) for row in result["sources"].values()), strict=True
+        )
+    )
+    return (
+        f"{kept} conversations kept, {rejected} turned away; {result['sft']['train']} rows for SFT, "
+        f"{result['rl']['train']} prompts for RL"
+    )
 
 
 def _keep_failed(work: Path, out: Path) -> Path:

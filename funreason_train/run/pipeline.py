@@ -36,7 +36,7 @@ def run_stages(names: list[str], config: DictConfig, run: RunDir, summarise: boo
             place = f"[{number}/{len(names)}] " if len(names) > 1 else ""
             result = execute(stage, config, run, lock)
             done = "already done, skipped" if result["skipped"] else "done"
-            console.print(f"{place}{stage.title}: {done}{_headline(result)}", highlight=False)
+            console.print(f"{place}{stage.title}: {done}{_headline(result)}", highlight=False, soft_wrap=True)
         if summarise:
             from .summary import summarise as write_summary
 

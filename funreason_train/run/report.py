@@ -37,7 +37,7 @@ def write_report(
         _curve(run.sft / "metrics.jsonl", {"loss": "SFT loss"}),
         _curve(
             run.rl / "metrics.jsonl",
-            {"reward_mean": "mean reward", "groups_without_signal": "groups without signal"},
+            {"health/score": "mean reward", "health/groups_without_signal": "groups without signal"},
         ),
     ]
     parts += ["<h2>Training</h2>", *(curve for curve in curves if curve)]
