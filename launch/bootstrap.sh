@@ -70,12 +70,15 @@ install_uv() {
     find_uv || fail "uv was installed into $VENV_DIR/.uv but does not run: remove that folder and install uv yourself."
 }
 
+# One value of pip's configuration files, or nothing. `pip config get` sees only one of the files, `list` all of them.
 pip_setting() {
     local python
     for python in python3 "$VENV_DIR/.uv/bin/python"; do
-        "$python" -m pip config get "global.$1" 2>/dev/null && return
+        if "$python" -m pip --version &>/dev/null; then
+            "$python" -m pip config list 2>/dev/null | sed -n "s/^global\\.$1='\\(.*\\)'\$/\\1/p"
+            return
+        fi
     done
-    true
 }
 
 # uv does not read pip's configuration; who has set a mirror or a certificate for pip only means it for this as well.

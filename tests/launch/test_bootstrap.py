@@ -249,8 +249,9 @@ def test_pips_mirror_and_certificate_serve_uv_as_well(checkout: Checkout, tmp_pa
     python = tmp_path / "bin/python3"
     python.write_text(
         "#!/bin/sh\n"
-        'case "$*" in *config\\ get\\ global.index-url) echo https://file.example/simple ;;\n'
-        "*config\\ get\\ global.cert) echo /etc/company.pem ;; *) exit 1 ;; esac\n"
+        'case "$*" in "-m pip --version") ;; "-m pip config list")\n'
+        "echo \"global.cert='/etc/company.pem'\"; echo \"global.index-url='https://file.example/simple'\" ;;\n"
+        "*) exit 1 ;; esac\n"
     )
     uv.chmod(0o755)
     python.chmod(0o755)
