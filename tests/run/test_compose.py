@@ -20,7 +20,9 @@ def test_a_dataset_key_is_found_in_the_data_section() -> None:
     assert (config.data.apigen.path, config.data.out) == ("rows.json", "here")
 
 
-@pytest.mark.parametrize("path", ["my rows/a=b.json", "it's (1).json", "C:\\rows.json", "a,b.json", "{x}.json"])
+@pytest.mark.parametrize(
+    "path", ["my rows/a=b.json", "it's (1).json", "C:\\rows.json", "a,b.json", "{x}.json"]
+)
 def test_any_path_can_be_given_bare(path: str) -> None:
     assert compose("data", [f"apigen.path={path}"]).data.apigen.path == path
 
