@@ -1,0 +1,67 @@
+"""The command line: exit codes and sentences for people."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from funreason_train.cli import COMMANDS, main
+
+
+@pytest.mark.parametrize("words", [[], ["--help"], ["help"]])
+def test_the_overview_names_every_command(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(words) == 0
+    out = capsys.readouterr().out
+    assert all(f"  {name} " in out for name in COMMANDS)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_explains_its_settings(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([command, "--help"]) == 0
+    out = capsys.readouterr().out
+    assert "settings of this command" in out and "run_dir:" in out and "+recipe=" in out
+
+
+def test_help_imports_no_framework() -> None:
+    command = [sys.executable, "-X", "importtime", "-m", "funreason_train", "sft", "--help"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    imported = {line.rsplit("|", 1)[-1].strip() for line in done.stderr.splitlines()}
+    assert done.returncode == 0
+    assert imported.isdisjoint({"torch", "ray", "vllm", "verl", "llamafactory", "transformers"})
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["pipelin"], "did you mean"),
+        (["data", "datasets=[apigen]", "apigen.path=/nowhere/rows.json"], "/nowhere/rows.json"),
+        (["sft", "cluster=h20x32", "+recipe=funreason_mt_4b"], "GPU"),
+        (["sft", "model=EMPTY"], "EMPTY"),
+        (["rl", "rl.samples_per_prompt=1", "data.out=x"], "samples_per_prompt"),
+        (["pipeline", "pipeline.stages=[data,deploy]"], "deploy"),
+        (["data", "lerning=1"], "lerning"),
+    ],
+)
+def test_a_mistake_is_one_sentence_and_exit_code_2(
+    words: list[str],
+    said: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "EMPTY").mkdir()
+    assert main([*words, *([] if words == ["pipelin"] else ["run_dir=run"])]) == 2
+    error = capsys.readouterr().err
+    assert said in error and "Traceback" not in error
+
+
+def test_a_failed_stage_is_not_a_success(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from funreason_train.run import stages
+
+    def crash(*_: object) -> object:
+        raise stages.StageFailed("the stage 'data' failed: killed")
+
+    monkeypatch.setattr(stages, "_spawn", crash)
+    assert main(["data", f"run_dir={tmp_path}", "data.datasets=[embedded]"]) == 1
