@@ -2,13 +2,13 @@
 
 Four choices make copying learnable for a model of a million parameters:
 
-- a capitalised word, a single digit and a snake_case name are pieces of their own, without a space before them, so
-  that `Norford`, `TMA` and `get_price` are the same tokens in a question, in a tool's document, in a call and in a
-  result;
+- a capitalised word, a single digit and a snake_case name are pieces of their own, without a space before
+  them, so that `Norford`, `TMA` and `get_price` are the same tokens in a question, in a document, in a call
+  and in a result;
 - other words are pieces with the space before them, and with the one behind them where such a value follows;
-- a run of punctuation and of the words it encloses, such as `":{"type":"string"},"`, is one piece, which BPE may
-  merge as far as the training text repeats itself (as in SuperBPE, arXiv 2503.13423): the JSON of a tool's document
-  costs a handful of tokens;
+- a sentence in JSON is one piece, and so is a run of punctuation with the words it encloses, such as
+  `":{"type":"string"},"`. BPE may merge these as far as the training text repeats itself (as in SuperBPE,
+  arXiv 2503.13423), so that the document of a tool costs a handful of tokens;
 - any byte has a token, so that any text can be written and read back.
 """
 
@@ -33,12 +33,18 @@ SPECIAL: Final = (END_OF_TEXT, TURN_START, TURN_END)
 TAGS: Final = ("<think>", "</think>", "<tool_call>", "</tool_call>", "<tool_response>", "</tool_response>")
 """One token each but never special, as in Qwen3: whoever scores a completion has to see them."""
 
-_PIECE = (
-    r"[A-Z][a-z]*|[0-9]|[a-z]+(?:_[a-z]+)+"
-    r"| ?[^\sA-Za-z0-9_]+(?:[a-z]+[^\sA-Za-z0-9_]+| [^\sA-Za-z0-9_]+)*"
-    r"| ?[a-z]+(?: (?=[A-Z0-9]))?"
+_PUNCTUATION = r"[^\sA-Za-z0-9_]"
+_PIECE = "|".join(
+    (
+        r'[A-Z][^"\n]*[.](?=")',  # a sentence in JSON
+        r"[A-Z][a-z]*",
+        r"[0-9]",
+        r"[a-z]+(?:_[a-z]+)+",
+        rf" ?{_PUNCTUATION}+(?: ?[a-z]+{_PUNCTUATION}+| {_PUNCTUATION}+)*",
+        r" ?[a-z]+(?![a-z_])(?: (?=[A-Z0-9]))?",
+    )
 )
-_ROLES = ("system\n", "user\n", "assistant\n")  # what the chat template puts before each text
+_ROLES = ("system", "user", "assistant")  # what the chat template puts before each text
 
 
 def train_tokenizer(texts: Iterable[str], vocab_size: int) -> Tokenizer:
@@ -51,12 +57,8 @@ def train_tokenizer(texts: Iterable[str], vocab_size: int) -> Tokenizer:
     from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 
     tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
-        [
-            pre_tokenizers.Split(Regex(_PIECE), behavior="isolated"),
-            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
-        ]
-    )
+    to_bytes = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    tokenizer.pre_tokenizer = to_bytes  # for training alone: what it sees has been cut already
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
         vocab_size=vocab_size - len(TAGS),
@@ -65,6 +67,8 @@ def train_tokenizer(texts: Iterable[str], vocab_size: int) -> Tokenizer:
         show_progress=False,
     )
     tokenizer.train_from_iterator(_pieces(texts), trainer)
+    cut = pre_tokenizers.Split(Regex(_PIECE), behavior="isolated")
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([cut, to_bytes])
     tokenizer.add_tokens([AddedToken(tag, special=False, normalized=False) for tag in TAGS])
     return tokenizer
 

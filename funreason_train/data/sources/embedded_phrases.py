@@ -163,13 +163,14 @@ NO_TOOL: Final = (
 )
 DONE: Final = ("Done: {}.", "All set: {}.", "Here it is: {}.")
 
+_CALL: Final = ("All is known: {tool}.", "Nothing is missing: {tool}.")
 THOUGHTS: Final = {
-    "call": ("All values are known, so I call {tool}.", "Nothing is missing, so {tool} is next."),
-    "lookup": ("The id is not known yet, so I begin with {tool}.", "I need the id first, so {tool} is next."),
-    "use": ("Now the id is known, so I call {tool}.", "With this id, {tool} is next."),
-    "parallel": ("There are two requests, so I make two calls.", "Both requests can be done at once."),
-    "ask": ("The {slot} is missing, so I ask.", "Nobody has told me the {slot} yet."),
-    "no_tool": ("No tool here fits the request.", "The tools offered cannot do this."),
-    "done": ("The answer is there.", "Everything is done."),
+    "call": _CALL,
+    "lookup": ("The id first: {tool}.", "Its id is not known: {tool}."),
+    "use": _CALL,  # choosing the tool is the same task, whether or not a lookup came before
+    "parallel": ("Two requests, two calls.", "Both at once."),
+    "ask": ("The {slot} is missing.", "Nobody gave the {slot}."),
+    "no_tool": ("No tool fits.", "Nothing here can do it."),
+    "done": ("That is all.", "Done."),
 }
 """Kind of response to what the teacher thinks before it; `{tool}` is a tool's name, `{slot}` a parameter."""

@@ -19,7 +19,7 @@ _SHARES: Final = {"train": range(0, 6), "tuning": range(6, 8), "heldout": range(
 
 NAME_PARTS: Final = (
     "Bel Cor Dan Fal Gor Hal Jor Kal Lan Mar Nor Per Ral Sol Tam Ur Vel Wil Yor Zan",
-    "win ford ham dis ton rik dale vin port gate mere hill bert wick holm moor",
+    "win wick wood well ford fell ham hill holm vin vale bert burn rik row roth",
 )
 """The beginnings and the endings of names; a person, a city and a product may be called the same."""
 
