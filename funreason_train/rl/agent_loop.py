@@ -9,11 +9,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 from uuid import uuid4
 
-from omegaconf import OmegaConf
 from verl.experimental.agent_loop.agent_loop import AgentLoopBase, AgentLoopMetrics, AgentLoopOutput
 from verl.trainer.ppo.reward import get_custom_reward_fn
 
@@ -35,15 +33,11 @@ def completion_text(ids: Sequence[int], tokenizer: Any) -> str:
     return str(tokenizer.decode(ids, skip_special_tokens=False, clean_up_tokenization_spaces=False))
 
 
-@cache
-def _reward(settings: str) -> Callable[..., Mapping[str, Any]]:
-    """The reward function that verl's configuration names, loaded once a process."""
-    function: Callable[..., Mapping[str, Any]] = get_custom_reward_fn(OmegaConf.create(settings))
-    return function
-
-
 class ProtocolLoop(AgentLoopBase):
-    """One prompt, one completion, one score."""
+    """One prompt, one completion, one score. verl makes one of these a sample, so it is cheap to make."""
+
+    #: The reward function that verl's configuration names, loaded once a process.
+    _score: ClassVar[Callable[..., Mapping[str, Any]] | None] = None
 
     def __init__(self, trainer_config: Any, server_manager: Any, tokenizer: Any, **_: Any) -> None:
         # The base class builds verl's own renderer for every sample; this loop has the protocol instead.
@@ -51,9 +45,8 @@ class ProtocolLoop(AgentLoopBase):
         self.rollout_config = self.config.actor_rollout_ref.rollout
         self.server_manager = server_manager
         self.tokenizer = tokenizer
-        self.score = _reward(
-            OmegaConf.to_yaml(OmegaConf.create({"reward": self.config.reward}), resolve=True)
-        )
+        if ProtocolLoop._score is None:
+            ProtocolLoop._score = get_custom_reward_fn(self.config)
 
     async def run(self, sampling_params: dict[str, Any], **row: Any) -> AgentLoopOutput:
         """Makes one sample.
@@ -70,6 +63,7 @@ class ProtocolLoop(AgentLoopBase):
             raise ValueError(
                 f"a prompt has {len(ids)} tokens, this run allows {self.rollout_config.prompt_length}"
             )
+        assert ProtocolLoop._score is not None
         started = time.monotonic()
         output = await self.server_manager.generate(
             request_id=uuid4().hex, prompt_ids=ids, sampling_params=dict(sampling_params)
@@ -79,7 +73,7 @@ class ProtocolLoop(AgentLoopBase):
         response = list(output.token_ids)[:length]
         text = completion_text(response, self.tokenizer)
         result = dict(
-            self.score(
+            ProtocolLoop._score(
                 data_source=row["data_source"],
                 solution_str=text,
                 ground_truth=row["reward_model"]["ground_truth"],

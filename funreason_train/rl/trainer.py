@@ -20,6 +20,9 @@ from . import health
 from .agent_loop import completion_text
 from .checkpoints import KeepVerified
 
+#: How often the driver looks whether a step's samples are there; verl's own 2 seconds are a long time here.
+_POLL_SECONDS = 0.2
+
 
 def train(config: DictConfig, metrics: Path, keep_checkpoints: int) -> None:
     """What verl's `TaskRunnerV1.run` does (verl/trainer/main_ppo.py), in the driver's own process.
@@ -33,6 +36,7 @@ def train(config: DictConfig, metrics: Path, keep_checkpoints: int) -> None:
     trainer: Any = None
     try:
         trainer = _recording(get_trainer_cls(config.trainer.v1.trainer_mode))(config, metrics)
+        trainer.replay_buffer.poll_interval = _POLL_SECONDS
         trainer.checkpoint_callback = KeepVerified(keep_checkpoints)
         trainer.init()
         manager = AgentLoopManagerTQ.create(
