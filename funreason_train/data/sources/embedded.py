@@ -1,7 +1,7 @@
 """The embedded generator: multi-turn tasks in our own environments, demonstrated by an imperfect teacher.
 
 Needs no download. Every gold call is executed; a task is kept only if none of its results is an error. The
-three splits share no offered tool set, no pair of tools that one task needs, no name and no id (see
+three splits share no set of offered tools, no set of tools that one task needs, no name and no id (see
 `embedded_plans` and `embedded_words`). Item `i` of a split depends on the seed and on `i` alone.
 """
 
@@ -167,7 +167,7 @@ class _Conversation:
             environment, plan = self.rng.choice(plans_of(self.split, first))
             chosen = [plan, self.rng.choice(plans(environment, second))]
             needed, absent = _union(p.needed for p in chosen), _union(p.absent for p in chosen)
-            if needed_split(environment, needed) in (None, self.split) and not needed & absent:
+            if needed_split(needed) in (None, self.split) and not needed & absent:
                 return environment, chosen
 
     def _offer(self, environment: str, chosen: list[Plan]) -> tuple[str, ...]:

@@ -1,9 +1,8 @@
 """Which tools a task needs, and which tools are needed and offered together in which split.
 
-Two tools that are needed together belong to one split. The ten tools of an environment play a round-robin
-tournament: each of the nine rounds pairs every tool with another one, so a split that owns some rounds has
-every tool in it, with partners that no other split has. A set of tools that are offered together belongs to a
-split by its hash.
+A set of tools that one task needs belongs to one split by its hash, and so does a set that is offered
+together. A held-out task with several needed tools needs a set that no training task needs, and every
+held-out task offers one that no training task offers.
 """
 
 from __future__ import annotations
@@ -22,8 +21,7 @@ CATEGORIES: Final = ("single", "chain", "follow_up", "parallel", "missing", "no_
 """What a task tests: one call; a lookup whose answer the next call needs; a second turn about the first one's
 record; two calls in one response; a value that has to be asked for; nothing fits; two of these in a row."""
 
-_HELDOUT_ROUNDS: Final = (2, 6)
-_TUNING_ROUNDS: Final = (3,)
+_SALT: Final = "150 "  # of a set's hash; leaves every split lookups in every environment
 
 
 class Ask(NamedTuple):
@@ -78,28 +76,9 @@ def parameters(environment: str, tool: str) -> tuple[str, ...]:
     return tuple(document["parameters"]["properties"])
 
 
-def pair_split(environment: str, first: str, second: str) -> Split:
-    """Which split owns tasks that need both tools."""
-    tools = tool_names(environment)
-    rounds = len(tools) - 1  # the circle method: the last tool stays, the others rotate
-    i, j = sorted((tools.index(first), tools.index(second)))
-    number = (2 * i if j == rounds else i + j) % rounds
-    if number in _HELDOUT_ROUNDS:
-        return "heldout"
-    return "tuning" if number in _TUNING_ROUNDS else "train"
-
-
-def needed_split(environment: str, needed: Collection[str]) -> Split | None:
-    """Which split owns a set of tools that one task needs; None for fewer than two, which all may use.
-
-    A set belongs to `heldout` if any of its pairs does, else to `tuning` if any does: training shows no pair
-    of either, in whatever company.
-    """
-    found = {pair_split(environment, a, b) for a, b in itertools.combinations(sorted(needed), 2)}
-    for split in ("heldout", "tuning", "train"):
-        if split in found:
-            return split  # type: ignore[return-value]
-    return None
+def needed_split(needed: Collection[str]) -> Split | None:
+    """Which split owns a set of tools that one task needs; None for fewer than two, which all may use."""
+    return split_of(_SALT + " ".join(sorted(needed))) if len(needed) > 1 else None
 
 
 def offered_split(offered: Collection[str]) -> Split:
@@ -153,5 +132,5 @@ def plans_of(split: Split, kind: str) -> tuple[tuple[str, Plan], ...]:
         (environment, plan)
         for environment in ENVIRONMENTS
         for plan in plans(environment, kind)
-        if needed_split(environment, plan.needed) in (None, split)
+        if needed_split(plan.needed) in (None, split)
     )
