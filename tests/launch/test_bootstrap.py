@@ -250,7 +250,8 @@ def test_pips_mirror_and_certificate_serve_uv_as_well(checkout: Checkout, tmp_pa
     python.write_text(
         "#!/bin/sh\n"
         'case "$*" in "-m pip --version") ;; "-m pip config list")\n'
-        "echo \"global.cert='/etc/company.pem'\"; echo \"global.index-url='https://file.example/simple'\" ;;\n"
+        "echo \"global.cert='/etc/company.pem'\"\n"
+        "echo \"global.index-url='https://file.example/simple'\" ;;\n"
         "*) exit 1 ;; esac\n"
     )
     uv.chmod(0o755)
