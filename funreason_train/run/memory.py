@@ -7,7 +7,7 @@ from pathlib import Path
 
 import psutil
 
-_INTERVAL = 2.0  # seconds between samples; reading every process of a Ray cluster takes some milliseconds
+_INTERVAL = 5.0  # seconds between samples; reading every process of a Ray cluster takes CPU time from training
 
 
 class PeakMemory:

@@ -264,7 +264,7 @@ def _spawn(
                 while process.poll() is None:
                     display.refresh()
                     peak.sample()
-                    time.sleep(0.25)
+                    time.sleep(0.5)
         except BaseException:
             _end(process)
             raise
