@@ -7,7 +7,7 @@ from pathlib import Path
 
 import psutil
 
-_INTERVAL = 5.0  # seconds between samples; reading every process of a Ray cluster takes CPU time from training
+_INTERVAL = 5.0  # seconds between samples; reading all processes takes CPU time from training
 
 
 class PeakMemory:
