@@ -249,10 +249,9 @@ def test_pips_mirror_and_certificate_serve_uv_as_well(checkout: Checkout, tmp_pa
     python = tmp_path / "bin/python3"
     python.write_text(
         "#!/bin/sh\n"
-        'case "$*" in "-m pip --version") ;; "-m pip config list")\n'
+        'case "$*" in "-m pip --version") exit 0 ;; "-m pip config list") ;; *) exit 1 ;; esac\n'
         "echo \"global.cert='/etc/company.pem'\"\n"
-        "echo \"global.index-url='https://file.example/simple'\" ;;\n"
-        "*) exit 1 ;; esac\n"
+        "echo \"global.index-url='https://file.example/simple'\"\n"
     )
     uv.chmod(0o755)
     python.chmod(0o755)
