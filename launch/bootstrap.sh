@@ -133,11 +133,11 @@ install_environment() {
 # Several nodes of a shared file system may come here at once: the first installs, the others wait and find it done.
 # The lock has a name of its own: DIR/.lock is the one that uv itself takes, and would wait for.
 install_once() (
-    [[ -z "$(ls -A "$VENV_DIR" 2>/dev/null)" || -e "$VENV_DIR/pyvenv.cfg" || -e "$VENV_DIR/.lock" ]] \
+    [[ -z "$(ls -A "$VENV_DIR" 2>/dev/null)" || -e "$VENV_DIR/pyvenv.cfg" || -e "$VENV_DIR/.launch.lock" ]] \
         || fail "FUNREASON_VENV is $VENV_DIR, which holds other files: name a new or an empty folder."
     mkdir -p "$VENV_DIR" 2>/dev/null || fail "the folder $VENV_DIR cannot be made: choose another with FUNREASON_VENV."
     command -v flock >/dev/null || fail "the command flock is missing: install util-linux."
-    exec 9>"$VENV_DIR/.lock" || fail "$VENV_DIR cannot be written: choose another folder with FUNREASON_VENV."
+    exec 9>"$VENV_DIR/.launch.lock" || fail "$VENV_DIR cannot be written: choose another folder with FUNREASON_VENV."
     if ! flock --nonblock 9; then
         note "another process is installing into $VENV_DIR; waiting for it"
         flock --timeout 1800 9 || fail "$VENV_DIR/.launch.lock could not be taken within 30 minutes: run 'bash launch/bootstrap.sh'" \
