@@ -120,12 +120,14 @@ install_environment() {
     make_venv
     note "installing requirements/$DEVICE.lock into $VENV_DIR (some minutes the first time)"
     export UV_HTTP_TIMEOUT="${UV_HTTP_TIMEOUT:-120}"
-    UV_COMPILE_BYTECODE=0 "$UV" pip sync --quiet --python "$VENV_DIR/bin/python" --require-hashes "$LOCK_FILE" >&2 \
+    "$UV" pip sync --quiet --python "$VENV_DIR/bin/python" --require-hashes "$LOCK_FILE" >&2 \
         || fail "requirements/$DEVICE.lock could not be installed (uv's message is above): check the network, the index" \
             "settings of uv or pip and the free disk space, then run this again; it goes on where it stopped."
-    # uv compiles everything that is installed, each time; so once, with the last package.
-    UV_COMPILE_BYTECODE=1 "$UV" pip install --quiet --python "$VENV_DIR/bin/python" --no-deps --no-build-isolation \
-        --editable "$REPO_DIR" >&2 || fail "the package could not be installed from $REPO_DIR (uv's message is above)."
+    "$UV" pip install --quiet --python "$VENV_DIR/bin/python" --no-deps --no-build-isolation --editable "$REPO_DIR" >&2 \
+        || fail "the package could not be installed from $REPO_DIR (uv's message is above)."
+    # Else the first import of each framework takes a minute. Not uv's own compiling: that does everything again at
+    # each change. Some packages bring files for other Pythons, which do not compile.
+    "$VENV_DIR/bin/python" -m compileall -qq -j 0 "$VENV_DIR/lib" || true
     wanted_stamp >"$VENV_DIR/.stamp.new"
     mv "$VENV_DIR/.stamp.new" "$VENV_DIR/.stamp"
 }

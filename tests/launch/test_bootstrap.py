@@ -77,6 +77,7 @@ def test_the_first_run_installs_the_lock_and_the_package(checkout: Checkout) -> 
         f"--no-deps --no-build-isolation --editable {checkout.root}"
     )
     assert (venv / ".stamp").read_text().startswith("cpu ")
+    assert list((venv / "lib").rglob("*.pyc")), "what is not compiled is slow to import"
 
 
 def test_a_second_run_calls_no_uv(checkout: Checkout) -> None:
