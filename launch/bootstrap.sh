@@ -127,7 +127,7 @@ install_environment() {
         || fail "the package could not be installed from $REPO_DIR (uv's message is above)."
     # Else the first import of each framework takes a minute. Not uv's own compiling: that does everything again at
     # each change. Some packages bring files for other Pythons, which do not compile.
-    "$VENV_DIR/bin/python" -m compileall -qq -j 0 "$VENV_DIR/lib" || true
+    PYTHONWARNINGS=ignore "$VENV_DIR/bin/python" -m compileall -qq -j 0 "$VENV_DIR/lib" || true
     wanted_stamp >"$VENV_DIR/.stamp.new"
     mv "$VENV_DIR/.stamp.new" "$VENV_DIR/.stamp"
 }
