@@ -67,15 +67,17 @@ class CallSyntaxError(ValueError):
         super().__init__(f"{reason} at character {position}")
 
 
+# Possessive quantifiers stand on single characters only: on groups, Python before 3.11.5 matches them wrongly
+# (CPython issue 106052). What follows each group cannot match what the group can, so nothing is tried twice.
 _IDENTIFIER = r"[^\W\d]\w*+"
-_DIGITS = r"[0-9](?:_?[0-9])*+"
+_DIGITS = r"[0-9](?:_?[0-9])*"
 _LEXER = re.compile(
     rf"""
       (?P<space>[ \t\r\n\f]++)
-    | (?P<string>[rR]?(?: \"\"\"(?:[^"\\]|\\.|"(?!""))*+\"\"\" | '''(?:[^'\\]|\\.|'(?!''))*+'''
-                        | "(?:[^"\\\r\n]|\\.)*+" | '(?:[^'\\\r\n]|\\.)*+' ))
-    | (?P<name>{_IDENTIFIER}(?:\.{_IDENTIFIER})*+)
-    | (?P<number>(?: 0[xX](?:_?[0-9a-fA-F])++ | 0[oO](?:_?[0-7])++ | 0[bB](?:_?[01])++
+    | (?P<string>[rR]?(?: \"\"\"(?:[^"\\]|\\.|"(?!""))*\"\"\" | '''(?:[^'\\]|\\.|'(?!''))*'''
+                        | "(?:[^"\\\r\n]|\\.)*" | '(?:[^'\\\r\n]|\\.)*' ))
+    | (?P<name>{_IDENTIFIER}(?:\.{_IDENTIFIER})*)
+    | (?P<number>(?: 0[xX](?:_?[0-9a-fA-F])+ | 0[oO](?:_?[0-7])+ | 0[bB](?:_?[01])+
         | (?: (?:{_DIGITS})?\.{_DIGITS} | {_DIGITS}\.? ) (?:[eE][+-]?{_DIGITS})?
       )(?![\w.]))
     | (?P<mark>[\[\](){{}},:=+\-*])
