@@ -280,7 +280,7 @@ class _Conversation:
             steps.append(AssistantStep(gold.thought, gold.calls, gold.text, results))
             key = f"{number}.{position}"
             self.kinds[key] = response.kind
-            slip = self.teacher.slip(self.teacher_rng, response, self.world, self.split, self.offered)
+            slip = self.teacher.slip(self.teacher_rng, response, self.world, self.offered)
             if slip is not None:
                 self.slips[key] = slip
         if steps[-1].results:

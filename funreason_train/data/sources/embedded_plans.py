@@ -89,9 +89,9 @@ def offered_split(offered: Collection[str]) -> Split:
 def _chains(environment: str, tool: str) -> list[tuple[str, ...]]:
     """The ways of looking up the id that a tool's first parameter takes."""
     subject = parameters(environment, tool)[0]
-    lookup = LOOKUPS.get(subject)
-    if lookup is None or lookup == tool:
+    if subject not in LOOKUPS:
         return []
+    lookup = LOOKUPS[subject].tool
     return [(lookup,), *((*inner, lookup) for inner in _chains(environment, lookup))]
 
 
@@ -118,7 +118,7 @@ def plans(environment: str, kind: str) -> tuple[Plan, ...]:
             if subject[second] in TABLES
             and (
                 PRODUCTS.get(first) == subject[second]
-                or LOOKUPS.get(subject[second]) == first
+                or (subject[second] in LOOKUPS and LOOKUPS[subject[second]].tool == first)
                 or (subject[first] == subject[second] and first not in ENDINGS)
             )
         )

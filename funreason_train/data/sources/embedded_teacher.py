@@ -15,7 +15,7 @@ from ...dialogue import AssistantStep
 from ...errors import UserError
 from .embedded_phrases import THOUGHTS
 from .embedded_plans import parameters
-from .embedded_words import Split, ids
+from .embedded_words import ids
 from .embedded_world import TABLES, World
 
 ERRORS: Final = {
@@ -73,7 +73,7 @@ class Teacher:
         self.rates = dict(rates)
 
     def slip(
-        self, rng: random.Random, response: Response, world: World, split: Split, offered: Sequence[str]
+        self, rng: random.Random, response: Response, world: World, offered: Sequence[str]
     ) -> AssistantStep | None:
         """What the teacher shows instead of the right response; None when it shows that.
 
@@ -81,13 +81,12 @@ class Teacher:
             rng: The teacher's own, so that its errors do not change what is drawn elsewhere.
             response: The right response.
             world: Gives the values that the teacher invents.
-            split: Invented ids come from this split.
             offered: The tools that the teacher may call.
         """
         error = ERRORS.get(response.kind)
         if error is None or rng.random() >= self.rates.get(error, 0.0):
             return None
-        calls = self._calls(rng, error, response, world, split, offered)
+        calls = self._calls(rng, error, response, world, offered)
         return AssistantStep(think(rng, "call", calls[0].name), calls)
 
     def _calls(
@@ -96,7 +95,6 @@ class Teacher:
         error: str,
         response: Response,
         world: World,
-        split: Split,
         offered: Sequence[str],
     ) -> tuple[Call, ...]:
         if error == "drop_second_call":
@@ -112,7 +110,7 @@ class Teacher:
             if name in known:
                 arguments[name] = known[name]
             elif name in TABLES:
-                arguments[name] = rng.choice(ids(TABLES[name], split))
+                arguments[name] = rng.choice(ids(TABLES[name], world.split))
             else:
                 arguments[name] = world.value(tool, name, rng)
         return (Call(tool, arguments),)

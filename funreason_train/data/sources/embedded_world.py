@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass
-from typing import Any, Final, get_args
+from typing import Any, Final, NamedTuple, get_args
 
 from ...calls import Call
 from ...environments import Environment, make_environment
@@ -23,14 +23,29 @@ TABLES: Final = {
 }
 """Parameter that holds an id -> the table of that id."""
 
+
+class Lookup(NamedTuple):
+    """How an id is found.
+
+    Attributes:
+        tool: The tool that answers with the id.
+        by: Its parameter, which is also the field of the record that it compares.
+        text: How a user points at the record by the value of that field.
+    """
+
+    tool: str
+    by: str
+    text: str
+
+
 LOOKUPS: Final = {
-    "customer": "find_customer",
-    "item": "find_item",
-    "station": "find_station",
-    "ticket": "last_ticket",
-    "train": "next_train",
+    "customer": Lookup("find_customer", "name", "customer {}"),
+    "item": Lookup("find_item", "name", "item {}"),
+    "station": Lookup("find_station", "city", "the station of {}"),
+    "ticket": Lookup("last_ticket", "customer", "the last ticket of {}"),
+    "train": Lookup("next_train", "station", "the next train from {}"),
 }
-"""Parameter that holds an id -> the tool that finds it; where none exists, only the id itself will do."""
+"""Parameter that holds an id -> how the id is found; without an entry, only the id will do."""
 
 PRODUCTS: Final = {"open_ticket": "ticket", "order_item": "order", "book_seat": "booking"}
 """Tool that makes a record -> the parameter that takes the new id."""
@@ -46,10 +61,8 @@ WORDS: Final[dict[str, tuple[str, ...]]] = {
 }
 NUMBERS: Final = {"price": range(20, 100, 10), "quantity": range(2, 10)}
 
-_LOOKED_UP: Final = {"find_customer": "customers", "find_item": "items", "find_station": "stations"}
+_NAMED: Final = {way.tool: TABLES[parameter] for parameter, way in LOOKUPS.items() if way.by not in TABLES}
 _RECORDS = 3
-_BY_NAME: Final = {"customer": "customer {}", "item": "item {}", "station": "the station of {}"}
-_BY_OTHER: Final = {"ticket": "the last ticket of {}", "train": "the next train from {}"}
 
 
 @dataclass(frozen=True)
@@ -69,7 +82,6 @@ class Reference:
 
 def make_state(rng: random.Random, split: Split, environment: str) -> dict[str, Any]:
     """A random initial state of a few records a table, with values of one split only."""
-
     some = rng.sample(names(split), 2 * _RECORDS)
     tables = make_environment(environment).tables
     drawn = {table: rng.sample(ids(table, split), 2 * _RECORDS) for table in tables}
@@ -117,43 +129,31 @@ class World:
     Attributes:
         environment: What executes the calls.
         config: The state it started from.
+        split: Its values come from here.
     """
 
     def __init__(self, rng: random.Random, split: Split, environment: str) -> None:
-        self._rng, self._split = rng, split
+        self._rng, self.split = rng, split
         self.environment: Environment = make_environment(environment)
         self.config = make_state(rng, split, environment)
         self.environment.reset(self.config)
 
-    def point_at(self, parameter: str, lookups: tuple[str, ...] = ()) -> Reference:
-        """A reference to a random record that needs exactly these lookups, the last of which gives the id.
+    def point_at(self, parameter: str, lookups: tuple[str, ...] = (), key: str | None = None) -> Reference:
+        """A reference that needs exactly these lookups, the last of which gives the id.
 
         Args:
             parameter: The parameter that will take the id.
             lookups: Tools, in the order of the calls.
+            key: The id to refer to; a random one if None.
         """
-        table = TABLES[parameter]
-        key = self._rng.choice(list(self.config[table]))
-        record = self.config[table][key]
+        table = self.config[TABLES[parameter]]
+        key = key or self._rng.choice(list(table))
         if not lookups:
             return Reference(f"{parameter} {key}", key)
-        tool = lookups[-1]
-        if parameter in _BY_NAME:
-            field = "city" if parameter == "station" else "name"
-            return Reference(
-                _BY_NAME[parameter].format(record[field]), key, (Call(tool, {field: record[field]}),)
-            )
-        owner_parameter = "customer" if parameter == "ticket" else "station"
-        owner = self._about(owner_parameter, record[owner_parameter], lookups[:-1])
-        text = _BY_OTHER[parameter].format(owner.text)
-        return Reference(text, key, (*owner.lookups, Call(tool, {owner_parameter: owner.key})))
-
-    def _about(self, parameter: str, key: str, lookups: tuple[str, ...]) -> Reference:
-        if not lookups:
-            return Reference(f"{parameter} {key}", key)
-        field = "city" if parameter == "station" else "name"
-        name = self.config[TABLES[parameter]][key][field]
-        return Reference(_BY_NAME[parameter].format(name), key, (Call(lookups[-1], {field: name}),))
+        way = LOOKUPS[parameter]
+        value = table[key][way.by]
+        by = self.point_at(way.by, lookups[:-1], value) if way.by in TABLES else Reference(value, value)
+        return Reference(way.text.format(by.text), key, (*by.lookups, Call(way.tool, {way.by: value})))
 
     def value(self, tool: str, parameter: str, rng: random.Random | None = None) -> str | int:
         """A random value for a parameter that holds no id; drawn by `rng`, if it is given."""
@@ -162,6 +162,6 @@ class World:
             return rng.choice(WORDS[parameter])
         if parameter in NUMBERS:
             return rng.choice(NUMBERS[parameter])
-        if tool in _LOOKED_UP:  # a lookup finds what is there
-            return rng.choice([record[parameter] for record in self.config[_LOOKED_UP[tool]].values()])
-        return rng.choice(names(self._split))
+        if tool in _NAMED:  # a lookup finds what is there
+            return rng.choice([record[parameter] for record in self.config[_NAMED[tool]].values()])
+        return rng.choice(names(self.split))
