@@ -7,12 +7,13 @@ import json
 import math
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from ..calls import check_call, find_markers, index_tools, is_argument_name, is_tool_name
 from ..dialogue import Trajectory, read_completion, render_answer, render_target
 from .rows import RowError
-from .spool import to_json
+from .spool import encode
 
 Pass = Callable[[Trajectory], None]
 
@@ -20,16 +21,9 @@ _BAD = re.compile("[\x00\ud800-\udfff]")
 _PROBLEMS = {"wrong_type": "argument_type", "not_in_enum": "argument_type"}
 
 
-def passes(config: Mapping[str, Any]) -> list[Pass]:
-    """The checks that a run applies to each conversation, in order.
-
-    Args:
-        config: The section `data` of the configuration.
-    """
-    found: list[Pass] = [check_text, check_calls, check_answers]
-    if config["dedup"] == "exact":
-        found.append(ExactDedup())
-    return found
+def passes() -> list[Pass]:
+    """The checks that a run applies to each conversation, in order; each looks at one conversation alone."""
+    return [check_text, check_calls, check_answers]
 
 
 def check_text(trajectory: Trajectory) -> None:
@@ -111,16 +105,7 @@ def check_answers(trajectory: Trajectory) -> None:
                 )
 
 
-class ExactDedup:
-    """Refuses a conversation whose tools, messages and answers have all been seen before, in any source."""
-
-    def __init__(self) -> None:
-        self._seen: set[bytes] = set()
-
-    def __call__(self, trajectory: Trajectory) -> None:
-        content = to_json(trajectory)
-        text = json.dumps([content["system"], content["tools"], content["turns"]], ensure_ascii=False)
-        digest = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
-        if digest in self._seen:
-            raise RowError("duplicate")
-        self._seen.add(digest)
+def content_digest(trajectory: Trajectory) -> bytes:
+    """Hash of a conversation's tools, messages and answers, whatever its source and id."""
+    bare = replace(trajectory, id="", source="", meta={})
+    return hashlib.blake2b(encode(bare), digest_size=16).digest()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
+from itertools import accumulate
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,8 @@ from ..dialogue import Message, Step, render_target
 from ..run.paths import write_json
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from ..environments.tasks import Task
 
 SIDES = ("train", "val")
@@ -21,28 +24,8 @@ _FROM = {"user": "human", "assistant": "gpt", "tool": "observation"}
 _ROW_GROUP = 256  # rows: verl's and datasets' readers fail on nested columns in very large groups
 
 
-def sft_row(step: Step) -> dict[str, Any]:
-    """A step as LLaMA-Factory reads it: the last message is the target, with its thought.
-
-    Args:
-        step: Messages start with the system message and alternate from there.
-    """
-    target = THINK_OPEN + render_target(step.thought, step.answer)
-    return {
-        "id": step.id,
-        "system": step.messages[0]["content"],
-        "conversations": [
-            *(
-                {"from": _FROM[message["role"]], "value": str(message["content"])}
-                for message in step.messages[1:]
-            ),
-            {"from": "gpt", "value": target},
-        ],
-    }
-
-
 def sft_messages(row: dict[str, Any]) -> tuple[list[Message], str]:
-    """The prompt's messages and the whole target of an `sft_row`, for whoever reads the export."""
+    """The prompt's messages and the whole target of a row of `sft_lines`, for whoever reads the export."""
     roles = {name: role for role, name in _FROM.items()}
     messages: list[Message] = [{"role": "system", "content": row["system"]}]
     for one in row["conversations"][:-1]:
@@ -69,6 +52,36 @@ def dataset_info() -> dict[str, Any]:
     }
 
 
+def sft_lines(steps: Sequence[Step]) -> str:
+    """Steps as LLaMA-Factory reads them: `{"id", "system", "conversations"}`; the last message is the target.
+
+    Args:
+        steps: Their messages start with the system message and alternate from there.
+
+    Returns:
+        One JSON object a line, each with a comma behind it; a text that several steps share is encoded once.
+    """
+    written: dict[str, str] = {}
+
+    def quote(text: str) -> str:
+        if (found := written.get(text)) is None:
+            found = written[text] = json.dumps(text, ensure_ascii=False)
+        return found
+
+    def message(who: str, text: str) -> str:
+        return f'{{"from": "{who}", "value": {quote(text)}}}'
+
+    lines = []
+    for step in steps:
+        said = [message(_FROM[one["role"]], str(one["content"])) for one in step.messages[1:]]
+        said.append(message("gpt", THINK_OPEN + render_target(step.thought, step.answer)))
+        system = quote(step.messages[0]["content"])
+        lines.append(
+            f'{{"id": {quote(step.id)}, "system": {system}, "conversations": [{", ".join(said)}]}},\n'
+        )
+    return "".join(lines)
+
+
 class SftWriter:
     """Writes `sft/{train,val}.json`, one row a line inside one JSON list.
 
@@ -79,24 +92,26 @@ class SftWriter:
 
     def __init__(self, folder: Path, side: str) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self.rows = 0
         self._path = folder / f"{side}.json"
+        self._held = b""  # the comma after the last row must not be written
         write_json(folder / "dataset_info.json", dataset_info())
 
     def __enter__(self) -> SftWriter:
-        self._file = self._path.open("w", encoding="utf-8")
-        self._file.write("[")
+        self._file = self._path.open("wb")
+        self._file.write(b"[\n")
         return self
 
-    def write(self, step: Step) -> None:
-        """Appends one step."""
-        self._file.write((",\n" if self.rows else "\n") + json.dumps(sft_row(step), ensure_ascii=False))
-        self.rows += 1
+    def write(self, lines: bytes) -> None:
+        """Appends rows, as `sft_lines` writes them, in UTF-8."""
+        if lines:
+            self._file.write(self._held)
+            self._file.write(memoryview(lines)[:-2])
+            self._held = lines[-2:]
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._file.write("\n]\n")
+        self._file.write(b"\n]\n" if self._held else b"]\n")
         self._file.close()
 
 
@@ -124,29 +139,74 @@ def _tools_json(key: _ById) -> str:
     return json.dumps(list(key.tools), ensure_ascii=False, allow_nan=False)
 
 
-def rl_row(step: Step, index: int, lengths: tuple[int, int] | None) -> dict[str, Any]:
-    """A step as verl reads it.
+@lru_cache(maxsize=1)
+def rl_schema() -> pa.Schema:
+    """The columns that verl reads."""
+    import pyarrow as pa
+
+    text, count = pa.string(), pa.int64()
+    info = [("index", count), ("id", text), ("prompt_tokens", count), ("target_tokens", count)]
+    return pa.schema(
+        [
+            ("data_source", text),
+            ("prompt", pa.list_(pa.struct([("role", text), ("content", text)]))),
+            ("ability", text),
+            ("reward_model", pa.struct([("style", text), ("ground_truth", text)])),
+            ("extra_info", pa.struct([*info, ("answer", text), ("meta", text)])),
+        ]
+    )
+
+
+def rl_table(steps: Sequence[Step], first: int, lengths: Sequence[tuple[int, int] | None]) -> pa.Table:
+    """Steps as verl reads them.
 
     Args:
-        step: The step.
-        index: Its number in the file.
-        lengths: Tokens of prompt and target, or None when they were not measured.
+        steps: The steps.
+        first: The number of the first one in its file.
+        lengths: Tokens of prompt and target of each, or None where they were not measured.
     """
-    prompt, target = lengths or (None, None)
-    return {
-        "data_source": step.source,
-        "prompt": [{"role": one["role"], "content": str(one["content"])} for one in step.messages],
-        "ability": "function_calling",
-        "reward_model": {"style": "rule", "ground_truth": ground_truth(step)},
-        "extra_info": {
-            "index": index,
-            "id": step.id,
-            "prompt_tokens": prompt,
-            "target_tokens": target,
-            "answer": step.answer,
-            "meta": json.dumps(dict(step.meta), ensure_ascii=False, sort_keys=True),
-        },
-    }
+    import pyarrow as pa
+
+    schema = rl_schema()
+
+    def struct(column: str, values: Mapping[str, Sequence[Any]]) -> pa.Array:
+        fields = list(schema.field(column).type)
+        return pa.StructArray.from_arrays(
+            [pa.array(values[field.name], field.type) for field in fields], fields=fields
+        )
+
+    messages = [message for step in steps for message in step.messages]
+    message_type = list(schema.field("prompt").type.value_type)
+    said = pa.StructArray.from_arrays(
+        [
+            pa.array([message["role"] for message in messages], pa.string()),
+            pa.array([str(message["content"]) for message in messages], pa.string()),
+        ],
+        fields=message_type,
+    )
+    ends = list(accumulate((len(step.messages) for step in steps), initial=0))
+    prompts = pa.ListArray.from_arrays(pa.array(ends, pa.int32()), said)
+    columns = [
+        pa.array([step.source for step in steps], pa.string()),
+        prompts.cast(schema.field("prompt").type),
+        pa.array(["function_calling"] * len(steps), pa.string()),
+        struct(
+            "reward_model",
+            {"style": ["rule"] * len(steps), "ground_truth": [ground_truth(step) for step in steps]},
+        ),
+        struct(
+            "extra_info",
+            {
+                "index": range(first, first + len(steps)),
+                "id": [step.id for step in steps],
+                "prompt_tokens": [pair[0] if pair else None for pair in lengths],
+                "target_tokens": [pair[1] if pair else None for pair in lengths],
+                "answer": [step.answer for step in steps],
+                "meta": [json.dumps(dict(step.meta), ensure_ascii=False, sort_keys=True) for step in steps],
+            },
+        ),
+    ]
+    return pa.Table.from_arrays(columns, schema=schema)
 
 
 class RlWriter:
@@ -159,47 +219,36 @@ class RlWriter:
 
     def __init__(self, folder: Path, side: str) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self.rows = 0
         self._path = folder / f"{side}.parquet"
-        self._waiting: list[dict[str, Any]] = []
 
     def __enter__(self) -> RlWriter:
-        import pyarrow as pa
         import pyarrow.parquet as pq
 
-        text, count = pa.string(), pa.int64()
-        message = pa.struct([("role", text), ("content", text)])
-        info = [("index", count), ("id", text), ("prompt_tokens", count), ("target_tokens", count)]
-        self._schema = pa.schema(
-            [
-                ("data_source", text),
-                ("prompt", pa.list_(message)),
-                ("ability", text),
-                ("reward_model", pa.struct([("style", text), ("ground_truth", text)])),
-                ("extra_info", pa.struct([*info, ("answer", text), ("meta", text)])),
-            ]
+        self._waiting = rl_schema().empty_table()
+        self._writer = pq.ParquetWriter(
+            self._path,
+            rl_schema(),
+            compression="zstd",
+            compression_level=1,
+            use_dictionary=["data_source", "ability", "prompt.list.element.role", "reward_model.style"],
+            write_statistics=False,
         )
-        self._writer = pq.ParquetWriter(self._path, self._schema, compression="zstd")
         return self
 
-    def write(self, step: Step, lengths: tuple[int, int] | None) -> None:
-        """Appends one step."""
-        self._waiting.append(rl_row(step, self.rows, lengths))
-        self.rows += 1
-        if len(self._waiting) == _ROW_GROUP:
-            self._flush()
-
-    def _flush(self) -> None:
+    def write(self, table: pa.Table) -> None:
+        """Appends the rows of an `rl_table`; groups have one size, however the rows come."""
         import pyarrow as pa
 
-        self._writer.write_table(pa.Table.from_pylist(self._waiting, schema=self._schema))
-        self._waiting = []
+        self._waiting = pa.concat_tables([self._waiting, table])
+        whole = len(self._waiting) // _ROW_GROUP * _ROW_GROUP
+        for start in range(0, whole, _ROW_GROUP):
+            self._writer.write_table(self._waiting.slice(start, _ROW_GROUP).combine_chunks())
+        self._waiting = self._waiting.slice(whole)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._waiting or not self.rows:
-            self._flush()
+        self._writer.write_table(self._waiting.combine_chunks())
         self._writer.close()
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -11,17 +14,73 @@ from ..errors import UserError
 from ..progress import report
 from ..run.paths import RunDir, write_json
 from .checks import passes
-from .export import SIDES, RlWriter, SftWriter, write_tasks
+from .export import SIDES, RlWriter, SftWriter, rl_table, sft_lines, write_tasks
 from .ledger import Ledger
 from .lengths import chosen_tokenizer, load_tokenizer, measure
+from .parallel import Workers, chunks
 from .reading import RejectedWriter, read_source
 from .rows import Rejection, RowError
 from .sources import source_module
 from .split import mix, split
-from .spool import Kept, Spool
+from .spool import Kept, Spool, read_spool
 from .steps import cut
 
-_BATCH = 64  # conversations measured in one call of the tokenizer
+_BATCH = 64  # conversations sent to a worker at a time
+
+
+@lru_cache(maxsize=1)
+def _loaded(path: str, run: Path) -> Any:
+    """A tokenizer, loaded once a process and run: the folder may hold another one in the next run."""
+    return load_tokenizer(path)
+
+
+@dataclass(frozen=True)
+class _Measure:
+    """Lengths of every step of some conversations; sent to the workers, each of which loads the tokenizer."""
+
+    spool: Path
+    protocol: Mapping[str, Any]
+    tokenizer: str
+
+    def __call__(self, kept: Sequence[Kept]) -> list[list[tuple[int, int]]]:
+        steps = [[one.shown for one in cut(t, self.protocol)] for t in read_spool(self.spool, kept)]
+        lengths = iter(
+            measure([step for some in steps for step in some], _loaded(self.tokenizer, self.spool))
+        )
+        return [[next(lengths) for _ in some] for some in steps]
+
+
+@dataclass(frozen=True)
+class _Render:
+    """Both exports of some conversations; sent to the workers."""
+
+    spool: Path
+    protocol: Mapping[str, Any]
+    closing_in_rl: bool
+
+    def __call__(self, work: tuple[int, Sequence[Kept]]) -> tuple[bytes, Any]:
+        """Takes the number of the first RL row, and conversations; returns SFT's lines and RL's table."""
+        first, kept = work
+        shown, gold, lengths = [], [], []
+        for one, trajectory in zip(kept, read_spool(self.spool, kept), strict=True):
+            for number, each in enumerate(cut(trajectory, self.protocol)):
+                if number in one.dropped:
+                    continue
+                shown.append(each.shown)
+                if number in rl_steps(one, self.closing_in_rl):
+                    gold.append(each.gold)
+                    lengths.append(one.lengths[number] if one.lengths else None)
+        return sft_lines(shown).encode("utf-8"), rl_table(gold, first, lengths)
+
+
+def rl_steps(kept: Kept, closing: bool) -> set[int]:
+    """Numbers of the steps that stand in the RL set.
+
+    Args:
+        kept: A conversation.
+        closing: Whether closing replies stand there too.
+    """
+    return set(range(kept.steps)) - kept.dropped - (frozenset() if closing else kept.closing)
 
 
 class Preparation:
@@ -51,6 +110,7 @@ class Preparation:
         with (
             Spool(self.work / ".spool") as self.spool,
             RejectedWriter(self.work / "rejected.jsonl") as self.rejected,
+            Workers(self.data["processes"]) as self.workers,
         ):
             kept = self._read()
             train, _ = split(kept, self.data["val_share"], self.seed)
@@ -61,17 +121,21 @@ class Preparation:
         self.ledger.check()
         write_json(self.work / "ledger.json", self.ledger.to_json())
         if rows["sft"]["train"] and tokenizer is not None and self.data["parity"] == "sample":
-            self._parity(tokenizer)
+            self._parity(_loaded(tokenizer, self.spool.path))
         return {"sources": self.ledger.to_json(), **rows, "tasks": self._tasks()}
 
     def _read(self) -> list[Kept]:
-        checks = passes(self.data)
+        seen: set[bytes] | None = None if self.data["dedup"] == "off" else set()
         kept: list[Kept] = []
         for name, node in self.nodes.items():
-            kept += read_source(name, node, self.seed, checks, self.spool, self.ledger[name], self.rejected)
+            kept += read_source(
+                *(name, node, self.seed, passes(), seen),
+                *(self.spool, self.ledger[name], self.rejected, self.workers),
+            )
+        self.spool.flush()
         return kept
 
-    def _tokenizer(self, train: Sequence[Kept]) -> Any | None:
+    def _tokenizer(self, train: Sequence[Kept]) -> str | None:
         """The tokenizer that measures: the one named, the model's own, or the tiny model's, built here."""
         path = chosen_tokenizer(self.config)
         if path == "off":
@@ -79,32 +143,29 @@ class Preparation:
         if path is None:
             path = self._build_tiny(train)
         report(0, None, "loading the tokenizer")
-        return load_tokenizer(path)
+        _loaded(path, self.spool.path)  # a mistake shows here, and not in a worker
+        return path
 
-    def _measure(self, kept: Sequence[Kept], tokenizer: Any) -> list[Kept]:
+    def _measure(self, kept: Sequence[Kept], tokenizer: str) -> list[Kept]:
         """Fills in lengths and drops what is too long; a conversation with nothing left is rejected."""
         limits = (self.data["max_prompt_tokens"], self.data["max_target_tokens"])
+        work = _Measure(self.spool.path, self.config["protocol"], tokenizer)
+        counted = (one for some in self.workers.map(work, chunks(kept, _BATCH)) for one in some)
         left: list[Kept] = []
-        for start in range(0, len(kept), _BATCH):
-            report(start, len(kept), "counting tokens")
-            batch = kept[start : start + _BATCH]
-            steps = [[one.shown for one in cut(self.spool.read(k), self.config["protocol"])] for k in batch]
-            lengths = iter(measure([step for some in steps for step in some], tokenizer))
-            for one, some in zip(batch, steps, strict=True):
-                one.lengths = [next(lengths) for _ in some]
-                one.dropped = frozenset(
-                    number
-                    for number, pair in enumerate(one.lengths)
-                    if any(
-                        limit is not None and size > limit for size, limit in zip(pair, limits, strict=True)
-                    )
-                )
-                if one.dropped and self.data["overlong"] == "fail":
-                    self._too_long(one, min(one.dropped))
-                if len(one.dropped) < len(some):
-                    left.append(one)
-                else:
-                    self._reject_overlong(one)
+        for number, (one, lengths) in enumerate(zip(kept, counted, strict=True)):
+            report(number, len(kept), "counting tokens")
+            one.lengths = lengths
+            one.dropped = frozenset(
+                number
+                for number, pair in enumerate(lengths)
+                if any(limit is not None and size > limit for size, limit in zip(pair, limits, strict=True))
+            )
+            if one.dropped and self.data["overlong"] == "fail":
+                self._too_long(one, min(one.dropped))
+            if len(one.dropped) < one.steps:
+                left.append(one)
+            else:
+                self._reject_overlong(one)
         return left
 
     def _too_long(self, kept: Kept, number: int) -> None:
@@ -139,22 +200,32 @@ class Preparation:
         sft, rl = {}, {}
         for side, mine in zip(SIDES, split(kept, self.data["val_share"], self.seed), strict=True):
             chosen = mix(mine, self.nodes, self.seed)
-            with SftWriter(self.work / "sft", side) as sft_out, RlWriter(self.work / "rl", side) as rl_out:
-                for number, one in enumerate(chosen):
-                    report(number, len(chosen), f"writing {side}")
-                    self._write(one, sft_out, rl_out)
-            sft[side], rl[side] = sft_out.rows, rl_out.rows
-            for one in chosen:
-                self.ledger[one.source].conversations[side] += 1
+            rl[side] = self._write(side, chosen)
+            sft[side] = sum(one.steps - len(one.dropped) for one in chosen)
+            counts = Counter(one.source for one in chosen)
+            for source, count in counts.items():
+                self.ledger[source].conversations[side] = count
         return {"sft": sft, "rl": rl}
 
-    def _write(self, kept: Kept, sft: SftWriter, rl: RlWriter) -> None:
-        for number, one in enumerate(cut(self.spool.read(kept), self.config["protocol"])):
-            if number in kept.dropped:
-                continue
-            sft.write(one.shown)
-            if not one.closing or self.data["rl_closing_replies"] == "keep":
-                rl.write(one.gold, kept.lengths[number] if kept.lengths else None)
+    def _write(self, side: str, chosen: Sequence[Kept]) -> int:
+        """Writes one side of both exports and returns how many rows RL has."""
+        closing = self.data["rl_closing_replies"] == "keep"
+        written = 0
+
+        def work() -> Iterator[tuple[int, Sequence[Kept]]]:
+            first = 0
+            for some in chunks(chosen, _BATCH):
+                yield first, some
+                first += sum(len(rl_steps(one, closing)) for one in some)
+
+        render = _Render(self.spool.path, self.config["protocol"], closing)
+        with SftWriter(self.work / "sft", side) as sft_out, RlWriter(self.work / "rl", side) as rl_out:
+            for number, (lines, table) in enumerate(self.workers.map(render, work())):
+                report(number * _BATCH, len(chosen), f"writing {side}")
+                sft_out.write(lines)
+                rl_out.write(table)
+                written += len(table)
+        return written
 
     def _tasks(self) -> dict[str, int]:
         """Executable tasks, from the sources that have them."""

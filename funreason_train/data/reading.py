@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from ..dialogue import Trajectory
 from ..progress import report
-from .checks import Pass
+from .checks import Pass, content_digest
 from .files import Unreadable, records
 from .ledger import Account
+from .parallel import Workers, chunks
 from .rows import Rejection, RowError, excerpt
 from .sources import source_module
 from .split import opening_key
-from .spool import Kept, Spool
+from .spool import Kept, Spool, encode
+from .steps import closing_steps
+
+_CHUNK = 128  # rows sent to a worker at a time
 
 
 class RejectedWriter:
@@ -44,15 +48,63 @@ class RejectedWriter:
         self._file.close()
 
 
-def conversations(
-    name: str, node: Mapping[str, Any], seed: int
-) -> Iterator[tuple[str, Any, Trajectory | RowError]]:
-    """Every row of a source as (position, the row itself, the conversation or why there is none).
+@dataclass(frozen=True)
+class _Row:
+    """A conversation that passed every check, as a worker hands it back; see `spool.Kept`."""
 
-    Args:
-        name: The source's name in the config.
-        node: Its node of the config.
-        seed: For sources that make their conversations themselves.
+    position: str
+    id: str
+    key: str
+    digest: bytes
+    steps: int
+    closing: frozenset[int]
+    flags: frozenset[str]
+    data: bytes
+    row: str
+
+
+@dataclass(frozen=True)
+class _Examine:
+    """Converts and checks rows; sent to the workers."""
+
+    name: str
+    node: Mapping[str, Any]
+    checks: Sequence[Pass]
+
+    def __call__(self, rows: Sequence[Rejection | tuple[str, Any]]) -> list[Rejection | _Row]:
+        return [row if isinstance(row, Rejection) else self._one(*row) for row in rows]
+
+    def _one(self, position: str, row: Any) -> Rejection | _Row:
+        try:
+            found = row if isinstance(row, Trajectory) else self._convert(row)
+            identity = found.id or position
+            meta = {**found.meta, "position": position}
+            trajectory = replace(found, id=identity, source=self.name, meta=meta)
+            for check in self.checks:
+                check(trajectory)
+            return _Row(
+                position,
+                identity,
+                opening_key(trajectory),
+                content_digest(trajectory),
+                sum(len(turn.steps) for turn in trajectory.turns),
+                closing_steps(trajectory),
+                frozenset(trajectory.meta.get("flags", ())),
+                encode(trajectory),
+                excerpt({"id": row.id} if isinstance(row, Trajectory) else row),
+            )
+        except RowError as error:
+            return _rejection(self.name, position, row, error)
+        except RecursionError:
+            return _rejection(self.name, position, row, RowError("nested_too_deeply"))
+
+    def _convert(self, row: Any) -> Trajectory:
+        found: Trajectory = source_module(self.node["format"]).convert(row, self.node)
+        return found
+
+
+def _rows(name: str, node: Mapping[str, Any], seed: int) -> Iterator[Rejection | tuple[str, Any]]:
+    """Every row of a source with its position; a damaged one as its rejection.
 
     Raises:
         UserError: the source cannot be opened.
@@ -60,18 +112,18 @@ def conversations(
     module = source_module(node["format"])
     if hasattr(module, "read"):
         for number, trajectory in enumerate(module.read(node, seed)):
-            yield f"{name}[{number}]", {"id": trajectory.id}, trajectory
+            yield f"{name}[{number}]", trajectory
         return
     for position, row in records(node["path"], split=node["split"]):
         if isinstance(row, Unreadable):
-            yield position, row.raw, row.error
-            continue
-        try:
-            yield position, row, module.convert(row, node)
-        except RowError as error:
-            yield position, row, error
-        except RecursionError:
-            yield position, row, RowError("nested_too_deeply")
+            yield _rejection(name, position, row.raw, row.error)
+        else:
+            yield position, row
+
+
+def _rejection(name: str, position: str, row: Any, error: RowError) -> Rejection:
+    shown = {"id": row.id} if isinstance(row, Trajectory) else row
+    return Rejection(name, position, _id(shown), error.reason, error.detail, excerpt(shown))
 
 
 def read_source(
@@ -79,54 +131,62 @@ def read_source(
     node: Mapping[str, Any],
     seed: int,
     checks: Sequence[Pass],
+    seen: set[bytes] | None,
     spool: Spool,
     account: Account,
     rejected: RejectedWriter,
+    workers: Workers,
 ) -> list[Kept]:
     """Reads one source to its end.
 
     Args:
         name: The source's name in the config.
         node: Its node of the config.
-        seed: See `conversations`.
+        seed: For sources that make their conversations themselves.
         checks: Passes, in order; the first that raises decides.
+        seen: Digests of the conversations read before, in any source, which are turned away; None keeps all.
         spool: Where conversations go.
         account: Receives the counts.
         rejected: Where the others go.
+        workers: Who converts and checks.
 
     Returns:
         The kept conversations, in the order read.
     """
     kept: list[Kept] = []
-    names: set[str] = set()
-    for position, row, found in conversations(name, node, seed):
-        account.read += 1
-        report(account.read, None, f"{name}: {account.read} rows read")
-        try:
-            if isinstance(found, RowError):
-                raise found
-            trajectory = _named(found, name, position, names)
-            for check in checks:
-                check(trajectory)
-            kept.append(spool.append(trajectory, opening_key(trajectory), position))
-        except (RowError, RecursionError) as error:
-            problem = error if isinstance(error, RowError) else RowError("nested_too_deeply")
-            account.rejected[problem.reason] += 1
-            rejected.write(Rejection(name, position, _id(row), problem.reason, problem.detail, excerpt(row)))
-            continue
-        names.add(trajectory.id)
-        account.kept += 1
-        account.flags.update(set(trajectory.meta.get("flags", ())))
+    names: dict[str, int] = {}
+    work = chunks(_rows(name, node, seed), _CHUNK)
+    for done in workers.map(_Examine(name, node, checks), work):
+        for row in done:
+            account.read += 1
+            report(account.read, None, f"{name}: {account.read} rows read")
+            if isinstance(row, _Row) and seen is not None and row.digest in seen:
+                error = RowError("duplicate")
+                row = Rejection(name, row.position, row.id, error.reason, error.detail, row.row)
+            if isinstance(row, Rejection):
+                account.rejected[row.reason] += 1
+                rejected.write(row)
+                continue
+            if seen is not None:
+                seen.add(row.digest)
+            offset = spool.append(row.data)
+            identity = _unique(row.id, names)
+            kept.append(
+                Kept(name, row.key, row.position, offset, len(row.data), row.steps, identity, row.closing)
+            )
+            account.kept += 1
+            account.flags.update(row.flags)
     return kept
 
 
-def _named(trajectory: Trajectory, name: str, position: str, taken: set[str]) -> Trajectory:
-    """The trajectory with its source's name, an id that is unique there, and the position it was read at."""
-    own = trajectory.id or position
-    identity, again = own, 2
+def _unique(own: str, taken: dict[str, int]) -> str:
+    """The id itself, or with `~2`, `~3` … where it is taken; `taken` remembers the last number of each."""
+    identity = own
     while identity in taken:
-        identity, again = f"{own}~{again}", again + 1
-    return replace(trajectory, id=identity, source=name, meta={**trajectory.meta, "position": position})
+        taken[own] += 1
+        identity = f"{own}~{taken[own]}"
+    taken[identity] = 1
+    return identity
 
 
 def _id(row: Any) -> str | None:

@@ -65,12 +65,12 @@ def mix(kept: Sequence[Kept], nodes: Mapping[str, Mapping[str, Any]], seed: int)
     chosen: list[tuple[str, Kept]] = []
     for source, node in nodes.items():
         mine = [one for one in kept if one.source == source]
-        ranked = sorted(mine, key=lambda one: _digest(seed, "mix", source, one.key, one.offset))
+        ranked = sorted(mine, key=lambda one: _digest(seed, "mix", source, one.key, one.id))
         rows = len(ranked) if node["rows"] is None else min(int(node["rows"]), len(ranked))
         ranked = ranked[:rows]
         whole = math.floor(node["weight"])
         extra = round((node["weight"] - whole) * len(ranked))
         for again in range(whole):
-            chosen += ((_digest(seed, "order", again, one.key, one.offset), one) for one in ranked)
-        chosen += ((_digest(seed, "order", whole, one.key, one.offset), one) for one in ranked[:extra])
+            chosen += ((_digest(seed, "order", again, one.key, one.id), one) for one in ranked)
+        chosen += ((_digest(seed, "order", whole, one.key, one.id), one) for one in ranked[:extra])
     return [one for _, one in sorted(chosen, key=lambda pair: pair[0])]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+import marshal
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -65,6 +65,19 @@ def from_json(value: Mapping[str, Any]) -> Trajectory:
     )
 
 
+def encode(trajectory: Trajectory) -> bytes:
+    """A trajectory as the spool holds it.
+
+    `marshal` writes Python's plain values several times faster than JSON and keeps integers of any size; only
+    the process that wrote the file and its own workers read it. Format 2 knows no references, so equal
+    conversations make equal bytes.
+
+    Raises:
+        ValueError: if it holds anything but plain values.
+    """
+    return marshal.dumps(to_json(trajectory), 2)
+
+
 @dataclass
 class Kept:
     """What stays in memory of a kept conversation.
@@ -76,6 +89,8 @@ class Kept:
         offset: Where it lies in the spool.
         size: How many bytes it takes there.
         steps: How many assistant responses it has.
+        id: Unique within its source.
+        closing: Numbers of the steps that are closing replies (see `steps.Cut`).
         lengths: (prompt, target) tokens of each step; empty when they were not measured.
         dropped: Numbers of the steps that are too long.
     """
@@ -86,22 +101,24 @@ class Kept:
     offset: int
     size: int
     steps: int
+    id: str = ""
+    closing: frozenset[int] = frozenset()
     lengths: list[tuple[int, int]] = field(default_factory=list)
     dropped: frozenset[int] = frozenset()
 
 
 class Spool:
-    """Appends trajectories to a file and reads any of them back.
+    """Appends trajectories to a file, from which any process reads them back.
 
     Args:
         path: The file, which is made and, on leaving the context, removed.
     """
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self.path = path
 
     def __enter__(self) -> Spool:
-        self._file = self._path.open("w+b")
+        self._file = self.path.open("wb")
         self._end = 0
         return self
 
@@ -109,23 +126,32 @@ class Spool:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._file.close()
-        self._path.unlink(missing_ok=True)
+        self.path.unlink(missing_ok=True)
 
-    def append(self, trajectory: Trajectory, key: str, position: str) -> Kept:
-        """Stores a trajectory.
-
-        Raises:
-            ValueError: if it holds a number that JSON lacks.
-        """
-        data = json.dumps(to_json(trajectory), ensure_ascii=False, allow_nan=False).encode("utf-8")
-        steps = sum(len(turn.steps) for turn in trajectory.turns)
-        kept = Kept(trajectory.source, key, position, self._end, len(data), steps)
-        self._file.seek(self._end)
+    def append(self, data: bytes) -> int:
+        """Stores an encoded trajectory and returns where it lies."""
         self._file.write(data)
         self._end += len(data)
-        return kept
+        return self._end - len(data)
+
+    def flush(self) -> None:
+        """Makes what has been appended readable."""
+        self._file.flush()
 
     def read(self, kept: Kept) -> Trajectory:
         """The stored trajectory."""
-        self._file.seek(kept.offset)
-        return from_json(json.loads(self._file.read(kept.size)))
+        self.flush()
+        return next(read_spool(self.path, [kept]))
+
+
+def read_spool(path: Path, kept: Iterable[Kept]) -> Iterator[Trajectory]:
+    """Conversations of a spool that has been flushed, each under its unique id.
+
+    Args:
+        path: The spool's file.
+        kept: Which ones, in any order.
+    """
+    with path.open("rb") as file:
+        for one in kept:
+            file.seek(one.offset)
+            yield replace(from_json(marshal.loads(file.read(one.size))), id=one.id)

@@ -51,3 +51,14 @@ def cut(trajectory: Trajectory, protocol: Mapping[str, Any]) -> list[Cut]:
         closing = not step.calls and step.messages[-1]["role"] == "tool"
         cuts.append(Cut(gold, shown, closing))
     return cuts
+
+
+def closing_steps(trajectory: Trajectory) -> frozenset[int]:
+    """Numbers of the steps, counted through the conversation, whose `Cut.closing` is true."""
+    found, number = set(), 0
+    for turn in trajectory.turns:
+        for place, response in enumerate(turn.steps):
+            if not response.calls and place and turn.steps[place - 1].results:
+                found.add(number)
+            number += 1
+    return frozenset(found)

@@ -21,6 +21,7 @@ from funreason_train.calls import Call
 from funreason_train.data import stage
 from funreason_train.data.checks import passes
 from funreason_train.data.ledger import Ledger
+from funreason_train.data.parallel import Workers
 from funreason_train.data.reading import RejectedWriter, read_source
 from funreason_train.data.rows import REASONS
 from funreason_train.data.spool import Spool, from_json, to_json
@@ -152,6 +153,29 @@ def test_same_seed_same_bytes(prepare: Prepare, tmp_path: Path) -> None:
     assert digests("c", "seed=1")["sft/train.json"] != first["sft/train.json"]
 
 
+def test_two_processes_write_the_bytes_of_one(
+    prepare: Prepare, tmp_path: Path, tokenizer_folder: Path
+) -> None:
+    rows = [_query(number % 900) for number in range(1000)]
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    words = (
+        f"data.apigen.path={tmp_path}/rows.jsonl",
+        f"data.tokenizer={tokenizer_folder}",
+        "data.val_share=0.2",
+    )
+
+    def files(processes: int) -> dict[str, bytes]:
+        out, result = prepare(*words, f"data.processes={processes}", f"data.out={tmp_path}/{processes}")
+        assert result["sources"]["apigen"]["rejected"] == {"duplicate": 100}
+        return {
+            str(path.relative_to(out)): path.read_bytes()
+            for path in out.rglob("*")
+            if path.is_file() and path.name != "manifest.json"  # which names the number of processes
+        }
+
+    assert files(1) == files(2)
+
+
 _BROKEN: list[str] = [
     '{"id": 1, "query": ',
     '"text"',
@@ -179,7 +203,9 @@ def test_read_is_kept_and_rejected(rows: list[int | str]) -> None:
             Spool(Path(folder) / "spool") as spool,
             RejectedWriter(Path(folder) / "rejected.jsonl") as rejected,
         ):
-            kept = read_source("mine", node, 0, passes({"dedup": "exact"}), spool, ledger["mine"], rejected)
+            kept = read_source(
+                *("mine", node, 0, passes(), set(), spool, ledger["mine"], rejected, Workers(1))
+            )
             assert [spool.read(one).source for one in kept] == ["mine"] * len(kept)
         ledger.check()
         account = ledger["mine"]

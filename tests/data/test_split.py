@@ -15,7 +15,7 @@ from funreason_train.dialogue import AssistantStep, Trajectory, Turn
 
 
 def _kept(*keys: str, source: str = "a") -> list[Kept]:
-    return [Kept(source, key, f"f:{n}", n * 10, 10, 1) for n, key in enumerate(keys)]
+    return [Kept(source, key, f"f:{n}", n * 10, 10, 1, str(n)) for n, key in enumerate(keys)]
 
 
 def _node(rows: int | None = None, weight: float = 1.0) -> dict[str, float | None]:
