@@ -8,6 +8,7 @@ earlier answers stand in the history without their thoughts.
 from __future__ import annotations
 
 import json
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from importlib.resources import files
@@ -76,11 +77,18 @@ def system_prompt(
     if style not in get_args(PromptStyle):
         raise UserError(f"there is no prompt style {style!r}", mend=f"Use one of {get_args(PromptStyle)}")
     if style == "bfcl":
-        functions = json.dumps(list(tools), indent=4)
+        listed = ",\n".join(_indented(json.dumps(tool)) for tool in tools)
+        functions = f"[\n{listed}\n]" if listed else "[]"
     else:
         functions = json.dumps(list(tools), separators=(",", ":"), ensure_ascii=False)
     prompt = _prompt_text(style).replace("{functions}", functions)
     return f"{prompt}\n\n{instructions}" if instructions else prompt
+
+
+@lru_cache(maxsize=8192)
+def _indented(tool: str) -> str:
+    """A list's element as `json.dumps(…, indent=4)` writes it, which is slow; tools repeat between rows."""
+    return textwrap.indent(json.dumps(json.loads(tool), indent=4), "    ")
 
 
 @lru_cache

@@ -208,3 +208,12 @@ def test_target_form() -> None:
 def test_control_markers_are_found(text: str) -> None:
     assert len(find_markers(text)) == 1
     assert find_markers("a < b, <|im_ end|>, < /think>") == []
+
+
+def test_tools_stand_as_json_dumps_indents_them() -> None:
+    tools = [
+        {"name": "é\n", "parameters": {}, "x": [1.5, 10**30, None, True, [], "\u2028\r x"]},
+        {"a": {"b": [{}]}},
+    ]
+    for some in ([], tools[:1], tools):
+        assert json.dumps(some, indent=4) in system_prompt(some)
