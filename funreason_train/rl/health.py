@@ -27,6 +27,24 @@ def without_signal(grouped: Mapping[str, Sequence[float]]) -> float:
     return sum(max(scores) == min(scores) for scores in grouped.values()) / len(grouped)
 
 
+def sampled_entropy(log_probs: Sequence[Sequence[float]], masks: Sequence[Sequence[int]]) -> float:
+    """The entropy a token in nats, estimated from the samples: the mean of -log p over their tokens.
+
+    Costs no pass over the vocabulary; it estimates the entropy of the sampling distribution at temperature 1.
+
+    Args:
+        log_probs: Of each sample's tokens, as the rollout engine gave them.
+        masks: 1 where the model wrote the token.
+    """
+    values = [
+        -value
+        for row, mask in zip(log_probs, masks, strict=True)
+        for value, written in zip(row, mask, strict=True)
+        if written
+    ]
+    return sum(values) / len(values) if values else 0.0
+
+
 def summary(
     uids: Sequence[str], scores: Sequence[float], details: Iterable[Mapping[str, Any]]
 ) -> dict[str, float]:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import UserError
 from ..run.paths import RunDir, write_text
 from . import checkpoints, prompts, session
-from .compose import compose, target_steps
+from .compose import compose, plain, target_steps
 from .validate import problems
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ def _train(
         from .trainer import train
 
         OmegaConf.resolve(verl)
-        train(session.validated(verl), metrics, int(config.rl.keep_checkpoints))
+        train(session.validated(verl), plain(config.rl), metrics)
 
 
 def _lines(metrics: Path) -> list[dict[str, Any]]:

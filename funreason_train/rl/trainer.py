@@ -6,17 +6,20 @@ Imported only by the process that drives the run: everything here loads verl, ra
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 import transfer_queue as tq
 from omegaconf import DictConfig
 from verl.trainer.ppo.v1 import AgentLoopManagerTQ, get_trainer_cls
 from verl.utils.debug import marked_timer
 
 from .. import progress
-from . import health
+from ..errors import UserError
+from . import egpo, health, limits
 from .agent_loop import completion_text
 from .checkpoints import KeepVerified
 
@@ -24,20 +27,28 @@ from .checkpoints import KeepVerified
 _POLL_SECONDS = 0.2
 
 
-def train(config: DictConfig, metrics: Path, keep_checkpoints: int) -> None:
+def train(config: DictConfig, rl: Mapping[str, Any], metrics: Path) -> None:
     """What verl's `TaskRunnerV1.run` does (verl/trainer/main_ppo.py), in the driver's own process.
 
     Args:
         config: The full verl configuration, resolved.
+        rl: The project's `rl` section, for what verl has no key for.
         metrics: The file that gets one line a step.
-        keep_checkpoints: How many checkpoints stay.
+
+    Raises:
+        UserError: if a figure was beyond its limit for too long (`rl.health.stop`).
     """
+    estimator, algorithm = None, rl["algorithm"]
+    if algorithm["advantage"] == egpo.NAME:
+        estimator = egpo.register(algorithm["entropy_weight"], algorithm["entropy_bound"])
     tq.init(config.transfer_queue)
     trainer: Any = None
     try:
-        trainer = _recording(get_trainer_cls(config.trainer.v1.trainer_mode))(config, metrics)
+        trainer = _recording(get_trainer_cls(config.trainer.v1.trainer_mode))(
+            config, metrics, rl["health"], estimator
+        )
         trainer.replay_buffer.poll_interval = _POLL_SECONDS
-        trainer.checkpoint_callback = KeepVerified(keep_checkpoints)
+        trainer.checkpoint_callback = KeepVerified(rl["keep_checkpoints"])
         trainer.init()
         manager = AgentLoopManagerTQ.create(
             config=config,
@@ -56,9 +67,21 @@ def _recording(base: type) -> Any:
     """The trainer of verl's chosen mode, recording what each step did."""
 
     class Recording(base):  # type: ignore[misc]
-        def __init__(self, config: DictConfig, metrics: Path) -> None:
+        def __init__(
+            self, config: DictConfig, metrics: Path, health: Mapping[str, Any], estimator: egpo.Egpo | None
+        ) -> None:
             super().__init__(config=config)
             self.metrics_file = metrics
+            self.limits = health
+            self.estimator = estimator
+            self.lines: list[dict[str, Any]] = []
+
+        def _compute_advantage(self, batch: Any, metrics: dict[str, Any]) -> Any:
+            if self.estimator is not None:
+                entropies = _thought_entropies(batch, self.tokenizer)
+                self.estimator.entropies = entropies
+                metrics["health/thought_entropy"] = float(entropies.mean())
+            return super()._compute_advantage(batch, metrics)
 
         def _compute_metrics(
             self, batch: Any, metrics: dict[str, Any], timing_raw: Any, global_steps: int, epoch: int
@@ -68,7 +91,23 @@ def _recording(base: type) -> Any:
             line = {"step": global_steps, "total": self.total_training_steps, **_numbers(metrics)}
             with self.metrics_file.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(line) + "\n")
-            progress.report(global_steps, self.total_training_steps, f"reward {line['health/score']:.2f}")
+            self.lines = [*self.lines, line][-self.limits["patience"] :]
+            self._judge(global_steps, f"reward {line['health/score']:.2f}")
+
+        def _judge(self, step: int, text: str) -> None:
+            """Shows the step, warns, and ends the run where a limit says so."""
+            patience = self.limits["patience"]
+            warnings = limits.crossed(self.lines, self.limits["warn"], patience)
+            if warnings:
+                with self.metrics_file.with_name("warnings.jsonl").open("a", encoding="utf-8") as file:
+                    file.write(json.dumps({"step": step, "warnings": warnings}) + "\n")
+            progress.report(step, self.total_training_steps, "; ".join([text, *warnings]))
+            if fatal := limits.crossed(self.lines, self.limits["stop"], patience):
+                raise UserError(
+                    f"reinforcement learning was ended at step {step}: {'; '.join(fatal)}. Look at "
+                    f"{self.metrics_file.parent / 'rollouts' / f'{step}.jsonl'}; mend the cause or raise "
+                    "rl.health.stop; the same command continues from the last checkpoint"
+                )
 
         def _log_rollout_data(self, batch: Any, timing_raw: dict[str, float], rollout_data_dir: str) -> None:
             with marked_timer("dump_rollout_generations", timing_raw):
@@ -102,8 +141,23 @@ def _scores(data: Any) -> list[float]:
 
 
 def _health(batch: Any) -> dict[str, float]:
-    keys, data = _samples(batch, ["rm_scores", "extra_fields"])
-    return health.summary([_prompt_of(key) for key in keys], _scores(data), _details(data))
+    keys, data = _samples(batch, ["rm_scores", "extra_fields", "rollout_log_probs", "response_mask"])
+    figures = health.summary([_prompt_of(key) for key in keys], _scores(data), _details(data))
+    if "rollout_log_probs" in data:
+        figures["health/entropy"] = health.sampled_entropy(
+            [row.tolist() for row in data["rollout_log_probs"].unbind()],
+            [row.tolist() for row in data["response_mask"].unbind()],
+        )
+    return figures
+
+
+def _thought_entropies(batch: Any, tokenizer: Any) -> torch.Tensor:
+    """The mean entropy over each row's thought, from the pass that computed the old log-probabilities."""
+    data = tq.kv_batch_get(
+        keys=batch.keys, partition_id=batch.partition_id, select_fields=["entropy", "responses"]
+    )
+    rows = zip(data["entropy"].unbind(), data["responses"].unbind(), strict=True)
+    return torch.tensor([egpo.thought_entropy(row, ids.tolist(), tokenizer.decode) for row, ids in rows])
 
 
 def _numbers(metrics: dict[str, Any]) -> dict[str, float]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..run.paths import RunDir
-from . import checkpoints
+from . import checkpoints, limits
 from .prompts import Prompts
 
 if TYPE_CHECKING:
@@ -31,6 +31,8 @@ def problems(
         *([] if awaited else [*train.problems, *val.problems]),
         *([] if model_awaited else _model(config)),
         *_batch(config, train),
+        *_algorithm(config),
+        *limits.problems(config.rl.health),
         *_lengths(config, train, val),
         *_resume(config, run),
     ]
@@ -74,6 +76,24 @@ def _batch(config: DictConfig, train: Prompts) -> list[str]:
         )
     if rl.keep_checkpoints < 1:
         found.append(f"rl.keep_checkpoints={rl.keep_checkpoints}: at least the latest checkpoint has to stay")
+    return found
+
+
+def _algorithm(config: DictConfig) -> list[str]:
+    rl, algorithm = config.rl, config.rl.algorithm
+    found = []
+    if algorithm.advantage == "egpo":
+        if rl.trust_rollout_log_probs:
+            found.append(
+                "algorithm=egpo needs the entropies of the log-probability pass, which "
+                "rl.trust_rollout_log_probs=true leaves out; set it to false"
+            )
+        for name in ("entropy_weight", "entropy_bound"):
+            value = algorithm.get(name)
+            if not isinstance(value, int | float) or value <= 0:
+                found.append(
+                    f"rl.algorithm.{name}={value}: EGPO needs a number above 0 (algorithm=egpo sets it)"
+                )
     return found
 
 

@@ -1,6 +1,7 @@
-"""The real verl with vLLM rollouts on the smallest model: two steps, a resume to the third, the export."""
+"""The real verl with vLLM rollouts on the smallest model: two GRPO steps, one of EGPO, the export."""
 
 import json
+import math
 
 import pytest
 
@@ -68,14 +69,16 @@ def prepared(tmp_path_factory):
     return run, data, tokenizer
 
 
-def train(run, steps):
+def train(run, steps, *words):
     """The stage in a process of its own, as the command line runs it."""
     import subprocess
     import sys
 
     from omegaconf import OmegaConf
 
-    config = compose("rl", [f"run_dir={run.root}", f"rl.model={run.sft_model}", f"rl.steps={steps}", *WORDS])
+    config = compose(
+        "rl", [f"run_dir={run.root}", f"rl.model={run.sft_model}", f"rl.steps={steps}", *WORDS, *words]
+    )
     OmegaConf.save(config, run.root / "config.yaml", resolve=True)
     result = run.root / "result.json"
     command = [
@@ -98,7 +101,7 @@ def metrics(run):
 def test_train_resume_and_export(prepared):
     run, data, tokenizer = prepared
     assert train(run, 2)["resumed_from"] == 0
-    result = train(run, 3)
+    result = train(run, 3, "algorithm=egpo")
     assert (result["steps"], result["resumed_from"]) == (3, 2)
     lines = metrics(run)
     assert [line["step"] for line in lines] == [1, 2, 3]
@@ -112,6 +115,8 @@ def test_train_resume_and_export(prepared):
         "global_step_2",
         "global_step_3",
     ]
+    assert "health/thought_entropy" not in lines[1]
+    assert 0.0 < lines[2]["health/thought_entropy"] < math.log(600)
     samples = [json.loads(line) for line in (run.rl / "rollouts" / "3.jsonl").read_text().splitlines()]
     assert len(samples) == 8 * 4
     wanted = {render_prompt(row["prompt"], tokenizer, merged=True) for row in data}
