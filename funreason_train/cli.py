@@ -45,6 +45,12 @@ def _pipeline(config: DictConfig, run_dir: RunDir) -> None:
     run_stages(list(config.pipeline.stages), config, run_dir, summarise=True)
 
 
+def _doctor(config: DictConfig, run_dir: RunDir) -> None:
+    from .run.doctor import doctor
+
+    doctor(config, run_dir)
+
+
 COMMANDS = {
     "data": Command(
         "data",
@@ -81,6 +87,12 @@ COMMANDS = {
         "all of the above in order; a finished stage is skipped, an interrupted one resumes",
         "funreason-train pipeline +recipe=quickstart_cpu seed=1 run_dir=runs/seed1",
         _pipeline,
+    ),
+    "doctor": Command(
+        "doctor",
+        "score gold and cheap answers with the reward, and see whether the tokenizer keeps an answer's tags",
+        "funreason-train doctor reward=runs/mine/data/rl/train.parquet",
+        _doctor,
     ),
 }
 
@@ -164,7 +176,7 @@ def _run(name: str, words: list[str]) -> int:
     command = COMMANDS[name]
     config = resolve(compose(command.section, words), name)
     run_dir = RunDir.at(Path(config.run_dir))
-    if config.dry_run:
+    if config.dry_run and name != "doctor":
         stages = list(config.pipeline.stages) if name == "pipeline" else [name]
         show(stages, config, run_dir, words)
         return 0

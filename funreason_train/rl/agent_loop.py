@@ -8,29 +8,14 @@ so that the reward sees the tags however the tokenizer marks them (verl#1724).
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar, cast
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
 from uuid import uuid4
 
 from verl.experimental.agent_loop.agent_loop import AgentLoopBase, AgentLoopMetrics, AgentLoopOutput
 from verl.trainer.ppo.reward import get_custom_reward_fn
 
-from ..dialogue.messages import Message
-from ..dialogue.protocol import render_prompt
-
-
-def prompt_ids(messages: Sequence[Mapping[str, Any]], tokenizer: Any) -> list[int]:
-    """The ids that the model continues: chat template, generation prompt and the opening think tag."""
-    text = render_prompt([cast(Message, dict(message)) for message in messages], tokenizer, merged=True)
-    return list(tokenizer(text, add_special_tokens=False)["input_ids"])
-
-
-def completion_text(ids: Sequence[int], tokenizer: Any) -> str:
-    """What the model wrote, tags included, without the end-of-turn token."""
-    ids = list(ids)
-    while ids and ids[-1] in (tokenizer.eos_token_id, tokenizer.pad_token_id):
-        ids.pop()
-    return str(tokenizer.decode(ids, skip_special_tokens=False, clean_up_tokenization_spaces=False))
+from .tokens import completion_text, prompt_ids
 
 
 class ProtocolLoop(AgentLoopBase):

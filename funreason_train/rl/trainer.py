@@ -20,8 +20,8 @@ from verl.utils.debug import marked_timer
 from .. import progress
 from ..errors import UserError
 from . import egpo, health, limits
-from .agent_loop import completion_text
 from .checkpoints import KeepVerified
+from .tokens import completion_text
 
 #: How often the driver looks whether a step's samples are there; verl's own 2 seconds are a long time here.
 _POLL_SECONDS = 0.2

@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..errors import UserError
+from ..reward.sample import audit_file
 from ..run.paths import RunDir
 from . import checkpoints, limits
 from .prompts import Prompts
@@ -28,7 +30,7 @@ def problems(
     """
     model_awaited = awaited or (str(config.rl.model) == str(run.sft_model) and not run.sft_model.exists())
     return [
-        *([] if awaited else [*train.problems, *val.problems]),
+        *([] if awaited else [*train.problems, *val.problems, *_reward(config, train)]),
         *([] if model_awaited else _model(config)),
         *_batch(config, train),
         *_algorithm(config),
@@ -36,6 +38,20 @@ def problems(
         *_lengths(config, train, val),
         *_resume(config, run),
     ]
+
+
+def _reward(config: DictConfig, train: Prompts) -> list[str]:
+    """Whether the reward can be trusted on a sample of the rows."""
+    from omegaconf import OmegaConf
+
+    if train.problems or not config.rl.audit_rows:
+        return []
+    options = OmegaConf.to_container(config.rl.reward, resolve=True)
+    try:
+        found = audit_file(train.file, int(config.rl.audit_rows), **options)  # type: ignore[arg-type]
+    except UserError as error:
+        return [str(error)]
+    return [found.sentence()] if found.findings else []
 
 
 def _batch(config: DictConfig, train: Prompts) -> list[str]:

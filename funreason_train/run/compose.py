@@ -103,6 +103,8 @@ def compose(section: str | None, words: Sequence[str] = ()) -> DictConfig:
                 choices.append(f"{word.key}={word.value}")
             elif word.key == "model":
                 settings.append(_Word("", "model.path", word.value))
+            elif word.key == "reward" and section == "doctor":
+                settings.append(_Word("", "doctor.reward", word.value))
             else:
                 problems.append(unknown(word.key, str(word.value), groups[word.key]))
         else:

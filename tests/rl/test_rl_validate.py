@@ -95,3 +95,9 @@ def test_a_model_without_a_tokenizer(tmp_path):
     config, run = small_run(tmp_path)
     (run.sft_model / "tokenizer.json").unlink()
     assert "holds no tokenizer" in " ".join(stage.check(config, run))
+
+
+def test_a_gold_answer_that_cannot_be_right_is_found_before_the_start(tmp_path):
+    config, run = small_run(tmp_path, "rl.reward.max_chars=3")
+    found = " ".join(stage.check(config, run))
+    assert "the reward cannot be trusted" in found and "doctor" in found

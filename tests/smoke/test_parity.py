@@ -59,7 +59,7 @@ def test_verl_reads_the_same_prompts(prepared: tuple[RunDir, Any]) -> None:
     """Through verl's own data set and the agent loop that makes the rollouts."""
     from verl.utils.dataset.rl_dataset import RLHFDataset
 
-    from funreason_train.rl.agent_loop import prompt_ids
+    from funreason_train.rl.tokens import prompt_ids
 
     run, tokenizer = prepared
     options = OmegaConf.create({"max_prompt_length": 100_000, "cache_dir": str(run.root / "cache")})

@@ -1,0 +1,87 @@
+"""The audit over a parquet file: rows in, sentences out."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..errors import UserError
+from .audit import Finding, audit
+from .score import VARIANTS
+
+_COLUMNS = ["data_source", "reward_model"]
+_SHOWN = 3
+
+
+@dataclass(frozen=True)
+class Audit:
+    """What an audit of a file found.
+
+    Attributes:
+        file: The file.
+        rows: How many rows were looked at.
+        sources: How many of them each data_source has.
+        findings: Everything that is wrong, in the order of the rows; `Finding.row` counts in the file.
+    """
+
+    file: Path
+    rows: int
+    sources: Mapping[str, int]
+    findings: tuple[Finding, ...]
+
+    def sentence(self) -> str:
+        """The findings in one sentence; empty if there are none."""
+        if not self.findings:
+            return ""
+        rows = len({finding.row for finding in self.findings})
+        shown = "; ".join(
+            f"row {finding.row} ({finding.data_source}): {finding.message}"
+            for finding in self.findings[:_SHOWN]
+        )
+        more = f"; and {len(self.findings) - _SHOWN} more" if len(self.findings) > _SHOWN else ""
+        return (
+            f"{self.file}: the reward cannot be trusted on {rows} of the {self.rows} rows looked at: "
+            f"{shown}{more}. Mend the rows or the reward's settings; "
+            "`funreason-train doctor reward=FILE` lists all"
+        )
+
+
+def audit_file(file: Path, limit: int | None = None, **options: Any) -> Audit:
+    """Scores the gold answer and the cheap answers of a file's rows.
+
+    Args:
+        file: An RL export, as the data stage writes it.
+        limit: Look at so many rows, spread evenly over the file; None: all.
+        **options: The reward's options.
+
+    Raises:
+        UserError: if the file cannot be read, has other columns, or an option does not exist.
+    """
+    if (variant := options.get("variant", VARIANTS[0])) not in VARIANTS:
+        raise UserError(
+            f"rl.reward.variant={variant}: there is no such reward; there are {', '.join(VARIANTS)}"
+        )
+    import pyarrow.parquet as parquet
+    from pyarrow import ArrowException
+
+    try:
+        source = parquet.ParquetFile(file, pre_buffer=False)
+        missing = [name for name in _COLUMNS if name not in source.schema_arrow.names]
+        if missing:
+            raise UserError(f"{file}: the column {', '.join(missing)} is missing; is it an RL export?")
+        table = source.read(columns=_COLUMNS, use_threads=False)
+    except (ArrowException, OSError) as error:
+        raise UserError(f"{file}: cannot be read as parquet ({' '.join(str(error).split())})") from None
+    count = table.num_rows
+    wanted = min(count, limit or count)
+    numbers = [at * count // wanted for at in range(wanted)]
+    rows = table.take(numbers).to_pylist() if numbers else []
+    try:
+        found = audit(rows, **options)
+    except (TypeError, ValueError) as error:
+        raise UserError(f"the reward's settings: {error}") from None
+    findings = tuple(Finding(numbers[item.row], item.data_source, item.case, item.message) for item in found)
+    return Audit(file, len(rows), Counter(str(row["data_source"]) for row in rows), findings)

@@ -1,0 +1,104 @@
+"""`funreason-train doctor`: bad rows, bad settings and tokenizers that lose tags are named."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pyarrow
+import pyarrow.parquet
+import pytest
+
+from funreason_train.cli import main
+from funreason_train.reward.sample import audit_file
+from funreason_train.rl.tokens import lost_in_decoding
+
+TOOL = {
+    "name": "lamp",
+    "description": "",
+    "parameters": {"type": "object", "properties": {"on": {"type": "boolean"}}, "required": ["on"]},
+}
+RIGHT = {"name": "lamp", "arguments": {"on": True}}
+WRONG = {"name": "lamp", "arguments": {"on": "yes"}}
+
+
+def write(path: Path, *golds: dict[str, Any]) -> Path:
+    rows = [
+        {
+            "data_source": "mine",
+            "reward_model": {"style": "rule", "ground_truth": json.dumps({"calls": [gold], "tools": [TOOL]})},
+        }
+        for gold in golds
+    ]
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), path)
+    return path
+
+
+def test_good_rows_pass(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = write(tmp_path / "rl.parquet", RIGHT, RIGHT)
+    assert main(["doctor", f"reward={file}", f"run_dir={tmp_path}"]) == 0
+    assert "Nothing to mend" in capsys.readouterr().out
+
+
+def test_a_bad_row_is_named_and_the_exit_code_is_2(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = write(tmp_path / "rl.parquet", RIGHT, RIGHT, WRONG)
+    assert main(["doctor", f"reward={file}", f"run_dir={tmp_path}"]) == 2
+    error = capsys.readouterr().err
+    assert "1 of the 3 rows" in error and "row 2 (mine)" in error and "Traceback" not in error
+
+
+def test_rows_are_counted_in_the_file_when_only_some_are_looked_at(tmp_path: Path) -> None:
+    file = write(tmp_path / "rl.parquet", *[RIGHT] * 5, *[WRONG] * 5)
+    found = audit_file(file, limit=2)
+    assert found.rows == 2
+    assert {finding.row for finding in found.findings} == {5}
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["reward=nowhere.parquet"], "there is no such file"),
+        (["reward=text.parquet"], "cannot be read as parquet"),
+        (["reward=other.parquet"], "the column data_source, reward_model is missing"),
+        (["reward=rl.parquet", "rl.reward.variant=generous"], "generous"),
+        (["reward=rl.parquet", "tokenizer=."], "no tokenizer could be loaded"),
+    ],
+)
+def test_a_mistake_is_one_sentence(
+    words: list[str],
+    said: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path / "rl.parquet", RIGHT)
+    (tmp_path / "text.parquet").write_text("not parquet")
+    pyarrow.parquet.write_table(pyarrow.table({"a": [1]}), tmp_path / "other.parquet")
+    assert main(["doctor", *words, "run_dir=run"]) == 2
+    error = capsys.readouterr().err
+    assert said in error and "Traceback" not in error
+
+
+class Tokenizer:
+    """Characters as ids; `skips` are lost when decoding, as marked special tokens would be."""
+
+    eos_token_id = pad_token_id = -1
+
+    def __init__(self, skips: str = "") -> None:
+        self.skips = skips
+
+    def __call__(self, text: str, add_special_tokens: bool) -> dict[str, list[int]]:
+        body = text.removesuffix("<|im_end|>")
+        return {"input_ids": [*map(ord, body), self.eos_token_id]}
+
+    def decode(self, ids: list[int], **_: Any) -> str:
+        return "".join(map(chr, ids)).replace(self.skips, "") if self.skips else "".join(map(chr, ids))
+
+
+def test_a_tokenizer_that_loses_tags_is_found() -> None:
+    """verl#1724."""
+    assert lost_in_decoding(Tokenizer()) == []
+    assert len(lost_in_decoding(Tokenizer("</think>"))) == 3
+    assert len(lost_in_decoding(Tokenizer("<tool_call>"))) == 1
