@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -19,10 +19,10 @@ from funreason_train.calls import Call, Match, Schema, index_tools, match_calls
 from funreason_train.calls.match import STRING_RULES
 from funreason_train.dialogue.completion import ERRORS, Completion, read_completion
 from funreason_train.reward.partial import similarity
+from funreason_train.reward.progress import TurnOutcome, progress, read_turns
 
-VARIANTS = ("binary", "partial", "bfcl")
+VARIANTS = ("binary", "partial", "bfcl", "progress")
 
-# A reason's number in the metrics is its index here: append, never reorder.
 OUTCOMES = (
     "right",
     "count",  # another number of calls
@@ -39,7 +39,11 @@ OUTCOMES = (
     "options",  # the reward is configured wrongly
     "internal",  # an exception: a defect of this package
 )
-REASON_CODES = {reason: code for code, reason in enumerate((*OUTCOMES, *ERRORS))}
+EPISODE_OUTCOMES = ("turns",)  # a user turn was not done
+
+# A reason's number in the metrics is its index here: append, never reorder.
+_REASONS = (*OUTCOMES, *ERRORS, *EPISODE_OUTCOMES)
+REASON_CODES = {reason: code for code, reason in enumerate(_REASONS)}
 _OUR_FAULT = frozenset({"not_text", "ground_truth", "options", "internal"})
 
 
@@ -50,7 +54,8 @@ class RewardOptions:
     Attributes:
         variant: `binary`: 1 for the right calls in the right form, else 0. `partial`: in between for right
             names, argument names and values, less for every surplus call. `bfcl`: binary with BFCL's string
-            rule.
+            rule. `progress`: an episode's share of user turns that were done, given their outcomes; binary
+            for a row that is no episode.
         ordered: Whether the order of the calls matters.
         strings: `exact` or `bfcl` (see `match_calls`); the variant `bfcl` implies the latter.
         require_thought: Whether an empty thought is a fault of form.
@@ -122,8 +127,11 @@ def compute_score(
         data_source: Not used: one rule for every source.
         solution_str: What follows the prompt's own `<think>`.
         ground_truth: JSON `{"calls": [{"name", "arguments"}, …], "tools": [{"name", "parameters", …}, …]}`;
-            no calls means that plain text is right.
-        extra_info: Not used.
+            no calls means that plain text is right. A row of an environment also holds `"turns"`, the number
+            of the task's user turns.
+        extra_info: With the variant `progress`, an episode's outcomes: `{"turns": [{"state_equal": bool,
+            "results_seen": bool}, …]}`, one a user turn that was reached (see `progress.TurnOutcome`);
+            `solution_str` is then the episode's last completion. Otherwise not used.
         **options: The fields of `RewardOptions`.
 
     Returns:
@@ -141,21 +149,27 @@ def compute_score(
         gold = _gold(ground_truth)
     except Exception:
         return _result("ground_truth", length=len(solution_str))
+    chosen = _chosen(options)
     try:
-        return _score(solution_str, gold, _chosen(options))
+        turns = _turns(gold, extra_info) if chosen.variant == "progress" else None
+    except Exception:
+        return _result("ground_truth", length=len(solution_str))
+    try:
+        return _score(solution_str, gold, chosen, turns)
     except Exception:
         return _result("internal", length=len(solution_str))
 
 
 def reason_of(result: Mapping[str, float]) -> str:
     """The reason of a result in words, such as `values` or `unclosed`."""
-    return (*OUTCOMES, *ERRORS)[int(result["reason"])]
+    return _REASONS[int(result["reason"])]
 
 
 @dataclass(frozen=True)
 class _Gold:
     calls: tuple[Call, ...]
     tools: Mapping[str, Schema]
+    turns: int | None  # user turns of the task, where it is an episode
 
 
 @lru_cache(maxsize=1024)  # the answers of one group arrive close together
@@ -166,12 +180,30 @@ def _gold(ground_truth: str) -> _Gold:
         raise ValueError("a gold call's name must be a string")
     # Only the gold calls' tools are ever compared with; compiling all of them would be half of the work.
     names = {call.name for call in calls}
-    return _Gold(calls, index_tools([tool for tool in value["tools"] if tool["name"] in names]))
+    turns = value.get("turns")
+    if turns is not None and (type(turns) is not int or turns < 1):
+        raise ValueError("a task has at least one user turn")
+    return _Gold(calls, index_tools([tool for tool in value["tools"] if tool["name"] in names]), turns)
 
 
-def _score(text: str, gold: _Gold, options: RewardOptions) -> dict[str, float]:
+def _turns(gold: _Gold, extra_info: Mapping[str, Any] | None) -> tuple[TurnOutcome, ...] | None:
+    """The outcomes of an episode; None for a row that is none, which is scored by its calls."""
+    outcomes = (extra_info or {}).get("turns")
+    if outcomes is None and gold.turns is None:
+        return None
+    turns = read_turns(outcomes)
+    progress(turns, gold.turns)  # raises if they do not fit the task
+    return turns
+
+
+def _score(
+    text: str, gold: _Gold, options: RewardOptions, turns: tuple[TurnOutcome, ...] | None
+) -> dict[str, float]:
     completion = read_completion(text)
-    reason, right, score = _judge(completion, gold, options)
+    if turns is None:
+        reason, right, score = _judge(completion, gold, options)
+    else:
+        reason, right, score = _judge_episode(completion, turns, gold.turns, options)
     if options.max_chars is not None and len(text) > options.max_chars:
         reason, right, score = "over_long", False, 0.0
     return _result(
@@ -191,7 +223,7 @@ def _judge(completion: Completion, gold: _Gold, options: RewardOptions) -> tuple
     calls = completion.calls
     if calls is None:
         return completion.error, False, 0.0
-    if options.require_thought and not completion.thought:
+    if _lacks_thought(completion, options):
         return "empty_thought", False, 0.0
     if bool(calls) != bool(gold.calls):
         return ("calls_for_text" if calls else "text_for_calls"), False, 0.0
@@ -205,6 +237,23 @@ def _judge(completion: Completion, gold: _Gold, options: RewardOptions) -> tuple
         return match.reason, False, 0.0
     score = similarity(calls, gold.calls, gold.tools, ordered=options.ordered, strings=strings)
     return match.reason, False, score
+
+
+def _judge_episode(
+    completion: Completion, turns: tuple[TurnOutcome, ...], expected: int | None, options: RewardOptions
+) -> tuple[str, bool, float]:
+    """As `_judge`, for an episode that ended with `completion`."""
+    if not completion.closed:
+        return completion.error, False, 0.0
+    fault = completion.error or ("empty_thought" if _lacks_thought(completion, options) else "")
+    if fault and turns:
+        turns = (*turns[:-1], replace(turns[-1], well_formed=False))
+    score = progress(turns, expected)
+    return ("right" if score == 1.0 else fault or "turns"), score == 1.0, score
+
+
+def _lacks_thought(completion: Completion, options: RewardOptions) -> bool:
+    return options.require_thought and not completion.thought
 
 
 def _length_factor(length: int, options: RewardOptions) -> float:
