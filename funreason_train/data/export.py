@@ -139,13 +139,18 @@ def _tools_json(key: _ById) -> str:
     return json.dumps(list(key.tools), ensure_ascii=False, allow_nan=False)
 
 
-@lru_cache(maxsize=1)
-def rl_schema() -> pa.Schema:
-    """The columns that verl reads."""
+@lru_cache(maxsize=2)
+def rl_schema(tasks: bool = False) -> pa.Schema:
+    """The columns that verl reads.
+
+    Args:
+        tasks: Whether `extra_info` holds an executable task as well.
+    """
     import pyarrow as pa
 
     text, count = pa.string(), pa.int64()
     info = [("index", count), ("id", text), ("prompt_tokens", count), ("target_tokens", count)]
+    info += [("task", text)] if tasks else []
     return pa.schema(
         [
             ("data_source", text),
@@ -157,17 +162,23 @@ def rl_schema() -> pa.Schema:
     )
 
 
-def rl_table(steps: Sequence[Step], first: int, lengths: Sequence[tuple[int, int] | None]) -> pa.Table:
+def rl_table(
+    steps: Sequence[Step],
+    first: int,
+    lengths: Sequence[tuple[int, int] | None],
+    tasks: Sequence[str] | None = None,
+) -> pa.Table:
     """Steps as verl reads them.
 
     Args:
         steps: The steps.
         first: The number of the first one in its file.
         lengths: Tokens of prompt and target of each, or None where they were not measured.
+        tasks: For the environment file: the executable task of each as JSON text; the step opens it.
     """
     import pyarrow as pa
 
-    schema = rl_schema()
+    schema = rl_schema(tasks is not None)
 
     def struct(column: str, values: Mapping[str, Sequence[Any]]) -> pa.Array:
         fields = list(schema.field(column).type)
@@ -201,6 +212,7 @@ def rl_table(steps: Sequence[Step], first: int, lengths: Sequence[tuple[int, int
                 "id": [step.id for step in steps],
                 "prompt_tokens": [pair[0] if pair else None for pair in lengths],
                 "target_tokens": [pair[1] if pair else None for pair in lengths],
+                "task": tasks or (),
                 "answer": [step.answer for step in steps],
                 "meta": [json.dumps(dict(step.meta), ensure_ascii=False, sort_keys=True) for step in steps],
             },
@@ -210,24 +222,27 @@ def rl_table(steps: Sequence[Step], first: int, lengths: Sequence[tuple[int, int
 
 
 class RlWriter:
-    """Writes `rl/{train,val}.parquet` in small row groups.
+    """Writes `rl/{train,val}.parquet`, or `rl/env_{train,val}.parquet`, in small row groups.
 
     Args:
         folder: `…/rl`.
         side: `train` or `val`.
+        tasks: Whether the rows are executable tasks; without a row there is no such file.
     """
 
-    def __init__(self, folder: Path, side: str) -> None:
+    def __init__(self, folder: Path, side: str, tasks: bool = False) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self._path = folder / f"{side}.parquet"
+        self._path = folder / f"{'env_' if tasks else ''}{side}.parquet"
+        self._tasks, self.rows = tasks, 0
 
     def __enter__(self) -> RlWriter:
         import pyarrow.parquet as pq
 
-        self._waiting = rl_schema().empty_table()
+        schema = rl_schema(self._tasks)
+        self._waiting = schema.empty_table()
         self._writer = pq.ParquetWriter(
             self._path,
-            rl_schema(),
+            schema,
             compression="zstd",
             compression_level=1,
             use_dictionary=["data_source", "ability", "prompt.list.element.role", "reward_model.style"],
@@ -239,6 +254,7 @@ class RlWriter:
         """Appends the rows of an `rl_table`; groups have one size, however the rows come."""
         import pyarrow as pa
 
+        self.rows += len(table)
         self._waiting = pa.concat_tables([self._waiting, table])
         whole = len(self._waiting) // _ROW_GROUP * _ROW_GROUP
         for start in range(0, whole, _ROW_GROUP):
@@ -250,6 +266,8 @@ class RlWriter:
     ) -> None:
         self._writer.write_table(self._waiting.combine_chunks())
         self._writer.close()
+        if self._tasks and not self.rows:
+            self._path.unlink()
 
 
 def write_tasks(path: Path, tasks: Iterable[Task]) -> int:

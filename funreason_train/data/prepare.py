@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -58,19 +59,33 @@ class _Render:
     protocol: Mapping[str, Any]
     closing_in_rl: bool
 
-    def __call__(self, work: tuple[int, Sequence[Kept]]) -> tuple[bytes, Any]:
-        """Takes the number of the first RL row, and conversations; returns SFT's lines and RL's table."""
+    def __call__(self, work: tuple[tuple[int, int], Sequence[Kept]]) -> tuple[bytes, Any, Any]:
+        """Takes the numbers of the first RL row and task, and conversations.
+
+        Returns:
+            SFT's lines, RL's table of steps, and its table of executable tasks.
+        """
         first, kept = work
         shown, gold, lengths = [], [], []
+        tasks, openings, spans = [], [], []
         for one, trajectory in zip(kept, read_spool(self.spool, kept), strict=True):
-            for number, each in enumerate(cut(trajectory, self.protocol)):
+            cuts = cut(trajectory, self.protocol)
+            if playable(one):
+                tasks.append(json.dumps(trajectory.meta["task"], ensure_ascii=False))
+                openings.append(cuts[0].gold)
+                spans.append(tuple(map(max, *one.lengths, *one.lengths)) if one.lengths else None)
+            for number, each in enumerate(cuts):
                 if number in one.dropped:
                     continue
                 shown.append(each.shown)
                 if number in rl_steps(one, self.closing_in_rl):
                     gold.append(each.gold)
                     lengths.append(one.lengths[number] if one.lengths else None)
-        return sft_lines(shown).encode("utf-8"), rl_table(gold, first, lengths)
+        return (
+            sft_lines(shown).encode("utf-8"),
+            rl_table(gold, first[0], lengths),
+            rl_table(openings, first[1], spans, tasks),
+        )
 
 
 def rl_steps(kept: Kept, closing: bool) -> set[int]:
@@ -81,6 +96,11 @@ def rl_steps(kept: Kept, closing: bool) -> set[int]:
         closing: Whether closing replies stand there too.
     """
     return set(range(kept.steps)) - kept.dropped - (frozenset() if closing else kept.closing)
+
+
+def playable(kept: Kept) -> bool:
+    """Whether a conversation goes into the file of executable tasks: it is one, and nothing was dropped."""
+    return kept.task and not kept.dropped
 
 
 class Preparation:
@@ -102,7 +122,8 @@ class Preparation:
         """Does the work.
 
         Returns:
-            `{"sources": the ledger, "sft": {side: rows}, "rl": {side: rows}, "tasks": {split: tasks}}`.
+            `{"sources": the ledger, "sft": {side: rows}, "rl": {side: rows}, "environment": {side: rows},
+            "tasks": {split: tasks}}`.
 
         Raises:
             UserError: see `stage.run`.
@@ -197,35 +218,39 @@ class Preparation:
             account.steps += one.steps - len(one.dropped)
             if one.dropped:
                 account.steps_dropped["overlong"] += len(one.dropped)
-        sft, rl = {}, {}
+        sft, rl, environment = {}, {}, {}
         for side, mine in zip(SIDES, split(kept, self.data["val_share"], self.seed), strict=True):
             chosen = mix(mine, self.nodes, self.seed)
-            rl[side] = self._write(side, chosen)
+            rl[side], environment[side] = self._write(side, chosen)
             sft[side] = sum(one.steps - len(one.dropped) for one in chosen)
             counts = Counter(one.source for one in chosen)
             for source, count in counts.items():
                 self.ledger[source].conversations[side] = count
-        return {"sft": sft, "rl": rl}
+        return {"sft": sft, "rl": rl, "environment": environment}
 
-    def _write(self, side: str, chosen: Sequence[Kept]) -> int:
-        """Writes one side of both exports and returns how many rows RL has."""
+    def _write(self, side: str, chosen: Sequence[Kept]) -> tuple[int, int]:
+        """Writes one side of all exports and returns how many steps and how many tasks RL has."""
         closing = self.data["rl_closing_replies"] == "keep"
-        written = 0
 
-        def work() -> Iterator[tuple[int, Sequence[Kept]]]:
-            first = 0
+        def work() -> Iterator[tuple[tuple[int, int], Sequence[Kept]]]:
+            steps = tasks = 0
             for some in chunks(chosen, _BATCH):
-                yield first, some
-                first += sum(len(rl_steps(one, closing)) for one in some)
+                yield (steps, tasks), some
+                steps += sum(len(rl_steps(one, closing)) for one in some)
+                tasks += sum(map(playable, some))
 
         render = _Render(self.spool.path, self.config["protocol"], closing)
-        with SftWriter(self.work / "sft", side) as sft_out, RlWriter(self.work / "rl", side) as rl_out:
-            for number, (lines, table) in enumerate(self.workers.map(render, work())):
+        with (
+            SftWriter(self.work / "sft", side) as sft_out,
+            RlWriter(self.work / "rl", side) as rl_out,
+            RlWriter(self.work / "rl", side, tasks=True) as tasks_out,
+        ):
+            for number, (lines, table, tasks) in enumerate(self.workers.map(render, work())):
                 report(number * _BATCH, len(chosen), f"writing {side}")
                 sft_out.write(lines)
                 rl_out.write(table)
-                written += len(table)
-        return written
+                tasks_out.write(tasks)
+        return rl_out.rows, tasks_out.rows
 
     def _tasks(self) -> dict[str, int]:
         """Executable tasks, from the sources that have them."""

@@ -59,6 +59,7 @@ class _Row:
     steps: int
     closing: frozenset[int]
     flags: frozenset[str]
+    task: bool
     data: bytes
     row: str
 
@@ -90,6 +91,7 @@ class _Examine:
                 sum(len(turn.steps) for turn in trajectory.turns),
                 closing_steps(trajectory),
                 frozenset(trajectory.meta.get("flags", ())),
+                "task" in trajectory.meta,
                 encode(trajectory),
                 excerpt({"id": row.id} if isinstance(row, Trajectory) else row),
             )
@@ -172,7 +174,10 @@ def read_source(
             offset = spool.append(row.data)
             identity = _unique(row.id, names)
             kept.append(
-                Kept(name, row.key, row.position, offset, len(row.data), row.steps, identity, row.closing)
+                Kept(
+                    *(name, row.key, row.position, offset, len(row.data), row.steps, identity, row.closing),
+                    task=row.task,
+                )
             )
             account.kept += 1
             account.flags.update(row.flags)

@@ -93,6 +93,7 @@ class Kept:
         closing: Numbers of the steps that are closing replies (see `steps.Cut`).
         lengths: (prompt, target) tokens of each step; empty when they were not measured.
         dropped: Numbers of the steps that are too long.
+        task: Whether it is an executable task as well.
     """
 
     source: str
@@ -105,6 +106,7 @@ class Kept:
     closing: frozenset[int] = frozenset()
     lengths: list[tuple[int, int]] = field(default_factory=list)
     dropped: frozenset[int] = frozenset()
+    task: bool = False
 
 
 class Spool:

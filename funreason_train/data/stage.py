@@ -93,7 +93,8 @@ def run(config: DictConfig, run: RunDir) -> dict[str, Any]:
         run: The run directory.
 
     Returns:
-        `{"out", "sources": the ledger, "sft": {side: rows}, "rl": {side: rows}, "tasks": {split: tasks}}`.
+        `{"out", "sources": the ledger, "sft": {side: rows}, "rl": {side: rows}, "environment": {side: rows},
+        "tasks": {split: tasks}}`.
 
     Raises:
         UserError: everything that `check` finds, a source that cannot be opened, no row left, an overlong

@@ -30,13 +30,15 @@ def cut(trajectory: Trajectory, protocol: Mapping[str, Any]) -> list[Cut]:
 
     `meta["demonstration"]` maps `TURN.RESPONSE` to `{"thought", "calls", "text"}`, the teacher's response to
     that prompt; the history always shows the gold one. `meta["kinds"]` maps it to a word for tables.
+    `meta["task"]` is the conversation as an executable task (`environments.Task.to_json`).
 
     Args:
         trajectory: The conversation.
         protocol: The node `protocol` of the configuration.
     """
     tagged = protocol["answer"] == "tagged"
-    shared = {key: value for key, value in trajectory.meta.items() if key not in ("demonstration", "kinds")}
+    apart = ("demonstration", "kinds", "task")
+    shared = {key: value for key, value in trajectory.meta.items() if key not in apart}
     demonstration, kinds = trajectory.meta.get("demonstration", {}), trajectory.meta.get("kinds", {})
     cuts = []
     for step in steps_of(trajectory, style=protocol["system"], tagged=tagged):

@@ -59,6 +59,29 @@ class PlayedTurn:
     responses: tuple[PlayedResponse, ...]
     reasons: tuple[str, ...]
 
+    @property
+    def state_equal(self) -> bool:
+        """Whether the turn was closed in the gold state."""
+        return self.closed and "wrong_state" not in self._slugs
+
+    @property
+    def results_seen(self) -> bool:
+        """Whether the turn was closed after every gold result was seen, and nothing called for nothing."""
+        return self.closed and not {"missing_result", "needless_call"} & self._slugs
+
+    @property
+    def _slugs(self) -> set[str]:
+        return {reason.partition(":")[0] for reason in self.reasons}
+
+    @property
+    def closed(self) -> bool:
+        """Whether a well-formed reply ended the turn, right or wrong."""
+        return self._slugs <= _JUDGEMENTS
+
+
+#: Slugs of what is said of a turn that a reply has closed; any other ended it before.
+_JUDGEMENTS = frozenset({"needless_call", "missing_result", "wrong_state"})
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -160,6 +183,20 @@ class Episode:
         if len(self._responses) >= self.limits.responses:
             self._end_turn((f"too_many_responses: {len(self._responses)} responses and no end",))
 
+    def stop(self, reason: str) -> None:
+        """Ends the task in the turn that is being played, which is wrong for this reason (`slug: detail`)."""
+        if not self.done:
+            self._end_turn((reason,))
+            self.done = True
+
+    def turn_outcomes(self) -> list[dict[str, bool]]:
+        """`{"state_equal", "results_seen"}` of every user turn; both false for one that was not played."""
+        missing = len(self.task.turns) - len(self._played)
+        return [
+            *({"state_equal": t.state_equal, "results_seen": t.results_seen} for t in self._played),
+            *({"state_equal": False, "results_seen": False} for _ in range(missing)),
+        ]
+
     def outcome(self) -> Outcome:
         """The judgement; of a task that is not over, on the turns played so far."""
         right = len(self._played) == len(self.task.turns) and not any(turn.reasons for turn in self._played)
@@ -174,9 +211,11 @@ class Episode:
         self._messages.append({"role": "user", "content": self.task.turns[number].user})
 
     def _end_turn(self, reasons: tuple[str, ...]) -> None:
+        if self.done:  # stopped while a call was still running
+            return
         user = self.task.turns[len(self._played)].user
         self._played.append(PlayedTurn(user, tuple(self._responses), reasons))
-        if reasons and (self.limits.stop_when_wrong or reasons[0].startswith(("malformed", "too_many"))):
+        if reasons and (self.limits.stop_when_wrong or not self._played[-1].closed):
             self.done = True  # without a closing reply there is nothing to go on from
             return
         self._begin_turn()

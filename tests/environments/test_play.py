@@ -188,3 +188,48 @@ def test_an_outcome_is_json():
     outcome = replay(TASKS[0], script(TASKS[0]))
     value = json.loads(json.dumps(outcome.to_json()))
     assert value["right"] is True and value["turns"][0]["responses"][0]["completion"]
+
+
+def flags(episode):
+    return [(turn["state_equal"], turn["results_seen"]) for turn in episode.turn_outcomes()]
+
+
+def played(task, turns, **limits):
+    episode = Episode(task, Limits(**limits), "compact")
+    for response in itertools.chain.from_iterable(turns):
+        if not episode.done:
+            answer = response if isinstance(response, str) else render_calls(response)
+            episode.receive(render_target("I think.", answer))
+    return episode
+
+
+def test_each_turn_says_whether_state_and_results_are_right():
+    task = next(task for task in TASKS if task.category == "follow_up")
+    turns = script(task)
+    assert flags(played(task, turns)) == [(True, True)] * 2
+    assert flags(played(task, turns[:1])) == [(True, True), (False, False)]
+    silent = [["No."], ["No."]]
+    assert [seen for _, seen in flags(played(task, silent, stop_when_wrong=False))] == [False, False]
+    assert flags(played(task, silent)) == [(flags(played(task, silent))[0][0], False), (False, False)]
+
+
+def test_a_call_where_none_is_due_leaves_the_results_unseen():
+    task = next(task for task in TASKS if task.category == "no_tool")
+    call = Call(task.tools[0], {})
+    assert flags(played(task, [[[call], "Done."]])) == [(True, False)]
+
+
+def test_a_turn_without_a_closing_reply_has_neither():
+    task = next(task for task in TASKS if task.category == "single")
+    assert flags(played(task, script(task), responses=1)) == [(False, False)]
+
+
+def test_a_stopped_task_is_over_and_wrong():
+    task = next(task for task in TASKS if task.category == "follow_up")
+    turns = script(task)
+    episode = played(task, turns[:1], stop_when_wrong=False)
+    episode.stop("too_slow: 61 s")
+    episode.stop("too_slow: again")
+    assert episode.done and not episode.outcome().right
+    assert episode.outcome().reasons == ("turn 1: too_slow: 61 s",)
+    assert flags(episode) == [(True, True), (False, False)]

@@ -66,7 +66,7 @@ def read(config: Mapping[str, Any], seed: int) -> Iterator[Trajectory]:
         Trajectories whose steps are gold. `meta["demonstration"]` maps `TURN.RESPONSE` to the teacher's
         erroneous response `{"thought", "calls", "text"}`: the target of SFT where it stands, never of RL.
         `meta["kinds"]` maps every `TURN.RESPONSE` to its kind; `done` closes a turn after the tools have
-        answered, where any text is right.
+        answered, where any text is right. `meta["task"]` is the executable task.
 
     Raises:
         UserError: an unknown category or error, or a rate that is no probability.
@@ -87,6 +87,7 @@ def read(config: Mapping[str, Any], seed: int) -> Iterator[Trajectory]:
                 "environment": task.environment,
                 "kinds": dict(example.kinds),
                 "demonstration": slips,
+                "task": task.to_json(),
             },
         )
 
