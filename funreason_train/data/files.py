@@ -6,6 +6,7 @@ import codecs
 import gzip
 import hashlib
 import json
+import os
 import re
 import zlib
 from collections.abc import Iterator
@@ -73,12 +74,13 @@ def locate(path: str) -> list[Path] | None:
     )
 
 
-def records(path: str, *, split: str = "train") -> Iterator[Record]:
+def records(path: str, *, split: str = "train", hub_file: str | None = None) -> Iterator[Record]:
     """Every row of a file, a folder or a hub data set.
 
     Args:
         path: See `locate`.
         split: The split to read from the hub.
+        hub_file: The file there that can be downloaded by hand, for the sentence that says so.
 
     Yields:
         Position and row; the row is an `Unreadable` where the data is damaged.
@@ -88,7 +90,7 @@ def records(path: str, *, split: str = "train") -> Iterator[Record]:
     """
     files = locate(path)
     if files is None:
-        yield from _hub(path, split)
+        yield from _hub(path, split, hub_file)
         return
     for file in files:
         yield from _file(file)
@@ -242,26 +244,25 @@ def _parquet(file: Path) -> Iterator[Record]:
         )
 
 
-def _hub(name: str, split: str) -> Iterator[Record]:
+def _hub(name: str, split: str, file: str | None) -> Iterator[Record]:
     import datasets
 
+    number = 0
     try:
-        rows = iter(datasets.load_dataset(name, split=split, streaming=True))
-        first = next(rows, None)
+        for row in datasets.load_dataset(name, split=split, streaming=True):
+            yield f"{name}[{number}]", row
+            number += 1
     except Exception as error:  # the hub client has a dozen kinds of failure, all of which mean the same here
+        beyond = f" beyond row {number}" if number else ""
+        unset = "" if os.environ.get("HF_TOKEN") else " (not set now)"
         raise UserError(
-            f"the data set cannot be read from the hub ({type(error).__name__})",
+            f"the data set cannot be read from the hub{beyond} ({type(error).__name__})",
             where=name,
             mend=f"If it is gated, accept its terms on https://huggingface.co/datasets/{name} and put a token"
-            " into the environment variable HF_TOKEN; without a network, download its"
-            f" {', '.join(SUFFIXES)} file elsewhere and give that file as path",
+            f" into the environment variable HF_TOKEN{unset}; without a network, download"
+            f" {file or 'its file of ' + ', '.join(SUFFIXES)} from there on another machine and give the local"
+            " file as path",
         ) from error
-    number = 0
-    row: Any = first
-    while row is not None:
-        yield f"{name}[{number}]", row
-        number += 1
-        row = next(rows, None)
 
 
 def fingerprint(path: str) -> dict[str, str]:

@@ -116,7 +116,7 @@ def _rows(name: str, node: Mapping[str, Any], seed: int) -> Iterator[Rejection |
         for number, trajectory in enumerate(module.read(node, seed)):
             yield f"{name}[{number}]", trajectory
         return
-    for position, row in records(node["path"], split=node["split"]):
+    for position, row in records(str(node["path"]), split=node["split"], hub_file=node.get("hub_file")):
         if isinstance(row, Unreadable):
             yield _rejection(name, position, row.raw, row.error)
         else:

@@ -20,6 +20,7 @@ REASONS = {
     "no_tools": "no tool list can be found (tools_missing: reject)",
     "role_order": "the roles do not alternate as a conversation must",
     "result_without_call": "a tool message follows a response that called nothing",
+    "call_without_result": "a call is never answered although the conversation goes on",
     "unclosed_think": "a think block is not closed, or there is more than one",
     "empty_answer": "a response has neither calls nor text",
     "call_syntax": "a response looks like a call list but cannot be read as one",

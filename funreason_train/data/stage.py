@@ -41,7 +41,8 @@ def check(config: DictConfig, run: RunDir) -> list[str]:
         node = data.get(name)
         if not isinstance(node, Mapping) and not hasattr(node, "keys"):
             problems.append(
-                f"there is no data set '{name}'; add it with +data.{name}={{format: apigen, path: FILE, …}}"
+                f"there is no data set '{name}'; declare one of your own with {name}.format=openai"
+                f" {name}.path=FILE, or use {', '.join(_known(data))}"
             )
             continue
         problems += _node_problems(name, node)
@@ -63,10 +64,17 @@ def check(config: DictConfig, run: RunDir) -> list[str]:
     return problems
 
 
+def _known(data: Any) -> list[str]:
+    """The data sets that the configuration declares."""
+    return [str(name) for name in data if hasattr(data.get(name), "keys") and "format" in data.get(name)]
+
+
 def _node_problems(name: str, node: Any) -> list[str]:
     try:
         module = source_module(node.format)
         if hasattr(module, "convert") and "path" in node:
+            if not node.path:
+                return [f"data.{name}.path is not set; give a file, a folder or a hub id"]
             locate(str(node.path))
     except UserError as error:
         return [f"data.{name}: {error}"]

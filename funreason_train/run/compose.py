@@ -110,6 +110,10 @@ def compose(section: str | None, words: Sequence[str] = ()) -> DictConfig:
         else:
             settings.append(word)
     known = _hydra(choices)
+    if own := _own_data_sets(settings, section, known, groups["dataset"], problems):
+        settings = [word for word in settings if word not in own]
+        choices += filter(None, own.values())
+        known = _hydra(choices)
     placed = []
     for word in settings:
         try:
@@ -119,6 +123,31 @@ def compose(section: str | None, words: Sequence[str] = ()) -> DictConfig:
     if problems:
         raise UserError("; ".join(problems))
     return _hydra([*choices, *map(str, placed)])
+
+
+def _own_data_sets(
+    settings: Sequence[_Word], section: str | None, known: DictConfig, formats: list[str], problems: list[str]
+) -> dict[_Word, str]:
+    """Data sets that are declared on the command line: `mine.format=openai` -> the choice that adds the node,
+    empty for a format that does not exist.
+
+    Args:
+        settings: The words that are no choices.
+        section: The command's own section.
+        known: The configuration without them.
+        formats: The choices of the group `dataset`.
+        problems: Receives the sentence for a format that does not exist.
+    """
+    found = {}
+    for word in settings:
+        place = word.key.removeprefix("data.") if word.key.startswith("data.") or section == "data" else ""
+        name, _, key = place.partition(".")
+        if key != "format" or not name.isidentifier() or name in known.data or name in known:
+            continue
+        found[word] = f"+dataset@data.{name}={word.value}" if word.value in formats else ""
+        if not found[word]:
+            problems.append(unknown("data format", str(word.value), formats))
+    return found
 
 
 def _hydra(overrides: Iterable[str]) -> DictConfig:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -155,8 +156,29 @@ def test_a_hub_id_that_cannot_be_read_says_what_to_do(monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(datasets, "load_dataset", refuse)
     assert locate("Salesforce/xlam-function-calling-60k") is None
-    with pytest.raises(UserError, match=r"accept its terms on https.*HF_TOKEN.*\.jsonl"):
+    monkeypatch.delenv("HF_TOKEN", raising=False)
+    with pytest.raises(UserError, match=r"accept its terms on https.*HF_TOKEN \(not set now\).*\.jsonl"):
         next(records("Salesforce/xlam-function-calling-60k"))
+    monkeypatch.setenv("HF_TOKEN", "secret")
+    with pytest.raises(UserError, match=r"download xlam_function_calling_60k\.json from there") as caught:
+        next(records("Salesforce/xlam-function-calling-60k", hub_file="xlam_function_calling_60k.json"))
+    assert "secret" not in str(caught.value) and "not set" not in str(caught.value)
+
+
+def test_a_hub_that_fails_midway_stops_the_run_instead_of_losing_the_rest(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    import datasets
+
+    def load(*_: Any, **__: Any) -> Iterator[dict[str, int]]:
+        yield {"id": 1}
+        raise TimeoutError
+
+    monkeypatch.setattr(datasets, "load_dataset", load)
+    rows = records("a/b")
+    assert next(rows) == ("a/b[0]", {"id": 1})
+    with pytest.raises(UserError, match=r"beyond row 1 \(TimeoutError\)"):
+        next(rows)
 
 
 def test_hub_rows_are_streamed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,6 +20,22 @@ def test_a_dataset_key_is_found_in_the_data_section() -> None:
     assert (config.data.apigen.path, config.data.out) == ("rows.json", "here")
 
 
+def test_a_data_set_of_ones_own_has_the_defaults_of_its_format() -> None:
+    config = compose(
+        "data", ["datasets=[mine]", "mine.format=openai", "mine.path=rows.json", "mine.weight=2"]
+    )
+    shipped = compose("data").data.openai
+    assert config.data.mine == {**shipped, "path": "rows.json", "weight": 2}
+    elsewhere = compose("pipeline", ["data.mine.format=apigen_mt", "data.mine.path=rows.json"])
+    assert (elsewhere.data.mine.format, elsewhere.data.mine.split) == ("apigen_mt", "train")
+
+
+def test_a_data_set_of_ones_own_in_an_unknown_format() -> None:
+    with pytest.raises(UserError, match="no data format 'opnai'; did you mean 'openai'") as caught:
+        compose("data", ["mine.format=opnai"])
+    assert "no setting" not in str(caught.value)
+
+
 @pytest.mark.parametrize(
     "path", ["my rows/a=b.json", "it's (1).json", "C:\\rows.json", "a,b.json", "{x}.json"]
 )

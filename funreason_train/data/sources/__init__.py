@@ -13,7 +13,7 @@ from types import ModuleType
 from ...errors import UserError
 
 #: `format:` in configs/dataset/*.yaml -> the module of this package that reads it.
-FORMATS = ("apigen", "funreason_mt", "embedded")
+FORMATS = ("apigen", "funreason_mt", "apigen_mt", "openai", "embedded")
 
 
 def source_module(format: str) -> ModuleType:

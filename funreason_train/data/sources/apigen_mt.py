@@ -1,0 +1,76 @@
+"""APIGen-MT-5k (Salesforce/APIGen-MT-5k): multi-turn retail and airline conversations without thoughts.
+
+Row (ShareGPT): `conversations`, a list of `{"from": human, gpt, function_call or observation, "value": str}`,
+`system` (the domain's policy) and `tools` (JSON text of a list). The value of a `function_call` is JSON text
+of `{"name", "arguments"}` or of a list of these. Source: the data set's card, CC-BY-NC-4.0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ...dialogue.messages import Trajectory
+from ..rows import RowError
+from .apigen import read_calls
+from .chat import Conversation, identity, messages_of, offered_tools, read_response
+
+#: Keys of its node beyond those of every data set, and the values they take.
+OPTIONS = {"tools_missing": ("infer", "reject")}
+
+
+def convert(row: Any, options: Mapping[str, Any]) -> Trajectory:
+    """One row as a conversation.
+
+    Args:
+        row: The row.
+        options: The data set's node of the config: `tools_missing` (infer: the tools are what the gold calls
+            show; reject).
+
+    Raises:
+        RowError: the row cannot be used.
+    """
+    if not isinstance(row, Mapping):
+        raise RowError("row_shape", f"the row is a {type(row).__name__}, not an object")
+    outer, messages = messages_of(row)
+    chat = Conversation()
+    policy = outer.get("system")
+    if isinstance(policy, str) and policy.strip():
+        chat.system(policy)
+    for message in messages:
+        _add(chat, message)
+    turns = chat.finish()
+    tools, system, raised = offered_tools(
+        outer.get("tools"), chat.instructions, turns, options["tools_missing"]
+    )
+    flags = chat.flags + raised
+    return Trajectory(
+        id=identity(outer),
+        source="apigen_mt",
+        tools=tools,
+        turns=turns,
+        system=system,
+        meta={"flags": flags} if flags else {},
+    )
+
+
+def _add(chat: Conversation, message: Mapping[str, Any]) -> None:
+    who, value = message.get("from", message.get("role")), message.get("value", message.get("content"))
+    if who == "function_call":
+        calls = read_calls(value)
+        if not calls:
+            raise RowError("empty_answer", "a function_call without a call")
+        chat.respond("", calls, "")
+        return
+    if not isinstance(value, str):
+        raise RowError("row_shape", f"the value of a message is a {type(value).__name__}, not text")
+    if who == "system":
+        chat.system(value)
+    elif who in ("human", "user"):
+        chat.user(value)
+    elif who in ("gpt", "assistant"):
+        chat.respond(*read_response(value, chat.flags))
+    elif who in ("observation", "tool"):
+        chat.result(value)
+    else:
+        raise RowError("row_shape", f"a message is from {who!r:.40}")

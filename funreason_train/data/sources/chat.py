@@ -1,0 +1,303 @@
+"""What the formats that hold whole conversations share: the order of messages, and how a response is read."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ...calls.parse import CallSyntaxError, parse_calls
+from ...calls.types import Call
+from ...dialogue.messages import AssistantStep, Turn
+from ..rows import RowError
+from ..toolsets import Tool, find_tools, infer_tools, read_tools, unwrap
+from .apigen import read_calls
+
+#: Where a row holds its messages, if it is an object.
+LISTS = ("conversations", "conversation", "messages", "dialogue")
+
+_WRAPPED = re.compile(r"<(tool_call|answer)>(.*?)</\1>", re.DOTALL)
+_FENCED = re.compile(r"\A```(?:json|python)?\s*\n(.*)\n\s*```\Z", re.DOTALL)
+_CALL_LIKE = re.compile(r"\[\s*[\w.-]+\(|\[\s*\{\s*[\"'](name|arguments|function)[\"']|[\w.-]+\([^)]*\)\s*\Z")
+_JSON_CALL = re.compile(
+    r"\{\s*[\"'](?:name|function|type|id)[\"']\s*:.*[\"'](?:arguments|parameters)[\"']", re.DOTALL
+)
+_BFCL_SYSTEM = "You are an expert in composing functions"
+
+
+def messages_of(row: Any) -> tuple[Mapping[str, Any], list[Mapping[str, Any]]]:
+    """What stands on the row beside the messages, and the messages.
+
+    Args:
+        row: A list of messages, or an object that holds one under a name of `LISTS`, or in the hub viewer's
+            columns '0', '1', … '10', which are put into numeric order; JSON text of a list or a message is
+            opened.
+
+    Raises:
+        RowError: `row_shape`, `invalid_json`.
+    """
+    outer: Mapping[str, Any] = row if isinstance(row, Mapping) else {}
+    messages = row
+    if isinstance(row, Mapping):
+        key = next((key for key in LISTS if row.get(key)), None)
+        numbered = sorted((key for key in row if key.isascii() and key.isdecimal()), key=int)
+        messages = row[key] if key else [row[number] for number in numbered if row[number] is not None]
+    if isinstance(messages, str):
+        messages = unwrap(messages)
+    if not isinstance(messages, Sequence) or isinstance(messages, (str, bytes)) or not messages:
+        raise RowError("row_shape", "the row holds no list of messages")
+    opened = [unwrap(message) if isinstance(message, str) else message for message in messages]
+    for message in opened:
+        if not isinstance(message, Mapping):
+            raise RowError("row_shape", f"a message is a {type(message).__name__}, not an object")
+    return outer, opened
+
+
+def identity(outer: Mapping[str, Any]) -> str:
+    """The row's own id, as text; empty if it has none."""
+    found = next((outer[key] for key in ("id", "task_id") if outer.get(key) is not None), "")
+    return found if isinstance(found, str) else json.dumps(found, default=str)
+
+
+class Conversation:
+    """Takes the messages one by one and insists on their order.
+
+    Attributes:
+        instructions: The system message; None without one.
+        flags: What had to be mended.
+    """
+
+    def __init__(self) -> None:
+        self.instructions: str | None = None
+        self.flags: list[str] = []
+        self._turns: list[Turn] = []
+        self._user: str | None = None
+        self._steps: list[AssistantStep] = []
+        self._ids: Sequence[str | None] = ()
+        self._results: list[tuple[str | None, str]] = []
+        self._last = ""
+
+    def system(self, text: str) -> None:
+        """A system message; several at the beginning are joined.
+
+        Raises:
+            RowError: `role_order`.
+        """
+        if self._last not in ("", "system"):
+            raise RowError("role_order", "a system message after the first message")
+        self.instructions = text if self.instructions is None else f"{self.instructions}\n\n{text}"
+        self._last = "system"
+
+    def user(self, text: str) -> None:
+        """A user message.
+
+        Raises:
+            RowError: `role_order`, `missing_field`, `call_without_result`.
+        """
+        if self._last == "user":
+            raise RowError("role_order", "two user messages in a row")
+        if not text.strip():
+            raise RowError("missing_field", "a user message is empty")
+        self._close_turn(ended=False)
+        self._user, self._last = text, "user"
+
+    def respond(
+        self, thought: str, calls: tuple[Call, ...], text: str, ids: Sequence[str | None] = ()
+    ) -> None:
+        """An assistant message; `ids` name its calls, if the format names them.
+
+        Raises:
+            RowError: `role_order`, `call_without_result`.
+        """
+        if self._user is None:
+            raise RowError("role_order", "a response before the first user message")
+        if self._last == "assistant":
+            raise RowError("role_order", "two responses in a row")
+        self._close_step(ended=False)
+        self._steps.append(AssistantStep(thought, calls, text))
+        self._ids = ids if all(ids) else ()
+        self._last = "assistant"
+
+    def result(self, text: str, id: str | None = None) -> None:
+        """A tool message; `id` names the call that it answers.
+
+        Raises:
+            RowError: `role_order`, `result_without_call`.
+        """
+        if self._last not in ("assistant", "tool"):
+            raise RowError("role_order", "a tool message that answers no response")
+        if not self._steps[-1].calls:
+            raise RowError("result_without_call")
+        if self._ids and id is not None:
+            if id not in self._ids:
+                raise RowError(
+                    "result_without_call", f"a tool message answers the call {id!r:.60}, which is not there"
+                )
+            if any(id == other for other, _ in self._results):
+                raise RowError("result_without_call", f"two tool messages answer the call {id!r:.60}")
+        self._results.append((id, text))
+        self._last = "tool"
+
+    def finish(self) -> tuple[Turn, ...]:
+        """The conversation's turns.
+
+        Raises:
+            RowError: `missing_field`, `call_without_result`.
+        """
+        if self._last == "user":
+            self.flags.append("unanswered_user_dropped")
+            self._user = None
+        self._close_turn(ended=True)
+        if not self._turns:
+            raise RowError("missing_field", "the conversation has no response")
+        return tuple(self._turns)
+
+    def _close_turn(self, ended: bool) -> None:
+        self._close_step(ended)
+        if self._user is not None:
+            self._turns.append(Turn(self._user, tuple(self._steps)))
+        self._user, self._steps = None, []
+
+    def _close_step(self, ended: bool) -> None:
+        if not self._steps or not self._steps[-1].calls:
+            return
+        step = self._steps[-1]
+        if not self._results:
+            if not ended:
+                if self._ids:
+                    raise RowError("call_without_result")
+                self.flags.append("calls_unanswered")
+            return
+        given = dict(self._results)
+        if self._ids and None not in given:
+            if missing := [one for one in self._ids if one not in given]:
+                raise RowError("call_without_result", f"no tool message answers the call {missing[0]!r:.60}")
+            results = tuple(given[one] for one in self._ids)
+        else:
+            results = _split([text for _, text in self._results], len(step.calls))
+            if len(results) != len(step.calls):
+                self.flags.append("results_not_one_a_call")
+        self._steps[-1] = AssistantStep(step.thought, step.calls, step.text, results)
+        self._results, self._ids = [], ()
+
+
+def _split(results: list[str], calls: int) -> tuple[str, ...]:
+    """One result a call: a single message that holds Python's `str(list)` of all of them is taken apart."""
+    if len(results) == 1 and results[0].startswith("[") and results[0].endswith("]"):
+        value = _literal(results[0])
+        if isinstance(value, list) and len(value) == calls and all(isinstance(one, str) for one in value):
+            return tuple(value)
+    return tuple(results)
+
+
+def _literal(text: str) -> Any:
+    """The value of a Python literal, which executes nothing; None for any other text."""
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
+        return None
+
+
+def read_response(content: str, flags: list[str]) -> tuple[str, tuple[Call, ...], str]:
+    """An assistant message as thought, calls and text.
+
+    Args:
+        content: As the data set writes it.
+        flags: Receives what had to be mended: `json_calls` (calls in JSON instead of the call language),
+            `text_in_tool_call` (a plain reply inside call tags).
+
+    Raises:
+        RowError: `unclosed_think`, `empty_answer`, `call_syntax`.
+    """
+    thought, body = "", content.strip()
+    if body.startswith("<think>"):
+        thought, closed, body = body.removeprefix("<think>").partition("</think>")
+        if not closed:
+            raise RowError("unclosed_think")
+    elif "</think>" in body:  # the prompt itself ended in <think>
+        thought, _, body = body.partition("</think>")
+    if "<think>" in thought or "<think>" in body or "</think>" in body:
+        raise RowError("unclosed_think", "more than one think block in a response")
+    thought, body = thought.strip(), body.strip()
+    wrapped = list(_WRAPPED.finditer(body))
+    tagged = any(match.group(1) == "tool_call" for match in wrapped)
+    if wrapped:
+        outside = _WRAPPED.sub("", body).strip()
+        if outside:
+            raise RowError("call_syntax", "text stands beside the tagged answer")
+        parts = [match.group(2).strip() for match in wrapped]
+    else:
+        parts = [body]
+    if not any(parts):
+        raise RowError("empty_answer")
+    calls: list[Call] = []
+    for part in parts:
+        bare = fenced.group(1).strip() if (fenced := _FENCED.match(part)) else part
+        try:
+            calls += parse_calls(bare)
+        except CallSyntaxError as error:
+            in_json = _JSON_CALL.match(bare) or (tagged and bare[:1] == "{")
+            if not in_json and not _CALL_LIKE.match(bare):
+                if len(parts) > 1:
+                    raise RowError("call_syntax", "calls and text in one response") from None
+                if tagged:
+                    flags.append("text_in_tool_call")
+                return thought, (), part
+            if bare[:1] not in "[{" or not ('"name"' in bare or "'name'" in bare):
+                raise RowError("call_syntax", f"{error}: {bare[:120]}") from None
+            calls += _json_calls(bare)
+            flags.append("json_calls")
+    return thought, tuple(calls), ""
+
+
+def _json_calls(text: str) -> tuple[Call, ...]:
+    """Calls written as JSON, as objects one after the other, or as Python writes such a list.
+
+    Raises:
+        RowError: as `read_calls`.
+    """
+    try:
+        return read_calls(text)
+    except RowError as error:
+        if error.reason != "invalid_json":
+            raise
+        lines = [line for line in text.splitlines() if line.strip()]
+        if len(lines) > 1 and all(line.lstrip().startswith("{") for line in lines):
+            return tuple(call for line in lines for call in read_calls(line))
+        value = _literal(text)
+        if not isinstance(value, (list, dict)):
+            raise
+        return read_calls(value)
+
+
+def offered_tools(
+    declared: Any, system: str | None, turns: Sequence[Turn], missing: str
+) -> tuple[tuple[Tool, ...], str | None, list[str]]:
+    """The offered tools, the system prompt without them (None for the protocol's default), and flags.
+
+    Args:
+        declared: The row's own tool list; None if it has none.
+        system: The system prompt, which is searched for a list where there is no other.
+        turns: The conversation.
+        missing: What to do without any list: `infer` (offer what the gold calls show) or `reject`.
+
+    Raises:
+        RowError: `no_tools`, and as `read_tools`.
+    """
+    if declared is not None:
+        tools, flags = read_tools(declared)
+        return tools, _instructions(system), flags
+    found = find_tools(system) if system else None
+    if found is not None:
+        tools, flags = read_tools(found[0])
+        return tools, _instructions(found[1]), flags
+    if missing == "reject":
+        raise RowError("no_tools")
+    calls = (call for turn in turns for step in turn.steps for call in step.calls)
+    return infer_tools(calls), _instructions(system), ["tools_inferred"]
+
+
+def _instructions(system: str | None) -> str | None:
+    return None if not system or not system.strip() or system.lstrip().startswith(_BFCL_SYSTEM) else system

@@ -1,0 +1,294 @@
+"""Conversations in ShareGPT form (APIGen-MT) and in OpenAI's chat format, whole and broken."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from funreason_train.calls import Call
+from funreason_train.data.rows import RowError
+from funreason_train.data.sources import apigen_mt, openai
+
+INFER = {"tools_missing": "infer", "text_with_calls": "thought"}
+
+TOOLS = [
+    {
+        "type": "function",
+        "function": {
+            "name": name,
+            "description": "",
+            "parameters": {"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"]},
+        },
+    }
+    for name in ("f", "g")
+]
+
+
+def _share(*messages: tuple[str, str], **rest: Any) -> dict[str, Any]:
+    return {"conversations": [{"from": who, "value": value} for who, value in messages], **rest}
+
+
+def _call(name: str, arguments: Any, id: str | None = None) -> dict[str, Any]:
+    named = {} if id is None else {"id": id}
+    return {**named, "type": "function", "function": {"name": name, "arguments": arguments}}
+
+
+def _user(text: Any = "q") -> dict[str, Any]:
+    return {"role": "user", "content": text}
+
+
+def _made(*calls: Any, **rest: Any) -> dict[str, Any]:
+    return {"role": "assistant", "content": None, "tool_calls": list(calls), **rest}
+
+
+def _answered(content: Any, id: str | None = None) -> dict[str, Any]:
+    return {"role": "tool", "content": content} | ({} if id is None else {"tool_call_id": id})
+
+
+DONE = {"role": "assistant", "content": "Done."}
+
+
+def _chat(*messages: Any, **rest: Any) -> dict[str, Any]:
+    return {"messages": list(messages), "tools": TOOLS, **rest}
+
+
+# --- APIGen-MT ---
+
+
+def test_a_conversation_of_apigen_mt() -> None:
+    row = _share(
+        ("human", "Cancel my order."),
+        ("gpt", "Which one?"),
+        ("human", "4711"),
+        ("function_call", '{"name": "cancel", "arguments": {"order": "4711"}}'),
+        ("observation", '{"status": "cancelled"}'),
+        ("gpt", "It is cancelled."),
+        system="# Policy\nBe kind.",
+        tools=json.dumps(
+            [
+                {
+                    "name": "cancel",
+                    "description": "d",
+                    "parameters": {"properties": {"order": {"type": "string"}}},
+                }
+            ]
+        ),
+    )
+    trajectory = apigen_mt.convert(row, INFER)
+    assert [[step.text for step in turn.steps] for turn in trajectory.turns] == [
+        ["Which one?"],
+        ["", "It is cancelled."],
+    ]
+    made = trajectory.turns[1].steps[0]
+    assert (made.calls, made.results) == ((Call("cancel", {"order": "4711"}),), ('{"status": "cancelled"}',))
+    assert trajectory.system == "# Policy\nBe kind."
+    assert [tool["name"] for tool in trajectory.tools] == ["cancel"]
+    assert not trajectory.meta
+
+
+def test_parallel_calls_and_an_empty_observation() -> None:
+    calls = '[{"name": "f", "arguments": {}}, {"name": "g", "arguments": "{\\"a\\": 1}"}]'
+    row = _share(
+        ("human", "q"), ("function_call", calls), ("observation", ""), ("observation", "2"), ("gpt", "x")
+    )
+    step = apigen_mt.convert(row, INFER).turns[0].steps[0]
+    assert step.calls == (Call("f"), Call("g", {"a": 1}))
+    assert step.results == ("", "2")
+
+
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        ([], "row_shape"),
+        ({}, "row_shape"),
+        (_share(("human", "q"), ("function_call", '{"name": "f", ')), "invalid_json"),
+        (_share(("human", "q"), ("function_call", "f(a=1)")), "invalid_json"),
+        (_share(("human", "q"), ("function_call", "[]")), "empty_answer"),
+        (_share(("human", "q"), ("gpt", "")), "empty_answer"),
+        (_share(("human", "q"), ("gpt", "hi"), ("observation", "x")), "result_without_call"),
+        (_share(("human", "q"), ("human", "r"), ("gpt", "hi")), "role_order"),
+        (_share(("gpt", "hi"), ("human", "q")), "role_order"),
+        (_share(("wizard", "hi")), "row_shape"),
+        ({"conversations": [{"from": "human", "value": None}]}, "row_shape"),
+        (_share(("human", "q"), ("gpt", "hi"), tools="["), "invalid_json"),
+    ],
+)
+def test_broken_rows_of_apigen_mt(row: Any, reason: str) -> None:
+    with pytest.raises(RowError) as caught:
+        apigen_mt.convert(row, INFER)
+    assert caught.value.reason == reason
+
+
+# --- OpenAI ---
+
+
+@pytest.mark.parametrize("arguments", [{"a": 1}, '{"a": 1}', '"{\\"a\\": 1}"'])
+def test_arguments_as_an_object_or_as_text(arguments: Any) -> None:
+    row = _chat(_user(), _made(_call("f", arguments, "1")), _answered("ok", "1"), DONE, id="x")
+    trajectory = openai.convert(row, INFER)
+    assert trajectory.turns[0].steps[0].calls == (Call("f", {"a": 1}),)
+    assert (trajectory.id, trajectory.system, dict(trajectory.meta)) == ("x", None, {})
+    assert trajectory.tools[0]["parameters"]["properties"] == {"a": {"type": "integer"}}
+
+
+def test_results_are_put_into_the_order_of_their_calls() -> None:
+    row = _chat(
+        _user(),
+        _made(_call("f", {"a": 1}, "one"), _call("g", {"a": 2}, "two")),
+        _answered("second", "two"),
+        _answered("first", "one"),
+        DONE,
+    )
+    assert openai.convert(row, INFER).turns[0].steps[0].results == ("first", "second")
+
+
+def test_results_without_ids_stand_in_the_order_given() -> None:
+    row = _chat(
+        _user(),
+        _made(_call("f", {"a": 1}), _call("g", {"a": 2})),
+        _answered("first"),
+        _answered("second"),
+        DONE,
+    )
+    assert openai.convert(row, INFER).turns[0].steps[0].results == ("first", "second")
+
+
+def test_everything_as_json_text_and_a_bare_list_of_messages() -> None:
+    messages = [_user(), _made(_call("f", '{"a": 1}', "1")), _answered("ok", "1"), DONE]
+    whole = openai.convert({"messages": messages, "tools": TOOLS}, INFER)
+    assert openai.convert({"messages": json.dumps(messages), "tools": json.dumps(TOOLS)}, INFER) == whole
+    assert openai.convert({"messages": messages, "tools_json": json.dumps(TOOLS)}, INFER) == whole
+    bare = openai.convert(messages, INFER)
+    assert bare.turns == whole.turns
+    assert bare.meta["flags"] == ["tools_inferred"]
+
+
+def test_thoughts_and_system_messages_and_text_parts() -> None:
+    row = _chat(
+        {
+            "role": "developer",
+            "content": [{"type": "text", "text": "Be "}, {"type": "text", "text": "brief."}],
+        },
+        _user([{"type": "text", "text": "q"}]),
+        _made(_call("f", {"a": 1}, "1"), reasoning_content="I need f."),
+        _answered([{"type": "text", "text": "ok"}], "1"),
+        {"role": "assistant", "content": "<think>All is there.</think>Done."},
+    )
+    trajectory = openai.convert(row, INFER)
+    first, second = trajectory.turns[0].steps
+    assert (trajectory.system, trajectory.turns[0].user) == ("Be brief.", "q")
+    assert (first.thought, first.results) == ("I need f.", ("ok",))
+    assert (second.thought, second.text) == ("All is there.", "Done.")
+
+
+def test_a_text_beside_calls_is_never_lost_unnoticed() -> None:
+    row = _chat(_user(), _made(_call("f", {"a": 1}), content="Let me look.", reasoning_content="f it is."))
+    for choice, thought, flag in (
+        ("thought", "f it is.\n\nLet me look.", "text_with_calls_in_thought"),
+        ("drop", "f it is.", "text_with_calls_dropped"),
+    ):
+        trajectory = openai.convert(row, {**INFER, "text_with_calls": choice})
+        step = trajectory.turns[0].steps[0]
+        assert (step.thought, step.text, trajectory.meta["flags"]) == (thought, "", [flag])
+    with pytest.raises(RowError, match="call_syntax"):
+        openai.convert(row, {**INFER, "text_with_calls": "reject"})
+
+
+def test_a_result_that_is_no_text_is_written_as_json() -> None:
+    row = _chat(_user(), _made(_call("f", {"a": 1}, "1")), _answered({"é": [1, None]}, "1"), DONE)
+    assert openai.convert(row, INFER).turns[0].steps[0].results == ('{"é": [1, null]}',)
+
+
+def test_the_older_function_call() -> None:
+    row = {
+        "messages": [
+            _user(),
+            {"role": "assistant", "content": None, "function_call": {"name": "f", "arguments": '{"a": 1}'}},
+            {"role": "function", "name": "f", "content": "ok"},
+            DONE,
+        ],
+        "functions": [tool["function"] for tool in TOOLS],
+    }
+    trajectory = openai.convert(row, INFER)
+    assert trajectory.turns[0].steps[0].calls == (Call("f", {"a": 1}),)
+    assert [tool["name"] for tool in trajectory.tools] == ["f", "g"]
+
+
+def test_nulls_that_a_table_put_into_the_arguments_are_no_arguments() -> None:
+    """datasets#7793's relative: Arrow gives every object of a column the keys of all."""
+    row = _chat(_user(), _made(_call("f", {"a": 1, "other": None})))
+    trajectory = openai.convert(row, INFER)
+    assert trajectory.turns[0].steps[0].calls == (Call("f", {"a": 1}),)
+    assert trajectory.meta["flags"] == ["null_arguments_dropped"]
+
+
+def test_calls_written_into_the_content() -> None:
+    row = _chat(
+        _user(),
+        {"role": "assistant", "content": '<tool_call>{"name": "f", "arguments": {"a": 1}}</tool_call>'},
+    )
+    trajectory = openai.convert(row, INFER)
+    assert trajectory.turns[0].steps[0].calls == (Call("f", {"a": 1}),)
+    assert trajectory.meta["flags"] == ["json_calls"]
+
+
+def test_a_weight_on_a_message_is_flagged() -> None:
+    row = _chat(_user(), {**DONE, "weight": 0})
+    assert openai.convert(row, INFER).meta["flags"] == ["message_weight_ignored"]
+
+
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        (5, "row_shape"),
+        ({"messages": []}, "row_shape"),
+        ({"messages": "["}, "invalid_json"),
+        (_chat(_user(), {"role": "assistant", "content": None}), "empty_answer"),
+        (_chat(_user(), _made(_call("f", '{"a": '))), "invalid_json"),
+        (_chat(_user(), _made(_call("f", "[1]"))), "call_syntax"),
+        (_chat(_user(), _made({"type": "custom", "custom": {"input": "x"}})), "call_syntax"),
+        (_chat(_user(), _made(_call("f", {"a": float("nan")}), "x")), "call_syntax"),
+        (_chat(_user(), _made(_call("f", {"a": 1}, "1")), _answered("x", "2"), DONE), "result_without_call"),
+        (
+            _chat(_user(), _made(_call("f", {"a": 1}, "1")), _answered("x", "1"), _answered("y", "1"), DONE),
+            "result_without_call",
+        ),
+        (
+            _chat(
+                _user(),
+                _made(_call("f", {"a": 1}, "1"), _call("f", {"a": 2}, "2")),
+                _answered("x", "1"),
+                DONE,
+            ),
+            "call_without_result",
+        ),
+        (_chat(_user(), _made(_call("f", {"a": 1}, "1")), _user("r"), DONE), "call_without_result"),
+        (_chat(_user(), DONE, _answered("x", "1"), DONE), "result_without_call"),
+        (_chat(_user(), _user(), DONE), "role_order"),
+        (_chat(_user(), DONE, DONE), "role_order"),
+        (_chat(_user(), {"role": "system", "content": "s"}, DONE), "role_order"),
+        (_chat(_user([{"type": "image_url", "image_url": {}}]), DONE), "row_shape"),
+        (_chat(_user(), {"role": "critic", "content": "x"}), "row_shape"),
+        (_chat(_user(), {"role": "assistant", "content": "<think>never closed"}), "unclosed_think"),
+        (
+            _chat(_user(), {"role": "assistant", "content": "[g()]", "tool_calls": [_call("f", {})]}),
+            "call_syntax",
+        ),
+        (_chat(_user(), DONE, tools=[{"function": {}}]), "tool_shape"),
+        ({"messages": [_user(), DONE], "tools": None}, None),
+    ],
+)
+def test_broken_rows(row: Any, reason: str | None) -> None:
+    if reason is None:
+        assert openai.convert(row, INFER).tools == ()
+        return
+    with pytest.raises(RowError) as caught:
+        openai.convert(row, INFER)
+    assert caught.value.reason == reason
+
+
+def test_no_tool_list_is_a_choice() -> None:
+    with pytest.raises(RowError, match="no_tools"):
+        openai.convert([_user(), DONE], {**INFER, "tools_missing": "reject"})
