@@ -78,8 +78,8 @@ COMMANDS = {
     ),
     "eval": Command(
         "eval",
-        "serve a model with vLLM and play the held-out tasks",
-        "funreason-train eval model=runs/mine/export run_dir=runs/mine",
+        "serve models with vLLM: held-out tasks, BFCL or tasks of your own; tables, intervals and failures",
+        "funreason-train eval benchmark=bfcl model=[BASE,SFT,RL] categories=[multi_turn] run_dir=runs/mine",
         _stage("eval"),
     ),
     "pipeline": Command(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import zlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -58,7 +57,7 @@ class _Render:
 
     spool: Path
     protocol: Mapping[str, Any]
-    closing_share: float
+    closing_in_rl: bool
 
     def __call__(self, work: tuple[tuple[int, int], Sequence[Kept]]) -> tuple[bytes, Any, Any]:
         """Takes the numbers of the first RL row and task, and conversations.
@@ -79,7 +78,7 @@ class _Render:
                 if number in one.dropped:
                     continue
                 shown.append(each.shown)
-                if number in rl_steps(one, self.closing_share):
+                if number in rl_steps(one, self.closing_in_rl):
                     gold.append(each.gold)
                     lengths.append(one.lengths[number] if one.lengths else None)
         return (
@@ -89,20 +88,14 @@ class _Render:
         )
 
 
-def rl_steps(kept: Kept, closing_share: float) -> set[int]:
+def rl_steps(kept: Kept, closing: bool) -> set[int]:
     """Numbers of the steps that stand in the RL set.
 
     Args:
         kept: A conversation.
-        closing_share: How many of the closing replies stand there too, from 0 to 1. Which ones depends on the
-            conversation's name alone, so every machine chooses the same.
+        closing: Whether closing replies stand there too.
     """
-    left_out = (
-        number
-        for number in kept.closing
-        if zlib.crc32(f"{kept.source}/{kept.id}/{number}".encode()) / 2**32 >= closing_share
-    )
-    return set(range(kept.steps)) - kept.dropped - set(left_out)
+    return set(range(kept.steps)) - kept.dropped - (frozenset() if closing else kept.closing)
 
 
 def playable(kept: Kept) -> bool:
@@ -237,7 +230,7 @@ class Preparation:
 
     def _write(self, side: str, chosen: Sequence[Kept]) -> tuple[int, int]:
         """Writes one side of all exports and returns how many steps and how many tasks RL has."""
-        closing = self.data["rl_closing_share"]
+        closing = self.data["rl_closing_replies"] == "keep"
 
         def work() -> Iterator[tuple[tuple[int, int], Sequence[Kept]]]:
             steps = tasks = 0

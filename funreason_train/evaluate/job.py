@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from .heldout import Rules
 
 @dataclass(frozen=True)
 class Model:
-    """One model to evaluate.
+    """One attempt of one model at the tasks.
 
     Attributes:
         name: As in tables and folders.
@@ -27,6 +27,8 @@ class Model:
         parts: The folder of its finished episodes; another model, task file or setting means another folder.
         tasks: Ids of the tasks still to be played, in order.
         max_model_tokens: What its context holds, at most the configured number.
+        seed: Of the sampling: that of the attempt.
+        served_name: What the endpoint calls it, if there is one.
     """
 
     name: str
@@ -34,6 +36,8 @@ class Model:
     parts: str
     tasks: tuple[str, ...]
     max_model_tokens: int
+    seed: int
+    served_name: str | None = None
 
 
 @dataclass(frozen=True)
@@ -41,15 +45,15 @@ class Job:
     """All models of one evaluation.
 
     Attributes:
-        tasks: The task file.
-        models: One after another.
-        sampling: How completions are drawn.
+        tasks: The task file: executable tasks as JSONL, or rows of an RL parquet.
+        models: One after another; attempts of one model share its engine.
+        sampling: How completions are drawn; context and seed are each model's own.
         responses: Most responses a turn.
         style: Of the system prompt.
         concurrency: Most episodes at a time in one replica.
         engine: How vLLM is set up; `max_model_tokens` is each model's own.
         endpoint: An OpenAI completions server to use instead.
-        served_name: What the endpoint calls the model; None: the only one it serves.
+        reward: Options of the reward that scores rows.
     """
 
     tasks: str
@@ -60,7 +64,7 @@ class Job:
     concurrency: int
     engine: EngineOptions
     endpoint: str | None = None
-    served_name: str | None = None
+    reward: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def rules(self) -> Rules:
@@ -87,7 +91,14 @@ def model_fingerprint(folder: Path) -> str:
     return _hash(found)
 
 
-def fingerprint(model: str, tasks: str, sampling: Sampling, rules: Rules, dtype: str) -> str:
+def fingerprint(
+    model: str,
+    tasks: str,
+    sampling: Sampling,
+    rules: Rules,
+    dtype: str,
+    reward: Mapping[str, Any] | None = None,
+) -> str:
     """What an episode's outcome depends on. How fast it is played (replicas, batches) is left out.
 
     Args:
@@ -96,10 +107,16 @@ def fingerprint(model: str, tasks: str, sampling: Sampling, rules: Rules, dtype:
         sampling: With the model's own context.
         rules: How tasks are played.
         dtype: In which the model is served.
+        reward: Options of the reward, where it gives the verdicts.
     """
-    return _hash(
-        {"model": model, "tasks": tasks, "sampling": asdict(sampling), "rules": asdict(rules), "dtype": dtype}
-    )
+    decides = {
+        "model": model,
+        "tasks": tasks,
+        "sampling": asdict(sampling),
+        "rules": asdict(rules),
+        "dtype": dtype,
+    }
+    return _hash(decides | ({"reward": dict(reward)} if reward else {}))
 
 
 def _hash(value: Mapping[str, Any]) -> str:

@@ -7,6 +7,8 @@ import re
 from pathlib import Path
 from typing import Any
 
+from ..errors import UserError
+
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 _TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json")
 
@@ -51,6 +53,27 @@ def context_of(folder: Path, most: int) -> int:
         "max_position_embeddings"
     )
     return min(most, int(own)) if own else most
+
+
+def local_folder(path: str) -> Path:
+    """The model's folder; a hub id is downloaded, its weights as safetensors only."""
+    if not is_hub_id(path):
+        return Path(path).expanduser().absolute()
+    from huggingface_hub import snapshot_download
+
+    try:
+        folder = Path(
+            snapshot_download(path, allow_patterns=["*.json", "*.safetensors", "*.jinja", "*.txt", "*.model"])
+        )
+    except Exception as error:
+        raise UserError(
+            f"the model cannot be fetched ({type(error).__name__}: {str(error).splitlines()[0]})",
+            where=path,
+            mend="Give a local folder, or check the name, the network and the access token",
+        ) from None
+    if found := folder_problems(folder):
+        raise UserError("; ".join(found))
+    return folder
 
 
 def _has_chat_template(folder: Path) -> bool:

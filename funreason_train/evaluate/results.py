@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from ..run.paths import write_json, write_text
-from .heldout import dump
-from .statistics import wilson
+from .attempts import Attempts
+from .play import dump
 
 
 def finished(parts: Path) -> dict[str, dict[str, Any]]:
@@ -37,28 +37,27 @@ def mend_parts(parts: Path) -> None:
                     file.write(b"\n")
 
 
-def score(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """`accuracy`, `right`, `tasks`, `ci95` (Wilson) over all rows, and the same for each of `categories`."""
-    categories: dict[str, list[bool]] = {}
-    for row in rows:
-        categories.setdefault(row["category"], []).append(bool(row["right"]))
-    responses = [response for row in rows for turn in row["turns"] for response in turn["responses"]]
+def score(played: Sequence[Sequence[Mapping[str, Any]]], attempts: Attempts) -> dict[str, Any]:
+    """The figures over all tasks (see `Attempts.figures`) and in each of `categories`, and token counts.
+
+    Args:
+        played: The rows of each attempt, all with the same tasks.
+        attempts: Which attempts they are.
+    """
+    categories: dict[str, dict[str, list[bool]]] = {}
+    for rows in played:
+        for row in rows:
+            categories.setdefault(row["category"], {}).setdefault(row["id"], []).append(bool(row["right"]))
+    everything = {name: verdicts for part in categories.values() for name, verdicts in part.items()}
+    responses = [
+        response for rows in played for row in rows for turn in row["turns"] for response in turn["responses"]
+    ]
     return {
-        **_share([bool(row["right"]) for row in rows]),
-        "categories": {name: _share(verdicts) for name, verdicts in sorted(categories.items())},
+        **attempts.figures(everything),
+        "categories": {name: attempts.figures(part) for name, part in sorted(categories.items())},
         "responses": len(responses),
         "tokens": sum(response["tokens"] for response in responses),
         "cut_off": sum(response["finish"] == "length" for response in responses),
-    }
-
-
-def _share(verdicts: Sequence[bool]) -> dict[str, Any]:
-    right, tasks = sum(verdicts), len(verdicts)
-    return {
-        "accuracy": right / tasks if tasks else 0.0,
-        "right": right,
-        "tasks": tasks,
-        "ci95": list(wilson(right, tasks)),
     }
 
 
@@ -97,23 +96,40 @@ def reasons(rows: Iterable[Mapping[str, Any]]) -> dict[str, int]:
     return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
 
-def write(folder: Path, rows: Sequence[Mapping[str, Any]], provenance: Mapping[str, Any]) -> dict[str, Any]:
+def write(
+    folder: Path,
+    played: Sequence[Sequence[Mapping[str, Any]]],
+    attempts: Attempts,
+    provenance: Mapping[str, Any],
+) -> dict[str, Any]:
     """Writes `episodes.jsonl`, `failures.jsonl` and, last, `scores.json`; returns the scores.
 
     Args:
         folder: The model's own.
-        rows: All episodes, in the order of the task file.
+        played: All episodes of each attempt, in the order of the task file.
+        attempts: Which attempts they are; if there are several, each row tells its `seed` and `sample`.
         provenance: What else the scores say: model, fingerprints, settings, seconds.
     """
-    wrong = [row for row in rows if not row["right"]]
-    write_text(folder / "episodes.jsonl", "".join(dump(dict(row)) for row in rows))
-    write_text(folder / "failures.jsonl", "".join(dump(failure(row)) for row in wrong))
-    scores = {**score(rows), "wrong_because": reasons(wrong), **provenance}
+    several = len(attempts.all) > 1
+    marks = [{"seed": one.seed, "sample": one.sample} if several else {} for one in attempts.all]
+    episodes = [{**row, **mark} for mark, rows in zip(marks, played, strict=True) for row in rows]
+    wrong = [row for row in episodes if not row["right"]]
+    write_text(folder / "episodes.jsonl", "".join(map(dump, episodes)))
+    failures = ({**failure(row), **_mark(row)} for row in wrong)
+    write_text(folder / "failures.jsonl", "".join(map(dump, failures)))
+    scores = {**score(played, attempts), "wrong_because": reasons(wrong), **provenance}
     write_json(folder / "scores.json", scores)
     return scores
 
 
-def verdicts(path: Path) -> dict[str, bool]:
-    """Task id to verdict, from an `episodes.jsonl`."""
+def _mark(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: row[key] for key in ("seed", "sample") if key in row}
+
+
+def verdicts(path: Path) -> dict[str, float]:
+    """Task id to the share of its attempts that are right (0 or 1 with one), from an `episodes.jsonl`."""
+    found: dict[str, list[bool]] = {}
     with path.open(encoding="utf-8") as file:
-        return {row["id"]: bool(row["right"]) for row in map(json.loads, file)}
+        for row in map(json.loads, file):
+            found.setdefault(row["id"], []).append(bool(row["right"]))
+    return {name: sum(parts) / len(parts) for name, parts in found.items()}

@@ -1,9 +1,11 @@
-"""Intervals for shares, for the difference of two models on the same tasks, and over seeds: closed forms."""
+"""Intervals for shares, for the difference of two models on the same tasks, for weighted sums of such
+figures, and over seeds; and pass@k. Closed forms: the same verdicts always give the same interval.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 _Z95 = 1.959963984540054  # the 97.5 % point of the standard normal distribution
@@ -29,15 +31,42 @@ def wilson(right: int, total: int) -> tuple[float, float]:
         raise ValueError(f"{right} of {total} is no share")
     if total == 0:
         return 0.0, 1.0
-    share, square = right / total, _Z95**2 / total
+    return _wilson(right / total, total)
+
+
+def _wilson(share: float, total: float) -> tuple[float, float]:
+    square = _Z95**2 / total
     centre = share + square / 2
     half = math.sqrt(square * share * (1 - share) + square**2 / 4)
-    low = 0.0 if right == 0 else (centre - half) / (1 + square)
-    high = 1.0 if right == total else (centre + half) / (1 + square)
+    low = 0.0 if share == 0 else (centre - half) / (1 + square)
+    high = 1.0 if share == 1 else (centre + half) / (1 + square)
     return low, high
 
 
-def paired_difference(a: Sequence[bool], b: Sequence[bool]) -> Difference:
+def mean_share(values: Sequence[float], attempts: int = 1) -> Difference:
+    """The mean of one share a task (0 or 1, or the share of its attempts that are right), with its interval.
+
+    Tasks are drawn at random, attempts are not: a task that is tried eight times is not eight tasks. So
+    Wilson's interval is taken at the number of single verdicts that would spread as much as the tasks do,
+    never fewer than the tasks and never more than all attempts. With one attempt it is `wilson`.
+
+    Args:
+        values: One a task, each in 0..1.
+        attempts: How many verdicts each of them is the mean of.
+
+    Raises:
+        ValueError: if there is no task.
+    """
+    if not values:
+        raise ValueError("a mean needs at least one task")
+    n = len(values)
+    mean = math.fsum(values) / n
+    spread = math.fsum((value - mean) ** 2 for value in values) / n
+    effective = mean * (1 - mean) * n / spread if spread > 0 else n
+    return Difference(mean, *_wilson(mean, min(max(effective, n), n * attempts)))
+
+
+def paired_difference(a: Sequence[float], b: Sequence[float], attempts: int = 1) -> Difference:
     """How much more often `b` is right than `a` on the same tasks, with its 95 % interval.
 
     Newcombe's square-and-add interval for paired shares (Statistics in Medicine 17:2635, 1998, method 10):
@@ -45,20 +74,18 @@ def paired_difference(a: Sequence[bool], b: Sequence[bool]) -> Difference:
     near its nominal coverage for few tasks and extreme shares too, where a bootstrap is too narrow.
 
     Args:
-        a: Verdicts of the first model (the baseline).
-        b: Verdicts of the second one, task by task in the same order.
+        a: Verdicts of the first model (the baseline), or shares of right attempts.
+        b: Those of the second one, task by task in the same order.
+        attempts: How many verdicts each value is the mean of.
 
     Raises:
         ValueError: if there is no task, or not the same number of both.
     """
     if not a or len(a) != len(b):
         raise ValueError(f"paired verdicts are needed, not {len(a)} and {len(b)}")
-    n = len(a)
-    right_a, right_b = sum(map(bool, a)), sum(map(bool, b))
-    share_a, share_b = right_a / n, right_b / n
-    low_a, high_a = wilson(right_a, n)
-    low_b, high_b = wilson(right_b, n)
-    correlation = _correlation(a, b)
+    share_a, low_a, high_a = mean_share(a, attempts)
+    share_b, low_b, high_b = mean_share(b, attempts)
+    correlation = _phi(a, b) if attempts == 1 else correlation_of(a, b)
 
     def half(first: float, second: float) -> float:
         return math.sqrt(max(0.0, first**2 - 2 * correlation * first * second + second**2))
@@ -69,7 +96,67 @@ def paired_difference(a: Sequence[bool], b: Sequence[bool]) -> Difference:
     return Difference(mean, max(-1.0, low), min(1.0, high))
 
 
-def _correlation(a: Sequence[bool], b: Sequence[bool]) -> float:
+def weighted_sum(
+    weights: Sequence[float], parts: Sequence[Difference], correlation: Callable[[int, int], float]
+) -> Difference:
+    """A weighted sum of estimates with its 95 % interval, from the intervals of its parts.
+
+    The method of variance estimates recovery (Zou and Donner, Statistics in Medicine 27:1693, 2008), of which
+    Newcombe's difference is the case of two parts: each side of the interval adds up the parts' own distances
+    to that side as standard errors add up, `sqrt(sum_ij w_i w_j r_ij d_i d_j)`.
+
+    Args:
+        weights: Not negative.
+        parts: The estimates.
+        correlation: `r_ij` of the estimates number i and j; 0 where the tasks have nothing to do with each
+            other. Asked for i < j only; a negative one counts as 0, which can only widen the interval.
+
+    Returns:
+        The sum and its interval.
+    """
+
+    def side(distances: list[float]) -> float:
+        steps = [weight * distance for weight, distance in zip(weights, distances, strict=True)]
+        square = math.fsum(step**2 for step in steps)
+        for i in range(len(steps)):
+            for j in range(i + 1, len(steps)):
+                if steps[i] and steps[j]:
+                    square += 2 * max(0.0, correlation(i, j)) * steps[i] * steps[j]
+        return math.sqrt(square)
+
+    mean = math.fsum(weight * part.mean for weight, part in zip(weights, parts, strict=True))
+    low = side([part.mean - part.low for part in parts])
+    return Difference(mean, mean - low, mean + side([part.high - part.mean for part in parts]))
+
+
+def correlation_of(a: Sequence[float], b: Sequence[float]) -> float:
+    """Pearson's correlation of two lists in the same order; 0 where one of them does not vary."""
+    n = len(a)
+    mean_a, mean_b = math.fsum(a) / n, math.fsum(b) / n
+    shared = math.fsum((x - mean_a) * (y - mean_b) for x, y in zip(a, b, strict=True))
+    square = math.fsum((x - mean_a) ** 2 for x in a) * math.fsum((y - mean_b) ** 2 for y in b)
+    return shared / math.sqrt(square) if square > 0 else 0.0
+
+
+def pass_at_k(right: int, samples: int, k: int) -> float:
+    """The chance that at least one of `k` samples is right, without bias: `1 - C(n-c, k) / C(n, k)`.
+
+    Source: Chen et al., Evaluating Large Language Models Trained on Code (arXiv:2107.03374), equation 1.
+
+    Args:
+        right: c, how many of the samples drawn are right.
+        samples: n, how many were drawn.
+        k: At most n.
+
+    Raises:
+        ValueError: unless 0 <= right <= samples and 1 <= k <= samples.
+    """
+    if not 0 <= right <= samples or not 1 <= k <= samples:
+        raise ValueError(f"pass@{k} cannot be estimated from {right} right of {samples}")
+    return 1.0 - math.comb(samples - right, k) / math.comb(samples, k)
+
+
+def _phi(a: Sequence[float], b: Sequence[float]) -> float:
     """The phi coefficient of two lists of verdicts, corrected for continuity as in Newcombe's method 10."""
     n = len(a)
     both = sum(bool(x and y) for x, y in zip(a, b, strict=True))

@@ -53,14 +53,14 @@ class Comparison:
 
 def compare(
     scores: Mapping[str, Mapping[str, Any]],
-    verdicts: Mapping[str, Mapping[str, bool]],
+    verdicts: Mapping[str, Mapping[str, float]],
     title: str = "Held-out tasks done right",
 ) -> Comparison:
     """Sets models side by side.
 
     Args:
         scores: Model name to its `scores.json`, in the order of the columns.
-        verdicts: Model name to task id to verdict.
+        verdicts: Model name to task id to verdict, or to the share of right attempts.
         title: Of the table.
 
     Raises:
@@ -77,16 +77,38 @@ def compare(
         for category, part in first["categories"].items()
     ]
     rows.append(("all", str(first["tasks"]), *(_share(scores[name]) for name in names)))
-    notes = ["Share of tasks with every turn right, with Wilson's 95 % interval."]
+    attempts = int(first.get("attempts", 1))
+    notes = [
+        "Share of tasks with every turn right, with Wilson's 95 % interval."
+        if attempts == 1
+        else f"Share of right attempts, {attempts} a task, with a 95 % interval over the choice of tasks."
+    ]
     for earlier, later in pairwise(names):
-        notes.append(f"{later} minus {earlier}: {points(difference(verdicts[earlier], verdicts[later]))}")
+        change = difference(verdicts[earlier], verdicts[later], attempts)
+        notes.append(f"{later} minus {earlier}: {points(change)}")
+    notes += [f"{name}: {note}" for name in names for note in attempt_notes(scores[name])]
     return Comparison(title, ("category", "tasks", *names), tuple(rows), tuple(notes))
 
 
-def difference(earlier: Mapping[str, bool], later: Mapping[str, bool]) -> Difference:
-    """How much more often `later` is right, on the same tasks."""
+def difference(earlier: Mapping[str, float], later: Mapping[str, float], attempts: int = 1) -> Difference:
+    """How much more often `later` is right, on the same tasks; see `paired_difference`."""
     order = sorted(later)
-    return paired_difference([earlier[name] for name in order], [later[name] for name in order])
+    return paired_difference([earlier[name] for name in order], [later[name] for name in order], attempts)
+
+
+def attempt_notes(part: Mapping[str, Any]) -> list[str]:
+    """pass@k and the mean over seeds in words, where a figure has them."""
+    notes = [
+        f"pass@{k} {share(found['value'], found['ci95'])}" for k, found in part.get("pass_at_k", {}).items()
+    ]
+    if "seeds" in part:
+        seeds = part["seeds"]
+        each = ", ".join(f"{100 * value:.1f}" for value in seeds["values"].values())
+        notes.append(
+            f"mean over seeds {', '.join(seeds['values'])}: {share(seeds['mean'], seeds['ci95'])}, "
+            f"of {each}; Student's 95 % interval"
+        )
+    return notes
 
 
 def points(value: Difference) -> str:
@@ -97,9 +119,13 @@ def points(value: Difference) -> str:
     )
 
 
+def share(value: float, interval: Sequence[float]) -> str:
+    """A share with its interval, as tables show it."""
+    return f"{100 * value:.1f} % ({100 * interval[0]:.1f} to {100 * interval[1]:.1f})"
+
+
 def _share(part: Mapping[str, Any]) -> str:
-    low, high = part["ci95"]
-    return f"{100 * part['accuracy']:.1f} % ({100 * low:.1f} to {100 * high:.1f})"
+    return share(part["accuracy"], part["ci95"])
 
 
 def _row(cells: Sequence[str]) -> str:

@@ -2,7 +2,7 @@
 
 Every command composes the same tree (`configs/config.yaml`). A key on the command line is looked up at the
 root first and then in the command's own section; group names (`model`, `cluster`, …) take one of their
-choices, `model=` also a folder or hub id, and `+recipe=NAME` one of `recipes/*.yaml`.
+choices, `model=` also a folder or hub id (`eval` a list of them), and `+recipe=NAME` one of `recipes/*.yaml`.
 """
 
 from __future__ import annotations
@@ -101,6 +101,8 @@ def compose(section: str | None, words: Sequence[str] = ()) -> DictConfig:
         elif word.key in groups:
             if word.value in groups[word.key]:
                 choices.append(f"{word.key}={word.value}")
+            elif word.key == "model" and str(word.value).startswith("[") and section == "eval":
+                settings.append(_Word("", "eval.models", word.value))
             elif word.key == "model":
                 settings.append(_Word("", "model.path", word.value))
             elif word.key == "reward" and section == "doctor":

@@ -13,6 +13,7 @@ from rich.progress import (
     SpinnerColumn,
     TextColumn,
     TimeElapsedColumn,
+    TimeRemainingColumn,
 )
 
 from ..progress import read
@@ -20,9 +21,11 @@ from ..progress import read
 #: Everything that a person reads goes here; results for programs are in files.
 console = Console()
 
+_SPEED_PERIOD = 600.0  # seconds over which the time left is estimated: single steps and long tasks vary
+
 
 class StageDisplay:
-    """A bar that follows a stage's progress file."""
+    """A bar that follows a stage's progress file, with the time it took and the time that is left."""
 
     def __init__(self, title: str, path: Path, enabled: bool) -> None:
         self._path = path
@@ -33,8 +36,11 @@ class StageDisplay:
             BarColumn(bar_width=24),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
+            TextColumn("[dim]left"),
+            TimeRemainingColumn(),
             TextColumn("{task.fields[text]}"),
             console=console,
+            speed_estimate_period=_SPEED_PERIOD,
             transient=True,
             disable=not enabled,
         )

@@ -90,9 +90,18 @@ class RunDir:
         """The run's result as a page."""
         return self.root / "report.html"
 
-    def eval(self, name: str) -> Path:
-        """Scores and failures of the model called `name`."""
-        return self.root / "eval" / name
+    def eval(self, name: str, benchmark: str = "heldout") -> Path:
+        """Scores and failures of the model called `name`; each benchmark has a folder of its own."""
+        folder = self.root / "eval" / name
+        return folder if benchmark == "heldout" else folder / benchmark
+
+    def eval_table(self, benchmark: str = "heldout") -> Path:
+        """The models of the latest evaluation side by side, as Markdown."""
+        return self.root / "eval" / ("table.md" if benchmark == "heldout" else f"{benchmark}.md")
+
+    def eval_failures(self, benchmark: str = "heldout") -> Path:
+        """What they got wrong, as a page."""
+        return self.root / "eval" / ("failures.html" if benchmark == "heldout" else f"{benchmark}.html")
 
 
 def write_json(path: Path, value: Any) -> None:

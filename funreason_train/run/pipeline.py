@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..cluster import Profile, gpu_problem
@@ -37,6 +38,8 @@ def run_stages(names: list[str], config: DictConfig, run: RunDir, summarise: boo
             result = execute(stage, config, run, lock)
             done = "already done, skipped" if result["skipped"] else "done"
             console.print(f"{place}{stage.title}: {done}{_headline(result)}", highlight=False, soft_wrap=True)
+            if not summarise:
+                _show_table(result)
         if summarise:
             from .summary import summarise as write_summary
 
@@ -54,6 +57,17 @@ def refuse(problems: list[str]) -> None:
     """Raises all problems as one error, or returns if there are none."""
     if problems:
         raise UserError(problems[0] if len(problems) == 1 else "\n  - ".join(["several things", *problems]))
+
+
+def _show_table(result: dict) -> None:
+    """Prints the stage's table, if it made one, and where its failures can be read."""
+    from rich.markdown import Markdown
+
+    if result.get("table") and Path(result["table"]).is_file():
+        console.print(Markdown(Path(result["table"]).read_text(encoding="utf-8")))
+        console.print(f"Table: {result['table']}", highlight=False, soft_wrap=True)
+    if result.get("failures"):
+        console.print(f"Failures: {result['failures']}", highlight=False, soft_wrap=True)
 
 
 def _headline(result: dict) -> str:

@@ -63,6 +63,14 @@ def _datasets(config: DictConfig) -> list[Path]:
     return [Path(node.path) for node in named if node is not None and node.get("path")]
 
 
+def _tasks(config: DictConfig, run: RunDir) -> list[Path]:
+    """The task file of an evaluation; BFCL's questions come with its package."""
+    settings = config.eval
+    named = {"heldout": settings.tasks or run.data / "tasks" / "heldout.jsonl", "custom": settings.path}
+    found = named.get(settings.benchmark)
+    return [Path(found)] if found else []
+
+
 STAGES: dict[str, Stage] = {
     stage.name: stage
     for stage in (
@@ -108,10 +116,13 @@ STAGES: dict[str, Stage] = {
             "evaluate",
             ("eval",),
             lambda config, run: [
-                Path(config.eval.tasks or run.data / "tasks" / "heldout.jsonl"),
+                *_tasks(config, run),
                 *(file for path in config.eval.models.values() for file in _model_folder(path)),
             ],
-            lambda config, run: [run.eval(name) / "scores.json" for name in config.eval.models],
+            lambda config, run: [
+                run.eval_table(config.eval.benchmark),
+                *(run.eval(name, config.eval.benchmark) / "scores.json" for name in config.eval.models),
+            ],
             lambda run: run.root / "eval",
             repeatable=True,
         ),

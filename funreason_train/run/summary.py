@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from itertools import pairwise
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..evaluate.results import verdicts as read_verdicts
 from ..evaluate.table import Comparison, compare, difference
 from .display import console
 from .manifest import Manifest
@@ -29,16 +28,10 @@ def heldout(run: RunDir, names: list[str]) -> tuple[dict[str, Any], Comparison]:
     figures: dict[str, Any] = {name: score["accuracy"] for name, score in scores.items()}
     figures["tasks"] = scores[names[0]]["tasks"]
     for earlier, later in pairwise(names):
-        change = difference(verdicts[earlier], verdicts[later])
+        change = difference(verdicts[earlier], verdicts[later], scores[names[0]].get("attempts", 1))
         figures[f"{later}_minus_{earlier}"] = change.mean
         figures[f"{later}_minus_{earlier}_ci95"] = [change.low, change.high]
     return figures, compare(scores, verdicts, "Held-out tasks done right (never used in training or tuning)")
-
-
-def read_verdicts(path: Path) -> dict[str, bool]:
-    """Task id to verdict from an evaluation's episode file."""
-    with path.open(encoding="utf-8") as file:
-        return {row["id"]: bool(row["right"]) for row in map(json.loads, file)}
 
 
 def summarise(config: DictConfig, run: RunDir) -> dict[str, Any]:

@@ -58,7 +58,7 @@ def test_options_travel_as_json(tmp_path):
     from funreason_train.evaluate.generate import Sampling
     from funreason_train.evaluate.job import Job, Model
 
-    model = Model("base", "/m", "/parts", ("a", "b"), 4096)
-    job = Job("/tasks", (model,), Sampling(0.0, 1.0, 8, 4096, 1), 6, "compact", 4, CPU, "http://x/v1", "m")
+    model = Model("base", "/m", "/parts", ("a", "b"), 4096, 3, "m")
+    job = Job("/tasks", (model,), Sampling(0.0, 1.0, 8, 4096, 1), 6, "compact", 4, CPU, "http://x/v1")
     (tmp_path / "job.json").write_text(job.dump())
     assert Job.load(tmp_path / "job.json") == job

@@ -8,7 +8,9 @@ from evaluate.scripted import SAMPLING, TASKS, Scripted, encode, gold, render
 
 from funreason_train.environments import Limits
 from funreason_train.evaluate import results
-from funreason_train.evaluate.heldout import Rules, dump, play_tasks
+from funreason_train.evaluate.attempts import Attempts
+from funreason_train.evaluate.heldout import Rules, play_tasks
+from funreason_train.evaluate.play import dump
 
 RULES = Rules("compact", Limits())
 GOLD = {task.id: gold(task) for task in TASKS}
@@ -22,13 +24,13 @@ def test_gold_answers_are_all_right():
     rows = list(play(TASKS, Scripted(GOLD)))
     assert sorted(row["id"] for row in rows) == sorted(task.id for task in TASKS)
     assert all(row["right"] and not row["reasons"] for row in rows)
-    assert results.score(rows)["accuracy"] == 1.0
+    assert results.score([rows], Attempts())["accuracy"] == 1.0
 
 
 def test_a_known_mixture_scores_exactly_the_known_share():
     wrong = {task.id for task in TASKS[::3]}
     answers = {name: ["no end of thought"] if name in wrong else GOLD[name] for name in GOLD}
-    scores = results.score(list(play(TASKS, Scripted(answers))))
+    scores = results.score([list(play(TASKS, Scripted(answers)))], Attempts())
     assert scores["right"] == len(TASKS) - len(wrong)
     assert scores["accuracy"] == (len(TASKS) - len(wrong)) / len(TASKS)
     assert sum(part["right"] for part in scores["categories"].values()) == scores["right"]

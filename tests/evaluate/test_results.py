@@ -3,7 +3,8 @@
 import json
 
 from funreason_train.evaluate import results
-from funreason_train.evaluate.heldout import dump
+from funreason_train.evaluate.attempts import Attempts
+from funreason_train.evaluate.play import dump
 
 
 def row(name, right, category="single", reasons=(), completion="done"):
@@ -44,7 +45,7 @@ def test_finished_episodes_survive_a_line_cut_off_by_a_crash(tmp_path):
 
 
 def test_scores_failures_and_reasons(tmp_path):
-    scores = results.write(tmp_path, ROWS, {"model": {"name": "m"}})
+    scores = results.write(tmp_path, [ROWS], Attempts(), {"model": {"name": "m"}})
     assert json.loads((tmp_path / "scores.json").read_text()) == scores
     assert (scores["right"], scores["tasks"], scores["accuracy"]) == (1, 4, 0.25)
     assert scores["categories"]["chain"]["accuracy"] == 0.0 and scores["categories"]["single"]["tasks"] == 1
@@ -56,4 +57,4 @@ def test_scores_failures_and_reasons(tmp_path):
     assert [item["id"] for item in failures] == ["b", "c", "d"]
     assert failures[1]["wrong"] == "turn 0: missing_result: [f(a=1)] never answered ok"
     assert failures[1]["gold"] == ["[f(a=1)]", "Done."] and failures[1]["prompt"] == "c?"
-    assert list(results.verdicts(tmp_path / "episodes.jsonl").values()) == [True, False, False, False]
+    assert list(results.verdicts(tmp_path / "episodes.jsonl").values()) == [1.0, 0.0, 0.0, 0.0]

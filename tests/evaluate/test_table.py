@@ -4,13 +4,14 @@ import pytest
 from evaluate.test_results import row
 from rich.console import Console
 
+from funreason_train.evaluate.attempts import Attempts
 from funreason_train.evaluate.results import score
 from funreason_train.evaluate.table import compare
 
 
 def model(right):
     rows = [row(f"{n}", n < right, "single|odd" if n % 2 else "chain") for n in range(40)]
-    return score(rows), {item["id"]: item["right"] for item in rows}
+    return score([rows], Attempts()), {item["id"]: item["right"] for item in rows}
 
 
 def comparison(**models):

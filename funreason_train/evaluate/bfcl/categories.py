@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ...errors import UserError
+from ...run.compose import unknown
 
 NON_LIVE = (
     *("simple_python", "simple_java", "simple_javascript"),
@@ -23,8 +24,11 @@ CATEGORIES = (*NON_LIVE, *LIVE, *MULTI_TURN, *MEMORY, *WEB_SEARCH)
 ONLINE = ("memory_vector", *WEB_SEARCH)
 """What needs a model of its own, or the open web and a key."""
 
+_ASIDE = ("irrelevance", "live_irrelevance", "live_relevance")  # in no column of the paper
+
 GROUPS = {
     "all": CATEGORIES,
+    "paper": tuple(name for name in CATEGORIES if name not in _ASIDE),
     "offline": tuple(name for name in CATEGORIES if name not in ONLINE),
     "non_live": NON_LIVE,
     "live": LIVE,
@@ -42,19 +46,20 @@ def choose_categories(names: Iterable[str]) -> tuple[str, ...]:
     Raises:
         UserError: there is no such category, or none is named.
     """
+    known = [*GROUPS, *CATEGORIES]
     wanted: set[str] = set()
-    unknown = []
-    for name in names:
+    strangers = []
+    for name in map(str, names):
         if name in GROUPS:
             wanted.update(GROUPS[name])
         elif name in CATEGORIES:
             wanted.add(name)
         else:
-            unknown.append(name)
-    if unknown or not wanted:
+            strangers.append(unknown("BFCL category", name, known))
+    if strangers or not wanted:
         raise UserError(
-            f"BFCL has no category {', '.join(unknown)}" if unknown else "no BFCL category is named",
-            where="categories",
+            "; ".join(strangers) if strangers else "no BFCL category is named",
+            where="eval.categories",
             mend=f"Use groups ({', '.join(GROUPS)}) or categories ({', '.join(CATEGORIES)})",
         )
     return tuple(name for name in CATEGORIES if name in wanted)

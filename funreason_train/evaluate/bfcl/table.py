@@ -1,0 +1,204 @@
+"""The paper's tables for one or several models, with differences and beside the published rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from itertools import pairwise
+from typing import Any
+
+from ..attempts import Attempts
+from .columns import COLUMNS
+
+_NOT_RUN = "not run"
+
+
+@dataclass(frozen=True)
+class Grid:
+    """One table: its first columns are text, the others figures."""
+
+    title: str
+    head: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    texts: int = 1
+
+    def markdown(self) -> str:
+        """The table as Markdown."""
+        marks = ["---"] * self.texts + ["---:"] * (len(self.head) - self.texts)
+        lines = [f"### {self.title}", "", _line(self.head), _line(marks), *map(_line, self.rows)]
+        return "\n".join(lines) + "\n"
+
+
+def _line(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(" ".join(cell.replace("|", "\\|").split()) for cell in cells) + " |"
+
+
+@dataclass(frozen=True)
+class Published:
+    """A row of `published.yaml`.
+
+    Attributes:
+        name: Of the model.
+        bfcl: The bfcl-eval version with the same data, if it is known.
+        source: Where it was published.
+        values: Column to per cent.
+    """
+
+    name: str
+    bfcl: str | None
+    source: str
+    values: Mapping[str, float]
+
+
+def published() -> list[Published]:
+    """The rows that others published, in order.
+
+    Raises:
+        ValueError: if the file names a column that does not exist.
+    """
+    import yaml
+
+    rows = yaml.safe_load(files(__package__).joinpath("published.yaml").read_text(encoding="utf-8"))
+    known = {column.key for column in COLUMNS}
+    for row in rows:
+        if strangers := set(row["values"]) - known:
+            raise ValueError(f"published.yaml: {row['name']} has the unknown columns {strangers}")
+    return [Published(**row) for row in rows]
+
+
+def build(
+    scores: Mapping[str, Mapping[str, Any]],
+    differences: Sequence[Mapping[str, Any]],
+    attempts: Attempts,
+    version: str,
+    notes: Sequence[str],
+) -> str:
+    """The whole document as Markdown.
+
+    Args:
+        scores: Model name to its scores, in the order of the rows.
+        differences: `{"later", "earlier", "columns", "categories"}` each; see `scores.difference`.
+        attempts: Which attempts the scores stand for.
+        version: Of bfcl-eval, the same for all models.
+        notes: What else a reader has to know.
+    """
+    several = len(attempts.all) > 1
+    grids = [_group(group, scores, differences, version) for group in dict.fromkeys(c.group for c in COLUMNS)]
+    for k in attempts.pass_k:
+        grids.append(_extra(f"pass@{k}", scores, lambda part, k=k: _figure(part["pass_at_k"][str(k)])))
+    if len(attempts.seeds) > 1:
+        grids.append(_extra(f"Mean over seeds {', '.join(map(str, attempts.seeds))}", scores, _seeds))
+    grids.append(_categories(scores, differences))
+    title = f"## BFCL, bfcl-eval {version}\n"
+    about = [
+        "Per cent right, with 95 % intervals"
+        + (f", mean of {len(attempts.all)} attempts an entry." if several else ".")
+        + " A single category has Wilson's interval. A column of several is a weighted mean; its interval "
+        "adds up those of its categories as standard errors add up (MOVER), with the correlation between "
+        "categories that tell the same stories in several forms (multi-turn, web search, memory).",
+        "Differences are paired: both models answered the same entries.",
+        f"'{_NOT_RUN}' stands where not all categories of a column were run; it counts for nothing.",
+        "Published rows are others' figures, from other snapshots and prompts unless their BFCL version is "
+        "named and the same; nothing is subtracted from them.",
+        *notes,
+    ]
+    return "\n".join([title, *(grid.markdown() for grid in grids), *(f"- {note}" for note in about)]) + "\n"
+
+
+def _group(
+    group: str,
+    scores: Mapping[str, Mapping[str, Any]],
+    differences: Sequence[Mapping[str, Any]],
+    version: str,
+) -> Grid:
+    columns = [column for column in COLUMNS if column.group == group]
+    rows = [
+        (name, version, *(_figure(found["columns"][column.key]) for column in columns))
+        for name, found in scores.items()
+    ]
+    rows += [
+        (
+            _minus(change),
+            version,
+            *(_change(change["columns"].get(column.key)) for column in columns),
+        )
+        for change in differences
+    ]
+    for row in published():
+        values = [row.values.get(column.key) for column in columns]
+        if any(value is not None for value in values):
+            about = f"{row.bfcl}; {row.source}" if row.bfcl else row.source
+            cells = ("" if value is None else f"{value:.2f}" for value in values)
+            rows.append((f"{row.name} (published)", about, *cells))
+    return Grid(group, ("model", "BFCL", *(column.title for column in columns)), tuple(rows), texts=2)
+
+
+def _extra(title: str, scores: Mapping[str, Mapping[str, Any]], show: Any) -> Grid:
+    """A further figure of every column that was run in some model; columns down, models across."""
+    shown = [c for c in COLUMNS if any("value" in found["columns"][c.key] for found in scores.values())]
+
+    def cell(part: Mapping[str, Any]) -> str:
+        return show(part) if "value" in part else _NOT_RUN
+
+    rows = tuple(
+        (
+            f"{column.group}: {column.title}",
+            *(cell(found["columns"][column.key]) for found in scores.values()),
+        )
+        for column in shown
+    )
+    return Grid(title, ("column", *scores), rows)
+
+
+def _categories(scores: Mapping[str, Mapping[str, Any]], differences: Sequence[Mapping[str, Any]]) -> Grid:
+    names = list(dict.fromkeys(name for found in scores.values() for name in found["categories"]))
+    rows = []
+    for name in names:
+        parts = [found["categories"].get(name) for found in scores.values()]
+        entries = next(part["tasks"] for part in parts if part)
+        changes = (_change(change["categories"].get(name)) for change in differences)
+        rows.append((name, str(entries), *(_counted(part) for part in parts), *changes))
+    for name in dict.fromkeys(name for found in scores.values() for name in found["not_run"]):
+        why = next(found["not_run"][name] for found in scores.values() if name in found["not_run"])
+        rows.append((f"{name}: {why}", "", *[_NOT_RUN] * len(scores), *[""] * len(differences)))
+    head = ("category", "entries", *scores, *map(_minus, differences))
+    return Grid("Categories", head, tuple(rows))
+
+
+def _counted(part: Mapping[str, Any] | None) -> str:
+    if part is None:
+        return _NOT_RUN
+    low, high = part["ci95"]
+    of = part["tasks"] * part.get("attempts", 1)
+    return f"{part['right']}/{of} = {100 * part['accuracy']:.1f} ({100 * low:.1f} to {100 * high:.1f})"
+
+
+def _figure(part: Mapping[str, Any]) -> str:
+    if "value" not in part:
+        return _NOT_RUN
+    low, high = part["ci95"]
+    return f"{100 * part['value']:.2f} ({100 * low:.1f} to {100 * high:.1f})"
+
+
+def _seeds(part: Mapping[str, Any]) -> str:
+    low, high = part["seeds"]["ci95"]
+    each = ", ".join(f"{100 * value:.1f}" for value in part["seeds"]["values"].values())
+    return f"{100 * part['seeds']['mean']:.2f} ({100 * low:.1f} to {100 * high:.1f}); {each}"
+
+
+def _change(part: Mapping[str, Any] | None) -> str:
+    if part is None:
+        return _NOT_RUN
+    low, high = part["ci95"]
+    return f"{100 * part['value']:+.2f} ({100 * low:+.1f} to {100 * high:+.1f})"
+
+
+def _minus(change: Mapping[str, Any]) -> str:
+    return f"{change['later']} minus {change['earlier']}"
+
+
+def pairs(names: Sequence[str]) -> list[tuple[str, str]]:
+    """Which models are compared: each with the one before it, and the last with the first."""
+    found = list(pairwise(names))
+    return [*found, (names[0], names[-1])] if len(names) > 2 else found
