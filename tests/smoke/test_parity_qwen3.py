@@ -1,0 +1,132 @@
+"""The parity gate with Qwen3's real tokenizer and its own chat template, the one with think handling.
+
+Tested: the template of the hybrid models (Qwen3-4B), whose treatment of the history differs after the last
+user message, and the form in which the Thinking-2507 models open a thought. Qwen3-4B-Instruct-2507 has the same
+tokenizer and a template without think handling; its own files are compared by the data stage whenever
+`model=` names them.
+"""
+
+from __future__ import annotations
+
+import json
+from itertools import groupby
+from typing import Any
+
+import pytest
+from prepared import ROOT, prepare
+from qwen3 import qwen3_folder
+
+from funreason_train.data.lengths import load_tokenizer
+from funreason_train.data.parity import ParityRow, sample_rows, token_parity
+from funreason_train.data.sources import funreason_mt
+from funreason_train.dialogue import QWEN_CHAT_TEMPLATE, Message, render_prompt, steps_of
+from funreason_train.errors import UserError
+from funreason_train.rl.tokens import lost_in_decoding
+from funreason_train.run.paths import RunDir
+
+pytestmark = pytest.mark.smoke
+FIXTURES = ROOT / "tests" / "fixtures"
+
+
+@pytest.fixture(scope="module")
+def tokenizer() -> Any:
+    return load_tokenizer(str(qwen3_folder()))
+
+
+@pytest.fixture(scope="module")
+def rows(tokenizer: Any, tmp_path_factory: pytest.TempPathFactory) -> list[ParityRow]:
+    """All rows of the real samples, through the data stage, whose own gate measures with this tokenizer."""
+    run = RunDir.at(tmp_path_factory.mktemp("run"))
+    prepare(run, f"data.tokenizer={qwen3_folder()}")
+    return sample_rows(run.data, 100, 0)
+
+
+def test_it_is_the_template_with_think_handling(tokenizer: Any) -> None:
+    said = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]
+    assert "<think>\n\n</think>" in tokenizer.apply_chat_template(said, tokenize=False)
+    assert tokenizer.convert_tokens_to_ids("<think>") == 151667
+    assert len(tokenizer("</think>", add_special_tokens=False)["input_ids"]) == 1
+    assert lost_in_decoding(tokenizer) == []
+
+
+def test_real_rows_agree_in_all_three(tokenizer: Any, rows: list[ParityRow]) -> None:
+    assert len(rows) == 23 and all(row.prompt for row in rows)
+    assert any(message["role"] == "tool" for row in rows for message in row.prompt or ())
+    assert token_parity(rows, tokenizer) is None
+
+
+def test_the_prompt_is_what_the_model_card_s_handler_renders(tokenizer: Any) -> None:
+    """FunReason-MT's BFCL handler: raw messages, tool runs as `str(list)`, the chat template, then `<think>`.
+
+    Its history holds answers alone: BFCL's base class appends `model_responses`, never the reasoning.
+    """
+    compared = 0
+    for line in (FIXTURES / "funreason_mt_3rows.jsonl").open():
+        trajectory = funreason_mt.convert(
+            json.loads(line), {"error_tool_response": "keep", "tools_missing": "infer"}
+        )
+        steps = iter(steps_of(trajectory))
+        raw: list[Message] = []
+        for turn in trajectory.turns:
+            raw.append({"role": "user", "content": turn.user})
+            for response in turn.steps:
+                step = next(steps)
+                messages = [step.messages[0], *raw]
+                handler = _card_prompt(messages, tokenizer)
+                assert render_prompt(messages, tokenizer) == handler
+                assert render_prompt(step.messages, tokenizer, merged=True) == handler
+                assert handler.endswith("<|im_start|>assistant\n<think>") and handler.count("<think>") == 1
+                raw.append({"role": "assistant", "content": step.answer})
+                raw += [{"role": "tool", "content": result} for result in response.results]
+                compared += 1
+    assert compared == 15
+
+
+def _card_prompt(messages: list[Message], tokenizer: Any) -> str:
+    """The handler's rendering, written from its description and apart from the protocol's code."""
+    ready: list[Any] = []
+    for tools, group in groupby(messages, key=lambda message: message["role"] == "tool"):
+        some = list(group)
+        ready += [{"role": "tool", "content": str([one["content"] for one in some])}] if tools else some
+    text = tokenizer.apply_chat_template(ready, tokenize=False, add_generation_prompt=True)
+    return str(text) + "<think>"
+
+
+def test_both_templates_render_our_prompts_alike(tokenizer: Any, rows: list[ParityRow]) -> None:
+    """Answers without thoughts leave the think handling nothing to do, so a checkpoint may carry either."""
+    for row in rows:
+        assert row.prompt is not None
+        assert render_prompt(row.prompt, tokenizer, merged=True) == render_prompt(
+            row.prompt, QWEN_CHAT_TEMPLATE, merged=True
+        )
+
+
+def test_a_thought_kept_in_the_history_would_be_told(tokenizer: Any, rows: list[ParityRow]) -> None:
+    """Qwen3's template drops it before the last user message only (verl#7807); the gate names the token."""
+    row = next(row for row in rows if row.id.endswith("/1.0"))
+    turns = row.sft["conversations"]
+    kept = [
+        {**one, "value": f"<think>\nold\n</think>\n\n{one['value']}"} if one["from"] == "gpt" else one
+        for one in turns
+    ]
+    spoilt = {**row.sft, "conversations": [*kept[:-1], turns[-1]]}
+    difference = token_parity([ParityRow(row.id, spoilt, None)], tokenizer)
+    assert difference is not None and "differ: at token" in difference and "<think>" in difference
+
+
+def test_thinking_disabled_in_the_template_is_told(rows: list[ParityRow]) -> None:
+    """A template that closes an empty thought in every prompt (verl#3477, LF#10773)."""
+    changed = load_tokenizer(str(qwen3_folder()))
+    changed.chat_template = "{%- set enable_thinking = false %}" + changed.chat_template
+    difference = token_parity(rows[:1], changed)
+    assert difference is not None and "'</think>'" in difference
+
+
+def test_a_template_that_opens_the_thought_itself_is_refused(rows: list[ParityRow]) -> None:
+    """As Qwen3's Thinking-2507 models do: `<think>` would stand there twice."""
+    changed = load_tokenizer(str(qwen3_folder()))
+    changed.chat_template = QWEN_CHAT_TEMPLATE.replace(
+        r"<|im_start|>assistant\n", r"<|im_start|>assistant\n<think>\n"
+    )
+    with pytest.raises(UserError, match="opens <think> by itself"):
+        token_parity(rows[:1], changed)
