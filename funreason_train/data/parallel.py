@@ -11,6 +11,8 @@ from itertools import islice
 from types import TracebackType
 from typing import TypeVar
 
+from ..lifetime import end_with_parent
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -52,7 +54,12 @@ class Workers:
             return
         if self._pool is None:
             # Not forked: a thread of an imported library may hold a lock at that moment.
-            self._pool = ProcessPoolExecutor(self.processes, multiprocessing.get_context("spawn"))
+            self._pool = ProcessPoolExecutor(
+                self.processes,
+                multiprocessing.get_context("spawn"),
+                initializer=end_with_parent,
+                initargs=(os.getpid(),),
+            )
         under_way: deque[Future[Result]] = deque()
         for some in (first, items):
             for item in some:

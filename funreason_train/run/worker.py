@@ -5,30 +5,21 @@ A process of its own, so that a framework's environment variables, memory and cr
 
 from __future__ import annotations
 
-import ctypes
 import importlib
-import signal
 import sys
 import traceback
 from pathlib import Path
 
 from ..errors import UserError
+from ..lifetime import end_with_parent
 from .paths import RunDir, write_json
-
-_PR_SET_PDEATHSIG = 1  # linux/prctl.h
-
-
-def _end_with_parent() -> None:
-    """Asks the kernel to end this process when the command line that started it is gone."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def main(arguments: list[str]) -> int:
     """Runs one stage and writes `{"ok": …}` or `{"error": …, "user": bool}` to RESULT."""
     from omegaconf import DictConfig, OmegaConf
 
-    _end_with_parent()
+    end_with_parent()
     package, config_path, result_path = arguments[0], Path(arguments[1]), Path(arguments[2])
     config = OmegaConf.load(config_path)
     assert isinstance(config, DictConfig)
