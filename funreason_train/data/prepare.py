@@ -14,7 +14,8 @@ from ..dialogue import render_target
 from ..errors import UserError
 from ..progress import report
 from ..run.paths import RunDir, write_json
-from .checks import passes
+from .checks import Pass, passes
+from .decontaminate import Decontaminate, bfcl_folder
 from .export import SIDES, RlWriter, SftWriter, rl_table, sft_lines, write_tasks
 from .ledger import Ledger
 from .lengths import chosen_tokenizer, load_tokenizer, measure
@@ -133,7 +134,7 @@ class Preparation:
             RejectedWriter(self.work / "rejected.jsonl") as self.rejected,
             Workers(self.data["processes"]) as self.workers,
         ):
-            kept = self._read()
+            kept = self._near(self._read())
             train, _ = split(kept, self.data["val_share"], self.seed)
             tokenizer = self._tokenizer(train)
             if tokenizer is not None:
@@ -147,14 +148,64 @@ class Preparation:
 
     def _read(self) -> list[Kept]:
         seen: set[bytes] | None = None if self.data["dedup"] == "off" else set()
+        near = self.data["dedup"] == "near" or self.data["val_share"] > 0
+        checks: list[Pass] = [*passes(), *self._decontaminate()]
         kept: list[Kept] = []
         for name, node in self.nodes.items():
+            generated = hasattr(source_module(node["format"]), "read")  # alike by design
             kept += read_source(
-                *(name, node, self.seed, passes(), seen),
+                *(name, node, self.seed, checks, seen),
                 *(self.spool, self.ledger[name], self.rejected, self.workers),
+                sign=near and not generated,
             )
         self.spool.flush()
         return kept
+
+    def _decontaminate(self) -> list[Decontaminate]:
+        folder = bfcl_folder()
+        if self.data["decontaminate"] == "off" or folder is None:
+            return []
+        return [Decontaminate(folder, self.data["decontaminate_ngram"], self.data["decontaminate_share"])]
+
+    def _near(self, kept: list[Kept]) -> list[Kept]:
+        """Turns near-duplicates away, or sees to it that they stand on one side of the split."""
+        if sum(bool(one.signature) for one in kept) < 2:
+            return kept
+        from .near import joined_keys, near_pairs
+
+        report(0, None, "comparing conversations")
+        drop = self.data["dedup"] == "near"
+        pairs = list(
+            near_pairs(
+                [one.signature for one in kept],
+                lambda number: self.spool.read(kept[number]),
+                self.data["near_threshold"],
+                drop,
+            )
+        )
+        if not drop:
+            for one, key in zip(kept, joined_keys([one.key for one in kept], pairs), strict=True):
+                one.key = key
+            return kept
+        for pair in pairs:
+            first = kept[pair.first]
+            alike = f"{pair.likeness:.0%} alike to {first.source}, {first.position}"
+            self._turn_away(kept[pair.second], RowError("near_duplicate", alike))
+        dropped = {pair.second for pair in pairs}
+        return [one for number, one in enumerate(kept) if number not in dropped]
+
+    def _turn_away(self, kept: Kept, error: RowError) -> None:
+        """Rejects a conversation that had been kept."""
+        trajectory = self.spool.read(kept)
+        account = self.ledger[kept.source]
+        account.kept -= 1
+        account.rejected[error.reason] += 1
+        account.flags.subtract(set(trajectory.meta.get("flags", ())))
+        account.flags = +account.flags
+        opening = trajectory.turns[0].user[:400]
+        self.rejected.write(
+            Rejection(kept.source, kept.position, trajectory.id, error.reason, error.detail, opening)
+        )
 
     def _tokenizer(self, train: Sequence[Kept]) -> str | None:
         """The tokenizer that measures: the one named, the model's own, or the tiny model's, built here."""
@@ -198,15 +249,9 @@ class Preparation:
         )
 
     def _reject_overlong(self, kept: Kept) -> None:
-        trajectory = self.spool.read(kept)
         longest = max(prompt + target for prompt, target in kept.lengths)
-        error = RowError("overlong", f"every response is too long; the longest has {longest} tokens")
-        account = self.ledger[kept.source]
-        account.kept -= 1
-        account.rejected[error.reason] += 1
-        opening = trajectory.turns[0].user[:400]
-        self.rejected.write(
-            Rejection(kept.source, kept.position, trajectory.id, error.reason, error.detail, opening)
+        self._turn_away(
+            kept, RowError("overlong", f"every response is too long; the longest has {longest} tokens")
         )
 
     def _export(self, kept: Sequence[Kept]) -> dict[str, dict[str, int]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -18,7 +19,7 @@ from .parallel import Workers, chunks
 from .rows import Rejection, RowError, excerpt
 from .sources import source_module
 from .split import opening_key
-from .spool import Kept, Spool, encode
+from .spool import Calls, Kept, Spool, encode
 from .steps import closing_steps
 
 _CHUNK = 128  # rows sent to a worker at a time
@@ -56,7 +57,9 @@ class _Row:
     id: str
     key: str
     digest: bytes
-    steps: int
+    content: bytes
+    signature: bytes
+    calls: Calls
     closing: frozenset[int]
     flags: frozenset[str]
     task: bool
@@ -71,6 +74,7 @@ class _Examine:
     name: str
     node: Mapping[str, Any]
     checks: Sequence[Pass]
+    sign: bool
 
     def __call__(self, rows: Sequence[Rejection | tuple[str, Any]]) -> list[Rejection | _Row]:
         return [row if isinstance(row, Rejection) else self._one(*row) for row in rows]
@@ -83,12 +87,15 @@ class _Examine:
             trajectory = replace(found, id=identity, source=self.name, meta=meta)
             for check in self.checks:
                 check(trajectory)
+            digest = content_digest(trajectory)
             return _Row(
                 position,
                 identity,
                 opening_key(trajectory),
-                content_digest(trajectory),
-                sum(len(turn.steps) for turn in trajectory.turns),
+                digest,
+                _with_demonstration(digest, trajectory),
+                self._signature(trajectory),
+                tuple(tuple(len(step.calls) for step in turn.steps) for turn in trajectory.turns),
                 closing_steps(trajectory),
                 frozenset(trajectory.meta.get("flags", ())),
                 "task" in trajectory.meta,
@@ -99,6 +106,13 @@ class _Examine:
             return _rejection(self.name, position, row, error)
         except RecursionError:
             return _rejection(self.name, position, row, RowError("nested_too_deeply"))
+
+    def _signature(self, trajectory: Trajectory) -> bytes:
+        if not self.sign:
+            return b""
+        from .near import signature  # imports numpy, which a dry run can do without
+
+        return signature(trajectory)
 
     def _convert(self, row: Any) -> Trajectory:
         found: Trajectory = source_module(self.node["format"]).convert(row, self.node)
@@ -123,6 +137,14 @@ def _rows(name: str, node: Mapping[str, Any], seed: int) -> Iterator[Rejection |
             yield position, row
 
 
+def _with_demonstration(digest: bytes, trajectory: Trajectory) -> bytes:
+    """The digest of all that the exports show of a conversation."""
+    if "demonstration" not in trajectory.meta:
+        return digest
+    shown = json.dumps(trajectory.meta["demonstration"], sort_keys=True).encode()
+    return hashlib.blake2b(digest + shown, digest_size=16).digest()
+
+
 def _rejection(name: str, position: str, row: Any, error: RowError) -> Rejection:
     shown = {"id": row.id} if isinstance(row, Trajectory) else row
     return Rejection(name, position, _id(shown), error.reason, error.detail, excerpt(shown))
@@ -138,6 +160,7 @@ def read_source(
     account: Account,
     rejected: RejectedWriter,
     workers: Workers,
+    sign: bool = False,
 ) -> list[Kept]:
     """Reads one source to its end.
 
@@ -151,6 +174,7 @@ def read_source(
         account: Receives the counts.
         rejected: Where the others go.
         workers: Who converts and checks.
+        sign: Whether near-duplicates are looked for afterwards, which takes a signature of each row.
 
     Returns:
         The kept conversations, in the order read.
@@ -158,7 +182,7 @@ def read_source(
     kept: list[Kept] = []
     names: dict[str, int] = {}
     work = chunks(_rows(name, node, seed), _CHUNK)
-    for done in workers.map(_Examine(name, node, checks), work):
+    for done in workers.map(_Examine(name, node, checks, sign), work):
         for row in done:
             account.read += 1
             report(account.read, None, f"{name}: {account.read} rows read")
@@ -175,7 +199,8 @@ def read_source(
             identity = _unique(row.id, names)
             kept.append(
                 Kept(
-                    *(name, row.key, row.position, offset, len(row.data), row.steps, identity, row.closing),
+                    *(name, row.key, row.position, offset, len(row.data), sum(map(len, row.calls)), identity),
+                    *(row.closing, row.calls, row.content, row.signature),
                     task=row.task,
                 )
             )

@@ -34,6 +34,7 @@ REASONS = {
     "template_placeholder": "the text holds {{idx}}, which LLaMA-Factory replaces by a number",
     "bad_character": "a NUL or an unpaired surrogate in the text",
     "duplicate": "the same conversation has been read before",
+    "near_duplicate": "almost the same conversation has been read before",
     "overlong": "every response of the conversation exceeds the token limits",
     "decontaminated": "the conversation overlaps with a benchmark",
 }

@@ -12,6 +12,8 @@ from typing import Any
 from ..calls.types import Call
 from ..dialogue.messages import AssistantStep, Trajectory, Turn
 
+Calls = tuple[tuple[int, ...], ...]
+
 
 def to_json(trajectory: Trajectory) -> dict[str, Any]:
     """A trajectory as a JSON object; `from_json` is the inverse."""
@@ -91,6 +93,9 @@ class Kept:
         steps: How many assistant responses it has.
         id: Unique within its source.
         closing: Numbers of the steps that are closing replies (see `steps.Cut`).
+        calls: How many gold calls each response of each turn makes.
+        content: Hash of all that the exports show of it.
+        signature: See `near.signature`; empty where near-duplicates are not looked for.
         lengths: (prompt, target) tokens of each step; empty when they were not measured.
         dropped: Numbers of the steps that are too long.
         task: Whether it is an executable task as well.
@@ -104,6 +109,9 @@ class Kept:
     steps: int
     id: str = ""
     closing: frozenset[int] = frozenset()
+    calls: Calls = ()
+    content: bytes = b""
+    signature: bytes = b""
     lengths: list[tuple[int, int]] = field(default_factory=list)
     dropped: frozenset[int] = frozenset()
     task: bool = False

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from ..errors import UserError
 from ..run.paths import RunDir, write_json
+from .decontaminate import bfcl_folder
 from .files import locate
 from .lengths import tokenizer_problems
 from .manifest import manifest
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from omegaconf import DictConfig
 
 _OURS = ("manifest.json", "ledger.json")
+_WORDS = ("dedup", "decontaminate", "parity", "tokenizer")  # keys that may be `off`
 
 
 def check(config: DictConfig, run: RunDir) -> list[str]:
@@ -47,13 +49,22 @@ def check(config: DictConfig, run: RunDir) -> list[str]:
             continue
         problems += _node_problems(name, node)
     for key, choices in (
-        ("dedup", ("exact", "off")),
+        ("dedup", ("near", "exact", "off")),
+        ("decontaminate", ("bfcl", "off")),
         ("overlong", ("drop", "fail")),
         ("parity", ("sample", "off")),
         ("rl_closing_replies", ("keep", "drop")),
     ):
         if _word(data[key]) not in choices:
             problems.append(f"data.{key} is '{data[key]}'; it takes {' or '.join(choices)}")
+    for key in ("near_threshold", "decontaminate_share"):
+        if not 0 < data[key] <= 1:
+            problems.append(f"data.{key} is {data[key]}; it is a share, above 0 up to 1")
+    if _word(data.decontaminate) == "bfcl" and bfcl_folder() is None:
+        problems.append(
+            "data.decontaminate is bfcl, but bfcl-eval is not installed; install the extra cpu or gpu,"
+            " or set data.decontaminate=off"
+        )
     if not 0 <= data.val_share < 1:
         problems.append(f"data.val_share is {data.val_share}; it is a share, from 0 to below 1")
     problems += tokenizer_problems(config)
@@ -113,7 +124,7 @@ def run(config: DictConfig, run: RunDir) -> dict[str, Any]:
     if problems := check(config, run):
         raise UserError("; ".join(problems))
     plain = cast(dict[str, Any], OmegaConf.to_container(config, resolve=True))
-    plain["data"] |= {key: _word(plain["data"][key]) for key in ("dedup", "parity", "tokenizer")}
+    plain["data"] |= {key: _word(plain["data"][key]) for key in _WORDS}
     out = _out(config, run)
     with _fresh(out) as work:
         result = Preparation(plain, run, work).run()

@@ -319,7 +319,7 @@ def test_a_run_without_rows_says_why_and_leaves_the_earlier_result(prepare: Prep
         (["data.datasets=[mine]", "data.mine.format=apigen"], "data.mine lacks rows, weight, path, split"),
         (["data.val_share=1"], "data.val_share is 1"),
         (["data.overlong=truncate"], "it takes drop or fail"),
-        (["data.dedup=fuzzy"], "it takes exact or off"),
+        (["data.dedup=fuzzy"], "it takes near or exact or off"),
         (["data.tokenizer=/no/model"], "/no/model: there is no such folder"),
     ],
 )
