@@ -2,7 +2,7 @@
 # Every check of this repository: lint, format, types, shell, locks, then the tests (those that start a framework last).
 #   bash launch/test.sh                      all of it
 #   FUNREASON_TEST=fast bash launch/test.sh  without tests/smoke
-#   bash launch/test.sh -k name [FILE ...]   only pytest, with these arguments
+#   bash launch/test.sh tests/data -k name   only pytest, with these arguments
 set -euo pipefail
 # shellcheck source=launch/bootstrap.sh
 source "$(dirname "${BASH_SOURCE[0]}")/bootstrap.sh"
@@ -16,18 +16,11 @@ check() {
     "$@" || failed+=("$name")
 }
 
-# Tests in the order of their cost; an argument that names files replaces them.
-choose_tests() {
-    local folder argument
-    tests=()
-    for argument in "$@"; do
-        if [[ "$argument" != -* && -e "${argument%%::*}" ]]; then return; fi
-    done
-    for folder in tests/*/ tests/test_*.py; do
-        if [[ -e "$folder" && "$folder" != */__pycache__/ && "$folder" != tests/smoke/ ]]; then tests+=("$folder"); fi
-    done
-    if [[ "${FUNREASON_TEST:-}" != fast && -d tests/smoke ]]; then tests+=(tests/smoke); fi
-}
+# Folders of tests that start no framework.
+pure=()
+for folder in tests/*/ tests/test_*.py; do
+    if [[ -e "$folder" && "$folder" != */__pycache__/ && "$folder" != tests/smoke/ ]]; then pure+=("$folder"); fi
+done
 
 if (($# == 0)); then
     check "ruff check" ruff check --quiet .
@@ -35,9 +28,14 @@ if (($# == 0)); then
     check "mypy" mypy
     check "shellcheck" shellcheck --external-sources .ci/run launch/*.sh launch/slurm/*.sbatch requirements/*.sh
     check "locks" python requirements/check.py
+    # A file's tests stay together, since they share what they prepare.
+    check "tests, on all cores" python -m pytest --numprocesses auto --dist loadfile --durations=15 "${pure[@]}"
+    if [[ "${FUNREASON_TEST:-}" != fast ]]; then
+        check "tests that start a framework" python -m pytest --durations=15 tests/smoke
+    fi
+else
+    check "pytest" python -m pytest "$@"
 fi
-choose_tests "$@"
-check "pytest" python -m pytest --durations=15 ${tests[@]+"${tests[@]}"} "$@"
 
 if ((${#failed[@]})); then
     printf -v list '%s, ' "${failed[@]}"
