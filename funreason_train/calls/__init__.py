@@ -1,5 +1,6 @@
 """The call language: reading, writing, checking and comparing function calls (standard library only)."""
 
+from .accepted import Acceptance, AcceptedCall
 from .markers import CONTROL_MARKERS, find_markers
 from .match import Match, match_calls
 from .parse import REASONS, CallSyntaxError, is_argument_name, is_tool_name, parse_calls
@@ -10,6 +11,8 @@ from .types import Call
 __all__ = [
     "CONTROL_MARKERS",
     "REASONS",
+    "Acceptance",
+    "AcceptedCall",
     "Call",
     "CallSyntaxError",
     "Match",

@@ -101,13 +101,13 @@ class Canon:
         return call.name, self._object(call.arguments, self.index.get(call.name, ANY))
 
     def _object(self, value: Mapping[str, Any], schema: Schema) -> frozenset[tuple[str, Hashable]]:
-        forms = [(name, self._value(item, schema.properties.get(name, ANY))) for name, item in value.items()]
+        forms = [(name, self.value(item, schema.properties.get(name, ANY))) for name, item in value.items()]
         for name, part in schema.properties.items():
             if name not in value and part.default is not MISSING and name not in schema.required:
-                forms.append((name, self._value(part.default, part)))
+                forms.append((name, self.value(part.default, part)))
         return frozenset(forms)
 
-    def _value(self, value: Any, schema: Schema) -> Hashable:
+    def value(self, value: Any, schema: Schema) -> Hashable:
         if isinstance(value, str):
             return self._string(value)
         if value is None:
@@ -122,7 +122,7 @@ class Canon:
             return "number" if schema.is_number else "float", value
         if isinstance(value, Mapping):
             return "object", self._object(value, schema)
-        return "array", tuple(self._value(item, schema.items or ANY) for item in value)
+        return "array", tuple(self.value(item, schema.items or ANY) for item in value)
 
 
 def _bfcl_string(text: str) -> str:

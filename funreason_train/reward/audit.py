@@ -11,6 +11,7 @@ from typing import Any
 from funreason_train.calls import Call, Schema, check_call, index_tools, match_calls, render_calls
 from funreason_train.dialogue.protocol import render_target
 
+from .gold import read_gold
 from .score import compute_score, reason_of
 
 Reward = Callable[..., Mapping[str, float]]
@@ -62,9 +63,9 @@ def _audit_row(number: int, row: Mapping[str, Any], reward: Reward) -> Iterator[
     source = str(row.get("data_source", ""))
     try:
         truth = row["reward_model"]["ground_truth"]
-        value = json.loads(truth)
-        gold = [Call.from_json(call) for call in value["calls"]]
-        tools = index_tools(value["tools"])
+        gold = list(read_gold(truth).calls)
+        documents = json.loads(truth)["tools"]
+        tools = index_tools(documents)
         answer = render_calls(gold) if gold else _TEXT
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         yield Finding(number, source, "ground_truth", f"the ground truth cannot be read: {error!r}")
@@ -77,7 +78,7 @@ def _audit_row(number: int, row: Mapping[str, Any], reward: Reward) -> Iterator[
     why = reason_of(result) if "reason" in result else "it gives no reason"
     if best < 1.0:
         yield Finding(number, source, "gold", f"the gold answer scores {best:g} ({why})")
-    for case, completion in _cheap_answers(gold, answer, tools, value["tools"]):
+    for case, completion in _cheap_answers(gold, answer, tools, documents):
         cheap = reward(source, completion, truth, None)["score"]
         if cheap >= best > 0.0:
             yield Finding(

@@ -9,15 +9,13 @@ completion. The imports are absolute because a file loaded by path has no packag
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from typing import Any
 
-from funreason_train.calls import Call, Match, Schema, index_tools, match_calls
 from funreason_train.calls.match import STRING_RULES
 from funreason_train.dialogue.completion import ERRORS, Completion, read_completion
+from funreason_train.reward.gold import Gold, read_gold
 from funreason_train.reward.partial import similarity
 from funreason_train.reward.progress import TurnOutcome, progress, read_turns
 
@@ -54,8 +52,8 @@ class RewardOptions:
     Attributes:
         variant: `binary`: 1 for the right calls in the right form, else 0. `partial`: in between for right
             names, argument names and values, less for every surplus call. `bfcl`: binary with BFCL's string
-            rule. `progress`: an episode's share of user turns that were done, given their outcomes; binary
-            for a row that is no episode.
+            rule and, where the gold has them, its lists of accepted values. `progress`: an episode's share
+            of user turns that were done, given their outcomes; binary for a row that is no episode.
         ordered: Whether the order of the calls matters.
         strings: `exact` or `bfcl` (see `match_calls`); the variant `bfcl` implies the latter.
         require_thought: Whether an empty thought is a fault of form.
@@ -127,8 +125,9 @@ def compute_score(
         data_source: Not used: one rule for every source.
         solution_str: What follows the prompt's own `<think>`.
         ground_truth: JSON `{"calls": [{"name", "arguments"}, …], "tools": [{"name", "parameters", …}, …]}`;
-            no calls means that plain text is right. A row of an environment also holds `"turns"`, the number
-            of the task's user turns.
+            no calls means that plain text is right. With the variant `bfcl` a call may hold `"accepted":
+            {argument: [value, …]}` instead of its arguments (see `calls.accepted`). A row of an environment
+            also holds `"turns"`, the number of the task's user turns.
         extra_info: With the variant `progress`, an episode's outcomes: `{"turns": [{"state_equal": bool,
             "results_seen": bool}, …]}`, one a user turn that was reached (see `progress.TurnOutcome`);
             `solution_str` is then the episode's last completion. Otherwise not used.
@@ -146,10 +145,12 @@ def compute_score(
     if not isinstance(solution_str, str):
         return _result("not_text")
     try:
-        gold = _gold(ground_truth)
+        gold = read_gold(ground_truth)
     except Exception:
         return _result("ground_truth", length=len(solution_str))
     chosen = _chosen(options)
+    if gold.acceptance and chosen.variant != "bfcl":
+        return _result("ground_truth", length=len(solution_str))
     try:
         turns = _turns(gold, extra_info) if chosen.variant == "progress" else None
     except Exception:
@@ -165,28 +166,7 @@ def reason_of(result: Mapping[str, float]) -> str:
     return _REASONS[int(result["reason"])]
 
 
-@dataclass(frozen=True)
-class _Gold:
-    calls: tuple[Call, ...]
-    tools: Mapping[str, Schema]
-    turns: int | None  # user turns of the task, where it is an episode
-
-
-@lru_cache(maxsize=1024)  # the answers of one group arrive close together
-def _gold(ground_truth: str) -> _Gold:
-    value = json.loads(ground_truth)
-    calls = tuple(Call.from_json(call) for call in value["calls"])
-    if any(not isinstance(call.name, str) for call in calls):
-        raise ValueError("a gold call's name must be a string")
-    # Only the gold calls' tools are ever compared with; compiling all of them would be half of the work.
-    names = {call.name for call in calls}
-    turns = value.get("turns")
-    if turns is not None and (type(turns) is not int or turns < 1):
-        raise ValueError("a task has at least one user turn")
-    return _Gold(calls, index_tools([tool for tool in value["tools"] if tool["name"] in names]), turns)
-
-
-def _turns(gold: _Gold, extra_info: Mapping[str, Any] | None) -> tuple[TurnOutcome, ...] | None:
+def _turns(gold: Gold, extra_info: Mapping[str, Any] | None) -> tuple[TurnOutcome, ...] | None:
     """The outcomes of an episode; None for a row that is none, which is scored by its calls."""
     outcomes = (extra_info or {}).get("turns")
     if outcomes is None and gold.turns is None:
@@ -197,7 +177,7 @@ def _turns(gold: _Gold, extra_info: Mapping[str, Any] | None) -> tuple[TurnOutco
 
 
 def _score(
-    text: str, gold: _Gold, options: RewardOptions, turns: tuple[TurnOutcome, ...] | None
+    text: str, gold: Gold, options: RewardOptions, turns: tuple[TurnOutcome, ...] | None
 ) -> dict[str, float]:
     completion = read_completion(text)
     if turns is None:
@@ -218,7 +198,7 @@ def _score(
     )
 
 
-def _judge(completion: Completion, gold: _Gold, options: RewardOptions) -> tuple[str, bool, float]:
+def _judge(completion: Completion, gold: Gold, options: RewardOptions) -> tuple[str, bool, float]:
     """The reason, whether the answer is right, and the score before any length penalty."""
     calls = completion.calls
     if calls is None:
@@ -230,7 +210,7 @@ def _judge(completion: Completion, gold: _Gold, options: RewardOptions) -> tuple
     if not calls:
         return "right", True, 1.0
     strings: Any = "bfcl" if options.variant == "bfcl" else options.strings
-    match: Match = match_calls(calls, gold.calls, gold.tools, ordered=options.ordered, strings=strings)
+    match = gold.match(calls, ordered=options.ordered, strings=strings)
     if match.equal:
         return "right", True, 1.0
     if options.variant != "partial":

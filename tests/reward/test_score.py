@@ -101,6 +101,21 @@ def test_string_rule_is_an_option() -> None:
     assert score(answer, BOOK, strings="bfcl") == score(answer, BOOK, variant="bfcl") == 1
 
 
+def test_accepted_values_are_read_by_the_bfcl_variant_alone() -> None:
+    calls = [{"name": "book", "accepted": {"city": ["Oslo", "Christiania"], "nights": [2, ""]}}]
+    gold = json.dumps({"calls": calls, "tools": TOOLS})
+
+    def at(answer: str, variant: str = "bfcl") -> dict[str, float]:
+        return compute_score("test", f"t</think>{answer}", gold, None, variant=variant)
+
+    assert at('[book(city="oslo", nights=2)]')["score"] == at('[book(city="Christiania")]')["score"] == 1
+    assert at('[book(city="Oslo", nights=3)]')["score"] == at("Oslo.")["score"] == 0
+    assert at('[book(city="Oslo", nights=3)]')["error"] == 0
+    for variant in ("binary", "partial", "progress"):
+        result = at('[book(city="Oslo")]', variant)
+        assert (result["score"], result["error"], reason_of(result)) == (0, 1, "ground_truth")
+
+
 def test_an_empty_thought_is_a_fault_only_when_asked() -> None:
     completion = "\n</think>\n\n[pwd()]"
     assert compute_score("test", completion, truth(PWD))["score"] == 1
@@ -227,6 +242,9 @@ def test_a_completion_that_is_no_text(solution: Any) -> None:
         '{"calls": [{"name": "f"}], "tools": []}',
         '{"calls": [{"name": 3, "arguments": {}}], "tools": []}',
         '{"calls": [{"name": "f", "arguments": "{}"}], "tools": []}',
+        '{"calls": [{"name": "f", "accepted": {"a": 1}}], "tools": []}',
+        '{"calls": [{"name": "f", "accepted": {"a": []}}], "tools": []}',
+        '{"calls": [{"name": "f", "accepted": {}}, {"name": "f", "arguments": {}}], "tools": []}',
         '{"calls": [], "tools": [{}]}',
         '{"calls": [], "tools": "pwd"}',
         '{"calls": [], "tools": 5}',

@@ -1,0 +1,58 @@
+"""Reading a row's ground truth."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from funreason_train.calls import Acceptance, AcceptedCall, Call, Match, Schema, index_tools, match_calls
+from funreason_train.calls.match import Strings
+
+
+@dataclass(frozen=True)
+class Gold:
+    """What a ground truth says.
+
+    Attributes:
+        calls: The right calls; none means that plain text is right. Of a gold that accepts several values,
+            one choice of them.
+        tools: The schemas of the tools that these calls use.
+        acceptance: The accepted values, for a gold that has lists of them.
+        turns: User turns of the task, for a row that is an episode.
+    """
+
+    calls: tuple[Call, ...]
+    tools: Mapping[str, Schema]
+    acceptance: Acceptance | None = None
+    turns: int | None = None
+
+    def match(self, calls: Sequence[Call], *, ordered: bool, strings: Strings) -> Match:
+        """Whether `calls` are the right ones (see `match_calls`)."""
+        if self.acceptance:
+            return self.acceptance.match(calls, ordered=ordered)
+        return match_calls(calls, self.calls, self.tools, ordered=ordered, strings=strings)
+
+
+@lru_cache(maxsize=1024)  # the answers of one group arrive close together
+def read_gold(ground_truth: str) -> Gold:
+    """Reads the JSON string that `compute_score` describes.
+
+    Raises:
+        ValueError, KeyError, TypeError, AttributeError, RecursionError: if it is anything else.
+    """
+    value = json.loads(ground_truth)
+    accepted = [AcceptedCall.from_json(call) for call in value["calls"] if "accepted" in call]
+    if accepted and len(accepted) != len(value["calls"]):
+        raise ValueError("either all gold calls list their accepted values or none does")
+    calls = tuple(call.example() for call in accepted) or tuple(map(Call.from_json, value["calls"]))
+    if any(not isinstance(call.name, str) for call in calls):
+        raise ValueError("a gold call's name must be a string")
+    turns = value.get("turns")
+    if turns is not None and (type(turns) is not int or turns < 1):
+        raise ValueError("a task has at least one user turn")
+    # Only the gold calls' tools are ever compared with; compiling all of them would be half of the work.
+    names = {call.name for call in calls}
+    tools = index_tools([tool for tool in value["tools"] if tool["name"] in names])
+    return Gold(calls, tools, Acceptance(accepted, tools) if accepted else None, turns)
