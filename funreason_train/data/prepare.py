@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -58,7 +59,7 @@ class _Render:
 
     spool: Path
     protocol: Mapping[str, Any]
-    closing_in_rl: bool
+    closing_share: float
 
     def __call__(self, work: tuple[tuple[int, int], Sequence[Kept]]) -> tuple[bytes, Any, Any]:
         """Takes the numbers of the first RL row and task, and conversations.
@@ -79,7 +80,7 @@ class _Render:
                 if number in one.dropped:
                     continue
                 shown.append(each.shown)
-                if number in rl_steps(one, self.closing_in_rl):
+                if number in rl_steps(one, self.closing_share):
                     gold.append(each.gold)
                     lengths.append(one.lengths[number] if one.lengths else None)
         return (
@@ -89,14 +90,20 @@ class _Render:
         )
 
 
-def rl_steps(kept: Kept, closing: bool) -> set[int]:
+def rl_steps(kept: Kept, closing_share: float) -> set[int]:
     """Numbers of the steps that stand in the RL set.
 
     Args:
         kept: A conversation.
-        closing: Whether closing replies stand there too.
+        closing_share: How many of the closing replies stand there too, from 0 to 1. Which ones depends on the
+            conversation's name alone, so every machine chooses the same.
     """
-    return set(range(kept.steps)) - kept.dropped - (frozenset() if closing else kept.closing)
+    left_out = (
+        number
+        for number in kept.closing
+        if zlib.crc32(f"{kept.source}/{kept.id}/{number}".encode()) / 2**32 >= closing_share
+    )
+    return set(range(kept.steps)) - kept.dropped - set(left_out)
 
 
 def playable(kept: Kept) -> bool:
@@ -275,7 +282,7 @@ class Preparation:
 
     def _write(self, side: str, chosen: Sequence[Kept]) -> tuple[int, int]:
         """Writes one side of all exports and returns how many steps and how many tasks RL has."""
-        closing = self.data["rl_closing_replies"] == "keep"
+        closing = self.data["rl_closing_share"]
 
         def work() -> Iterator[tuple[tuple[int, int], Sequence[Kept]]]:
             steps = tasks = 0

@@ -53,7 +53,6 @@ def check(config: DictConfig, run: RunDir) -> list[str]:
         ("decontaminate", ("bfcl", "off")),
         ("overlong", ("drop", "fail")),
         ("parity", ("sample", "off")),
-        ("rl_closing_replies", ("keep", "drop")),
     ):
         if _word(data[key]) not in choices:
             problems.append(f"data.{key} is '{data[key]}'; it takes {' or '.join(choices)}")
@@ -67,6 +66,8 @@ def check(config: DictConfig, run: RunDir) -> list[str]:
         )
     if not 0 <= data.val_share < 1:
         problems.append(f"data.val_share is {data.val_share}; it is a share, from 0 to below 1")
+    if not 0 <= data.rl_closing_share <= 1:
+        problems.append(f"data.rl_closing_share is {data.rl_closing_share}; it is a share, from 0 to 1")
     problems += tokenizer_problems(config)
     out = _out(config, run)
     if out.is_dir() and any(out.iterdir()) and not any((out / name).exists() for name in _OURS):

@@ -131,6 +131,7 @@ def _actor(config: DictConfig, prompt_tokens: int) -> dict[str, Any]:
         f"{model}.enable_gradient_checkpointing": rl.gradient_checkpointing,
         f"{actor}.optim.lr": rl.learning_rate,
         f"{actor}.optim.lr_warmup_steps": rl.warmup_steps,
+        f"{actor}.optim.lr_scheduler_type": rl.schedule,
         f"{actor}.optim.weight_decay": rl.weight_decay,
         f"{actor}.grad_clip": rl.clip_grad,
         f"{actor}.optim.clip_grad": rl.clip_grad,

@@ -238,7 +238,7 @@ def test_ids_are_unique_within_a_source(prepare: Prepare, tmp_path: Path) -> Non
 
 def test_closing_replies_can_stay_out_of_rl(prepare: Prepare) -> None:
     _, kept = prepare("data.datasets=[funreason_mt]", "data.val_share=0")
-    _, without = prepare("data.datasets=[funreason_mt]", "data.val_share=0", "data.rl_closing_replies=drop")
+    _, without = prepare("data.datasets=[funreason_mt]", "data.val_share=0", "data.rl_closing_share=0")
     assert (kept["sft"]["train"], kept["rl"]["train"]) == (15, 15)
     assert (without["sft"]["train"], without["rl"]["train"]) == (15, 10)
 
