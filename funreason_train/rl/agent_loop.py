@@ -15,6 +15,7 @@ from uuid import uuid4
 from verl.experimental.agent_loop.agent_loop import AgentLoopBase, AgentLoopMetrics, AgentLoopOutput
 from verl.trainer.ppo.reward import get_custom_reward_fn
 
+from .sampling import sample_seed
 from .tokens import completion_text, prompt_ids
 
 
@@ -51,7 +52,9 @@ class ProtocolLoop(AgentLoopBase):
         assert ProtocolLoop._score is not None
         started = time.monotonic()
         output = await self.server_manager.generate(
-            request_id=uuid4().hex, prompt_ids=ids, sampling_params=dict(sampling_params)
+            request_id=uuid4().hex,
+            prompt_ids=ids,
+            sampling_params={**sampling_params, "seed": sample_seed(self.config.data.seed, row)},
         )
         generated = time.monotonic()
         length = self.rollout_config.response_length

@@ -9,18 +9,22 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import torch
 import transfer_queue as tq
 from omegaconf import DictConfig
-from verl.trainer.ppo.v1 import AgentLoopManagerTQ, get_trainer_cls
+from verl.trainer.ppo.v1 import AgentLoopManagerTQ, get_trainer_cls, trainer_base
+from verl.utils import tensordict_utils
 from verl.utils.debug import marked_timer
 
 from .. import progress
 from ..errors import UserError
 from . import egpo, health, limits
 from .checkpoints import KeepVerified
+from .groups import BoundedGroups
+from .sampling import prompt_name, sample_order
 from .tokens import completion_text
 
 #: How often the driver looks whether a step's samples are there; verl's own 2 seconds are a long time here.
@@ -47,7 +51,7 @@ def train(config: DictConfig, rl: Mapping[str, Any], metrics: Path) -> None:
         trainer = _recording(get_trainer_cls(config.trainer.v1.trainer_mode))(
             config, metrics, rl["health"], estimator
         )
-        trainer.replay_buffer.poll_interval = _POLL_SECONDS
+        _prepare_buffer(trainer.replay_buffer, config, rl)
         trainer.checkpoint_callback = KeepVerified(rl["keep_checkpoints"])
         trainer.init()
         manager = AgentLoopManagerTQ.create(
@@ -63,6 +67,13 @@ def train(config: DictConfig, rl: Mapping[str, Any], metrics: Path) -> None:
         tq.close()
 
 
+def _prepare_buffer(buffer: Any, config: DictConfig, rl: Mapping[str, Any]) -> None:
+    buffer.poll_interval = _POLL_SECONDS
+    if isinstance(buffer, BoundedGroups):
+        buffer.limit = rl["algorithm"]["filter_batches"] * config.data.train_batch_size
+        buffer.whole_rounds = rl["reproducible"]
+
+
 def _recording(base: type) -> Any:
     """The trainer of verl's chosen mode, recording what each step did."""
 
@@ -75,6 +86,24 @@ def _recording(base: type) -> Any:
             self.limits = health
             self.estimator = estimator
             self.lines: list[dict[str, Any]] = []
+            self.drawn = (0, 0)  # the step, and the prompts drawn in it so far
+
+        def _build_replay_buffer(self) -> Any:
+            with patch.object(trainer_base, "ReplayBuffer", BoundedGroups):
+                return super()._build_replay_buffer()
+
+        def _fetch_one_gen_batch(self) -> Any:
+            batch = super()._fetch_one_gen_batch()
+            step, drawn = self.drawn if self.drawn[0] == self.global_steps else (self.global_steps, 0)
+            names = [prompt_name(step, drawn + place) for place in range(len(batch))]
+            tensordict_utils.assign_non_tensor_stack(batch, "uid", names)
+            self.drawn = (step, drawn + len(batch))
+            return batch
+
+        def _balance_batch(self, batch: Any, metrics: dict[str, Any], **options: Any) -> Any:
+            # Samples come in the order they were done in; sums of floats depend on it.
+            batch.reorder(sorted(range(len(batch.keys)), key=lambda at: sample_order(batch.keys[at])))
+            return super()._balance_batch(batch, metrics, **options)
 
         def _compute_advantage(self, batch: Any, metrics: dict[str, Any]) -> Any:
             if self.estimator is not None:

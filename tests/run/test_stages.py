@@ -1,5 +1,9 @@
 """Skip, resume, refuse and restart: what happens to a run directory that is used again."""
 
+import fcntl
+import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -96,3 +100,20 @@ def test_two_commands_cannot_work_in_one_run_directory(run: RunDir) -> None:
 def test_where_a_stage_runs_is_not_part_of_its_job(run: RunDir, spawned: list[int]) -> None:
     execute(run)
     assert execute(run, "cluster.wait_seconds=5", "output=screen")["skipped"] is True
+
+
+def test_the_processes_that_a_killed_command_left_are_waited_for(tmp_path: Path) -> None:
+    code = (
+        "import os, signal, subprocess, sys; from pathlib import Path\n"
+        "from funreason_train.run import stages; from funreason_train.run.paths import RunDir\n"
+        "with stages.locked(RunDir(Path(sys.argv[1]))) as lock:\n"
+        "    subprocess.Popen(['sleep', '3'], pass_fds=(lock,))\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    run = RunDir(tmp_path)
+    killed = subprocess.run([sys.executable, "-c", code, str(tmp_path)])
+    assert killed.returncode == -signal.SIGKILL
+    with (tmp_path / ".lock").open() as file, pytest.raises(BlockingIOError):
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    with stages.locked(run):
+        pass

@@ -1,12 +1,23 @@
-"""The real verl with vLLM rollouts on the smallest model: two GRPO steps, one of EGPO, the export."""
+"""The real verl with vLLM rollouts on the smallest model: EGPO with a group filter, killed twice; the export.
+
+The run is killed with SIGKILL in the middle of a save and at the end of an epoch. The same command has to end
+where a run that nobody killed ends: same samples, same weights.
+"""
 
 import json
 import math
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import pytest
 
 from funreason_train.dialogue.protocol import render_prompt, system_prompt
 from funreason_train.export import stage as export
+from funreason_train.rl import checkpoints
 from funreason_train.run.compose import compose
 from funreason_train.run.paths import RunDir
 
@@ -19,19 +30,27 @@ TOOLS = [
     }
     for name in ("lamp", "light")
 ]
+ROWS, PROMPTS, SAMPLES, STEPS = 12, 4, 4, 4
+EPOCH = ROWS // PROMPTS
+# An untrained model is never right, so nothing would be learnt: this reward is 1 for every second answer.
+REWARD = "def score(solution_str, **_):\n    return {'score': float(sum(solution_str.encode()) % 2)}\n"
 WORDS = [
     "protocol.system=compact",
-    "rl.prompts_per_step=8",
-    "rl.samples_per_prompt=4",
+    f"rl.steps={STEPS}",
+    f"rl.prompts_per_step={PROMPTS}",
+    f"rl.samples_per_prompt={SAMPLES}",
     "rl.max_response_tokens=16",
     "rl.learning_rate=1e-3",
     "rl.save_every=1",
     "rl.keep_checkpoints=2",
+    "algorithm=egpo",
+    "rl.algorithm.filter_groups=true",
+    "rl.algorithm.clip_high=0.28",
 ]
 
 
 def rows():
-    for index in range(24):
+    for index in range(ROWS):
         messages = [
             {"role": "system", "content": system_prompt(TOOLS, "compact")},
             {"role": "user", "content": f"Lamp {index} on."},
@@ -48,81 +67,127 @@ def rows():
 
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory):
-    """A run directory with data and a model that starts RL."""
+    """Data, a model that starts RL, and a reward, in a folder that runs can share."""
     import pyarrow
     import pyarrow.parquet
     from transformers import AutoTokenizer
 
     from funreason_train.tiny import build
 
-    run = RunDir.at(tmp_path_factory.mktemp("run"))
+    root = tmp_path_factory.mktemp("prepared")
     config = compose(None, ["model.vocab_size=600", "model.layers=2"])
     data = list(rows())
-    build(run.sft_model, [message["content"] for row in data for message in row["prompt"]], config)
-    tokenizer = AutoTokenizer.from_pretrained(run.sft_model)
+    build(root / "model", [message["content"] for row in data for message in row["prompt"]], config)
+    tokenizer = AutoTokenizer.from_pretrained(root / "model")
     for row in data:
         text = render_prompt(row["prompt"], tokenizer, merged=True)
         row["extra_info"]["prompt_tokens"] = len(tokenizer(text)["input_ids"])
-    (run.data / "rl").mkdir(parents=True)
     for name, part in (("train", data), ("val", data[:4])):
-        pyarrow.parquet.write_table(pyarrow.Table.from_pylist(part), run.data / "rl" / f"{name}.parquet")
-    return run, data, tokenizer
+        pyarrow.parquet.write_table(pyarrow.Table.from_pylist(part), root / f"{name}.parquet")
+    (root / "reward.py").write_text(REWARD)
+    return root, data, tokenizer
 
 
-def train(run, steps, *words):
-    """The stage in a process of its own, as the command line runs it."""
-    import subprocess
-    import sys
-
-    from omegaconf import OmegaConf
-
-    config = compose(
-        "rl", [f"run_dir={run.root}", f"rl.model={run.sft_model}", f"rl.steps={steps}", *WORDS, *words]
-    )
-    OmegaConf.save(config, run.root / "config.yaml", resolve=True)
-    result = run.root / "result.json"
-    command = [
-        sys.executable,
-        "-m",
-        "funreason_train.run.worker",
-        "rl",
-        str(run.root / "config.yaml"),
-        str(result),
+def start(root: Path, run: RunDir, log: Path) -> subprocess.Popen:
+    """The command as a user gives it."""
+    words = [
+        f"run_dir={run.root}",
+        f"rl.model={root / 'model'}",
+        f"rl.train_file={root / 'train.parquet'}",
+        f"rl.val_file={root / 'val.parquet'}",
+        f"rl.verl.reward.custom_reward_function.path={root / 'reward.py'}",
+        "rl.verl.reward.custom_reward_function.name=score",
     ]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=900)
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-    return json.loads(result.read_text())["ok"]
+    command = [sys.executable, "-m", "funreason_train", "rl", *words, *WORDS]
+    with log.open("ab") as file:
+        return subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT)
+
+
+def finish(root, run, log):
+    process = start(root, run, log)
+    assert process.wait(600) == 0, log.read_text()[-3000:]
+
+
+def driver_of(process: subprocess.Popen) -> int:
+    """The process of the stage, the only child of the command."""
+    return int(Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()[0])
+
+
+def await_that(condition, process, log):
+    until = time.monotonic() + 600
+    while not condition():
+        assert process.poll() is None, log.read_text()[-3000:]
+        assert time.monotonic() < until
+        time.sleep(0.002)
 
 
 def metrics(run):
-    return [json.loads(line) for line in (run.rl / "metrics.jsonl").read_text().splitlines()]
+    file = run.rl / "metrics.jsonl"
+    return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
 
 
-def test_train_resume_and_export(prepared):
-    run, data, tokenizer = prepared
-    assert train(run, 2)["resumed_from"] == 0
-    result = train(run, 3, "algorithm=egpo")
-    assert (result["steps"], result["resumed_from"]) == (3, 2)
-    lines = metrics(run)
-    assert [line["step"] for line in lines] == [1, 2, 3]
-    for line in lines:
-        assert 0.0 <= line["health/groups_without_signal"] <= 1.0
-        assert 0.0 <= line["reward/unclosed"] <= 1.0
-        assert line["timing_s/gen"] > 0 and line["timing_s/update_actor"] > 0
-        # The rollout engine and the trained model are the same model: the shared-prompt rows change nothing.
-        assert line["training/rollout_probs_diff_max"] < 1e-4
-    assert sorted(path.name for path in run.rl_checkpoints.glob("global_step_*")) == [
-        "global_step_2",
-        "global_step_3",
-    ]
-    assert "health/thought_entropy" not in lines[1]
-    assert 0.0 < lines[2]["health/thought_entropy"] < math.log(600)
-    samples = [json.loads(line) for line in (run.rl / "rollouts" / "3.jsonl").read_text().splitlines()]
-    assert len(samples) == 8 * 4
+def rollouts(run, step):
+    return [json.loads(line) for line in (run.rl / "rollouts" / f"{step}.jsonl").read_text().splitlines()]
+
+
+def weights(run, step):
+    import torch
+
+    file = checkpoints.path_of(run.rl_checkpoints, step) / "actor" / "model_world_size_1_rank_0.pt"
+    state = torch.load(file, weights_only=False)
+    return {name: getattr(value, "full_tensor", lambda value=value: value)() for name, value in state.items()}
+
+
+def test_a_killed_run_ends_where_an_unkilled_one_ends(prepared, tmp_path):
+    import torch
+
+    root, data, tokenizer = prepared
+    killed, whole = RunDir.at(tmp_path / "killed"), RunDir.at(tmp_path / "whole")
+    log = tmp_path / "log"
+
+    # In the middle of the second save: the driver alone.
+    process = start(root, killed, log)
+    second = checkpoints.path_of(killed.rl_checkpoints, 2)
+    await_that((second / "actor").exists, process, log)
+    os.kill(driver_of(process), signal.SIGKILL)
+    assert process.wait(300) == 1
+    assert checkpoints.flaws(second), "the save was over before the kill"
+    assert checkpoints.latest(killed.rl_checkpoints) == 1
+
+    # Between steps, at the end of an epoch (verl#7401): the command, and its driver with it.
+    process = start(root, killed, log)
+    await_that(lambda: len(metrics(killed)) == EPOCH, process, log)
+    process.kill()
+    process.wait(300)
+    assert checkpoints.latest(killed.rl_checkpoints) == EPOCH
+
+    finish(root, killed, log)
+    finish(root, whole, log)
+
+    for run in (killed, whole):
+        lines = metrics(run)
+        assert [line["step"] for line in lines] == [1, 2, 3, 4]
+        assert checkpoints.steps(run.rl_checkpoints) == [3, 4]
+        assert checkpoints.latest(run.rl_checkpoints) == STEPS
+        for line in lines:
+            # Every group has a signal: the others were replaced.
+            assert line["health/groups_without_signal"] == 0.0
+            assert line["timing_s/gen"] > 0 and line["timing_s/update_actor"] > 0
+            assert 0.0 < line["health/thought_entropy"] < math.log(600)
+            # Rollout engine and trained model are the same model: the shared-prompt rows change nothing.
+            assert line["training/rollout_probs_diff_max"] < 1e-4
+    assert sum(line.get("training/filter_groups/evicted_samples", 0) for line in metrics(whole)) > 0
     wanted = {render_prompt(row["prompt"], tokenizer, merged=True) for row in data}
-    assert {sample["prompt"] for sample in samples} <= wanted
-    assert all(json.loads(sample["gold"])["calls"] for sample in samples)
-    exported = export.run(compose("export", [f"run_dir={run.root}", f"rl.model={run.sft_model}"]), run)
-    assert exported["step"] == 3
+    for step in range(1, STEPS + 1):
+        samples = rollouts(whole, step)
+        assert len(samples) == PROMPTS * SAMPLES
+        assert {sample["prompt"] for sample in samples} <= wanted
+        assert all(json.loads(sample["gold"])["calls"] for sample in samples)
+        assert samples == rollouts(killed, step)
+    ended, reference = weights(killed, STEPS), weights(whole, STEPS)
+    assert all(torch.equal(ended[name], reference[name]) for name in reference)
+
+    exported = export.run(compose("export", [f"run_dir={killed.root}", f"rl.model={root / 'model'}"]), killed)
+    assert exported["step"] == STEPS
     assert exported["changed_tensors"] > 0
-    assert (run.export / "chat_template.jinja").is_file()
+    assert (killed.export / "chat_template.jinja").is_file()

@@ -1,0 +1,116 @@
+"""DAPO's filter in verl's replay buffer: it ends, and what it chooses does not depend on timing."""
+
+import itertools
+
+import pytest
+import torch
+
+from funreason_train.errors import UserError
+
+SAMPLES = 2
+
+
+class Queue:
+    """Stands in for TransferQueue and the rollout: one prompt is done at each poll, as `order` picks."""
+
+    def __init__(self, scores, order):
+        self.scores, self.order = scores, order
+        self.prompts, self.samples, self.drawn = {}, {}, 0
+
+    def draw(self, count):
+        for _ in range(count):
+            name = f"00000001-{self.drawn:06d}"
+            self.prompts[name] = {"is_prompt": True, "status": "running", "global_steps": 1}
+            self.drawn += 1
+        return count
+
+    def poll(self):
+        running = [name for name, tag in self.prompts.items() if tag["status"] == "running"]
+        if running:
+            name = self.order(running)
+            self.prompts[name]["status"] = "finished"
+            for sample in range(SAMPLES):
+                self.samples[f"{name}_{sample}_0"] = {"seq_len": 1}
+
+    def kv_list(self, *_):
+        self.poll()
+        return {"train": {**{name: dict(tag) for name, tag in self.prompts.items()}, **self.samples}}
+
+    def kv_clear(self, keys, partition_id):
+        for key in keys:
+            self.prompts.pop(key, None)
+            self.samples.pop(key, None)
+
+    def kv_batch_get(self, keys, partition_id, select_fields):
+        rows = [self.scores(int(key.split("_")[0][-6:]), int(key.split("_")[1])) for key in keys]
+        return {"rm_scores": torch.tensor(rows)[:, None]}
+
+
+@pytest.fixture
+def buffer_on(monkeypatch):
+    from verl.trainer.ppo.v1 import replay_buffer
+
+    from funreason_train.rl.groups import BoundedGroups
+
+    def make(queue, whole_rounds=True, limit=None, metric="reward"):
+        monkeypatch.setattr(replay_buffer, "tq", queue)
+        buffer = BoundedGroups(
+            trainer_mode="sync",
+            trainer_config={},
+            max_off_policy_threshold=None,
+            max_off_policy_strategy="drop",
+            sampler_kwargs={},
+            poll_interval=0.0,
+            refill_fn=queue.draw,
+            filter_groups_metric=metric,
+            train_batch_size=4,
+            gen_batch_size=1,
+        )
+        buffer.whole_rounds, buffer.limit = whole_rounds, limit
+        return buffer
+
+    return make
+
+
+def every_third_has_a_signal(prompt, sample):
+    return float(sample) if prompt % 3 == 0 else 0.0
+
+
+@pytest.mark.parametrize("order", [min, max, lambda names: sorted(names)[len(names) // 2]])
+def test_what_is_chosen_does_not_depend_on_which_sample_is_done_first(buffer_on, order):
+    queue = Queue(every_third_has_a_signal, order)
+    queue.draw(4)
+    batch, figures = buffer_on(queue).sample(global_steps=1, partition_id="train", batch_size=4)
+    chosen = sorted({int(key.split("_")[0][-6:]) for key in batch.keys})
+    assert chosen == [0, 3, 6, 9]
+    assert len(batch.keys) == 4 * SAMPLES
+    assert queue.drawn == 14
+    assert figures["training/filter_groups/evicted_samples"] == 9
+    assert figures["training/filter_groups/discarded_surplus_samples"] == 1
+
+
+def test_without_whole_rounds_groups_are_replaced_at_once(buffer_on):
+    queue = Queue(every_third_has_a_signal, min)
+    queue.draw(4)
+    batch, _ = buffer_on(queue, whole_rounds=False).sample(1, "train", 4)
+    chosen = {int(key.split("_")[0][-6:]) for key in batch.keys}
+    assert len(chosen) == 4 and all(prompt % 3 == 0 for prompt in chosen)
+
+
+@pytest.mark.parametrize("whole_rounds", [True, False])
+def test_prompts_that_never_have_a_signal_end_the_run_with_a_sentence(buffer_on, whole_rounds):
+    """verl draws for ever: its replay buffer ignores `max_num_gen_batches`."""
+    queue = Queue(lambda prompt, sample: 0.0, min)
+    queue.draw(4)
+    buffer = buffer_on(queue, whole_rounds=whole_rounds, limit=20)
+    with pytest.raises(UserError, match=r"threw \d+ groups away .*filter_groups=false"):
+        buffer.sample(1, "train", 4)
+    assert queue.drawn < 40
+
+
+def test_without_the_filter_all_groups_are_taken(buffer_on):
+    queue = Queue(lambda prompt, sample: 0.0, max)
+    queue.draw(4)
+    batch, figures = buffer_on(queue, metric=None).sample(1, "train", 4)
+    assert len({key.split("_")[0] for key in batch.keys}) == 4 and figures == {}
+    assert all(a <= b for a, b in itertools.pairwise(sorted(batch.keys)))
