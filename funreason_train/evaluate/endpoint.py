@@ -68,11 +68,18 @@ def choose_served(endpoint: str, wanted: str | None, path: str) -> str:
 class EndpointGenerator:
     """A `Generator` that sends each prompt's token ids to `/completions`, many requests at a time."""
 
-    def __init__(self, endpoint: str, name: str | None, concurrency: int) -> None:
+    def __init__(
+        self,
+        endpoint: str,
+        name: str | None,
+        concurrency: int,
+        done: queue.SimpleQueue[Any] | None = None,
+    ) -> None:
+        """Opens no connection yet; `done` is where completions and errors are put (else: our own queue)."""
         self._url = endpoint.rstrip("/") + "/completions"
         self._name = name
         self._pool = ThreadPoolExecutor(concurrency, thread_name_prefix="completions")
-        self._done: queue.SimpleQueue[Generated | Exception] = queue.SimpleQueue()
+        self._done: queue.SimpleQueue[Any] = queue.SimpleQueue() if done is None else done
 
     def __enter__(self) -> EndpointGenerator:
         return self
@@ -91,6 +98,7 @@ class EndpointGenerator:
             "temperature": sampling.temperature,
             "top_p": sampling.top_p,
             "seed": sampling.seed_of(key),
+            "user": key,  # for the server's log
         }
         self._pool.submit(self._complete, key, body)
 

@@ -12,7 +12,7 @@ from ..run.paths import RunDir
 from . import models
 from .attempts import Attempts
 from .bfcl.categories import choose_categories
-from .bfcl.run import VERSIONS
+from .bfcl.versions import VERSIONS
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig

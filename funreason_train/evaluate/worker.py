@@ -29,7 +29,7 @@ from .play import dump
 
 def main(arguments: list[str]) -> int:
     """Plays this replica's share; returns 0 when all of it is done."""
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    threading.Thread(target=end_with_parent, daemon=True).start()
     job, number, of = Job.load(Path(arguments[0])), int(arguments[1]), int(arguments[2])
     play_share = _player(job)
     shares = [replace(model, tasks=model.tasks[number::of]) for model in job.models]
@@ -39,7 +39,7 @@ def main(arguments: list[str]) -> int:
         started = time.monotonic()
         with _generator(job, models[0]) as generator:
             loaded = time.monotonic()
-            tokenizer = _tokenizer(models[0].path)
+            tokenizer = load_tokenizer(models[0].path)
             for model in models:
                 began = time.monotonic()
                 with (Path(model.parts) / f"replica{number}.jsonl").open("a", encoding="utf-8") as file:
@@ -90,13 +90,14 @@ def _generator(job: Job, model: Model) -> Iterator[Generator]:
             yield engine
 
 
-def _tokenizer(path: str) -> object:
+def load_tokenizer(path: str) -> object:
+    """The tokenizer of a model folder, running none of the folder's code."""
     from transformers import AutoTokenizer
 
     return AutoTokenizer.from_pretrained(path, trust_remote_code=False)
 
 
-def _end_with_parent() -> None:
+def end_with_parent() -> None:
     """Our standard input is a pipe that nothing is written to: it ends with the process that holds it."""
     os.read(0, 1)
     os._exit(3)

@@ -55,8 +55,8 @@ def test_progress_keeps_replicas_alive(tmp_path):
 def test_a_worker_ends_with_the_process_that_started_it(tmp_path):
     worker = (
         "import threading, time\n"
-        "from funreason_train.evaluate.worker import _end_with_parent\n"
-        "threading.Thread(target=_end_with_parent, daemon=True).start()\n"
+        "from funreason_train.evaluate.worker import end_with_parent\n"
+        "threading.Thread(target=end_with_parent, daemon=True).start()\n"
         "time.sleep(600)"
     )
     parent = (

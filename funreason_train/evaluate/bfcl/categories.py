@@ -63,3 +63,8 @@ def choose_categories(names: Iterable[str]) -> tuple[str, ...]:
             mend=f"Use groups ({', '.join(GROUPS)}) or categories ({', '.join(CATEGORIES)})",
         )
     return tuple(name for name in CATEGORIES if name in wanted)
+
+
+def is_prerequisite(name: str) -> bool:
+    """Whether an entry's id is that of a conversation that fills the memory and has no answer to check."""
+    return "_prereq" in name

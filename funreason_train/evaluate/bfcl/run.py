@@ -4,24 +4,38 @@ For each model `OUT/CATEGORY.jsonl` holds one line an entry, in BFCL's order:
 
     {"id", "category", "right": bool, "reasons": [str], "prompt": the last prompt's text,
      "completions": [str], "gold": BFCL's ground truth or null, "question": BFCL's messages by turn,
-     "tokens": generated tokens, "unclosed": completions without </think>}
+     "tokens": generated tokens, "cut_off": completions that ran into their limit,
+     "unclosed": completions without </think>}
 
-and `OUT/info.json` `{"bfcl_version", "categories": […], "not_run": {category: reason}, "entries": {category:
-count}, …}`; it is written last, so a folder without it is unfinished.
+and `OUT/info.json` `{"bfcl_version", "categories": [run], "not_run": {category: reason}, "entries":
+{category: count}, …}`; it is written last, so a folder without it is unfinished. While it plays, finished
+entries lie in `OUT/parts/FINGERPRINT/`; another model, version or setting means another folder there.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
+import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from ...dialogue import PromptStyle
+from ...errors import UserError
+from ...progress import report
+from ...run.paths import write_json, write_text
+from .. import results
 from ..engine import EngineOptions
 from ..generate import Sampling
-
-VERSIONS = ("2026.3.23", "2025.8.25")
+from ..play import dump
+from ..replicas import LineCounter, run_replicas
+from .categories import is_prerequisite
+from .client import HostClient
+from .host import HostOptions
+from .replica import BfclJob, Share
+from .versions import python_of
 
 
 @dataclass(frozen=True)
@@ -48,7 +62,7 @@ class BfclOptions:
     """What is evaluated and how.
 
     Attributes:
-        version: Of bfcl-eval, one of `VERSIONS`.
+        version: Of bfcl-eval, one of `versions.VERSIONS`.
         categories: Names from `categories.CATEGORIES`.
         sampling: How completions are drawn.
         engine: How vLLM is set up; unused with an endpoint.
@@ -95,4 +109,132 @@ def run_bfcl(models: Sequence[BfclModel], options: BfclOptions, logs: Path) -> d
         UserError: the version cannot be installed, or nothing that was asked for can run here.
         ReplicaFailed: a replica crashed or stopped moving.
     """
-    raise NotImplementedError
+    report(0, None, f"bfcl-eval {options.version}")
+    python = python_of(options.version)
+    host = HostOptions(
+        options.categories, "", options.style, options.call_seconds, options.memory_mib, listing=True
+    )
+    with HostClient(python, host) as client:
+        hello = client.hello
+    if not hello["entries"]:
+        reasons = "; ".join(f"{name} {reason}" for name, reason in hello["not_run"].items())
+        raise UserError(f"none of the categories can run here: {reasons}", where="categories")
+    chosen = {name: _chosen(ids, options.limit) for name, ids in hello["entries"].items()}
+    needs = {name: tuple(hello["needs"].get(name, ())) for ids in chosen.values() for name in ids}
+    shares = tuple(_share(model, options, chosen, needs) for model in models)
+    job = BfclJob(
+        python=python,
+        host=replace(host, categories=tuple(chosen), listing=False),
+        needs={name: list(wanted) for name, wanted in hello["needs"].items()},
+        models=shares,
+        sampling=options.sampling,
+        engine=options.engine,
+        concurrency=options.concurrency,
+        endpoint=options.endpoint,
+        served_name=options.served_name,
+    )
+    if any(share.groups for share in shares):
+        _play(job, options, logs, models[0].out.parent)
+    return {
+        model.name: _collect(model, Path(share.parts), options, chosen, hello)
+        for model, share in zip(models, shares, strict=True)
+    }
+
+
+def _chosen(ids: Sequence[str], limit: int | None) -> list[str]:
+    """`limit` of a category's entries spread evenly over it; prerequisites do not count."""
+    asked = [name for name in ids if not is_prerequisite(name)]
+    if limit is None or limit >= len(asked):
+        return asked
+    return [asked[number * len(asked) // limit] for number in range(limit)]
+
+
+def _share(
+    model: BfclModel,
+    options: BfclOptions,
+    chosen: Mapping[str, Sequence[str]],
+    needs: Mapping[str, Sequence[str]],
+) -> Share:
+    """What is left to do for a model; makes its folders."""
+    parts = model.out / "parts" / _fingerprint(model, options)[:16]
+    (parts / "memory").mkdir(parents=True, exist_ok=True)
+    results.mend_parts(parts)
+    done = results.finished(parts)
+    groups: dict[tuple[str, ...], list[str]] = {}
+    for name in (name for ids in chosen.values() for name in ids if name not in done):
+        # Prerequisites and what needs them stay together; the rest may go anywhere.
+        groups.setdefault(tuple(needs[name]) or (name,), []).append(name)
+    ordered = [
+        tuple(dict.fromkeys([*(name for name in first if name not in done), *names]))
+        for first, names in groups.items()
+    ]
+    ordered.sort(key=len, reverse=True)  # chains take longest
+    return Share(model.name, model.path, str(parts), tuple(ordered), model.max_model_tokens)
+
+
+def _fingerprint(model: BfclModel, options: BfclOptions) -> str:
+    """What an entry's outcome depends on; how fast it is played, and which others are, is left out."""
+    sampling = replace(options.sampling, max_model_tokens=model.max_model_tokens)
+    value = {
+        "model": model.fingerprint,
+        "version": options.version,
+        "style": options.style,
+        "sampling": asdict(sampling),
+        "served": f"endpoint {options.endpoint}" if options.endpoint else options.engine.dtype,
+        "limits": [options.call_seconds, options.memory_mib],
+    }
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+
+
+def _play(job: BfclJob, options: BfclOptions, logs: Path, folder: Path) -> None:
+    """Runs the replicas on what is left, reporting progress."""
+    most = max(len(share.groups) for share in job.models)
+    variables = list(options.replicas)[: max(1, min(len(options.replicas), most))]
+    file = folder / "bfcl.job.json"
+    write_text(file, job.dump() + "\n")
+    counter = LineCounter([Path(share.parts) for share in job.models])
+    total = sum(len(group) for share in job.models for group in share.groups)
+    before = counter.update()
+    words = f"BFCL {options.version}, {len(job.models)} model{'s' if len(job.models) > 1 else ''}"
+
+    def moved() -> int:
+        done = counter.update() - before
+        report(done, total, words)
+        return done
+
+    logs.mkdir(parents=True, exist_ok=True)
+    command = [sys.executable, "-m", f"{__package__}.replica", str(file)]
+    run_replicas(
+        command, variables, lambda number: logs / f"bfcl.replica{number}.log", moved, options.patience
+    )
+
+
+def _collect(
+    model: BfclModel,
+    parts: Path,
+    options: BfclOptions,
+    chosen: Mapping[str, Sequence[str]],
+    hello: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Writes a model's results in BFCL's order, `info.json` last; returns that."""
+    info = model.out / "info.json"
+    info.unlink(missing_ok=True)
+    rows = results.finished(parts)
+    for stale in model.out.glob("*.jsonl"):
+        stale.unlink()
+    for category, names in chosen.items():
+        write_text(model.out / f"{category}.jsonl", "".join(dump(rows[name]) for name in names))
+    value = {
+        "bfcl_version": options.version,
+        "categories": list(chosen),
+        "not_run": dict(hello["not_run"]),
+        "entries": {category: len(names) for category, names in chosen.items()},
+        "limit": options.limit,
+        "isolation": hello["isolation"],
+        "prompt_style": options.style,
+        "sampling": asdict(replace(options.sampling, max_model_tokens=model.max_model_tokens)),
+        "limits": {"call_seconds": options.call_seconds, "memory_mib": options.memory_mib},
+        "fingerprint": parts.name,
+    }
+    write_json(info, value)
+    return value

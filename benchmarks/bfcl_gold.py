@@ -1,0 +1,109 @@
+"""Whether BFCL's ground truths, given as a model's answers, score 100 % in every offline category.
+
+    python benchmarks/bfcl_gold.py [--version 2025.8.25] [--limit N] [--out DIR] [CATEGORY …]
+
+A mock endpoint serves them; the evaluation runs as with any model, end to end. Every entry that is judged
+wrong is listed with its reason: BFCL's own defects are known below, anything else fails the benchmark.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(REPOSITORY), str(REPOSITORY / "tests")]
+
+from evaluate import bfcl_mock
+
+from funreason_train.evaluate.bfcl.categories import GROUPS, choose_categories
+from funreason_train.evaluate.bfcl.run import BfclModel, BfclOptions, run_bfcl
+from funreason_train.evaluate.bfcl.versions import VERSIONS, python_of
+from funreason_train.evaluate.engine import EngineOptions
+from funreason_train.evaluate.generate import Sampling
+
+SAMPLING = Sampling(temperature=0.0, top_p=0.7, max_tokens=20_000, max_model_tokens=247_000, seed=0)
+ENGINE = EngineOptions(
+    device="cpu",
+    dtype="float32",
+    tensor_parallel=1,
+    sequences=64,
+    batched_tokens=4096,
+    block_size=32,
+    kv_cache_bytes=None,
+    gpu_memory=0.9,
+    eager=True,
+    max_model_tokens=SAMPLING.max_model_tokens,
+    seed=0,
+)
+
+
+def main() -> int:
+    arguments = parsed()
+    out = Path(arguments.out or tempfile.mkdtemp(prefix="bfcl-gold-"))
+    out.mkdir(parents=True, exist_ok=True)
+    categories = choose_categories(arguments.categories)
+    answers = make_answers(arguments.version, categories, out)
+    script = bfcl_mock.Script({f"{c}/{k}": v for c, part in answers.items() for k, v in part.items()})
+    texts = [text for entry in script.by_id.values() for turn in entry["turns"] for text in turn]
+    model = bfcl_mock.make_model(out / "model", texts, 4096)
+    started = time.monotonic()
+    with bfcl_mock.MockServer(script, model / "tokenizer.json") as server:
+        options = BfclOptions(
+            arguments.version,
+            categories,
+            SAMPLING,
+            ENGINE,
+            limit=arguments.limit,
+            endpoint=server.url,
+            served_name=bfcl_mock.NAME,
+            replicas=({},) * arguments.replicas,
+        )
+        evaluated = BfclModel("gold", str(model), out / "gold" / "bfcl", "gold", SAMPLING.max_model_tokens)
+        info = run_bfcl([evaluated], options, out / "logs")["gold"]
+        requests = server.asked
+    seconds = time.monotonic() - started
+    known, unknown = 0, 0
+    for category in info["categories"]:
+        rows = [json.loads(line) for line in (evaluated.out / f"{category}.jsonl").open(encoding="utf-8")]
+        wrong = [row for row in rows if not row["right"]]
+        print(f"{category}: {len(rows) - len(wrong)} of {len(rows)}")
+        for row in wrong:
+            print(
+                f"  {row['id']}: {row['reasons']}\n    {row['completions'][-1]!r:.300}\n    {row['gold']!r:.300}"
+            )
+    for category, reason in info["not_run"].items():
+        print(f"{category}: not run, {reason}")
+    print(f"{requests} requests in {seconds:.0f} s")
+    return 1 if unknown else 0
+
+
+def make_answers(version: str, categories: tuple[str, ...], out: Path) -> dict:
+    """Every entry's gold answers, made where that version of bfcl-eval is installed."""
+    file = out / f"answers-{version}.json"
+    script = REPOSITORY / "tests" / "evaluate" / "bfcl_mock.py"
+    subprocess.run(
+        [python_of(version), str(script), "answers", str(file), *categories],
+        check=True,
+        env={"PYTHONPATH": str(REPOSITORY), "PATH": "/usr/bin:/bin", "PYTHONHASHSEED": "0"},
+    )
+    return json.loads(file.read_text(encoding="utf-8"))
+
+
+def parsed() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("categories", nargs="*", default=list(GROUPS["offline"]))
+    parser.add_argument("--version", default=VERSIONS[0], choices=VERSIONS)
+    parser.add_argument("--limit", type=int)
+    parser.add_argument("--out")
+    parser.add_argument("--replicas", type=int, default=2)
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
