@@ -31,9 +31,12 @@ def test_each_replica_has_its_number_its_variables_and_its_log(tmp_path):
 def test_a_crash_shows_the_end_of_the_log_and_ends_the_others(tmp_path):
     code = (
         "import os, subprocess, sys, time\n"
-        "if sys.argv[1] == '0': time.sleep(1); raise SystemExit('out of cookies')\n"
+        f"pids = {str(tmp_path / 'pids')!r}\n"
+        "while sys.argv[1] == '0' and not os.path.exists(pids): time.sleep(0.05)\n"
+        "if sys.argv[1] == '0': raise SystemExit('out of cookies')\n"
         "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'])\n"
-        f"open({str(tmp_path / 'pids')!r}, 'w').write(f'{{os.getpid()}} {{child.pid}}')\n"
+        "open(pids + '.new', 'w').write(f'{os.getpid()} {child.pid}')\n"
+        "os.rename(pids + '.new', pids)\n"
         "time.sleep(600)"
     )
     with pytest.raises(ReplicaFailed, match=r"replica 0 ended with code 1(.|\n)*out of cookies"):
