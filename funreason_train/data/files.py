@@ -260,8 +260,8 @@ def _hub(name: str, split: str, file: str | None) -> Iterator[Record]:
             where=name,
             mend=f"If it is gated, accept its terms on https://huggingface.co/datasets/{name} and put a token"
             f" into the environment variable HF_TOKEN{unset}; without a network, download"
-            f" {file or 'its file of ' + ', '.join(SUFFIXES)} from there on another machine and give the local"
-            " file as path",
+            f" {file or 'its file of ' + ', '.join(SUFFIXES)} from there on another machine and give the"
+            " local file as path",
         ) from error
 
 
