@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from .overlong import Cost
+
 
 @dataclass
 class Account:
@@ -19,6 +21,7 @@ class Account:
         flags: What was mended or is odd in kept rows (flag -> rows); these rows were kept.
         steps: Assistant responses of the kept rows, those dropped as too long not counted.
         steps_dropped: Reason -> responses dropped from rows that were kept.
+        overlong: What the limits of length leave out, and what that costs.
         conversations: Side of the split -> conversations exported, after mixing.
         prompt_tokens: Of each measured step.
         target_tokens: Of each measured step, end-of-turn token included.
@@ -30,6 +33,7 @@ class Account:
     flags: Counter[str] = field(default_factory=Counter)
     steps: int = 0
     steps_dropped: Counter[str] = field(default_factory=Counter)
+    overlong: Cost = field(default_factory=Cost)
     conversations: Counter[str] = field(default_factory=Counter)
     prompt_tokens: list[int] = field(default_factory=list)
     target_tokens: list[int] = field(default_factory=list)
@@ -43,6 +47,7 @@ class Account:
             "flags": dict(sorted(self.flags.items())),
             "steps": self.steps,
             "steps_dropped": dict(sorted(self.steps_dropped.items())),
+            "overlong": self.overlong.to_json(),
             "conversations": dict(sorted(self.conversations.items())),
             "tokens": self._tokens(),
         }

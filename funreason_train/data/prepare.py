@@ -19,7 +19,9 @@ from .checks import Pass, passes
 from .decontaminate import Decontaminate, bfcl_folder
 from .export import SIDES, RlWriter, SftWriter, rl_table, sft_lines, write_tasks
 from .ledger import Ledger
+from .length_cache import LengthCache, cache_folder, fingerprint
 from .lengths import chosen_tokenizer, load_tokenizer, measure
+from .overlong import too_long
 from .parallel import Workers, chunks
 from .reading import RejectedWriter, read_source
 from .rows import Rejection, RowError
@@ -125,13 +127,14 @@ class Preparation:
         self.data, self.seed = config["data"], config["seed"]
         self.nodes = {name: self.data[name] for name in self.data["datasets"]}
         self.ledger = Ledger(list(self.nodes))
+        self.counted = self.cached = 0
 
     def run(self) -> dict[str, Any]:
         """Does the work.
 
         Returns:
             `{"sources": the ledger, "sft": {side: rows}, "rl": {side: rows}, "environment": {side: rows},
-            "tasks": {split: tasks}}`.
+            "tasks": {split: tasks}, "lengths": {"counted", "cached": conversations}}`.
 
         Raises:
             UserError: see `stage.run`.
@@ -145,13 +148,22 @@ class Preparation:
             train, _ = split(kept, self.data["val_share"], self.seed)
             tokenizer = self._tokenizer(train)
             if tokenizer is not None:
-                kept = self._measure(kept, tokenizer)
+                try:
+                    kept = self._measure(kept, tokenizer)
+                except UserError:
+                    write_json(self.work / "ledger.json", self.ledger.to_json())
+                    raise
             rows = self._export(kept)
         self.ledger.check()
         write_json(self.work / "ledger.json", self.ledger.to_json())
         if rows["sft"]["train"] and tokenizer is not None and self.data["parity"] == "sample":
             self._parity(_loaded(tokenizer, self.spool.path))
-        return {"sources": self.ledger.to_json(), **rows, "tasks": self._tasks()}
+        return {
+            "sources": self.ledger.to_json(),
+            **rows,
+            "tasks": self._tasks(),
+            "lengths": {"counted": self.counted, "cached": self.cached},
+        }
 
     def _read(self) -> list[Kept]:
         seen: set[bytes] | None = None if self.data["dedup"] == "off" else set()
@@ -228,24 +240,39 @@ class Preparation:
     def _measure(self, kept: Sequence[Kept], tokenizer: str) -> list[Kept]:
         """Fills in lengths and drops what is too long; a conversation with nothing left is rejected."""
         limits = (self.data["max_prompt_tokens"], self.data["max_target_tokens"])
-        work = _Measure(self.spool.path, self.config["protocol"], tokenizer)
-        counted = (one for some in self.workers.map(work, chunks(kept, _BATCH)) for one in some)
+        lengths = self._count(kept, tokenizer)
         left: list[Kept] = []
-        for number, (one, lengths) in enumerate(zip(kept, counted, strict=True)):
-            report(number, len(kept), "counting tokens")
-            one.lengths = lengths
-            one.dropped = frozenset(
-                number
-                for number, pair in enumerate(lengths)
-                if any(limit is not None and size > limit for size, limit in zip(pair, limits, strict=True))
-            )
+        for one in kept:
+            one.lengths = lengths[one.content]
+            one.dropped = too_long(one.lengths, limits)
             if one.dropped and self.data["overlong"] == "fail":
                 self._too_long(one, min(one.dropped))
+            self.ledger[one.source].overlong.add(one)
             if len(one.dropped) < one.steps:
                 left.append(one)
             else:
                 self._reject_overlong(one)
+        for source, account in self.ledger.accounts.items():
+            account.overlong.check(source, self.data["max_dropped_share"])
         return left
+
+    def _count(self, kept: Sequence[Kept], tokenizer: str) -> dict[bytes, list[tuple[int, int]]]:
+        """The lengths of every conversation by its content, counted here or in an earlier run."""
+        key = fingerprint(_loaded(tokenizer, self.spool.path), self.config["protocol"])
+        cache = LengthCache(cache_folder(self.data["length_cache"]), key)
+        lengths = cache.get(one.content for one in kept)
+        self.cached = len(lengths)
+        missing = list({one.content: one for one in kept if one.content not in lengths}.values())
+        work = _Measure(self.spool.path, self.config["protocol"], tokenizer)
+        counted: dict[bytes, list[tuple[int, int]]] = {}
+        for some, found in zip(
+            chunks(missing, _BATCH), self.workers.map(work, chunks(missing, _BATCH)), strict=True
+        ):
+            report(len(counted), len(missing), "counting tokens")
+            counted |= {one.content: sizes for one, sizes in zip(some, found, strict=True)}
+        cache.put(counted)
+        self.counted = len(counted)
+        return lengths | counted
 
     def _too_long(self, kept: Kept, number: int) -> None:
         prompt, target = kept.lengths[number]

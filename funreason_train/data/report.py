@@ -43,6 +43,14 @@ def print_ledger(ledger: Mapping[str, Any], result: Mapping[str, Any], out: Path
             if account[what]:
                 listed = ", ".join(f"{reason} {count}" for reason, count in account[what].items())
                 console.print(f"{name}, {what}: {listed}", highlight=False)
+        cost = account["overlong"]
+        if cost["steps"]:
+            console.print(
+                f"{name}, too long: {cost['steps']} responses left out, with {cost['supervised_tokens']}"
+                f" supervised tokens ({cost['supervised_tokens_share']:.1%}), {cost['calls']} calls and the"
+                f" final calls of {cost['final_calls']} conversations",
+                highlight=False,
+            )
     rows = "; ".join(
         f"{name} {result[name]['train']} train, {result[name]['val']} val" for name in ("sft", "rl")
     )

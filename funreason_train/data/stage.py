@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from omegaconf import DictConfig
 
 _OURS = ("manifest.json", "ledger.json")
-_WORDS = ("dedup", "decontaminate", "parity", "tokenizer")  # keys that may be `off`
+_WORDS = ("dedup", "decontaminate", "length_cache", "parity", "tokenizer")  # keys that may be `off`
 
 
 def check(config: DictConfig, run: RunDir) -> list[str]:
@@ -56,6 +56,8 @@ def check(config: DictConfig, run: RunDir) -> list[str]:
     ):
         if _word(data[key]) not in choices:
             problems.append(f"data.{key} is '{data[key]}'; it takes {' or '.join(choices)}")
+    if not 0 <= data.max_dropped_share <= 1:
+        problems.append(f"data.max_dropped_share is {data.max_dropped_share}; it is a share, from 0 to 1")
     for key in ("near_threshold", "decontaminate_share"):
         if not 0 < data[key] <= 1:
             problems.append(f"data.{key} is {data[key]}; it is a share, above 0 up to 1")
@@ -128,7 +130,14 @@ def run(config: DictConfig, run: RunDir) -> dict[str, Any]:
     plain["data"] |= {key: _word(plain["data"][key]) for key in _WORDS}
     out = _out(config, run)
     with _fresh(out) as work:
-        result = Preparation(plain, run, work).run()
+        try:
+            result = Preparation(plain, run, work).run()
+        except UserError as error:
+            if not (work / "ledger.json").exists():
+                raise
+            kept = _keep_failed(work, out)
+            mend = f"{error.mend}. Ledger and rejected rows of this run are in {kept}"
+            raise UserError(error.what, where=error.where, mend=mend) from None
         if not any(result["sft"].values()):
             raise _nothing_left(result["sources"], _keep_failed(work, out))
         write_json(work / "manifest.json", manifest(plain, work))

@@ -34,7 +34,12 @@ def settings(tmp_path: Path) -> Callable[..., DictConfig]:
         data = yaml.safe_load((CONFIGS / "data.yaml").read_text())
         del data["defaults"]
         data |= {name: node(name) for name in ("apigen", "funreason_mt", "apigen_mt", "openai")}
-        data |= {"parity": "off", "tokenizer": "off", "datasets": ["apigen", "funreason_mt"]}
+        data |= {
+            "parity": "off",
+            "tokenizer": "off",
+            "length_cache": "off",
+            "datasets": ["apigen", "funreason_mt"],
+        }
         data["apigen"]["path"], data["funreason_mt"]["path"] = str(APIGEN), str(FUNREASON)
         rest = {
             "seed": 0,

@@ -279,7 +279,7 @@ def test_lengths_are_measured_and_nothing_is_cut(prepare: Prepare, tokenizer_fol
     assert max(lengths) == max(one["tokens"]["prompt"]["max"] for one in everything["sources"].values())
 
     limit = tokens["prompt"]["p50"]
-    out, dropped = prepare(*words, f"data.max_prompt_tokens={limit}")
+    out, dropped = prepare(*words, f"data.max_prompt_tokens={limit}", "data.max_dropped_share=1")
     account = dropped["sources"]["funreason_mt"]
     lengths = [
         row["prompt_tokens"] for row in pq.read_table(out / "rl" / "train.parquet")["extra_info"].to_pylist()
