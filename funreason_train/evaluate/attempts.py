@@ -60,7 +60,7 @@ class Attempts:
         found = []
         if self.samples < 1:
             found.append(f"eval.samples={self.samples} must be at least 1")
-        if len(set(self.seeds)) < max(1, len(self.seeds)):
+        if not self.seeds or len(set(self.seeds)) < len(self.seeds):
             found.append(f"eval.seeds={list(self.seeds)} must be different numbers")
         found += [
             f"eval.pass_k={k} needs as many samples of each task: eval.samples={max(k, 1)}"

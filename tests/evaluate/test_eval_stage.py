@@ -2,10 +2,9 @@
 
 import json
 import re
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from evaluate.mock_endpoint import serving
 from evaluate.scripted import TASKS, gold
 
 from funreason_train.dialogue import render_prompt
@@ -42,56 +41,10 @@ def answers(model):
     return found
 
 
-class Server(ThreadingHTTPServer):
-    """An OpenAI completions server that knows the gold answers."""
-
-    daemon_threads = True
-    request_queue_size = 128
-
-    def __init__(self, answers):
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.answers, self.names, self.wrong, self.dead_after, self.asked = answers, ["tiny"], set(), None, []
-        self.drop = 0
-        self.url = f"http://127.0.0.1:{self.server_port}/v1"
-
-
-class Handler(BaseHTTPRequestHandler):
-    def log_message(self, *_):
-        pass
-
-    def reply(self, value, code=200):
-        body = json.dumps(value).encode()
-        self.send_response(code)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def do_GET(self):
-        self.reply({"data": [{"id": name, "root": name} for name in self.server.names]})
-
-    def do_POST(self):
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        server = self.server
-        if server.drop > 0:
-            server.drop -= 1
-            return self.connection.close() if server.drop % 2 else self.reply({}, 503)
-        server.asked.append(body)
-        if server.dead_after is not None and len(server.asked) > server.dead_after:
-            return self.reply({"error": "out of memory"}, 500)
-        task, completion = server.answers[tuple(body["prompt"])]
-        text = "nothing closes this thought" if task in server.wrong else completion
-        return self.reply(
-            {"choices": [{"text": text, "finish_reason": "stop"}], "usage": {"completion_tokens": 5}}
-        )
-
-
 @pytest.fixture
 def server(answers):
-    server = Server(answers)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield server
-    server.shutdown()
-    server.server_close()
+    with serving(answers) as server:
+        yield server
 
 
 def configured(tmp_path, model, *words):

@@ -7,7 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from funreason_train.evaluate.statistics import mean_over_seeds, paired_difference, wilson
+from funreason_train.evaluate.statistics import (
+    mean_over_seeds,
+    mean_share,
+    paired_difference,
+    pass_at_k,
+    weighted_sum,
+    wilson,
+)
 
 
 def verdicts(both, only_a, only_b, neither):
@@ -112,3 +119,49 @@ def test_mean_over_seeds_gives_students_interval():
     assert mean_over_seeds([0.5] * 5) == (0.5, 0.5, 0.5)
     with pytest.raises(ValueError, match="two"):
         mean_over_seeds([0.5])
+
+
+def test_one_attempt_a_task_is_wilson_and_many_are_no_more_tasks():
+    values = [1.0] * 30 + [0.0] * 70
+    assert mean_share(values)[1:] == pytest.approx(wilson(30, 100))
+    same = mean_share(values, attempts=8)  # eight attempts that always agree tell nothing new
+    assert same[1:] == pytest.approx(wilson(30, 100))
+    steadier = mean_share([0.25, 0.35] * 50, attempts=8)
+    assert steadier.mean == pytest.approx(0.3)
+    assert wilson(240, 800)[0] - 1e-9 <= steadier.low and steadier.low > same.low
+    with pytest.raises(ValueError, match="at least one task"):
+        mean_share([])
+
+
+def test_a_weighted_sum_of_two_is_the_difference_s_rule():
+    parts = [mean_share([1.0] * 40 + [0.0] * 60), mean_share([1.0] * 20 + [0.0] * 30)]
+    alone = weighted_sum([1.0, 0.0], parts, lambda i, j: 1.0)
+    assert alone == pytest.approx(parts[0])
+    half = weighted_sum([0.5, 0.5], parts, lambda i, j: 0.0)
+    low = 0.4 - math.sqrt((0.5 * (0.4 - parts[0].low)) ** 2 + (0.5 * (0.4 - parts[1].low)) ** 2)
+    assert (half.mean, half.low) == pytest.approx((0.4, low))
+    assert weighted_sum([0.5, 0.5], parts, lambda i, j: -0.9) == pytest.approx(half)
+    assert weighted_sum([0.5, 0.5], parts, lambda i, j: 0.5).low < half.low
+
+
+@pytest.mark.parametrize("samples", [1, 3, 6])
+def test_pass_at_k_is_the_share_of_all_draws_with_a_right_one(samples):
+    from itertools import combinations
+
+    for right in range(samples + 1):
+        verdicts = [True] * right + [False] * (samples - right)
+        for k in range(1, samples + 1):
+            draws = list(combinations(verdicts, k))
+            assert pass_at_k(right, samples, k) == pytest.approx(sum(map(any, draws)) / len(draws))
+    for wrong in ((-1, 3, 1), (4, 3, 1), (1, 3, 0), (1, 3, 4)):
+        with pytest.raises(ValueError):
+            pass_at_k(*wrong)
+
+
+def test_shares_of_attempts_are_compared_as_pairs():
+    first, second = [0.0, 0.25, 0.5, 0.75] * 25, [0.0, 0.25, 1.0, 1.0] * 25
+    found = paired_difference(first, second, attempts=4)
+    assert found.mean == pytest.approx(0.1875)
+    apart = paired_difference(sorted(first), sorted(second, reverse=True), attempts=4)
+    assert 0.1 < found.low < 0.1875 < found.high < 0.3
+    assert apart.high - apart.low > 1.5 * (found.high - found.low)  # pairs that go together are sharper

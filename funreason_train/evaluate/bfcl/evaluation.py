@@ -254,7 +254,7 @@ def _browsable(played: Sequence[scoring.Rows], attempts: Attempts) -> dict[str, 
                 "right": row["right"],
                 "why": [str(reason) for reason in row["reasons"]],
                 "question": _question(row.get("question")),
-                "gold": _plain(row.get("gold")),
+                "gold": _gold(row.get("gold")),
                 "completions": [str(text) for text in row["completions"]],
                 "results": [],
                 "prompt": str(row.get("prompt") or ""),
@@ -273,6 +273,20 @@ def _question(value: Any) -> str:
         )
     except (TypeError, KeyError):
         return _plain(value)
+
+
+def _gold(value: Any) -> str:
+    """BFCL's ground truth as text: one call a line, turns apart."""
+    if not isinstance(value, list):
+        return _plain(value)
+    if all(isinstance(turn, list) for turn in value):
+        turns = (f"[turn {number}]\n" + "\n".join(map(_line, turn)) for number, turn in enumerate(value))
+        return "\n\n".join(turns)
+    return "\n".join(map(_line, value))
+
+
+def _line(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def _plain(value: Any) -> str:
