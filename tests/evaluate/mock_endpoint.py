@@ -45,6 +45,9 @@ class Server(ThreadingHTTPServer):
         self.drop, self.slow = 0, 0.0
         self.url = f"http://127.0.0.1:{self.server_port}/v1"
 
+    def handle_error(self, request, address):
+        """A client that was killed is no news."""
+
 
 class Handler(BaseHTTPRequestHandler):
     def log_message(self, *_):
