@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from ..reward.gold import read_gold
 
 #: Columns that verl's data set and the reward read.
 COLUMNS = ("data_source", "prompt", "reward_model", "extra_info")
@@ -83,11 +84,9 @@ def _pairs(table: Any) -> Iterator[tuple[Any, Any]]:
 
 
 def has_gold(ground_truth: Any) -> bool:
-    """Whether a ground truth is the JSON string that the reward reads: calls and tools, both lists."""
+    """Whether a ground truth is the JSON string that the reward reads: calls, and tools that parse."""
     try:
-        gold = json.loads(ground_truth)
-    except (TypeError, ValueError):
+        read_gold(ground_truth)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return False
-    return (
-        isinstance(gold, dict) and isinstance(gold.get("calls"), list) and isinstance(gold.get("tools"), list)
-    )
+    return True

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import UserError
 from ..run.paths import RunDir, write_text
-from . import checkpoints, prompts, session
+from . import checkpoints, prompts, ranges, session
 from .compose import compose, plain, target_steps
 from .validate import problems
 
@@ -30,6 +30,9 @@ def check(config: DictConfig, run: RunDir) -> list[str]:
 def _problems(config: DictConfig, run: RunDir, awaited: bool) -> list[str]:
     """One sentence a problem; with `awaited`, data and model of earlier stages are not missed."""
     train, val = _prompts(config, run)
+    if malformed := ranges.problems(config.rl):
+        # What settings mean together cannot be told while one of them has no meaning.
+        return [*malformed, *([] if awaited else [*train.problems, *val.problems])]
     found = problems(config, run, train, val, awaited)
     try:
         compose(config, run, train, val)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import UserError
 from ..reward.sample import audit_file
+from ..reward.score import check_options
 from ..run.paths import RunDir
 from . import checkpoints, limits
 from .prompts import Prompts
@@ -30,7 +31,8 @@ def problems(
     """
     model_awaited = awaited or (str(config.rl.model) == str(run.sft_model) and not run.sft_model.exists())
     return [
-        *([] if awaited else [*train.problems, *val.problems, *_reward(config, train)]),
+        *([] if awaited else [*train.problems, *val.problems]),
+        *_reward(config, train, awaited),
         *([] if model_awaited else _model(config)),
         *_batch(config, train),
         *_algorithm(config),
@@ -40,13 +42,15 @@ def problems(
     ]
 
 
-def _reward(config: DictConfig, train: Prompts) -> list[str]:
-    """Whether the reward can be trusted on a sample of the rows."""
+def _reward(config: DictConfig, train: Prompts, awaited: bool) -> list[str]:
+    """Whether the reward's options exist, and whether it can be trusted on a sample of the rows."""
     from omegaconf import OmegaConf
 
-    if train.problems or not config.rl.audit_rows:
-        return []
     options = OmegaConf.to_container(config.rl.reward, resolve=True)
+    if mistakes := check_options(options):  # type: ignore[arg-type]
+        return [f"rl.reward: {mistake}" for mistake in mistakes]
+    if awaited or train.problems or not config.rl.audit_rows:
+        return []
     try:
         found = audit_file(train.file, int(config.rl.audit_rows), **options)  # type: ignore[arg-type]
     except UserError as error:
@@ -84,14 +88,12 @@ def _batch(config: DictConfig, train: Prompts) -> list[str]:
         found.append(
             f"rl.prompts_per_step={rl.prompts_per_step} is more than the {train.rows} prompts of {train.file}"
         )
-    if rl.steps is not None and rl.steps < 1:
-        found.append(f"rl.steps={rl.steps}: at least one step has to be trained")
-    if rl.save_every < 1:
+    heads = _of_model(Path(str(rl.model)), "num_attention_heads")
+    if heads is not None and heads % rl.rollout.tensor_parallel:
         found.append(
-            f"rl.save_every={rl.save_every}: a run that never saves cannot be exported; 1 is the least"
+            f"rl.rollout.tensor_parallel={rl.rollout.tensor_parallel} does not divide the {heads} attention "
+            f"heads of {rl.model}"
         )
-    if rl.keep_checkpoints < 1:
-        found.append(f"rl.keep_checkpoints={rl.keep_checkpoints}: at least the latest checkpoint has to stay")
     return found
 
 
@@ -142,7 +144,7 @@ def _lengths(config: DictConfig, train: Prompts, val: Prompts) -> list[str]:
             f"prompt and response take {prompt} + {rl.max_response_tokens} = {whole} tokens, more than "
             f"rl.max_model_tokens={rl.max_model_tokens}"
         )
-    limit = _positions(Path(str(rl.model)))
+    limit = _of_model(Path(str(rl.model)), "max_position_embeddings")
     if limit is not None and max(whole, rl.max_model_tokens or 0) > limit:
         found.append(
             f"prompt and response take {max(whole, rl.max_model_tokens or 0)} tokens, more than the {limit} "
@@ -151,12 +153,12 @@ def _lengths(config: DictConfig, train: Prompts, val: Prompts) -> list[str]:
     return found
 
 
-def _positions(model: Path) -> int | None:
-    """The context of a local model; None for a hub id or a model that does not say."""
+def _of_model(model: Path, name: str) -> int | None:
+    """A number of a local model's configuration; None for a hub id or a model that does not say."""
     try:
-        value = json.loads((model / "config.json").read_text(encoding="utf-8")).get("max_position_embeddings")
+        value = json.loads((model / "config.json").read_text(encoding="utf-8")).get(name)
         return int(value) if value else None
-    except (OSError, ValueError, TypeError):
+    except (OSError, ValueError, TypeError, AttributeError):
         return None
 
 

@@ -38,7 +38,9 @@ def write_rows(file, rows):
 def model_folder(folder, positions=1024):
     """What the checks read of a model."""
     folder.mkdir(parents=True)
-    (folder / "config.json").write_text(json.dumps({"max_position_embeddings": positions}))
+    (folder / "config.json").write_text(
+        json.dumps({"max_position_embeddings": positions, "num_attention_heads": 4})
+    )
     (folder / "tokenizer.json").write_text("{}")
     return folder
 

@@ -26,6 +26,7 @@ def test_a_sound_run_has_no_problem(tmp_path):
         (["rl.save_every=0"], "never saves"),
         (["rl.keep_checkpoints=0"], "at least the latest"),
         (["rl.steps=0"], "at least one step"),
+        (["rl.rollout.tensor_parallel=3"], "does not divide the 4 attention heads"),
     ],
 )
 def test_each_mistake_is_one_sentence(tmp_path, words, part):
@@ -48,9 +49,87 @@ def test_all_mistakes_come_at_once_and_before_the_start(tmp_path):
 
 def test_rows_without_gold_are_counted_and_named(tmp_path):
     config, run = small_run(tmp_path)
-    rows = [row(0), row(1, gold="not json"), row(2, gold='{"calls": "x", "tools": []}')]
+    rows = [
+        row(0),
+        row(1, gold="not json"),
+        row(2, gold='{"calls": "x", "tools": []}'),
+        row(3, gold='{"calls": [{"name": "f", "arguments": {}}], "tools": ["f"]}'),
+    ]
     write_rows(run.data / "rl" / "train.parquet", rows)
-    assert "2 of 3 rows lack a readable gold answer (row 1, 2)" in " ".join(stage.check(config, run))
+    assert "3 of 4 rows lack a readable gold answer (row 1, 2, 3)" in " ".join(stage.check(config, run))
+
+
+MALFORMED = {
+    "rl.prompts_per_step=many": "rl.prompts_per_step=many: a whole number from 1 on is needed",
+    "rl.prompts_per_update=0": "rl.prompts_per_update=0: a whole number from 1 on or null is needed",
+    "rl.samples_per_prompt=2.5": "rl.samples_per_prompt=2.5: a whole number from 1 on is needed",
+    "rl.learning_rate=0": "rl.learning_rate=0: a number above 0 is needed",
+    "rl.temperature=nan": "rl.temperature=nan: a number above 0 is needed",
+    "rl.top_p=70": "rl.top_p=70: a number above 0, at most 1 is needed",
+    "rl.algorithm.filter_groups=2": "rl.algorithm.filter_groups=2: true or false is needed",
+    "rl.algorithm.loss_aggregation=token_mean": (
+        "rl.algorithm.loss_aggregation=token_mean: did you mean token-mean?"
+    ),
+    "rl.algorithm.advantage=gae": (
+        "rl.algorithm.advantage=gae: there are grpo, egpo, rloo, gpg, opo, reinforce_plus_plus_baseline"
+    ),
+    "rl.loggers=[console,tensorbord]": "rl.loggers: tensorbord: did you mean tensorboard?",
+}
+
+
+def test_settings_that_mean_nothing_by_themselves_are_told_all_at_once(tmp_path):
+    config, run = small_run(tmp_path, *MALFORMED)
+    assert sorted(stage.check(config, run)) == sorted(MALFORMED.values())
+
+
+def test_the_mistakes_in_a_reward_are_told_without_data_too(tmp_path):
+    from omegaconf import open_dict
+
+    config, run = small_run(tmp_path, "rl.reward.variant=binray", "rl.reward.soft_weight=2")
+    with open_dict(config.rl.reward):
+        config.rl.reward.bonus = 1  # the command line would refuse it
+    found = stage.check(config, run)
+    assert len(found) == 3
+    for part in ("no reward option 'bonus'", "no reward variant 'binray'", "soft_weight must be a number"):
+        assert any(problem.startswith("rl.reward: ") and part in problem for problem in found)
+    (run.data / "rl" / "train.parquet").unlink()
+    assert set(found) <= set(stage.check(config, run))
+
+
+@pytest.mark.parametrize("column", prompts.COLUMNS)
+def test_a_missing_column_is_named(tmp_path, column):
+    config, run = small_run(tmp_path)
+    rows = [row(index) for index in range(64)]
+    for entry in rows:
+        del entry[column]
+    write_rows(run.data / "rl" / "train.parquet", rows)
+    (problem,) = stage.check(config, run)
+    assert problem.endswith(f"train.parquet: the column {column} is missing")
+
+
+def test_an_empty_validation_set_is_an_error_before_the_start(tmp_path):
+    import pyarrow
+    import pyarrow.parquet
+
+    config, run = small_run(tmp_path)
+    empty = pyarrow.Table.from_pylist([row(0)]).slice(0, 0)
+    pyarrow.parquet.write_table(empty, run.data / "rl" / "val.parquet")
+    (problem,) = stage.check(config, run)
+    assert problem.endswith("val.parquet: holds no prompt")
+    with pytest.raises(UserError, match="holds no prompt"):
+        stage.run(config, run)
+    assert not run.rl_checkpoints.exists()
+
+
+def test_a_setting_without_meaning_does_not_hide_the_faults_of_the_data(tmp_path):
+    config, run = small_run(tmp_path, "rl.prompts_per_step=0", "rl.max_response_tokens=long")
+    (run.data / "rl" / "val.parquet").unlink()
+    found = stage.check(config, run)
+    assert [problem.split(":")[0] for problem in found[:2]] == [
+        "rl.prompts_per_step=0",
+        "rl.max_response_tokens=long",
+    ]
+    assert "no such file" in found[2] and len(found) == 3
 
 
 @pytest.mark.parametrize(
