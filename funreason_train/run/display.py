@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from types import TracebackType
 
-from rich.console import Console
+from rich.box import SIMPLE
+from rich.console import Console, JustifyMethod
+from rich.markup import escape
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -15,6 +17,7 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from rich.table import Table
 
 from ..progress import read
 
@@ -59,3 +62,35 @@ class StageDisplay:
         """Reads the latest report and redraws."""
         if self._enabled and (now := read(self._path)) is not None:
             self._bar.update(self._task, completed=now.done, total=now.total, text=now.text)
+
+
+def print_markdown(text: str) -> None:
+    """Prints headings, tables and notes of a Markdown file; unlike rich's own reader it shortens no cell."""
+    lines = text.splitlines()
+    while lines:
+        line = lines.pop(0)
+        if line.startswith("| "):
+            rows = [line]
+            while lines and lines[0].startswith("| "):
+                rows.append(lines.pop(0))
+            console.print(_table([_cells(row) for row in rows]))
+        elif line.startswith("#"):
+            console.print(line.lstrip("# "), style="bold", markup=False, highlight=False)
+        elif line:
+            console.print(line, markup=False, highlight=False)
+
+
+def _cells(row: str) -> list[str]:
+    cells = row.removeprefix("|").removesuffix("|").replace("\\|", "\0").split("|")
+    return [cell.strip().replace("\0", "|") for cell in cells]
+
+
+def _table(rows: list[list[str]]) -> Table:
+    head, marks, *body = rows
+    table = Table(box=SIMPLE)
+    for title, mark in zip(head, marks, strict=True):
+        justify: JustifyMethod = "right" if mark.endswith(":") else "left"
+        table.add_column(escape(title), justify=justify, overflow="fold")
+    for row in body:
+        table.add_row(*map(escape, row))
+    return table

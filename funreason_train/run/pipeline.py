@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..cluster import Profile, gpu_problem
 from ..errors import UserError
-from .display import console
+from .display import console, print_markdown
 from .paths import RunDir
 from .stages import STAGES, check, execute, locked, move_aside
 
@@ -38,7 +38,7 @@ def run_stages(names: list[str], config: DictConfig, run: RunDir, summarise: boo
             result = execute(stage, config, run, lock)
             done = "already done, skipped" if result["skipped"] else "done"
             console.print(f"{place}{stage.title}: {done}{_headline(result)}", highlight=False, soft_wrap=True)
-            if not summarise:
+            if not (summarise and config.eval.benchmark == "heldout"):  # which the summary shows
                 _show_table(result)
         if summarise:
             from .summary import summarise as write_summary
@@ -61,10 +61,8 @@ def refuse(problems: list[str]) -> None:
 
 def _show_table(result: dict) -> None:
     """Prints the stage's table, if it made one, and where its failures can be read."""
-    from rich.markdown import Markdown
-
     if result.get("table") and Path(result["table"]).is_file():
-        console.print(Markdown(Path(result["table"]).read_text(encoding="utf-8")))
+        print_markdown(Path(result["table"]).read_text(encoding="utf-8"))
         console.print(f"Table: {result['table']}", highlight=False, soft_wrap=True)
     if result.get("failures"):
         console.print(f"Failures: {result['failures']}", highlight=False, soft_wrap=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib.resources import files
 from itertools import pairwise
 from typing import Any
@@ -40,17 +41,18 @@ class Published:
 
     Attributes:
         name: Of the model.
-        bfcl: The bfcl-eval version with the same data, if it is known.
+        bfcl: The bfcl-eval version with the same data; `v3` or `v4` where that is not known.
         source: Where it was published.
         values: Column to per cent.
     """
 
     name: str
-    bfcl: str | None
+    bfcl: str
     source: str
     values: Mapping[str, float]
 
 
+@lru_cache
 def published() -> list[Published]:
     """The rows that others published, in order.
 
@@ -100,7 +102,9 @@ def build(
         "Differences are paired: both models answered the same entries.",
         f"'{_NOT_RUN}' stands where not all categories of a column were run; it counts for nothing.",
         "Published rows are others' figures, from other snapshots and prompts unless their BFCL version is "
-        "named and the same; nothing is subtracted from them.",
+        "named and the same; nothing is subtracted from them. Sources: "
+        + "; ".join(f"[{number}] {source}" for number, source in enumerate(_sources(), 1))
+        + ".",
         *notes,
     ]
     return "\n".join([title, *(grid.markdown() for grid in grids), *(f"- {note}" for note in about)]) + "\n"
@@ -125,13 +129,23 @@ def _group(
         )
         for change in differences
     ]
-    for row in published():
+    for row, note in zip(published(), _numbers(), strict=True):
         values = [row.values.get(column.key) for column in columns]
         if any(value is not None for value in values):
-            about = f"{row.bfcl}; {row.source}" if row.bfcl else row.source
             cells = ("" if value is None else f"{value:.2f}" for value in values)
-            rows.append((f"{row.name} (published)", about, *cells))
+            rows.append((f"{row.name} [{note}]", f"{row.bfcl}, published", *cells))
     return Grid(group, ("model", "BFCL", *(column.title for column in columns)), tuple(rows), texts=2)
+
+
+def _sources() -> list[str]:
+    """Where the published rows come from, each once."""
+    return list(dict.fromkeys(row.source for row in published()))
+
+
+def _numbers() -> list[int]:
+    """The number of each published row's source."""
+    found = _sources()
+    return [found.index(row.source) + 1 for row in published()]
 
 
 def _extra(title: str, scores: Mapping[str, Mapping[str, Any]], show: Any) -> Grid:

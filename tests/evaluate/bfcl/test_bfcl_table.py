@@ -81,15 +81,16 @@ def test_several_models_have_paired_differences_and_published_rows_beside_them(t
         assert found["value"] == pytest.approx(values[0] - values[1])
         assert 0 < found["ci95"][0] < found["value"] < found["ci95"][1]
     assert cells(text, "Multi-turn", "rl minus base")[2].startswith("+")
-    paper = cells(text, "Multi-turn", "FunReason-MT-4B, RL (published)")
-    assert paper[1].startswith("2025.8.25; FunReason-MT paper") and paper[2:] == [
+    paper = cells(text, "Multi-turn", "FunReason-MT-4B, RL [1]")
+    assert "[1] FunReason-MT paper, arXiv:2510.24645v2;" in text
+    assert paper[1] == "2025.8.25, published" and paper[2:] == [
         "57.75",
         "62.50",
         "60.50",
         "48.50",
         "59.50",
     ]
-    assert cells(text, "Multi-turn", "HardGen-4B-RL (published)")[2:4] == ["63.13", ""]
+    assert cells(text, "Multi-turn", "HardGen-4B-RL [4]")[1:4] == ["v3, published", "63.13", ""]
     assert "HardGen" not in text.split("### Single-turn")[1]  # nothing published there
     assert not re.search(r"minus .*published|published.* minus", text)
 
@@ -131,7 +132,7 @@ def test_published_rows_say_what_they_are():
     rows = published()
     assert len({row.name for row in rows}) == len(rows) >= 17
     for row in rows:
-        assert row.source and row.values and row.bfcl in (None, "2025.8.25")
+        assert row.source and row.values and row.bfcl in ("v3", "v4", "2025.8.25")
         assert all(0 <= value <= 100 for value in row.values.values())
         assert set(row.values) <= {column.key for column in COLUMNS}
 
