@@ -2,7 +2,7 @@
 
 from .base import Environment, State, ToolError, tool
 from .play import Episode, Limits, Outcome, PlayedResponse, PlayedTurn, Policy, play
-from .registry import ENVIRONMENTS, make_environment
+from .registry import ENVIRONMENTS, load_environments, make_environment, register_environment
 from .tasks import GoldTurn, Task, TaskTurn, play_gold, read_tasks, write_tasks
 
 __all__ = [
@@ -19,10 +19,12 @@ __all__ = [
     "Task",
     "TaskTurn",
     "ToolError",
+    "load_environments",
     "make_environment",
     "play",
     "play_gold",
     "read_tasks",
+    "register_environment",
     "tool",
     "write_tasks",
 ]

@@ -160,6 +160,20 @@ class Episode:
         self._responses: list[PlayedResponse] = []
         self._begin_turn()
 
+    @property
+    def turn(self) -> int:
+        """The user turn that is being played; their number when the last one is over."""
+        return len(self._played)
+
+    @property
+    def last_response(self) -> PlayedResponse:
+        """The completion received last.
+
+        Raises:
+            IndexError: none was received.
+        """
+        return (self._responses or self._played[-1].responses)[-1]
+
     def prompt_messages(self) -> list[Message]:
         """The conversation so far, as the next completion sees it."""
         return list(self._messages)

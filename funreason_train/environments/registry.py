@@ -1,6 +1,9 @@
-"""Environments by name."""
+"""Environments by name: this project's own, and what a user's modules add."""
 
 from __future__ import annotations
+
+import importlib
+from collections.abc import Iterable
 
 from ..errors import UserError
 from .base import Environment
@@ -20,3 +23,30 @@ def make_environment(name: str) -> Environment:
     if name not in ENVIRONMENTS:
         raise UserError(f"there is no environment {name}", mend=f"Choose one of {', '.join(ENVIRONMENTS)}.")
     return ENVIRONMENTS[name]()
+
+
+def register_environment(kind: type[Environment]) -> type[Environment]:
+    """Adds an environment under its `name`, for tasks that name it; usable as a decorator.
+
+    Raises:
+        UserError: Another class has that name.
+    """
+    if ENVIRONMENTS.setdefault(kind.name, kind) is not kind:
+        raise UserError(f"there are two environments {kind.name}", mend="Give one of them another name.")
+    return kind
+
+
+def load_environments(modules: Iterable[str]) -> None:
+    """Imports modules that register environments. The configuration names them; a task never does.
+
+    Raises:
+        UserError: A module cannot be imported.
+    """
+    for module in modules:
+        try:
+            importlib.import_module(module)
+        except ImportError as error:
+            raise UserError(
+                f"the module {module} of rl.environment.modules cannot be imported ({error})",
+                mend="Install it in this environment, or put its folder on PYTHONPATH.",
+            ) from None

@@ -15,6 +15,7 @@ from uuid import uuid4
 from verl.experimental.agent_loop.agent_loop import AgentLoopBase, AgentLoopMetrics, AgentLoopOutput
 from verl.trainer.ppo.reward import get_custom_reward_fn
 
+from .records import over_long
 from .sampling import sample_seed
 from .tokens import completion_text, prompt_ids
 
@@ -34,6 +35,18 @@ class ProtocolLoop(AgentLoopBase):
         if ProtocolLoop._score is None:
             ProtocolLoop._score = get_custom_reward_fn(self.config)
 
+    def scored(self, row: Mapping[str, Any], text: str, extra_info: dict[str, Any]) -> dict[str, Any]:
+        """What the reward says of a completion: `score`, and numbers besides."""
+        assert ProtocolLoop._score is not None
+        return dict(
+            ProtocolLoop._score(
+                data_source=row["data_source"],
+                solution_str=text,
+                ground_truth=row["reward_model"]["ground_truth"],
+                extra_info=extra_info,
+            )
+        )
+
     async def run(self, sampling_params: dict[str, Any], **row: Any) -> AgentLoopOutput:
         """Makes one sample.
 
@@ -49,7 +62,6 @@ class ProtocolLoop(AgentLoopBase):
             raise ValueError(
                 f"a prompt has {len(ids)} tokens, this run allows {self.rollout_config.prompt_length}"
             )
-        assert ProtocolLoop._score is not None
         started = time.monotonic()
         output = await self.server_manager.generate(
             request_id=uuid4().hex,
@@ -60,15 +72,10 @@ class ProtocolLoop(AgentLoopBase):
         length = self.rollout_config.response_length
         response = list(output.token_ids)[:length]
         text = completion_text(response, self.tokenizer)
-        result = dict(
-            ProtocolLoop._score(
-                data_source=row["data_source"],
-                solution_str=text,
-                ground_truth=row["reward_model"]["ground_truth"],
-                extra_info=dict(row.get("extra_info") or {}),
-            )
-        )
         cut = not response or response[-1] != self.tokenizer.eos_token_id
+        result = self.scored(row, text, dict(row.get("extra_info") or {}))
+        if cut:
+            result = over_long(result)
         return AgentLoopOutput(
             prompt_ids=ids,
             response_ids=response,

@@ -19,8 +19,10 @@ if TYPE_CHECKING:
 
 #: The reward, in the form in which verl takes a module (verl/utils/import_utils.py).
 REWARD = "pkg://funreason_train.reward.score"
-#: Names the agent loop of this project to verl.
+#: Names the agent loop of single steps to verl.
 AGENT_LOOPS = Path(__file__).resolve().parent / "agent_loops.yaml"
+#: The agent loop of episodes, which has settings: it is named to verl by a file of the run.
+ENVIRONMENT = "environment"
 
 
 def compose(config: DictConfig, run: RunDir, train: Prompts, val: Prompts) -> DictConfig:
@@ -60,17 +62,45 @@ def target_steps(config: DictConfig, train: Prompts) -> int:
     return int(config.rl.epochs) * (train.rows // max(1, int(config.rl.prompts_per_step)))
 
 
+def in_environments(config: DictConfig) -> bool:
+    """Whether rollouts are episodes in environments."""
+    return bool(config.rl.rollout_mode == ENVIRONMENT)
+
+
+def longest_prompt(config: DictConfig, train: Prompts, val: Prompts) -> int:
+    """Tokens that a prompt may have."""
+    if config.rl.max_prompt_tokens is not None:
+        return int(config.rl.max_prompt_tokens)
+    spare = int(config.rl.environment.spare_prompt_tokens) if in_environments(config) else 0
+    return max(train.longest or 0, val.longest or 0) + spare
+
+
+def agent_loops(config: DictConfig) -> list[dict[str, Any]]:
+    """What the run's own file of agent loops holds (rollout.agent.agent_loop_config_path)."""
+    limits = config.rl.environment
+    return [
+        {
+            "name": ENVIRONMENT,
+            "_target_": "funreason_train.rl.environment_loop.EnvironmentLoop",
+            "style": str(config.protocol.system),
+            "responses": int(limits.responses_per_turn),
+            "seconds": float(limits.seconds_per_turn),
+            "modules": plain(limits.modules),
+        }
+    ]
+
+
 def settings(config: DictConfig, run: RunDir, train: Prompts, val: Prompts) -> dict[str, Any]:
     """Every key of verl's that this project sets, dotted."""
     rl, algorithm, cluster = config.rl, config.rl.algorithm, config.cluster
     device = rl.devices[cluster.device]
-    prompt_tokens = rl.max_prompt_tokens or max(train.longest or 0, val.longest or 0)
+    prompt_tokens = longest_prompt(config, train, val)
     steps = target_steps(config, train)
     per_epoch = max(1, train.rows // rl.prompts_per_step)
     return {
         **_data(config, train, val, prompt_tokens),
         **_actor(config, prompt_tokens),
-        **_rollout(config, prompt_tokens),
+        **_rollout(config, run, prompt_tokens),
         "algorithm.adv_estimator": algorithm.advantage,
         "algorithm.norm_adv_by_std_in_grpo": algorithm.normalize_by_std,
         "algorithm.filter_groups.enable": algorithm.filter_groups,
@@ -157,8 +187,9 @@ def _actor(config: DictConfig, prompt_tokens: int) -> dict[str, Any]:
     }
 
 
-def _rollout(config: DictConfig, prompt_tokens: int) -> dict[str, Any]:
+def _rollout(config: DictConfig, run: RunDir, prompt_tokens: int) -> dict[str, Any]:
     rl, rollout = config.rl, "actor_rollout_ref.rollout"
+    episodes = in_environments(config)
     sample = prompt_tokens + rl.max_response_tokens
     return {
         f"{rollout}.name": "vllm",
@@ -175,8 +206,10 @@ def _rollout(config: DictConfig, prompt_tokens: int) -> dict[str, Any]:
         f"{rollout}.log_prob_max_token_len_per_gpu": max(rl.tokens_per_log_prob_pass, sample),
         f"{rollout}.calculate_log_probs": True,
         f"{rollout}.agent.num_workers": rl.rollout.workers,
-        f"{rollout}.agent.default_agent_loop": "protocol",
-        f"{rollout}.agent.agent_loop_config_path": str(AGENT_LOOPS),
+        f"{rollout}.agent.default_agent_loop": ENVIRONMENT if episodes else "protocol",
+        f"{rollout}.agent.agent_loop_config_path": str(
+            run.rl / AGENT_LOOPS.name if episodes else AGENT_LOOPS
+        ),
     }
 
 

@@ -45,6 +45,25 @@ def sampled_entropy(log_probs: Sequence[Sequence[float]], masks: Sequence[Sequen
     return sum(values) / len(values) if values else 0.0
 
 
+def log_prob_difference(
+    rollout: Sequence[Sequence[float]], actor: Sequence[Sequence[float]], masks: Sequence[Sequence[int]]
+) -> float:
+    """The mean difference of a token's log-probability in the rollout engine and in the actor, in nats.
+
+    Args:
+        rollout: Of each sample's tokens, as the rollout engine gave them.
+        actor: Of the same tokens, as the model that is trained gives them.
+        masks: 1 where the model wrote the token.
+    """
+    apart = [
+        abs(ours - theirs)
+        for pair in zip(rollout, actor, masks, strict=True)
+        for ours, theirs, written in zip(*pair, strict=True)
+        if written
+    ]
+    return sum(apart) / len(apart) if apart else 0.0
+
+
 def summary(
     uids: Sequence[str], scores: Sequence[float], details: Iterable[Mapping[str, Any]]
 ) -> dict[str, float]:

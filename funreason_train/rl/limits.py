@@ -30,8 +30,8 @@ FIGURES = {
     "over_long": Figure("reward/cut", "the share of answers cut off at rl.max_response_tokens"),
     "entropy": Figure("health/entropy", "the entropy a token (nats)", least=True),
     "rollout_difference": Figure(
-        "training/rollout_probs_diff_mean",
-        "the difference between the rollout engine's probabilities and the actor's",
+        "health/rollout_difference",
+        "the difference between the rollout engine's log-probabilities and the actor's (nats a token)",
     ),
 }
 

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..errors import UserError
 from ..reward.gold import read_gold
+from .tasks import read_task
 
 #: Columns that verl's data set and the reward read.
 COLUMNS = ("data_source", "prompt", "reward_model", "extra_info")
@@ -31,11 +33,15 @@ class Prompts:
     problems: tuple[str, ...] = ()
 
 
-def read(file: Path) -> Prompts:
+def read(file: Path, tasks: bool = False) -> Prompts:
     """Reads what has to be known of `file`, without the prompts' text.
 
     A file that is missing, unreadable, empty or without gold answers is described in `problems`; nothing is
     raised.
+
+    Args:
+        file: An RL export.
+        tasks: Whether each row has to hold an executable task.
     """
     import pyarrow.parquet as parquet
     from pyarrow import ArrowException
@@ -60,9 +66,12 @@ def read(file: Path) -> Prompts:
     if rows.num_rows == 0:
         return Prompts(file, problems=(f"{file}: holds no prompt",))
     without_gold, longest, measured = [], 0, True
+    unplayable: dict[int, str] = {}
     for number, (reward, extra) in enumerate(_pairs(rows)):
         if not has_gold((reward or {}).get("ground_truth")):
             without_gold.append(number)
+        if tasks and (problem := _unplayable((extra or {}).get("task"))):
+            unplayable[number] = problem
         tokens = (extra or {}).get("prompt_tokens")
         measured = measured and tokens is not None
         longest = max(longest, int(tokens or 0))
@@ -73,6 +82,13 @@ def read(file: Path) -> Prompts:
             f"{file}: {len(without_gold)} of {rows.num_rows} rows lack a readable gold answer (row {shown}). "
             "reward_model.ground_truth is a JSON string with the keys calls and tools"
         )
+    if unplayable:
+        first = next(iter(unplayable))
+        problems.append(
+            f"{file}: {len(unplayable)} of {rows.num_rows} rows cannot be played (row {first}: "
+            f"{unplayable[first]}). rl.rollout_mode=environment needs the files rl/env_*.parquet, which "
+            "`funreason-train data` writes for sources that come with environments (datasets=[embedded])"
+        )
     return Prompts(file, rows.num_rows, longest if measured else None, tuple(problems))
 
 
@@ -81,6 +97,15 @@ def _pairs(table: Any) -> Iterator[tuple[Any, Any]]:
         yield from zip(
             batch.column("reward_model").to_pylist(), batch.column("extra_info").to_pylist(), strict=True
         )
+
+
+def _unplayable(task: Any) -> str:
+    """Why a row's task cannot be played; empty if it can."""
+    try:
+        read_task(task)
+    except UserError as error:
+        return str(error)
+    return ""
 
 
 def has_gold(ground_truth: Any) -> bool:

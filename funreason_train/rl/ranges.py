@@ -31,6 +31,8 @@ _WHOLE = {
     "keep_checkpoints": 1,
     "validate_every": 0,
     "algorithm.filter_batches": 1,
+    "environment.responses_per_turn": 1,
+    "environment.spare_prompt_tokens": 0,
 }
 #: Numbers with the interval they lie in.
 _NUMBERS = {
@@ -44,6 +46,7 @@ _NUMBERS = {
     "algorithm.clip_high": "0 or more",
     "algorithm.kl_loss": "0 or more",
     "algorithm.entropy": "0 or more",
+    "environment.seconds_per_turn": "above 0",
 }
 _INSIDE = {
     "above 0": lambda value: value > 0,
@@ -63,6 +66,7 @@ _SWITCHES = (
 )
 #: Names that verl takes (core_algos.py: agg_loss, kl_penalty_forward; workers/config/optimizer.py), and ours.
 _CHOICES = {
+    "rollout_mode": ("step", "environment"),
     "schedule": ("constant", "cosine"),
     "algorithm.advantage": ("grpo", "egpo", "rloo", "gpg", "opo", "reinforce_plus_plus_baseline"),
     "algorithm.loss_aggregation": (

@@ -11,10 +11,11 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..environments import load_environments
 from ..errors import UserError
 from ..run.paths import RunDir, write_text
 from . import checkpoints, prompts, ranges, session
-from .compose import compose, plain, target_steps
+from .compose import AGENT_LOOPS, agent_loops, compose, in_environments, plain, target_steps
 from .validate import problems
 
 if TYPE_CHECKING:
@@ -29,7 +30,10 @@ def check(config: DictConfig, run: RunDir) -> list[str]:
 
 def _problems(config: DictConfig, run: RunDir, awaited: bool) -> list[str]:
     """One sentence a problem; with `awaited`, data and model of earlier stages are not missed."""
-    train, val = _prompts(config, run)
+    try:
+        train, val = _prompts(config, run)
+    except UserError as error:
+        return [str(error)]
     if malformed := ranges.problems(config.rl):
         # What settings mean together cannot be told while one of them has no meaning.
         return [*malformed, *([] if awaited else [*train.problems, *val.problems])]
@@ -88,10 +92,13 @@ def run(config: DictConfig, run: RunDir) -> dict[str, Any]:
 
 
 def _prompts(config: DictConfig, run: RunDir) -> tuple[prompts.Prompts, prompts.Prompts]:
-    folder = run.data / "rl"
-    train = Path(config.rl.train_file or folder / "train.parquet").expanduser().absolute()
-    val = Path(config.rl.val_file or folder / "val.parquet").expanduser().absolute()
-    return prompts.read(train), prompts.read(val)
+    folder, tasks = run.data / "rl", in_environments(config)
+    if tasks:
+        load_environments(config.rl.environment.modules)
+    prefix = "env_" if tasks else ""
+    train = Path(config.rl.train_file or folder / f"{prefix}train.parquet").expanduser().absolute()
+    val = Path(config.rl.val_file or folder / f"{prefix}val.parquet").expanduser().absolute()
+    return prompts.read(train, tasks), prompts.read(val, tasks)
 
 
 def _train(
@@ -103,6 +110,8 @@ def _train(
     from ..cluster import connect
 
     write_text(run.rl / "verl.yaml", OmegaConf.to_yaml(verl, resolve=True))
+    if in_environments(config):
+        write_text(run.rl / AGENT_LOOPS.name, OmegaConf.to_yaml(OmegaConf.create(agent_loops(config))))
     sys.path += [
         path for path in environment.get("PYTHONPATH", "").split(os.pathsep) if path and path not in sys.path
     ]

@@ -20,7 +20,12 @@ def completion_text(ids: Sequence[int], tokenizer: Any) -> str:
     ids = list(ids)
     while ids and ids[-1] in (tokenizer.eos_token_id, tokenizer.pad_token_id):
         ids.pop()
-    return str(tokenizer.decode(ids, skip_special_tokens=False, clean_up_tokenization_spaces=False))
+    return text_of(ids, tokenizer)
+
+
+def text_of(ids: Sequence[int], tokenizer: Any) -> str:
+    """The exact text of ids: special tokens stay, spaces are not tidied."""
+    return str(tokenizer.decode(list(ids), skip_special_tokens=False, clean_up_tokenization_spaces=False))
 
 
 def lost_in_decoding(tokenizer: Any) -> list[str]:

@@ -6,6 +6,7 @@ Imported only by the process that drives the run: everything here loads verl, ra
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -21,11 +22,12 @@ from verl.utils.debug import marked_timer
 
 from .. import progress
 from ..errors import UserError
-from . import egpo, health, limits
+from . import egpo, health, limits, records
 from .checkpoints import KeepVerified
+from .compose import ENVIRONMENT
 from .groups import BoundedGroups
 from .sampling import prompt_name, sample_order
-from .tokens import completion_text
+from .tokens import completion_text, text_of
 
 #: How often the driver looks whether a step's samples are there; verl's own 2 seconds are a long time here.
 _POLL_SECONDS = 0.2
@@ -87,6 +89,9 @@ def _recording(base: type) -> Any:
             self.estimator = estimator
             self.lines: list[dict[str, Any]] = []
             self.drawn = (0, 0)  # the step, and the prompts drawn in it so far
+            self.episodes = config.actor_rollout_ref.rollout.agent.default_agent_loop == ENVIRONMENT
+            #: Optimiser updates a step.
+            self.updates = config.data.train_batch_size // config.actor_rollout_ref.actor.ppo_mini_batch_size
 
         def _build_replay_buffer(self) -> Any:
             with patch.object(trainer_base, "ReplayBuffer", BoundedGroups):
@@ -105,6 +110,20 @@ def _recording(base: type) -> Any:
             batch.reorder(sorted(range(len(batch.keys)), key=lambda at: sample_order(batch.keys[at])))
             return super()._balance_batch(batch, metrics, **options)
 
+        def _get_required_batch_multiple(self, dp_size: int) -> int:
+            if not self.episodes:
+                return int(super()._get_required_batch_multiple(dp_size))
+            # Episodes differ in their responses, and verl would make an update of every so many rows.
+            return math.lcm(dp_size, self.config.actor_rollout_ref.rollout.n) * self.updates
+
+        def _update_actor(self, batch: Any, metrics: dict[str, Any]) -> Any:
+            if self.episodes:
+                samples = self.config.actor_rollout_ref.rollout.n
+                self.config.actor_rollout_ref.actor.ppo_mini_batch_size = len(batch) // (
+                    samples * self.updates
+                )
+            return super()._update_actor(batch, metrics)
+
         def _compute_advantage(self, batch: Any, metrics: dict[str, Any]) -> Any:
             if self.estimator is not None:
                 entropies = _thought_entropies(batch, self.tokenizer)
@@ -116,7 +135,8 @@ def _recording(base: type) -> Any:
             self, batch: Any, metrics: dict[str, Any], timing_raw: Any, global_steps: int, epoch: int
         ) -> None:
             super()._compute_metrics(batch, metrics, timing_raw, global_steps=global_steps, epoch=epoch)
-            metrics.update(_health(batch))
+            trusting = bool(self.config.algorithm.rollout_correction.bypass_mode)
+            metrics.update(_health(batch, trusting, metrics.get("actor/ppo_kl")))
             line = {"step": global_steps, "total": self.total_training_steps, **_numbers(metrics)}
             with self.metrics_file.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(line) + "\n")
@@ -145,15 +165,18 @@ def _recording(base: type) -> Any:
     return Recording
 
 
-def _samples(batch: Any, fields: list[str]) -> tuple[list[str], Any]:
-    """The keys and the fields of a batch's real samples; those that only pad the batch are left out."""
+def _rows(batch: Any, fields: list[str]) -> tuple[list[records.Row], Any]:
+    """A batch's responses and further fields of them; what only pads the batch is left out."""
     keys = [key for key, tag in zip(batch.keys, batch.tags, strict=True) if not tag.get("is_padding", False)]
-    return keys, tq.kv_batch_get(keys=keys, partition_id=batch.partition_id, select_fields=fields)
-
-
-def _prompt_of(key: str) -> str:
-    """Keys are PROMPT_SAMPLE_PART (verl/trainer/ppo/v1/agent_loop_tq.py)."""
-    return key.rsplit("_", 2)[0]
+    wanted = ["rm_scores", "extra_fields", *fields]
+    data = tq.kv_batch_get(keys=keys, partition_id=batch.partition_id, select_fields=wanted)
+    scores = [float(row.sum()) for row in data["rm_scores"].unbind()]
+    extras = _objects(data["extra_fields"])
+    rows = [
+        records.Row(key, score, dict(extra.get("reward_extra_info", {})), extra.get("response"))
+        for key, score, extra in zip(keys, scores, extras, strict=True)
+    ]
+    return rows, data
 
 
 def _objects(column: Any) -> list[Any]:
@@ -161,22 +184,32 @@ def _objects(column: Any) -> list[Any]:
     return list(column.tolist() if hasattr(column, "tolist") else column)
 
 
-def _details(data: Any) -> list[dict[str, Any]]:
-    return [dict(extra.get("reward_extra_info", {})) for extra in _objects(data["extra_fields"])]
+def _health(batch: Any, trusting: bool, update_kl: float | None) -> dict[str, float]:
+    """The figures of a step.
 
-
-def _scores(data: Any) -> list[float]:
-    return [float(row.sum()) for row in data["rm_scores"].unbind()]
-
-
-def _health(batch: Any) -> dict[str, float]:
-    keys, data = _samples(batch, ["rm_scores", "extra_fields", "rollout_log_probs", "response_mask"])
-    figures = health.summary([_prompt_of(key) for key in keys], _scores(data), _details(data))
-    if "rollout_log_probs" in data:
-        figures["health/entropy"] = health.sampled_entropy(
-            [row.tolist() for row in data["rollout_log_probs"].unbind()],
-            [row.tolist() for row in data["response_mask"].unbind()],
-        )
+    Args:
+        batch: Its responses.
+        trusting: Whether the rollout engine's log-probabilities were taken for the actor's
+            (`rl.trust_rollout_log_probs`). Then the update is the first to compute the actor's, and its
+            measure of how far the two are apart is the one there is.
+        update_kl: That measure: the mean of rollout minus actor over the tokens, in nats.
+    """
+    rows, data = _rows(batch, ["rollout_log_probs", "old_log_probs", "response_mask"])
+    figures = records.figures(rows)
+    lists = {
+        name: [row.tolist() for row in data[name].unbind()]
+        for name in ("rollout_log_probs", "old_log_probs", "response_mask")
+        if name in data
+    }
+    if "rollout_log_probs" in lists:
+        rollout, masks = lists["rollout_log_probs"], lists["response_mask"]
+        figures["health/entropy"] = health.sampled_entropy(rollout, masks)
+        if trusting and update_kl is not None:
+            figures["health/rollout_difference"] = abs(update_kl)
+        elif not trusting:
+            figures["health/rollout_difference"] = health.log_prob_difference(
+                rollout, lists["old_log_probs"], masks
+            )
     return figures
 
 
@@ -199,20 +232,12 @@ def _numbers(metrics: dict[str, Any]) -> dict[str, float]:
 
 
 def _write_rollouts(batch: Any, tokenizer: Any, file: Path) -> None:
-    keys, data = _samples(batch, ["prompts", "responses", "rm_scores", "reward_model", "extra_fields"])
-    scores, details = _scores(data), _details(data)
+    rows, data = _rows(batch, ["prompts", "responses", "reward_model"])
     golds = [row.get("ground_truth") for row in _objects(data["reward_model"])]
-    prompts = [tokenizer.decode(ids) for ids in data["prompts"].unbind()]
+    prompts = [text_of(ids.tolist(), tokenizer) for ids in data["prompts"].unbind()]
     answers = [completion_text(ids.tolist(), tokenizer) for ids in data["responses"].unbind()]
     file.parent.mkdir(parents=True, exist_ok=True)
     with file.open("w", encoding="utf-8") as lines:
-        for at in sorted(range(len(keys)), key=keys.__getitem__):
-            line = {
-                "group": _prompt_of(keys[at]),
-                "prompt": prompts[at],
-                "answer": answers[at],
-                "gold": golds[at],
-                "score": scores[at],
-                **{name: value for name, value in details[at].items() if name != "score"},
-            }
+        for at in sorted(range(len(rows)), key=lambda at: rows[at].place):
+            line = records.line(rows[at], prompts[at], answers[at], golds[at])
             lines.write(json.dumps(line, ensure_ascii=False) + "\n")

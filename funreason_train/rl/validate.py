@@ -11,7 +11,9 @@ from ..reward.sample import audit_file
 from ..reward.score import check_options
 from ..run.paths import RunDir
 from . import checkpoints, limits
+from .compose import in_environments, longest_prompt
 from .prompts import Prompts
+from .tasks import flaw, read_task
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -34,6 +36,7 @@ def problems(
         *([] if awaited else [*train.problems, *val.problems]),
         *_reward(config, train, awaited),
         *([] if model_awaited else _model(config)),
+        *_mode(config),
         *_batch(config, train),
         *_algorithm(config),
         *limits.problems(config.rl.health),
@@ -51,11 +54,54 @@ def _reward(config: DictConfig, train: Prompts, awaited: bool) -> list[str]:
         return [f"rl.reward: {mistake}" for mistake in mistakes]
     if awaited or train.problems or not config.rl.audit_rows:
         return []
+    if in_environments(config):
+        return _tasks(train.file, int(config.rl.audit_rows))
     try:
         found = audit_file(train.file, int(config.rl.audit_rows), **options)  # type: ignore[arg-type]
     except UserError as error:
         return [str(error)]
     return [found.sentence()] if found.findings else []
+
+
+def _tasks(file: Path, limit: int) -> list[str]:
+    """Plays the gold conversation of a sample of the tasks, spread over the file."""
+    import pyarrow.parquet as parquet
+
+    texts = [
+        extra["task"]
+        for batch in parquet.ParquetFile(file, pre_buffer=False)
+        .read(columns=["extra_info"], use_threads=False)
+        .to_batches()
+        for extra in batch.column("extra_info").to_pylist()
+    ]
+    wanted = min(len(texts), limit)
+    numbers = [at * len(texts) // wanted for at in range(wanted)]
+    flaws = {number: found for number in numbers if (found := flaw(read_task(texts[number])))}
+    if not flaws:
+        return []
+    first = next(iter(flaws))
+    return [
+        f"{file}: the score cannot be trusted on {len(flaws)} of the {wanted} tasks looked at "
+        f"(row {first}: {flaws[first]})"
+    ]
+
+
+def _mode(config: DictConfig) -> list[str]:
+    """Whether the way of rolling out, the reward and the algorithm go together."""
+    if not in_environments(config):
+        return []
+    rl, found = config.rl, []
+    if rl.reward.variant != "progress":
+        found.append(
+            f"rl.rollout_mode=environment scores whole tasks, and the reward {rl.reward.variant} single "
+            "responses; set reward=progress"
+        )
+    if rl.algorithm.advantage != "grpo":
+        found.append(
+            f"rl.algorithm.advantage={rl.algorithm.advantage}: verl compares whole episodes only with grpo; "
+            "set algorithm=grpo or algorithm=dapo, or rl.rollout_mode=step"
+        )
+    return found
 
 
 def _batch(config: DictConfig, train: Prompts) -> list[str]:
@@ -137,7 +183,7 @@ def _lengths(config: DictConfig, train: Prompts, val: Prompts) -> list[str]:
                 f"{data.file}: the longest prompt has {data.longest} tokens, more than "
                 f"rl.max_prompt_tokens={rl.max_prompt_tokens}; prompts are never cut"
             )
-    prompt = rl.max_prompt_tokens or max(train.longest or 0, val.longest or 0)
+    prompt = longest_prompt(config, train, val)
     whole = prompt + rl.max_response_tokens
     if rl.max_model_tokens is not None and whole > rl.max_model_tokens:
         found.append(

@@ -1,0 +1,67 @@
+"""A tokenizer that needs no training, tasks, and a model that follows a script."""
+
+import asyncio
+
+from funreason_train.calls import render_calls
+from funreason_train.data.sources.embedded import tasks
+from funreason_train.data.sources.embedded_plans import CATEGORIES
+from funreason_train.dialogue import QWEN_CHAT_TEMPLATE, render_prompt, render_target
+from funreason_train.rl.episodes import EpisodeRules, Written, play_episode
+
+TASKS = list(tasks("train", 140, 7, dict.fromkeys(CATEGORIES, 1.0)))
+RULES = EpisodeRules(style="compact", responses=6, seconds=60.0, prompt_tokens=20_000, response_tokens=400)
+END = "<|im_end|>"
+
+
+class Letters:
+    """A tokenizer: one token a character, and one for the end of a turn."""
+
+    eos_token_id, pad_token_id = 0, 1
+
+    def __call__(self, text, add_special_tokens=False):
+        pieces = text.split(END)
+        ids = [ord(letter) + 2 for letter in pieces[0]]
+        for piece in pieces[1:]:
+            ids += [0, *(ord(letter) + 2 for letter in piece)]
+        return {"input_ids": ids}
+
+    def decode(self, ids, skip_special_tokens=False, clean_up_tokenization_spaces=False):
+        assert not skip_special_tokens and not clean_up_tokenization_spaces
+        return "".join(END if one == 0 else chr(one - 2) for one in ids)
+
+    def apply_chat_template(self, messages, tokenize, add_generation_prompt):
+        return render_prompt(messages, QWEN_CHAT_TEMPLATE, merged=True).removesuffix("<think>")
+
+
+TOKENIZER = Letters()
+
+
+def task_of(category):
+    return next(task for task in TASKS if task.category == category)
+
+
+def gold(task):
+    """The gold answers of a task, turn by turn: call lists, then the reply."""
+    return [[*map(render_calls, turn.steps), turn.text] for turn in task.turns]
+
+
+def completion(answer, thought="I think."):
+    return render_target(thought, answer) + END
+
+
+def run(task, completions, rules=RULES, clock=None, tokenizer=TOKENIZER):
+    """Plays a task with completions in order; returns the episode and what was asked."""
+    asked = []
+
+    async def write(prompt, number):
+        assert number == len(asked)
+        asked.append(prompt)
+        ids = tokenizer(completions[number])["input_ids"]
+        return Written(ids, [-0.5] * len(ids), {"min_global_steps": 3})
+
+    more = {} if clock is None else {"clock": clock}
+    return asyncio.run(play_episode(task, write, tokenizer, rules, **more)), asked
+
+
+def flat(turns, thought="I think."):
+    return [completion(answer, thought) for turn in turns for answer in turn]

@@ -1,0 +1,106 @@
+"""What is kept of a step, for single responses and for episodes."""
+
+import json
+
+import pytest
+
+from funreason_train.reward import compute_score
+from funreason_train.rl import records
+from funreason_train.rl.records import Row
+
+GOLD = '{"calls": [{"name": "f", "arguments": {"a": 1}}], "tools": []}'
+
+
+def response(turn=0, number=0, unclosed=0.0):
+    figures = {"unclosed": unclosed, "cut": 0.0}
+    return {
+        "turn": turn,
+        "response": number,
+        "gold": ["[f(a=1)]", "Done."],
+        "calls": ["[f(a=2)]"],
+        "results": ['{"error": "no"}'],
+        "reasons": ["missing_result: [f(a=1)] never answered 1"],
+        "figures": figures,
+    }
+
+
+def episode(group, sample, score, responses):
+    return [
+        Row(
+            f"{group}_{sample}_{part}",
+            score,
+            {"score": score, "acc": float(score == 1)},
+            response(number=part),
+        )
+        for part in range(responses)
+    ]
+
+
+def test_a_long_episode_counts_no_more_than_a_short_one():
+    rows = [*episode("00000001-000000", 0, 1.0, 1), *episode("00000001-000000", 1, 0.0, 9)]
+    found = records.figures(rows)
+    assert found["health/score"] == 0.5 and found["reward/acc"] == 0.5
+    assert found["health/groups_without_signal"] == 0.0
+    assert found["health/responses"] == 5.0
+
+
+def test_what_concerns_an_answer_is_averaged_over_answers():
+    rows = episode("a", 0, 1.0, 4)
+    rows[2] = Row(rows[2].key, 1.0, rows[2].details, response(unclosed=1.0))
+    assert records.figures(rows)["reward/unclosed"] == 0.25
+
+
+def test_the_last_response_stands_for_its_episode_in_whatever_order_they_come():
+    rows = [*episode("a", 0, 1.0, 12), *episode("a", 10, 0.0, 2), *episode("b", 0, 1.0, 1)]
+    last = {row.key for row in records.last_responses(rows[::-1])}
+    assert last == {"a_0_11", "a_10_1", "b_0_0"}
+
+
+def test_single_responses_are_samples_of_their_own():
+    rows = [Row(f"a_{n}_0", float(n), {"score": float(n), "cut": 1.0}) for n in range(2)]
+    found = records.figures(rows)
+    assert found["health/score"] == 0.5 and found["reward/cut"] == 1.0
+    assert "health/responses" not in found
+
+
+def test_a_line_says_why_in_words():
+    result = compute_score("s", "x</think>\n\n[f(a=2)]", GOLD)
+    line = records.line(Row("a_3_0", 0.0, result), "PROMPT<think>", "x</think>\n\n[f(a=2)]", GOLD)
+    assert (line["group"], line["sample"]) == ("a", 3)
+    assert (line["prompt"], line["answer"]) == ("PROMPT<think>", "x</think>\n\n[f(a=2)]")
+    assert line["gold"] == GOLD and line["score"] == 0.0 and line["reason"] == "values"
+    assert json.loads(json.dumps(line)) == line
+
+
+def test_a_line_of_an_episode_has_its_turn_results_and_gold():
+    result = compute_score(
+        "s",
+        "x</think>\n\nNo.",
+        GOLD,
+        {"turns": [{"state_equal": True, "results_seen": False}]},
+        variant="progress",
+    )
+    line = records.line(Row("a_3_2", 0.0, result, response(1, 2)), "P", "A", "unused")
+    assert (line["turn"], line["response"], line["reason"]) == (1, 2, "turns")
+    assert line["gold"] == ["[f(a=1)]", "Done."] and line["results"] == ['{"error": "no"}']
+    assert line["reasons"] == ["missing_result: [f(a=1)] never answered 1"]
+
+
+def test_another_reward_function_may_call_a_reason_what_it_likes():
+    assert records.line(Row("a_0_0", 1.0, {"score": 1.0, "reason": "nice"}), "", "", None)["reason"] == "nice"
+    assert records.line(Row("a_0_0", 1.0, {"score": 1.0}), "", "", None)["reason"] is None
+
+
+def test_a_cut_text_is_not_right_where_text_is():
+    text = '{"calls": [], "tools": []}'
+    result = compute_score("s", "x</think>\n\nNo tool can do that, since", text)
+    assert result["score"] == 1.0
+    cut = records.over_long(result)
+    assert cut["score"] == cut["acc"] == 0.0 and cut.keys() == result.keys()
+    assert records.line(Row("a_0_0", 0.0, cut), "", "", text)["reason"] == "over_long"
+    assert records.over_long({"score": 2.0}) == {"score": 0.0}
+
+
+@pytest.mark.parametrize("part", [0, 11])
+def test_keys_sort_by_number(part):
+    assert Row(f"x_2_{part}", 0.0, {}).place == ("x", 2, part)
