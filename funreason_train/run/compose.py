@@ -101,8 +101,11 @@ def compose(section: str | None, words: Sequence[str] = ()) -> DictConfig:
         elif word.key in groups:
             if word.value in groups[word.key]:
                 choices.append(f"{word.key}={word.value}")
-            elif word.key == "model" and str(word.value).startswith("[") and section == "eval":
-                settings.append(_Word("", "eval.models", word.value))
+            elif word.key == "model" and str(word.value).startswith("["):
+                if section == "eval":
+                    settings.append(_Word("", "eval.models", word.value))
+                else:
+                    problems.append(f"model={word.value}: only `eval` takes several models")
             elif word.key == "model":
                 settings.append(_Word("", "model.path", word.value))
             elif word.key == "reward" and section == "doctor":

@@ -44,7 +44,8 @@ def write_report(
     parts += ["<h2>Stages</h2>", _stages(stages, summary)]
     parts.append(
         "<p>Rows, prompts and verdicts: <code>data/ledger.json</code>, <code>rl/rollouts/</code>, "
-        "<code>eval/NAME/episodes.jsonl</code>; inputs and settings of each stage: "
+        "<code>eval/NAME/episodes.jsonl</code>; what went wrong, side by side: "
+        "<code>eval/failures.html</code>; inputs and settings of each stage: "
         "<code>manifest.json</code>.</p>"
     )
     body = "\n".join(parts)

@@ -11,6 +11,7 @@ from funreason_train.dialogue import render_prompt
 from funreason_train.environments import Episode, write_tasks
 from funreason_train.errors import UserError
 from funreason_train.evaluate import stage
+from funreason_train.evaluate.browser import read_browser
 from funreason_train.evaluate.replicas import ReplicaFailed
 from funreason_train.run.compose import compose
 from funreason_train.run.paths import RunDir
@@ -71,6 +72,8 @@ def test_a_known_mixture_reaches_scores_failures_and_table(tmp_path, model, serv
     assert [row["id"] for row in episodes] == [task.id for task in TASKS]
     failures = [json.loads(line) for line in (run.eval("mine") / "failures.jsonl").read_text().splitlines()]
     assert {row["id"] for row in failures} == server.wrong
+    page = read_browser(run.eval_failures())
+    assert {entry["id"] for entry in page["entries"]} == server.wrong and page["tasks"] == len(TASKS)
     assert f"| all | {len(TASKS)} | {100 * expected / len(TASKS):.1f} %" in (
         run.root / "eval" / "table.md"
     ).read_text(encoding="utf-8")

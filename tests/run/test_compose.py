@@ -76,6 +76,12 @@ def test_model_takes_a_choice_a_folder_or_a_hub_id() -> None:
     assert compose("sft", ["model=owner/name"]).model.path == "owner/name"
 
 
+def test_only_the_evaluation_takes_several_models() -> None:
+    assert list(compose("eval", ["model=[a,owner/name]"]).eval.models) == ["a", "owner/name"]
+    with pytest.raises(UserError, match="only `eval` takes several models"):
+        compose("sft", ["model=[a,b]"])
+
+
 def test_framework_keys_can_be_added_without_a_plus() -> None:
     config = compose("sft", ["llamafactory.optim=adamw_torch", "rl.verl.trainer.nnodes=2"])
     assert config.sft.llamafactory.optim == "adamw_torch"

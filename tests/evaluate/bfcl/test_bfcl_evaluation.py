@@ -4,6 +4,7 @@ import json
 
 import pytest
 from evaluate.bfcl.bfcl_results import verdicts, write_results
+from evaluate.mock_endpoint import serving
 
 from funreason_train.cli import main
 from funreason_train.errors import UserError
@@ -130,6 +131,19 @@ def test_results_of_another_version_are_refused_before_anything_runs(tmp_path, f
     write_results(run.eval("sft", "bfcl"), {"parallel": [True] * 40}, "2025.8.25")
     stage.run(config, run)
     assert "bfcl-eval 2025.8.25" in run.eval_table("bfcl").read_text()
+
+
+def test_one_server_is_asked_for_each_model_under_its_own_name(tmp_path, folders, asked):
+    with serving({}) as server:
+        config, run = configured(tmp_path, three(folders), "categories=[parallel]", f"endpoint={server.url}")
+        with pytest.raises(UserError, match=rf"serves tiny, not {folders / 'base'}"):
+            stage.run(config, run)
+        assert not asked
+        server.names = [str(folders / name) for name in SHARES]
+        stage.run(config, run)
+    assert [options.served_name for _, _, options in asked] == server.names
+    config, run = configured(tmp_path, three(folders), "endpoint=http://x/v1", "served_name=mine")
+    assert any("served_name names one model" in problem for problem in stage.check(config, run))
 
 
 def test_results_that_were_not_finished_are_told(tmp_path, folders, asked, monkeypatch):
