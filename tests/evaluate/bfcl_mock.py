@@ -160,6 +160,8 @@ def java(value: Any, schema: Mapping[str, Any]) -> str:
         text = f"new HashMap<>() {{{{ {puts} }}}}"
     else:
         text = java_text(value, kind)
+        if '"' in text:  # an expression, which BFCL's parser takes as it stands
+            return text
     return f'"""{text}"""' if '"' in text else f'"{text}"'
 
 

@@ -1,0 +1,88 @@
+"""Playing BFCL's entries against a host with scripted answers: no server, no tokenizer, no model."""
+
+import json
+import os
+import queue
+import subprocess
+import sys
+from pathlib import Path
+
+from evaluate import bfcl_mock
+
+from funreason_train.dialogue import QWEN_CHAT_TEMPLATE, render_prompt
+from funreason_train.evaluate.bfcl.client import HostClient
+from funreason_train.evaluate.bfcl.host import HostOptions
+from funreason_train.evaluate.bfcl.play import play_entries
+from funreason_train.evaluate.generate import Generated, Sampling
+
+SAMPLING = Sampling(temperature=0.0, top_p=0.7, max_tokens=20_000, max_model_tokens=1_500_000, seed=0)
+OFFLINE = (
+    *("simple_python", "simple_java", "simple_javascript", "multiple", "parallel", "parallel_multiple"),
+    *("irrelevance", "live_simple", "live_parallel", "live_irrelevance", "live_relevance"),
+    *("multi_turn_base", "multi_turn_miss_func", "multi_turn_miss_param", "multi_turn_long_context"),
+    *("memory_kv", "memory_rec_sum"),
+)
+
+
+def gold_script(folder: Path, categories) -> bfcl_mock.Script:
+    """The ground truths of whole categories as answers, made in a process of its own."""
+    file = folder / "answers.json"
+    root = Path(__file__).parents[2]
+    variables = {**os.environ, "PYTHONPATH": str(root), "BFCL_PROJECT_ROOT": str(folder / "root")}
+    (folder / "root").mkdir(exist_ok=True)
+    command = [sys.executable, str(bfcl_mock.__file__), "answers", str(file), *categories]
+    subprocess.run(command, check=True, env=variables)
+    found = json.loads(file.read_text())
+    return bfcl_mock.Script({f"{c}/{k}": v for c, part in found.items() for k, v in part.items()})
+
+
+class Feed:
+    """Answers at once, by `answer(prompt's text, entry's id)`; a prompt's bytes are its token ids."""
+
+    def __init__(self, answer, events):
+        self.answer, self.events, self.prompts = answer, events, {}
+
+    def submit(self, key, prompt, sampling):
+        text, name = bytes(prompt).decode(), key.rpartition("/")[0]
+        self.prompts.setdefault(name, []).append(text)
+        self.events.put(Generated(key, self.answer(text, name), 7, "stop"))
+
+    def collect(self, waiting):
+        found = [self.events.get()]
+        while not self.events.empty():
+            found.append(self.events.get())
+        return found
+
+
+def start(folder, categories, **limits) -> HostClient:
+    """A host in this environment."""
+    options = HostOptions(tuple(categories), str(folder / "memory"), **limits)
+    return HostClient(sys.executable, options, queue.SimpleQueue())
+
+
+def play(host, names, answer, sampling=SAMPLING, concurrency=16):
+    """The rows by id, and the prompts by id."""
+    feed = Feed(answer, host.messages)
+    needs = {name: set(host.hello["needs"].get(name, ())) for name in names}
+    rows = play_entries(
+        names,
+        needs,
+        host,
+        feed,
+        lambda messages: render_prompt(messages, QWEN_CHAT_TEMPLATE),
+        lambda text: list(text.encode()),
+        sampling,
+        concurrency,
+    )
+    return {row["id"]: row for row in rows}, feed.prompts
+
+
+def spread(host, number):
+    """`number` ids of each category, evenly over it, with the prerequisites that they need."""
+    names = []
+    for ids in host.hello["entries"].values():
+        asked = [name for name in ids if "_prereq" not in name]
+        for place in range(number):
+            name = asked[place * len(asked) // number]
+            names += [*host.hello["needs"].get(name, ()), name]
+    return list(dict.fromkeys(names))
