@@ -15,6 +15,9 @@ CONTROL_MARKERS = (
     *(RESULT_OPEN, RESULT_CLOSE),
 )
 
+TOKEN_LIKE = re.compile(r"<(?:[|｜][^\s<>|｜]{1,64}[|｜]|/?(?:think|tool_call|tool_response))>")
+"""What a tokenizer may take for a token of its own: the control markers, and anything like `<|fim_pad|>`."""
+
 MARKER_PATTERN = re.compile("|".join(map(re.escape, CONTROL_MARKERS)))
 
 

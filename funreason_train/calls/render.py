@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from .markers import MARKER_PATTERN
+from .markers import TOKEN_LIKE
 from .parse import is_argument_name, is_tool_name
 from .types import Call
 
@@ -57,5 +57,5 @@ def _value(value: Any) -> str:
 def _string(value: str) -> str:
     text = json.dumps(value, ensure_ascii=False)
     if "<" in text:
-        text = MARKER_PATTERN.sub(lambda match: "\\u003c" + match[0][1:], text)
+        text = TOKEN_LIKE.sub(lambda match: "\\u003c" + match[0][1:], text)
     return _SURROGATE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)

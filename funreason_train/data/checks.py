@@ -10,12 +10,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from ..calls import check_call, find_markers, index_tools, is_argument_name, is_tool_name
-from ..dialogue import Trajectory, read_completion, render_answer, render_target
+from ..calls import check_call, index_tools, is_argument_name, is_tool_name
+from ..dialogue import Trajectory, has_markers, read_completion, render_answer, render_target
+from .names import alias_names
 from .rows import RowError
 from .spool import encode
 
-Pass = Callable[[Trajectory], None]
+Pass = Callable[[Trajectory], Trajectory | None]
+"""Looks at one conversation, and raises `RowError` or gives it back mended; None leaves it as it is."""
 
 _BAD = re.compile("[\x00\ud800-\udfff]")
 _PROBLEMS = {"wrong_type": "argument_type", "not_in_enum": "argument_type"}
@@ -26,32 +28,40 @@ def passes() -> list[Pass]:
     return [check_text, check_calls, check_answers]
 
 
-def check_text(trajectory: Trajectory) -> None:
-    """No text can end a turn or a thought, and every character can be written.
+def naming(policy: str) -> list[Pass]:
+    """What comes before the checks where `names` is `alias`: odd names are replaced (see `names`)."""
+    return [alias_names] if policy == "alias" else []
+
+
+def check_text(trajectory: Trajectory) -> Trajectory | None:
+    """Every character can be written; a text that looks like a control token is flagged `escaped_markers`.
+
+    Such a text is kept: what renders prompts and targets escapes it (see `dialogue.escape`).
 
     Raises:
-        RowError: `control_marker`, `bad_character`, `template_placeholder`.
+        RowError: `bad_character`.
     """
     tools = json.dumps(list(trajectory.tools), ensure_ascii=False)
-    _check(tools, "the tools")
-    _check(trajectory.system or "", "the system prompt")
+    escaped = _check(tools, "the tools")
+    escaped |= _check(trajectory.system or "", "the system prompt")
     for number, turn in enumerate(trajectory.turns):
-        _check(turn.user, f"user message {number}")
-        if "{{idx}}" in turn.user:
-            raise RowError("template_placeholder", f"user message {number} holds {{{{idx}}}}")
+        escaped |= _check(turn.user, f"user message {number}")
         for step in turn.steps:
-            _check(step.thought, f"a thought in turn {number}")
-            _check(step.text, f"a reply in turn {number}")
+            escaped |= _check(step.thought, f"a thought in turn {number}")
+            escaped |= _check(step.text, f"a reply in turn {number}")
             for result in step.results:
-                _check(result, f"a tool result in turn {number}")
+                escaped |= _check(result, f"a tool result in turn {number}")
+    if not escaped:
+        return None
+    flags = [*trajectory.meta.get("flags", ()), "escaped_markers"]
+    return replace(trajectory, meta={**trajectory.meta, "flags": flags})
 
 
-def _check(text: str, where: str) -> None:
+def _check(text: str, where: str) -> bool:
+    """Whether the text will be escaped."""
     if _BAD.search(text):
         raise RowError("bad_character", f"{where} holds a NUL or an unpaired surrogate")
-    markers = find_markers(text)
-    if markers:
-        raise RowError("control_marker", f"{where} holds {markers[0]}")
+    return has_markers(text)
 
 
 def check_calls(trajectory: Trajectory) -> None:

@@ -15,7 +15,7 @@ from ..dialogue import render_target
 from ..errors import UserError
 from ..progress import report
 from ..run.paths import RunDir, write_json
-from .checks import Pass, passes
+from .checks import Pass, naming, passes
 from .decontaminate import Decontaminate, bfcl_folder
 from .export import SIDES, RlWriter, SftWriter, rl_table, sft_lines, write_tasks
 from .ledger import Ledger
@@ -168,7 +168,7 @@ class Preparation:
     def _read(self) -> list[Kept]:
         seen: set[bytes] | None = None if self.data["dedup"] == "off" else set()
         near = self.data["dedup"] == "near" or self.data["val_share"] > 0
-        checks: list[Pass] = [*passes(), *self._decontaminate()]
+        checks: list[Pass] = [*naming(self.data["names"]), *passes(), *self._decontaminate()]
         kept: list[Kept] = []
         for name, node in self.nodes.items():
             generated = hasattr(source_module(node["format"]), "read")  # alike by design

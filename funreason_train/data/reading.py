@@ -21,6 +21,7 @@ from .sources import source_module
 from .split import opening_key
 from .spool import Calls, Kept, Spool, encode
 from .steps import closing_steps
+from .toolsets import unwrap
 
 _CHUNK = 128  # rows sent to a worker at a time
 
@@ -86,7 +87,7 @@ class _Examine:
             meta = {**found.meta, "position": position}
             trajectory = replace(found, id=identity, source=self.name, meta=meta)
             for check in self.checks:
-                check(trajectory)
+                trajectory = check(trajectory) or trajectory
             digest = content_digest(trajectory)
             return _Row(
                 position,
@@ -106,6 +107,9 @@ class _Examine:
             return _rejection(self.name, position, row, error)
         except RecursionError:
             return _rejection(self.name, position, row, RowError("nested_too_deeply"))
+        except Exception as error:  # a gap in a reader must cost one row, and be seen, but never the run
+            detail = f"{type(error).__name__}: {error}"[:300]
+            return _rejection(self.name, position, row, RowError("not_understood", detail))
 
     def _signature(self, trajectory: Trajectory) -> bytes:
         if not self.sign:
@@ -115,6 +119,8 @@ class _Examine:
         return signature(trajectory)
 
     def _convert(self, row: Any) -> Trajectory:
+        if isinstance(row, str) and row.lstrip()[:1] in ("{", "["):  # a whole row as JSON text
+            row = unwrap(row)
         found: Trajectory = source_module(self.node["format"]).convert(row, self.node)
         return found
 
@@ -168,7 +174,7 @@ def read_source(
         name: The source's name in the config.
         node: Its node of the config.
         seed: For sources that make their conversations themselves.
-        checks: Passes, in order; the first that raises decides.
+        checks: Passes, in order; the first that raises decides, and each sees what the one before made.
         seen: Digests of the conversations read before, in any source, which are turned away; None keeps all.
         spool: Where conversations go.
         account: Receives the counts.

@@ -51,6 +51,7 @@ def check(config: DictConfig, run: RunDir) -> list[str]:
     for key, choices in (
         ("dedup", ("near", "exact", "off")),
         ("decontaminate", ("bfcl", "off")),
+        ("names", ("alias", "reject")),
         ("overlong", ("drop", "fail")),
         ("parity", ("sample", "off")),
     ):

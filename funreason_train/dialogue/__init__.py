@@ -2,12 +2,14 @@
 
 from ..calls.markers import CONTROL_MARKERS, find_markers
 from .completion import ERRORS, Completion, history_answer, read_completion
+from .escape import EscapedText, escape_markers, has_markers, unescape_markers
 from .messages import AssistantStep, Message, Step, Trajectory, Turn
 from .protocol import (
     QWEN_CHAT_TEMPLATE,
     MergedResults,
     PromptStyle,
     merge_tool_messages,
+    ready_messages,
     render_answer,
     render_prompt,
     render_target,
@@ -21,19 +23,24 @@ __all__ = [
     "QWEN_CHAT_TEMPLATE",
     "AssistantStep",
     "Completion",
+    "EscapedText",
     "MergedResults",
     "Message",
     "PromptStyle",
     "Step",
     "Trajectory",
     "Turn",
+    "escape_markers",
     "find_markers",
+    "has_markers",
     "history_answer",
     "merge_tool_messages",
     "read_completion",
+    "ready_messages",
     "render_answer",
     "render_prompt",
     "render_target",
     "steps_of",
     "system_prompt",
+    "unescape_markers",
 ]

@@ -14,10 +14,11 @@ from functools import lru_cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from ..calls.markers import CALL_CLOSE, CALL_OPEN, THINK_CLOSE, THINK_OPEN
+from ..calls.markers import CALL_CLOSE, CALL_OPEN, THINK_CLOSE, THINK_OPEN, TOKEN_LIKE
 from ..calls.render import render_calls
 from ..calls.types import Call
 from ..errors import UserError
+from .escape import EscapedText, escape_answer, escape_markers
 from .messages import AssistantStep, Message, Step, Trajectory
 
 if TYPE_CHECKING:
@@ -29,14 +30,14 @@ QWEN_CHAT_TEMPLATE = files(__package__).joinpath("qwen.jinja").read_text(encodin
 """The chat template that ships with our own tokenizers; any chat template without think handling will do."""
 
 
-class MergedResults(str):
+class MergedResults(EscapedText):
     """The content of a merged tool message: marks it, so that merging again leaves it alone."""
 
     __slots__ = ()
 
 
 def merge_tool_messages(messages: Iterable[Message]) -> list[Message]:
-    """Replaces each run of tool messages by one, whose content is `str` of the list of their contents.
+    """Replaces each run of tool messages by one, whose content is `str` of the list of theirs, escaped.
 
     A single tool message is wrapped as well: `ok` becomes `['ok']`. Merging twice in one process changes
     nothing; messages that were merged, written to a file and read back look like any others and must not be
@@ -47,7 +48,7 @@ def merge_tool_messages(messages: Iterable[Message]) -> list[Message]:
 
     def flush() -> None:
         if results:
-            merged.append({"role": "tool", "content": MergedResults(list(results))})
+            merged.append({"role": "tool", "content": MergedResults(escape_markers(str(results)))})
             results.clear()
 
     for message in messages:
@@ -58,6 +59,22 @@ def merge_tool_messages(messages: Iterable[Message]) -> list[Message]:
             merged.append(message)
     flush()
     return merged
+
+
+def ready_messages(messages: Iterable[Message]) -> list[Message]:
+    """Messages as an export holds them and a chat template takes them: tool messages merged, markers escaped.
+
+    Doing it twice in one process changes nothing; see `merge_tool_messages`.
+    """
+    return [
+        {
+            "role": message["role"],
+            "content": (escape_answer if message["role"] == "assistant" else escape_markers)(
+                message["content"]
+            ),
+        }
+        for message in merge_tool_messages(messages)
+    ]
 
 
 def system_prompt(
@@ -81,8 +98,13 @@ def system_prompt(
         functions = f"[\n{listed}\n]" if listed else "[]"
     else:
         functions = json.dumps(list(tools), separators=(",", ":"), ensure_ascii=False)
+    if "<" in functions:
+        functions = TOKEN_LIKE.sub(lambda match: "\\u003c" + match[0][1:], functions)
     prompt = _prompt_text(style).replace("{functions}", functions)
-    return f"{prompt}\n\n{instructions}" if instructions else prompt
+    if not instructions:
+        return prompt
+    shown = escape_markers(instructions)
+    return type(shown)(f"{prompt}\n\n{shown}")
 
 
 @lru_cache(maxsize=8192)
@@ -102,12 +124,12 @@ def render_prompt(messages: Iterable[Message], tokenizer_or_template: Any, *, me
     Args:
         messages: The conversation, system message first.
         tokenizer_or_template: A Hugging Face tokenizer, or a chat template in Jinja.
-        merged: Whether the tool messages are merged already (rows read back from an export).
+        merged: Whether the messages went through `ready_messages` already (rows read back from an export).
 
     Raises:
         UserError: the chat template opens a thought by itself.
     """
-    ready = list(messages) if merged else merge_tool_messages(messages)
+    ready = list(messages) if merged else ready_messages(messages)
     if isinstance(tokenizer_or_template, str):
         rendered = _template(tokenizer_or_template).render(messages=ready, add_generation_prompt=True)
     else:
@@ -142,7 +164,7 @@ def _template(source: str) -> Template:
 
 
 def render_answer(calls: Sequence[Call], text: str = "", *, tagged: bool = False) -> str:
-    """What follows the thought: the call list, or the text of a response without calls.
+    """What follows the thought: the call list, or the text of a response without calls, escaped.
 
     Args:
         calls: The calls made.
@@ -150,14 +172,19 @@ def render_answer(calls: Sequence[Call], text: str = "", *, tagged: bool = False
         tagged: Whether a call list stands inside `<tool_call>` tags, as in the paper's examples.
     """
     if not calls:
-        return text.strip()
+        return escape_markers(text.strip())
     rendered = render_calls(calls)
     return f"{CALL_OPEN}\n{rendered}\n{CALL_CLOSE}" if tagged else rendered
 
 
 def render_target(thought: str, answer: str) -> str:
-    """The completion to learn after the prompt's own `<think>`; `read_completion` reads it back."""
-    return f"\n{thought.strip()}\n{THINK_CLOSE}\n\n{answer}"
+    """The completion to learn after the prompt's own `<think>`; `read_completion` reads it back.
+
+    Args:
+        thought: As its source wrote it.
+        answer: From `render_answer`.
+    """
+    return f"\n{escape_markers(thought.strip())}\n{THINK_CLOSE}\n\n{answer}"
 
 
 def steps_of(trajectory: Trajectory, *, style: PromptStyle = "bfcl", tagged: bool = False) -> list[Step]:
@@ -177,7 +204,7 @@ def steps_of(trajectory: Trajectory, *, style: PromptStyle = "bfcl", tagged: boo
     history: list[Message] = [{"role": "system", "content": system}]
     steps: list[Step] = []
     for turn_number, turn in enumerate(trajectory.turns):
-        history.append({"role": "user", "content": turn.user})
+        history.append({"role": "user", "content": escape_markers(turn.user)})
         for response_number, response in enumerate(turn.steps):
             answer = render_answer(response.calls, response.text, tagged=tagged)
             steps.append(

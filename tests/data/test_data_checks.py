@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from funreason_train.calls import Call
-from funreason_train.data.checks import content_digest, passes
+from funreason_train.data.checks import check_text, content_digest, passes
 from funreason_train.data.rows import RowError
 from funreason_train.dialogue import AssistantStep, Trajectory, Turn
 
@@ -77,10 +77,13 @@ STOP = Call("stop")
     "marker", ["<|im_end|>", "<|im_start|>system", "</think>", "<tool_call>", "<|endoftext|>"]
 )
 @pytest.mark.parametrize("place", ["user", "thought", "text", "result"])
-def test_no_text_can_close_a_turn(marker: str, place: str) -> None:
+def test_a_text_that_looks_like_a_marker_is_kept_and_flagged(marker: str, place: str) -> None:
     calls = () if place == "text" else (STOP,)
     trajectory = _one(*calls, **{place: f"please {marker} obey"})  # type: ignore[arg-type]
-    assert _verdict(trajectory) == "control_marker"
+    assert _verdict(trajectory) is None
+    flagged = check_text(trajectory)
+    assert flagged is not None and flagged.meta["flags"] == ["escaped_markers"]
+    assert check_text(_one(STOP, user="a < b, {{content}}, <b>")) is None
 
 
 def test_markers_inside_an_argument_are_written_harmlessly() -> None:
@@ -95,11 +98,6 @@ def test_markers_inside_an_argument_are_written_harmlessly() -> None:
 def test_characters_that_files_cannot_hold(text: str) -> None:
     assert _verdict(_one(STOP, user=text)) == "bad_character"
     assert _verdict(_one(STOP, result=text)) == "bad_character"
-
-
-def test_what_llamafactory_would_replace() -> None:
-    assert _verdict(_one(STOP, user="use {{idx}} here")) == "template_placeholder"
-    assert _verdict(_one(STOP, user="use {{content}} here")) is None
 
 
 @pytest.mark.parametrize("text", ["I would say [stop()] now", '```json\n{"name": "stop"}\n```', "...", "[]"])

@@ -13,7 +13,7 @@ from typing import Any
 from ...dialogue.messages import Trajectory
 from ..rows import RowError
 from .apigen import read_calls
-from .chat import Conversation, identity, messages_of, offered_tools, read_response
+from .chat import Conversation, identity, messages_of, read_response
 
 #: Keys of its node beyond those of every data set, and the values they take.
 OPTIONS = {"tools_missing": ("infer", "reject")}
@@ -33,23 +33,21 @@ def convert(row: Any, options: Mapping[str, Any]) -> Trajectory:
     if not isinstance(row, Mapping):
         raise RowError("row_shape", f"the row is a {type(row).__name__}, not an object")
     outer, messages = messages_of(row)
-    chat = Conversation()
+    chat = Conversation(outer.get("tools"))
     policy = outer.get("system")
     if isinstance(policy, str) and policy.strip():
         chat.system(policy)
     for message in messages:
         _add(chat, message)
     turns = chat.finish()
-    tools, system, raised = offered_tools(
-        outer.get("tools"), chat.instructions, turns, options["tools_missing"]
-    )
+    tools, raised = chat.offer.infer(turns, options["tools_missing"])
     flags = chat.flags + raised
     return Trajectory(
         id=identity(outer),
         source="apigen_mt",
         tools=tools,
         turns=turns,
-        system=system,
+        system=chat.offer.system,
         meta={"flags": flags} if flags else {},
     )
 
@@ -69,7 +67,7 @@ def _add(chat: Conversation, message: Mapping[str, Any]) -> None:
     elif who in ("human", "user"):
         chat.user(value)
     elif who in ("gpt", "assistant"):
-        chat.respond(*read_response(value, chat.flags))
+        chat.respond(*read_response(value, chat.flags, chat.offer.tools))
     elif who in ("observation", "tool"):
         chat.result(value)
     else:

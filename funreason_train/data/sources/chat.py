@@ -6,11 +6,14 @@ import ast
 import json
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
-from ...calls.parse import CallSyntaxError, parse_calls
+from ...calls.parse import CallSyntaxError
 from ...calls.types import Call
 from ...dialogue.messages import AssistantStep, Turn
+from ..names import parse_odd_calls
 from ..rows import RowError
 from ..toolsets import Tool, find_tools, infer_tools, read_tools, unwrap
 from .apigen import read_calls
@@ -61,15 +64,71 @@ def identity(outer: Mapping[str, Any]) -> str:
     return found if isinstance(found, str) else json.dumps(found, default=str)
 
 
+@dataclass(frozen=True)
+class Offer:
+    """The tools that a row offers.
+
+    Attributes:
+        tools: None where the row has no list.
+        system: The system prompt without them; None for the protocol's default.
+        flags: What had to be mended.
+    """
+
+    tools: tuple[Tool, ...] | None
+    system: str | None
+    flags: list[str]
+
+    def infer(self, turns: Sequence[Turn], missing: str) -> tuple[tuple[Tool, ...], list[str]]:
+        """The tools and flags, whatever the row says.
+
+        Args:
+            turns: The conversation.
+            missing: What to do without any list: `infer` (offer what the gold calls show) or `reject`.
+
+        Raises:
+            RowError: `no_tools`.
+        """
+        if self.tools is not None:
+            return self.tools, self.flags
+        if missing == "reject":
+            raise RowError("no_tools")
+        calls = (call for turn in turns for step in turn.steps for call in step.calls)
+        return infer_tools(calls), [*self.flags, "tools_inferred"]
+
+
+def offered_tools(declared: Any, system: str | None) -> Offer:
+    """The tools that a row states.
+
+    Args:
+        declared: The row's own tool list; None if it has none.
+        system: The system prompt, which is searched for a list where there is no other.
+
+    Raises:
+        RowError: as `read_tools`.
+    """
+    if declared is not None:
+        tools, flags = read_tools(declared)
+        return Offer(tools, _instructions(system), flags)
+    found = find_tools(system) if system else None
+    if found is None:
+        return Offer(None, _instructions(system), [])
+    tools, flags = read_tools(found[0])
+    return Offer(tools, _instructions(found[1]), flags)
+
+
 class Conversation:
     """Takes the messages one by one and insists on their order.
 
     Attributes:
         instructions: The system message; None without one.
         flags: What had to be mended.
+
+    Args:
+        declared: The row's own tool list; None if it has none.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, declared: Any = None) -> None:
+        self._declared = declared
         self.instructions: str | None = None
         self.flags: list[str] = []
         self._turns: list[Turn] = []
@@ -78,6 +137,15 @@ class Conversation:
         self._ids: Sequence[str | None] = ()
         self._results: list[tuple[str | None, str]] = []
         self._last = ""
+
+    @cached_property
+    def offer(self) -> Offer:
+        """The tools that the row states; asked for once the system message is there.
+
+        Raises:
+            RowError: as `read_tools`.
+        """
+        return offered_tools(self._declared, self.instructions)
 
     def system(self, text: str) -> None:
         """A system message; several at the beginning are joined.
@@ -200,11 +268,14 @@ def _literal(text: str) -> Any:
         return None
 
 
-def read_response(content: str, flags: list[str]) -> tuple[str, tuple[Call, ...], str]:
+def read_response(
+    content: str, flags: list[str], tools: Sequence[Tool] | None = None
+) -> tuple[str, tuple[Call, ...], str]:
     """An assistant message as thought, calls and text.
 
     Args:
         content: As the data set writes it.
+        tools: The offered ones; a call list may use their names even where the call language has no spelling.
         flags: Receives what had to be mended: `json_calls` (calls in JSON instead of the call language),
             `text_in_tool_call` (a plain reply inside call tags).
 
@@ -236,7 +307,7 @@ def read_response(content: str, flags: list[str]) -> tuple[str, tuple[Call, ...]
     for part in parts:
         bare = fenced.group(1).strip() if (fenced := _FENCED.match(part)) else part
         try:
-            calls += parse_calls(bare)
+            calls += parse_odd_calls(bare, tools or ())
         except CallSyntaxError as error:
             in_json = _JSON_CALL.match(bare) or (tagged and bare[:1] == "{")
             if not in_json and not _CALL_LIKE.match(bare):
@@ -270,33 +341,6 @@ def _json_calls(text: str) -> tuple[Call, ...]:
         if not isinstance(value, (list, dict)):
             raise
         return read_calls(value)
-
-
-def offered_tools(
-    declared: Any, system: str | None, turns: Sequence[Turn], missing: str
-) -> tuple[tuple[Tool, ...], str | None, list[str]]:
-    """The offered tools, the system prompt without them (None for the protocol's default), and flags.
-
-    Args:
-        declared: The row's own tool list; None if it has none.
-        system: The system prompt, which is searched for a list where there is no other.
-        turns: The conversation.
-        missing: What to do without any list: `infer` (offer what the gold calls show) or `reject`.
-
-    Raises:
-        RowError: `no_tools`, and as `read_tools`.
-    """
-    if declared is not None:
-        tools, flags = read_tools(declared)
-        return tools, _instructions(system), flags
-    found = find_tools(system) if system else None
-    if found is not None:
-        tools, flags = read_tools(found[0])
-        return tools, _instructions(found[1]), flags
-    if missing == "reject":
-        raise RowError("no_tools")
-    calls = (call for turn in turns for step in turn.steps for call in step.calls)
-    return infer_tools(calls), _instructions(system), ["tools_inferred"]
 
 
 def _instructions(system: str | None) -> str | None:

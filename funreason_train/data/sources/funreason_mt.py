@@ -14,7 +14,7 @@ from typing import Any
 
 from ...dialogue.messages import Trajectory
 from ..rows import RowError
-from .chat import Conversation, identity, messages_of, offered_tools, read_response
+from .chat import Conversation, identity, messages_of, read_response
 
 #: Keys of its node beyond those of every data set, and the values they take.
 OPTIONS = {"error_tool_response": ("keep", "drop"), "tools_missing": ("infer", "reject")}
@@ -45,20 +45,18 @@ def convert(row: Any, options: Mapping[str, Any]) -> Trajectory:
     wrong = _flagged(outer) or any(map(_flagged, messages))
     if wrong and options["error_tool_response"] == "drop":
         raise RowError("error_tool_response")
-    chat = Conversation()
+    chat = Conversation(outer.get("tools"))
     for message in messages:
         _add(chat, _role(message), _content(message))
     turns = chat.finish()
     flags = chat.flags + (["error_tool_response"] if wrong else [])
-    tools, system, raised = offered_tools(
-        outer.get("tools"), chat.instructions, turns, options["tools_missing"]
-    )
+    tools, raised = chat.offer.infer(turns, options["tools_missing"])
     return Trajectory(
         id=identity(outer),
         source="funreason_mt",
         tools=tools,
         turns=turns,
-        system=system,
+        system=chat.offer.system,
         meta={"flags": flags + raised} if flags or raised else {},
     )
 
@@ -91,4 +89,4 @@ def _add(chat: Conversation, role: str, content: str) -> None:
         wrapped = _RESULT.match(content)
         chat.result(wrapped.group(1).strip() if wrapped else content)
     else:
-        chat.respond(*read_response(content, chat.flags))
+        chat.respond(*read_response(content, chat.flags, chat.offer.tools))

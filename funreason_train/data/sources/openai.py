@@ -22,7 +22,7 @@ from ...dialogue.messages import Trajectory, Turn
 from ..rows import RowError
 from ..toolsets import Tool, unwrap
 from .apigen import read_calls
-from .chat import Conversation, identity, messages_of, offered_tools, read_response
+from .chat import Conversation, identity, messages_of, read_response
 
 #: Keys of its node beyond those of every data set, and the values they take.
 OPTIONS = {"tools_missing": ("infer", "reject"), "text_with_calls": ("thought", "drop", "reject")}
@@ -44,12 +44,12 @@ def convert(row: Any, options: Mapping[str, Any]) -> Trajectory:
         RowError: the row cannot be used.
     """
     outer, messages = messages_of(row)
-    chat = Conversation()
+    declared = next((outer[key] for key in _TOOLS if outer.get(key) is not None), None)
+    chat = Conversation(declared)
     for message in messages:
         _add(chat, message, options["text_with_calls"])
     turns = chat.finish()
-    declared = next((outer[key] for key in _TOOLS if outer.get(key) is not None), None)
-    tools, system, raised = offered_tools(declared, chat.instructions, turns, options["tools_missing"])
+    tools, raised = chat.offer.infer(turns, options["tools_missing"])
     flags = chat.flags + raised
     if declared is not None:
         turns = _without_padding(turns, tools, flags)
@@ -58,7 +58,7 @@ def convert(row: Any, options: Mapping[str, Any]) -> Trajectory:
         source="openai",
         tools=tools,
         turns=turns,
-        system=system,
+        system=chat.offer.system,
         meta={"flags": flags} if flags else {},
     )
 
@@ -91,7 +91,7 @@ def _respond(chat: Conversation, message: Mapping[str, Any], text_with_calls: st
     content = _text(message)
     thoughts = [message[key].strip() for key in _THOUGHTS if isinstance(message.get(key), str)]
     if content.strip():
-        thought, written, text = read_response(content, chat.flags)
+        thought, written, text = read_response(content, chat.flags, chat.offer.tools)
         thoughts.append(thought)
         if calls and written:
             if written != calls:
