@@ -14,6 +14,7 @@ from ..dialogue import (
     history_answer,
     merge_tool_messages,
     read_completion,
+    ready_messages,
     system_prompt,
 )
 from .registry import make_environment
@@ -175,8 +176,8 @@ class Episode:
         return (self._responses or self._played[-1].responses)[-1]
 
     def prompt_messages(self) -> list[Message]:
-        """The conversation so far, as the next completion sees it."""
-        return list(self._messages)
+        """The conversation so far, as the next completion sees it: merged and escaped."""
+        return ready_messages(self._messages)
 
     def receive(self, completion: str) -> None:
         """Takes the completion of `prompt_messages()`: executes its calls, or ends the turn."""

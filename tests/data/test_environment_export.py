@@ -95,7 +95,7 @@ def test_lengths_are_those_of_the_longest_prompt_and_too_long_tasks_stay_out(
     }
     assert measured == longest
     limit = sorted(longest.values())[len(longest) // 2]
-    out, _ = prepare(*words, f"data.max_prompt_tokens={limit}")
+    out, _ = prepare(*words, f"data.max_prompt_tokens={limit}", "data.max_dropped_share=1")
     assert {row["extra_info"]["id"].rpartition("/")[0] for row in rows(out, "train")} == {
         name for name, tokens in longest.items() if tokens <= limit
     }
