@@ -6,6 +6,7 @@ The order, later ones winning: verl's defaults, what follows from `rl` (`setting
 
 from __future__ import annotations
 
+import importlib.util
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 REWARD = "pkg://funreason_train.reward.score"
 #: Names the agent loop of single steps to verl.
 AGENT_LOOPS = Path(__file__).resolve().parent / "agent_loops.yaml"
+#: The attention that is fastest and needs a package of its own.
+FLASH = "flash_attention_2"
 #: The agent loop of episodes, which has settings: it is named to verl by a file of the run.
 ENVIRONMENT = "environment"
 
@@ -159,6 +162,8 @@ def _actor(config: DictConfig, prompt_tokens: int) -> dict[str, Any]:
         f"{model}.path": str(rl.model),
         f"{model}.trust_remote_code": False,
         f"{model}.enable_gradient_checkpointing": rl.gradient_checkpointing,
+        # verl's own default is flash_attention_2, installed or not.
+        f"{model}.override_config.attn_implementation": attention(rl.attention),
         f"{actor}.optim.lr": rl.learning_rate,
         f"{actor}.optim.lr_warmup_steps": rl.warmup_steps,
         f"{actor}.optim.lr_scheduler_type": rl.schedule,
@@ -211,6 +216,13 @@ def _rollout(config: DictConfig, run: RunDir, prompt_tokens: int) -> dict[str, A
             run.rl / AGENT_LOOPS.name if episodes else AGENT_LOOPS
         ),
     }
+
+
+def attention(wanted: str) -> str:
+    """The attention of the trained model by transformers' name; `auto` is what this machine has."""
+    if wanted != "auto":
+        return wanted
+    return FLASH if importlib.util.find_spec("flash_attn") else "sdpa"
 
 
 def nested(dotted: dict[str, Any]) -> dict[str, Any]:

@@ -68,6 +68,7 @@ _SWITCHES = (
 _CHOICES = {
     "rollout_mode": ("step", "environment"),
     "schedule": ("constant", "cosine"),
+    "attention": ("auto", "sdpa", "eager", "flex_attention", "flash_attention_2", "flash_attention_3"),
     "algorithm.advantage": ("grpo", "egpo", "rloo", "gpg", "opo", "reinforce_plus_plus_baseline"),
     "algorithm.loss_aggregation": (
         "token-mean",

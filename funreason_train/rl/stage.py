@@ -5,6 +5,7 @@ funreason-train rl run_dir=DIR
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import sys
@@ -15,7 +16,7 @@ from ..environments import load_environments
 from ..errors import UserError
 from ..run.paths import RunDir, write_text
 from . import checkpoints, prompts, ranges, session
-from .compose import AGENT_LOOPS, agent_loops, compose, in_environments, plain, target_steps
+from .compose import AGENT_LOOPS, FLASH, agent_loops, compose, in_environments, plain, target_steps
 from .validate import problems
 
 if TYPE_CHECKING:
@@ -45,6 +46,17 @@ def _problems(config: DictConfig, run: RunDir, awaited: bool) -> list[str]:
     return found
 
 
+def _packages(config: DictConfig) -> list[str]:
+    """What is asked for and not installed; told only on the machine that is to run it."""
+    package = {FLASH: "flash_attn", "flash_attention_3": "flash_attn_interface"}.get(config.rl.attention)
+    if package is None or importlib.util.find_spec(package):
+        return []
+    return [
+        f"rl.attention={config.rl.attention} needs the package {package}, which is not installed here; "
+        "install one built for this torch and CUDA, or set rl.attention=sdpa"
+    ]
+
+
 def plan(config: DictConfig, run: RunDir) -> DictConfig:
     """The full verl configuration that `run` would use."""
     return compose(config, run, *_prompts(config, run))
@@ -67,7 +79,7 @@ def run(config: DictConfig, run: RunDir) -> dict[str, Any]:
     # Before anything imports numpy, torch or Ray: they read it once.
     environment = session.environment(config, run)
     os.environ.update(environment)
-    found = _problems(config, run, awaited=False)
+    found = [*_problems(config, run, awaited=False), *_packages(config)]
     if found:
         raise UserError("; ".join(found))
     train, val = _prompts(config, run)

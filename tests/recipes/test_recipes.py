@@ -5,8 +5,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from omegaconf import DictConfig
 
-from funreason_train.run.compose import recipes, shipped
+from funreason_train.run.compose import compose, recipes, shipped
 
 
 def dry_run(command: str, recipe: str, run: Path) -> str:
@@ -22,6 +23,10 @@ def dry_run(command: str, recipe: str, run: Path) -> str:
     }
     assert imported.isdisjoint({"torch", "ray", "vllm", "verl", "llamafactory", "transformers"})
     return done.stdout
+
+
+def compose_recipe(name: str) -> DictConfig:
+    return compose("rl", [f"+recipe={name}"])
 
 
 @pytest.mark.parametrize("recipe", recipes())
@@ -56,16 +61,59 @@ def test_the_h20_recipe_reaches_the_frameworks(tmp_path: Path) -> None:
     assert "cpu" not in str(rl.actor_rollout_ref.model.external_lib or "")
 
 
-def test_every_value_of_the_paper_recipe_names_its_source() -> None:
-    words = ("not published", "our choice", "paper", "handler", "model card", "released", "never cut")
-    recipe = (shipped("recipes") / "funreason_mt_4b.yaml").read_text().splitlines()
+@pytest.mark.parametrize("name", ["funreason_mt_4b", "egpo_4b"])
+def test_every_value_of_the_reference_recipes_names_its_source(name: str) -> None:
+    words = ("not published", "our choice", "paper", "handler", "model card", "released", "never cut", "EGPO")
+    recipe = (shipped("recipes") / f"{name}.yaml").read_text().split("defaults:")[1].splitlines()
     values = [
         line
         for line in recipe
-        if line.startswith("  ")
-        and ":" in line
-        and not line.strip().startswith(("#", "-"))
-        and line.split(":")[1].strip()
+        if not line.strip().startswith(("#", "-")) and line.partition("#")[0].partition(":")[2].strip()
     ]
-    assert len(values) > 15
-    assert [line for line in values if not any(word in line for word in words)] == []
+    assert len(values) > 4
+    assert [line for line in values if not any(word in line.partition("#")[2] for word in words)] == []
+
+
+def test_the_arithmetic_in_the_paper_recipe_is_right() -> None:
+    """Worked out again from the shape of Qwen3-4B-Instruct-2507 (its config.json) and the recipe's values."""
+    gib, layers, hidden, heads, kv_heads, head, mlp, words = 2**30, 36, 2560, 32, 8, 128, 9728, 151_936
+    layer = 2 * hidden * heads * head + 2 * hidden * kv_heads * head + 3 * hidden * mlp
+    parameters = words * hidden + layers * layer
+    token = layers * 2 * kv_heads * head * 2
+    row, prompt, answer, samples, batch, gpus = 32_768, 24_576, 8_192, 8, 1024, 32
+    rollout = 0.6 * 95.6
+    cache = rollout - 2 * parameters / gib - 3
+    tokens = cache * gib / token
+    pair = 2 * (rollout - parameters / gib - 3)
+    passes = 6 * 2 * parameters * batch * samples * 4000
+    wave = cache + 2 * parameters / gib
+    facts = [
+        f"{parameters / 1e9:.2f}B parameters",
+        f"/ 32 = {16 * parameters / gpus / gib:.1f} GiB of weights",
+        f"fp32 / 32 = {4 * parameters / gpus / gib:.1f} GiB",
+        f"= {layers * row * hidden * 2 / gib:.1f} GiB at layer boundaries",
+        f"= {row * words * 4 / gib:.1f} GiB in fp32",
+        f"{row * words * 2 / gib:.1f} GiB in bf16",
+        f"= {rollout:.1f} GiB for vLLM",
+        f"{2 * parameters / gib:.1f} GiB of bf16 weights",
+        f"leaves {cache:.1f} GiB of KV cache",
+        f"= {token // 1024} KiB",
+        f"{tokens // 1000:.0f},000 tokens: {tokens // row:.0f} full-length samples",
+        f"{tokens // (prompt + samples * answer):.0f} groups of 8",
+        f"= {prompt + samples * answer:,} tokens)",
+        f"hold {pair:.0f} GiB of KV cache",
+        f"{100 * (pair / (2 * cache) - 1):.0f} % more",
+        f"{batch * samples:,} samples are {batch * samples * 4000 / 1e6:.0f}M tokens",
+        f"{passes / 6 / 1e18:.2f} EFLOP",
+        f"{passes / 1e18:.1f} EFLOP, at 40 %",
+        f"about {round(passes / (0.4 * gpus * 148e12), -1):.0f} s",
+        f"a token of {tokens // 4000:.0f} samples",
+        f"at 4 TB/s, {wave * gib / 4e12 * 1e3:.0f} ms",
+        f"{12 * parameters / gib:.0f} GiB a checkpoint",
+    ]
+    recipe = " ".join((shipped("recipes") / "funreason_mt_4b.yaml").read_text().replace("#", " ").split())
+    assert [fact for fact in facts if fact not in recipe] == []
+    config = compose_recipe("funreason_mt_4b")
+    assert config.rl.max_prompt_tokens + config.rl.max_response_tokens == config.rl.tokens_per_pass == row
+    assert (config.rl.max_prompt_tokens, config.rl.rollout.memory) == (prompt, 0.6)
+    assert (config.rl.prompts_per_step, config.rl.samples_per_prompt) == (batch, samples)

@@ -1,6 +1,7 @@
 """Our settings become verl's: the keys that matter, on both devices, and every mistake at once."""
 
 import importlib
+import importlib.util
 import subprocess
 import sys
 
@@ -8,6 +9,7 @@ import pytest
 from omegaconf import OmegaConf
 from rl_runs import small_run
 
+from funreason_train.errors import UserError
 from funreason_train.rl import known, stage
 from funreason_train.rl.compose import REWARD
 from funreason_train.run.compose import compose as compose_all
@@ -42,6 +44,7 @@ CPU = {
     "trainer.nnodes": 1,
     "trainer.n_gpus_per_node": 1,
     "actor_rollout_ref.model.external_lib": "funreason_train.rl.cpu.engine",
+    "actor_rollout_ref.model.override_config.attn_implementation": "sdpa",
     "actor_rollout_ref.model.enable_gradient_checkpointing": False,
     "actor_rollout_ref.actor.fsdp_config.dtype": "float32",
     "actor_rollout_ref.rollout.dtype": "float32",
@@ -76,7 +79,7 @@ def test_no_cpu_setting_reaches_a_gpu_run(tmp_path):
     config, run = small_run(tmp_path, "cluster=h20x32")
     written = OmegaConf.to_yaml(stage.plan(config, run), resolve=True)
     assert "funreason_train.rl.cpu" not in written
-    assert "sdpa" not in written and "float32" not in written
+    assert "float32" not in written
     variables = environment(config, run)
     assert not {"VERL_PLATFORM", "VERL_USE_EXTERNAL_MODULES", "PYTHONPATH", "OMP_NUM_THREADS"} & set(
         variables
@@ -152,6 +155,30 @@ def test_a_resume_at_the_end_of_an_epoch_is_not_the_end_of_the_run(tmp_path):
     config, run = small_run(tmp_path, "rl.steps=8", "rl.prompts_per_step=16")
     verl = stage.plan(config, run)
     assert key(verl, "trainer.total_epochs") * (64 // 16) > 8
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_attention_is_what_the_machine_has(tmp_path, monkeypatch, there):
+    """verl's default, flash_attention_2, fails after the start where flash-attn is not installed."""
+    config, run = small_run(tmp_path, "cluster=h20x32")
+    monkeypatch.setattr(importlib.util, "find_spec", _with_flash(there))
+    wanted = "flash_attention_2" if there else "sdpa"
+    verl = stage.plan(config, run)
+    assert key(verl, "actor_rollout_ref.model.override_config.attn_implementation") == wanted
+    config.rl.attention = "flash_attention_2"
+    if not there:
+        with pytest.raises(UserError, match=r"needs the package flash_attn.*rl\.attention=sdpa"):
+            stage.run(config, run)
+        assert not run.rl_checkpoints.exists()
+
+
+def _with_flash(there):
+    real = importlib.util.find_spec
+
+    def find(name, *words):
+        return there or None if name == "flash_attn" else real(name, *words)
+
+    return find
 
 
 def test_unknown_keys_are_named_with_the_nearest_known_one_all_at_once(tmp_path):

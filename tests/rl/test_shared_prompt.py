@@ -92,3 +92,30 @@ def test_packs_hold_every_sample_once_and_keep_to_the_budget(samples, budget):
 def test_packs_keep_a_group_together_when_it_fits():
     rows = shared_prompt.packs([(1, 2), (3,), (1, 2), (3,)], [2, 2, 2, 2], 6)
     assert rows == [[0, 2], [1, 3]]
+
+
+def test_samples_packed_into_one_row_do_not_see_each_other_with_plain_attention(model):
+    """What `rl.attention=sdpa` relies on where flash-attn is not installed: verl's rows without padding."""
+    first, second = [1, 2, 3, 4, 5], [6, 7, 8]
+    positions = torch.tensor([[*range(len(first)), *range(len(second))]])
+    with torch.no_grad():
+        packed = model(
+            input_ids=torch.tensor([first + second]), position_ids=positions, use_cache=False
+        ).logits[0]
+        apart = [model(input_ids=torch.tensor([row]), use_cache=False).logits[0] for row in (first, second)]
+    torch.testing.assert_close(packed, torch.cat(apart), atol=1e-5, rtol=1e-4)
+
+
+def test_verl_takes_its_own_key_for_a_shared_prompt_and_ignores_it():
+    """verl#7202. When this fails, verl has mended it: compare it with ours in benchmarks/shared_prompt.py."""
+    from funreason_train.rl import known
+
+    folder = known.verl_folder()
+    callers = [
+        file.relative_to(folder).as_posix()
+        for place in ("workers", "trainer/ppo/v1", "models", "utils")
+        for file in (folder / place).rglob("*.py")
+        if "prefix_grouper_utils" in (text := file.read_text(encoding="utf-8"))
+        or "use_prefix_grouper=" in text.replace(" ", "")
+    ]
+    assert callers == []

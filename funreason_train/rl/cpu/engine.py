@@ -1,7 +1,8 @@
 """verl's FSDP2 engine on CPU tensors, named by `actor_rollout_ref.model.external_lib`.
 
-With `use_remove_padding` the samples of a prompt share one row (`shared_prompt`): a CPU has no kernel for
-packed sequences, so verl's own packing would attend across all samples, and the prompts are most of the work.
+With `use_remove_padding` the samples of a prompt share one row (`shared_prompt`), for the prompts are most of
+the work. verl 0.9.1 takes `actor.use_prefix_grouper` for the same and ignores it: its trainer never calls
+verl/trainer/ppo/prefix_grouper_utils.py (verl#7202), and what is there needs flash-attn.
 """
 
 from __future__ import annotations
