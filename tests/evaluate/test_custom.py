@@ -192,9 +192,7 @@ def test_a_killed_evaluation_continues_where_it_stopped(tmp_path, model):
             wait_until(lambda: len(server.asked) >= 12 or first.poll() is not None)
             assert first.poll() is None, first.stdout.read().decode()
         finally:
-            os.kill(first.pid, signal.SIGKILL)
-            first.wait()
-        wait_until(lambda: not workers(run.root))
+            kill_and_wait(first, run.root)
         asked = len(server.asked)
         kept = {name for file in parts(run) for name in results.finished(file.parent)}
         assert 0 < len(kept) < len(STEPS)
@@ -212,6 +210,13 @@ def test_a_killed_evaluation_continues_where_it_stopped(tmp_path, model):
     assert {entry["id"] for entry in page["entries"]} == {"s1", "s6", "s11"}
     assert "Own tasks done right" in run.eval_table("custom").read_text()
     assert "95.0 %" in second.stdout and str(run.eval_failures("custom")) in second.stdout
+
+
+def kill_and_wait(process, root):
+    """Kills the command alone, as a user would, and waits until everything it started has ended by itself."""
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    wait_until(lambda: not workers(root))
 
 
 def parts(run):
