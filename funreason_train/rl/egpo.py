@@ -77,6 +77,9 @@ class Egpo:
         self.weight, self.bound = weight, bound
         #: One value a row of the batch that is scored next, in its order.
         self.entropies: torch.Tensor | None = None
+        #: For each row the one that stands for its sample, where samples have several (episodes): groups are
+        #: compared sample by sample, and each response leans on its own entropy. None: every row for itself.
+        self.stand_ins: Sequence[int] | None = None
 
     def __call__(
         self,
@@ -101,13 +104,21 @@ class Egpo:
         from verl.trainer.ppo.core_algos import compute_grpo_outcome_advantage
 
         entropies, self.entropies = self.entropies, None
+        stand_ins, self.stand_ins = self.stand_ins, None
         if entropies is None or len(entropies) != len(token_level_rewards):
             raise RuntimeError("EGPO needs one entropy a sample of this batch")
         scores = token_level_rewards.sum(dim=-1, keepdim=True)
         by_std = True if config is None else bool(config.get("norm_adv_by_std_in_grpo", True))
-        grouped, _ = compute_grpo_outcome_advantage(
-            scores, torch.ones_like(scores), index, norm_adv_by_std_in_grpo=by_std
+        rows = range(len(scores)) if stand_ins is None else stand_ins
+        samples = sorted(set(rows))
+        compared, _ = compute_grpo_outcome_advantage(
+            scores[samples],
+            torch.ones_like(scores[samples]),
+            index[samples],
+            norm_adv_by_std_in_grpo=by_std,
         )
+        place = {row: at for at, row in enumerate(samples)}
+        grouped = compared[[place[row] for row in rows]]
         moved = shaped(grouped.squeeze(-1), entropies.to(scores), self.weight, self.bound)
         advantages = moved.unsqueeze(-1) * response_mask
         return advantages, advantages

@@ -43,14 +43,20 @@ class Row:
         return sample_order(self.key)
 
 
+def stand_ins(keys: Sequence[str]) -> list[int]:
+    """For each key the index of the last response of its sample, the one that stands for the sample."""
+    places = [sample_order(key) for key in keys]
+    last: dict[tuple[str, int], int] = {}
+    for at, place in enumerate(places):
+        if place[:2] not in last or places[last[place[:2]]] < place:
+            last[place[:2]] = at
+    return [last[place[:2]] for place in places]
+
+
 def last_responses(rows: Sequence[Row]) -> list[Row]:
-    """The last response of each sample, in the order of the rows: the one that stands for the sample."""
-    last: dict[tuple[str, int], Row] = {}
-    for row in rows:
-        name = row.place[:2]
-        if name not in last or last[name].place < row.place:
-            last[name] = row
-    return [row for row in rows if last[row.place[:2]] is row]
+    """The last response of each sample, in the order of the rows."""
+    last = set(stand_ins([row.key for row in rows]))
+    return [row for at, row in enumerate(rows) if at in last]
 
 
 def figures(rows: Sequence[Row]) -> dict[str, float]:

@@ -128,6 +128,7 @@ def _recording(base: type) -> Any:
             if self.estimator is not None:
                 entropies = _thought_entropies(batch, self.tokenizer)
                 self.estimator.entropies = entropies
+                self.estimator.stand_ins = records.stand_ins(batch.keys)
                 metrics["health/thought_entropy"] = float(entropies.mean())
             return super()._compute_advantage(batch, metrics)
 

@@ -96,10 +96,10 @@ def _mode(config: DictConfig) -> list[str]:
             f"rl.rollout_mode=environment scores whole tasks, and the reward {rl.reward.variant} single "
             "responses; set reward=progress"
         )
-    if rl.algorithm.advantage != "grpo":
+    if rl.algorithm.advantage not in ("grpo", "egpo"):
         found.append(
-            f"rl.algorithm.advantage={rl.algorithm.advantage}: verl compares whole episodes only with grpo; "
-            "set algorithm=grpo or algorithm=dapo, or rl.rollout_mode=step"
+            f"rl.algorithm.advantage={rl.algorithm.advantage}: it would count an episode once a response; "
+            "with rl.rollout_mode=environment there are grpo (algorithm=grpo, dapo) and egpo"
         )
     return found
 

@@ -86,3 +86,19 @@ def test_egpo_says_what_it_cannot_do_without(tmp_path):
     found = " ".join(stage.check(config, run))
     assert "rl.trust_rollout_log_probs" in found
     assert "rl.algorithm.entropy_bound=0" in found
+
+
+def test_an_episode_of_many_responses_counts_once_and_each_leans_on_its_own_entropy():
+    rewards = torch.tensor([[0.0, 1.0], [0.0, 1.0], [0.0, 1.0], [0.0, 0.0]])
+    mask = torch.ones(4, 2)
+    group = np.array(["a"] * 4, dtype=object)
+    estimator = egpo.Egpo(weight=0.4, bound=2.0)
+    # The first three rows are one episode: it is compared with the fourth as one against one.
+    estimator.entropies, estimator.stand_ins = torch.tensor([0.1, 0.2, 9.0, 0.0]), [2, 2, 2, 3]
+    advantages, _ = estimator(rewards, mask, group)
+    estimator.entropies = torch.tensor([0.0, 0.0])
+    plain, _ = estimator(rewards[2:], mask[2:], group[2:])
+    a = float(plain[0, 0])
+    assert a == pytest.approx(-float(plain[1, 0]))
+    expected = [a + 0.4 * 0.1, a + 0.4 * 0.2, a + 0.4 * a / 2, -a]
+    assert advantages[:, 0].tolist() == pytest.approx(expected)

@@ -65,7 +65,7 @@ def test_single_steps_stay_the_default(tmp_path):
     ("words", "sentence"),
     [
         (["reward=binary"], "set reward=progress"),
-        (["algorithm=egpo"], "verl compares whole episodes only with grpo"),
+        (["rl.algorithm.advantage=rloo"], "rloo: it would count an episode once a response"),
         (["rl.rollout_mode=agent"], "rl.rollout_mode=agent: there are step, environment"),
         (["rl.environment.seconds_per_turn=0"], "rl.environment.seconds_per_turn=0"),
         (["rl.environment.responses_per_turn=none"], "rl.environment.responses_per_turn=none"),

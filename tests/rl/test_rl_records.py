@@ -104,3 +104,7 @@ def test_a_cut_text_is_not_right_where_text_is():
 @pytest.mark.parametrize("part", [0, 11])
 def test_keys_sort_by_number(part):
     assert Row(f"x_2_{part}", 0.0, {}).place == ("x", 2, part)
+
+
+def test_the_last_response_stands_in_for_all_of_its_sample():
+    assert records.stand_ins(["a_0_0", "b_0_0", "a_0_10", "a_0_2", "a_1_0"]) == [2, 1, 2, 2, 4]
