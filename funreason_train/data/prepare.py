@@ -14,7 +14,7 @@ from typing import Any
 from ..dialogue import render_target
 from ..errors import UserError
 from ..progress import report
-from ..run.paths import RunDir, write_json
+from ..run.paths import RunDir, write_json, write_text
 from .checks import Pass, naming, passes
 from .decontaminate import Decontaminate, bfcl_folder
 from .export import SIDES, RlWriter, SftWriter, rl_table, sft_lines, write_tasks
@@ -154,6 +154,7 @@ class Preparation:
                     write_json(self.work / "ledger.json", self.ledger.to_json())
                     raise
             rows = self._export(kept)
+            self._card(kept, rows, tokenizer)
         self.ledger.check()
         write_json(self.work / "ledger.json", self.ledger.to_json())
         if rows["sft"]["train"] and tokenizer is not None and self.data["parity"] == "sample":
@@ -330,6 +331,24 @@ class Preparation:
                 rl_out.write(table)
                 tasks_out.write(tasks)
         return rl_out.rows, tasks_out.rows
+
+    def _card(self, kept: Sequence[Kept], rows: dict[str, dict[str, int]], tokenizer: str | None) -> None:
+        """Writes `card.md` and `card.html`."""
+        from .card import choose, collect, examples, to_html, to_markdown
+
+        chosen = choose(split(kept, self.data["val_share"], self.seed)[0], self.seed)
+        loaded = None if tokenizer is None else _loaded(tokenizer, self.spool.path)
+        read = list(zip(chosen, read_spool(self.spool.path, chosen), strict=True))
+        shown = examples(read, self.config["protocol"], loaded, self.seed)
+        name = (
+            tokenizer
+            if self.config["data"]["tokenizer"] or self.config["model"]["path"]
+            else "the tiny model's"
+        )
+        counter = None if tokenizer is None else name
+        card = collect(self.config, self.ledger.to_json(), rows, kept, shown, counter)
+        write_text(self.work / "card.md", to_markdown(card))
+        write_text(self.work / "card.html", to_html(card))
 
     def _tasks(self) -> dict[str, int]:
         """Executable tasks, from the sources that have them."""

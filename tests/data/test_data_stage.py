@@ -62,7 +62,7 @@ def test_contract_files_and_ledger(prepare: Prepare, tmp_path: Path) -> None:
     files = {str(path.relative_to(out)) for path in out.rglob("*") if path.is_file()}
     assert files == {
         *("sft/train.json", "sft/val.json", "sft/dataset_info.json", "rl/train.parquet", "rl/val.parquet"),
-        *("rejected.jsonl", "ledger.json", "manifest.json"),
+        *("rejected.jsonl", "ledger.json", "manifest.json", "card.md", "card.html"),
     }
     ledger = _json(out / "ledger.json")
     assert ledger == result["sources"]

@@ -1,0 +1,106 @@
+"""A card as Markdown, for a repository or a hub page."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+
+from .content import Card, Example
+from .histogram import Histogram
+
+_TEXT = 4_000  # characters of one message that are shown; what is left out is said
+_BAR = 32  # characters of the longest bar
+
+
+def to_markdown(card: Card) -> str:
+    """The text."""
+    measured = f"Tokens counted with `{card.tokenizer}`." if card.tokenizer else "Lengths were not measured."
+    figures = ", ".join(f"**{value}** {name}" for name, value in card.figures)
+    parts = [f"# {_cell(card.title)}", f"{figures}. {measured}", "## Sources"]
+    heads = ("source", "format", "licence", "read from", "read", "kept", "rejected", "steps", "train", "val")
+    rows = []
+    for one in card.sources:
+        account, sides = one.account, one.account["conversations"]
+        counts = (account["read"], account["kept"], sum(account["rejected"].values()), account["steps"])
+        numbers = (*counts, sides.get("train", 0), sides.get("val", 0))
+        rows.append((one.name, one.format, one.licence, one.shown, *(f"{number:,}" for number in numbers)))
+    parts.append(_table(heads, rows))
+    names = [one.name for one in card.sources]
+    if card.rejected:
+        rows = [
+            (f"`{reason}`", meaning, *(f"{counts[name]:,}" for name in names))
+            for reason, meaning, counts in card.rejected
+        ]
+        parts += ["## Turned away", _table(("reason", "meaning", *names), rows)]
+    if lost := [one for one in card.sources if one.account["overlong"]["steps"]]:
+        keys = (
+            "conversations",
+            "steps",
+            "supervised_tokens",
+            "supervised_tokens_share",
+            "calls",
+            "final_calls",
+        )
+        rows = [(one.name, *(str(one.account["overlong"][key]) for key in keys)) for one in lost]
+        parts += [
+            "## Left out as too long",
+            _table(("source", *(key.replace("_", " ") for key in keys)), rows),
+        ]
+    parts.append("## Shape")
+    for chart in card.histograms:
+        parts += [f"**{_cell(chart.title)}** ({chart.summary})", _fenced(_bars(chart))]
+    parts.append("## Examples")
+    for example in card.examples:
+        parts += _example(example)
+    parts += ["## Settings", _table(("key", "value"), [(f"`{key}`", value) for key, value in card.settings])]
+    return "\n\n".join(parts) + "\n"
+
+
+def _cell(text: str) -> str:
+    """Text that stays in its cell and is no markup."""
+    return re.sub(r"([\\|<>\[\]*_])", r"\\\1", " ".join(text.split()))
+
+
+def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [heads, ["---"] * len(heads), *rows]
+    return "\n".join("| " + " | ".join(_plain(cell) for cell in line) + " |" for line in lines)
+
+
+def _plain(cell: str) -> str:
+    return cell if re.fullmatch(r"`\w+(\.\w+)?`|---", cell) else _cell(cell)
+
+
+def _fenced(text: str) -> str:
+    """A block that nothing inside it can close."""
+    longest = max((len(run) for run in re.findall("`+", text)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return f"{fence}text\n{text}\n{fence}"
+
+
+def _bars(of: Histogram) -> str:
+    most, width = max(of.totals), max(map(len, of.labels))
+    return "\n".join(
+        f"{label:>{width}}  {'█' * round(_BAR * count / most) or ('▏' if count else ''):<{_BAR}}  {count:,}"
+        for label, count in zip(of.labels, of.totals, strict=True)
+    )
+
+
+def _example(one: Example) -> list[str]:
+    prompt = "\n\n".join(f"[{role}]\n{_shortened(text)}" for role, text in one.prompt)
+    tokens = (
+        f", {one.prompt_tokens:,} + {len(one.supervised):,} tokens" if one.prompt_tokens is not None else ""
+    )
+    return [
+        f"### {_cell(one.id)}",
+        f"{_cell(one.source)}, {one.tools} tools{tokens}. Prompt, without loss:",
+        _fenced(prompt),
+        "Supervised:",
+        _fenced(_shortened("".join(one.supervised).removesuffix("\n"))),
+    ]
+
+
+def _shortened(text: str) -> str:
+    if len(text) <= _TEXT:
+        return text
+    half = _TEXT // 2
+    return f"{text[:half]}\n… {len(text) - 2 * half:,} characters not shown …\n{text[-half:]}"
