@@ -234,7 +234,7 @@ def _parquet(file: Path) -> Iterator[Record]:
     try:
         with pq.ParquetFile(file) as parquet:
             for batch in parquet.iter_batches(batch_size=256):
-                for row in batch.to_pylist():
+                for row in _batch_rows(batch):
                     yield f"{file.name}[{number}]", row
                     number += 1
     except (pa.ArrowException, OSError) as error:
@@ -242,6 +242,28 @@ def _parquet(file: Path) -> Iterator[Record]:
             f"{file.name}[{number}]",
             Unreadable(RowError("damaged_file", f"{type(error).__name__}: {error}")),
         )
+
+
+def _batch_rows(batch: Any) -> Iterator[Any]:
+    """The rows of an Arrow batch; one that Python cannot hold as an `Unreadable`."""
+    try:
+        yield from batch.to_pylist()
+        return
+    except (
+        ValueError,
+        OverflowError,
+    ):  # bytes that are no text in a text column, a date beyond all calendars
+        pass
+    for number in range(len(batch)):
+        row = batch.slice(number, 1)
+        try:
+            yield row.to_pylist()[0]
+        except UnicodeDecodeError as error:
+            yield Unreadable(
+                RowError("encoding", f"a text column holds bytes that are not UTF-8: {error.reason}")
+            )
+        except (ValueError, OverflowError) as error:
+            yield Unreadable(RowError("damaged_file", f"{type(error).__name__}: {error}"[:200]))
 
 
 def _hub(name: str, split: str, file: str | None) -> Iterator[Record]:

@@ -7,11 +7,13 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from ..calls.schema import check_call
 from ..calls.types import Call
 from .rows import RowError
 from .types import Schema, any_of, has_type, json_schema, type_schema
 
 Tool = dict[str, Any]
+_INSIDE = {"anyOf", "enum", "items", "properties", "nullable"}
 _LIST = re.compile(r"\[\s*\{")
 _OBJECT_LINE = re.compile(r"^\s*(?=\{)", re.MULTILINE)
 
@@ -41,11 +43,7 @@ def read_tool(declared: Any) -> tuple[Tool, list[str]]:
         raise RowError("tool_shape", f"the parameters of {name} are a {type(parameters).__name__}")
     schema = json_schema(parameters) if _is_schema(parameters) else _python_like(parameters, name)
     properties = schema.get("properties", {})
-    flags = [
-        "default_contradicts_type"
-        for property in properties.values()
-        if "default" in property and not has_type(property["default"], property)
-    ]
+    flags = ["default_contradicts_type" for _ in range(sum(map(_contradictions, properties.values())))]
     description = declared.get("description")
     tool = {
         "name": name,
@@ -62,6 +60,21 @@ def read_tool(declared: Any) -> tuple[Tool, list[str]]:
         },
     }
     return tool, flags
+
+
+def _contradictions(schema: Schema) -> int:
+    """How many defaults in a schema are not what the schema asks for."""
+    found = 0
+    if "default" in schema:
+        value = schema["default"]
+        if schema.keys() & _INSIDE:
+            tool = {"name": "f", "parameters": {"properties": {"a": schema}}}
+            found += bool(check_call(Call("f", {"a": value}), [tool]))
+        else:
+            found += not has_type(value, schema)
+    for part in schema.get("properties", {}).values():
+        found += _contradictions(part)
+    return found + (_contradictions(schema["items"]) if "items" in schema else 0)
 
 
 def _is_schema(parameters: Mapping[str, Any]) -> bool:
@@ -109,15 +122,15 @@ def read_tools(declared: Any) -> tuple[tuple[Tool, ...], list[str]]:
         raise RowError("tool_shape", "the tools are not a list")
     tools: list[Tool] = []
     flags: list[str] = []
-    names: set[str] = set()
+    named: dict[str, Tool] = {}
     for one in declared:
         tool, raised = read_tool(unwrap(one) if isinstance(one, str) else one)
-        if tool["name"] in names:
-            if tool in tools:
+        if tool["name"] in named:
+            if tool == named[tool["name"]]:
                 flags.append("repeated_tool")
                 continue
             raise RowError("duplicate_tool", f"two different tools are called {tool['name']}")
-        names.add(tool["name"])
+        named[tool["name"]] = tool
         tools.append(tool)
         flags += raised
     return tuple(tools), flags

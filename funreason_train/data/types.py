@@ -30,7 +30,9 @@ _NAMES: dict[str, str | None] = {
 }
 _BOUNDS = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum")
 _LENGTHS = ("minLength", "maxLength", "minItems", "maxItems")
-_KEPT = ("description", "enum", "const", "default", "format", *_BOUNDS, *_LENGTHS)
+_RULES = ("format", "pattern", "multipleOf", "uniqueItems", "nullable")
+_KEPT = ("description", "enum", "default", "examples", *_RULES, *_BOUNDS, *_LENGTHS)
+_PADDED = ("type", "description", "enum", "items", "properties", "anyOf")
 _OPTIONAL = re.compile(r"[,\s]*\(?\boptional\b\)?[\s.]*$|^\s*optional\s*[,:]\s*", re.IGNORECASE)
 _TOKEN = re.compile(r"\s*([\[\],|]|\.\.\.|'[^']*'|\"[^\"]*\"|[^\[\],|\s'\"]+(?:\.[A-Za-z_]+)?)")
 _DEEPEST = 12
@@ -158,8 +160,8 @@ def json_schema(declared: Any) -> Schema:
 
     Returns:
         A schema of `type`, `items`, `properties`, `required`, `additionalProperties`, `anyOf`, `enum`,
-        bounds, `description` and `default`. Local references are written out; a reference to a schema
-        that it stands in, or to another document, becomes "anything".
+        bounds and other rules for one value, `description`, `examples` and `default`. Local references are
+        written out; a reference to a schema that it stands in, or to another document, becomes "anything".
 
     Raises:
         RowError: `tool_shape`.
@@ -183,29 +185,44 @@ class _Reader:
         self._nodes += 1
         if self._nodes > _LARGEST:
             raise RowError("tool_shape", f"a schema of more than {_LARGEST} parts")
-        if isinstance(declared.get("$ref"), str):
-            return self._reference(declared["$ref"])
         schema: Schema = {key: declared[key] for key in _KEPT if declared.get(key) is not None}
+        # A table puts nulls into all fields that an object lacks; elsewhere null is a default like others.
+        if "default" in declared and not any(declared.get(key, "") is None for key in _PADDED):
+            schema["default"] = declared["default"]
+        if declared.get("const") is not None:
+            schema["enum"] = [declared["const"]]
         if not isinstance(schema.get("description", ""), str):
             schema["description"] = str(schema["description"])
         if not isinstance(schema.get("enum", []), list):
             del schema["enum"]
+        if isinstance(declared.get("$ref"), str):
+            return {**self._reference(declared["$ref"]), **schema}
         schema.update(self._kind(declared))
         for key in ("anyOf", "oneOf"):
             if isinstance(declared.get(key), list) and declared[key]:
                 schema.update(any_of([self.read(one) for one in declared[key]]))
-        if isinstance(declared.get("items"), (Mapping, str)) and (items := self.read(declared["items"])):
+        if items := self._items(declared):
             schema["items"] = items
         if isinstance(declared.get("properties"), Mapping):
-            properties = declared["properties"]
+            properties = {name: one for name, one in declared["properties"].items() if one is not None}
             schema["properties"] = {str(name): self.read(one) for name, one in properties.items()}
-            schema["required"] = _required(declared, schema["properties"])
+            schema["required"] = _required(declared, properties)
         additional = declared.get("additionalProperties")
         if additional is False:
             schema["additionalProperties"] = False
         elif isinstance(additional, (Mapping, str)) and additional:
             schema["additionalProperties"] = self.read(additional)
+        if isinstance(declared.get("allOf"), list):
+            for one in declared["allOf"]:
+                schema = _both(self.read(one), schema)
         return schema
+
+    def _items(self, declared: Mapping[str, Any]) -> Schema:
+        items = declared.get("items")
+        several = items if isinstance(items, list) else declared.get("prefixItems")
+        if isinstance(several, list) and several:
+            return any_of([self.read(one) for one in several])
+        return self.read(items) if isinstance(items, (Mapping, str)) else {}
 
     def _kind(self, declared: Mapping[str, Any]) -> Schema:
         kind = declared.get("type")
@@ -225,8 +242,22 @@ class _Reader:
 
 
 def _required(declared: Mapping[str, Any], properties: Mapping[str, Any]) -> list[str]:
+    """The names in `required`, and the properties that say of themselves that they are."""
     required = declared.get("required")
-    return [name for name in required if name in properties] if isinstance(required, list) else []
+    listed = dict.fromkeys(
+        name for name in (required if isinstance(required, list) else ()) if isinstance(name, str)
+    )
+    marked = [n for n, one in properties.items() if isinstance(one, Mapping) and one.get("required") is True]
+    return [name for name in (listed | dict.fromkeys(marked)) if name in properties]
+
+
+def _both(one: Schema, other: Schema) -> Schema:
+    """The schema that holds where both do, as far as `allOf` is used to add to a type."""
+    merged = {**one, **other}
+    if "properties" in one and "properties" in other:
+        merged["properties"] = {**one["properties"], **other["properties"]}
+        merged["required"] = list(dict.fromkeys([*one.get("required", ()), *other.get("required", ())]))
+    return merged
 
 
 def _resolve(reference: str, root: Mapping[str, Any]) -> Any:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from funreason_train.calls import Call, check_call
 from funreason_train.data.rows import RowError
+from funreason_train.data.toolsets import read_tool
 from funreason_train.data.types import json_schema, type_schema
 
 STRING, INTEGER, NUMBER = {"type": "string"}, {"type": "integer"}, {"type": "number"}
@@ -109,3 +113,126 @@ def test_references_that_multiply_are_refused() -> None:
     layers = {f"l{n}": {"anyOf": [{"$ref": f"#/$defs/l{n + 1}"}] * 20} for n in range(8)}
     with pytest.raises(RowError, match="parts"):
         json_schema({"$defs": layers, "$ref": "#/$defs/l0"})
+
+
+@pytest.mark.parametrize(
+    ("declared", "schema"),
+    [
+        ({"type": "string", "default": None}, {"type": "string", "default": None}),
+        ({"type": "string", "default": None, "enum": None}, STRING),  # nulls that a table filled in
+        ({"type": "string", "nullable": True}, {"type": "string", "nullable": True}),
+        ({"const": 5}, {"enum": [5]}),
+        (
+            {"type": "string", "pattern": "^a", "examples": ["ab"]},
+            {"type": "string", "pattern": "^a", "examples": ["ab"]},
+        ),
+        (
+            {"type": "array", "items": [{"type": "int"}, "str"]},
+            {"type": "array", "items": {"anyOf": [INTEGER, STRING]}},
+        ),
+        ({"type": "array", "prefixItems": ["int"]}, {"type": "array", "items": INTEGER}),
+        (
+            {"type": "List[str], optional", "description": "x"},
+            {"type": "array", "items": STRING, "description": "x"},
+        ),
+        ({"type": ["integer", "null"], "default": 3}, {"anyOf": [INTEGER, {"type": "null"}], "default": 3}),
+        ({"oneOf": [{"type": "integer"}, {"type": "string"}]}, {"anyOf": [INTEGER, STRING]}),
+    ],
+)
+def test_what_a_schema_says_is_kept(declared: dict[str, Any], schema: dict[str, Any]) -> None:
+    assert json_schema(declared) == schema
+
+
+def test_all_of_and_what_stands_beside_a_reference() -> None:
+    declared = {
+        "$defs": {"base": {"type": "object", "properties": {"a": {"type": "int"}}, "required": ["a"]}},
+        "type": "object",
+        "properties": {
+            "one": {"$ref": "#/$defs/base", "description": "its own words"},
+            "two": {
+                "allOf": [{"$ref": "#/$defs/base"}],
+                "properties": {"b": {"type": "str", "required": True}},
+            },
+        },
+    }
+    properties = json_schema(declared)["properties"]
+    assert properties["one"]["description"] == "its own words"
+    assert properties["one"]["properties"] == {"a": INTEGER}
+    assert properties["two"] == {
+        "type": "object",
+        "properties": {"a": INTEGER, "b": STRING},
+        "required": ["a", "b"],
+    }
+
+
+_SCHEMAS = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5) | st.just("List[int]"),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(
+                [
+                    "type",
+                    "properties",
+                    "items",
+                    "anyOf",
+                    "allOf",
+                    "enum",
+                    "required",
+                    "$ref",
+                    "default",
+                    "const",
+                    "a",
+                    "nullable",
+                ]
+            ),
+            inner | st.just("#") | st.just("#/properties/a"),
+            max_size=4,
+        )
+    ),
+    max_leaves=12,
+)
+
+
+@given(_SCHEMAS)
+def test_any_declaration_is_a_schema_or_turned_away(declared: Any) -> None:
+    try:
+        schema = json_schema(declared)
+    except RowError as error:
+        assert error.reason == "tool_shape"
+    else:
+        assert isinstance(schema, dict)
+        check_call(Call("f", {"a": 1}), [{"name": "f", "parameters": {"properties": {"a": schema}}}])
+
+
+def test_every_type_that_bfcl_declares_is_understood() -> None:
+    """The dialect as the installed benchmark writes it, function by function."""
+    data = Path(pytest.importorskip("bfcl_eval").__file__).parent / "data"
+    types: set[str] = set()
+
+    def walk(schema: Any) -> None:
+        if isinstance(schema, dict):
+            if isinstance(schema.get("type"), str):
+                types.add(schema["type"])
+            for value in schema.values():
+                walk(value)
+        elif isinstance(schema, list):
+            for value in schema:
+                walk(value)
+
+    for file in [
+        *data.glob("BFCL_v*_simple*.json"),
+        *data.glob("BFCL_v*_live_multiple.json"),
+        *data.glob("*/*.json"),
+    ]:
+        for line in file.read_text().splitlines():
+            row = json.loads(line)
+            declared = (
+                row.get("function", [row] if "parameters" in row else []) if isinstance(row, dict) else []
+            )
+            for function in declared if isinstance(declared, list) else [declared]:
+                walk(function["parameters"])
+                for schema in read_tool(function)[0]["parameters"]["properties"].values():
+                    assert schema
+    assert {"dict", "float", "tuple", "any", "HashMap", "ArrayList"} <= types
+    assert {name for name in types if not type_schema(name)[0]} <= {"any", ""}

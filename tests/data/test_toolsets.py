@@ -72,6 +72,39 @@ def test_ten_thousand_tools() -> None:
     assert len(tools) == 10_000
 
 
+@pytest.mark.parametrize(
+    ("declared", "flagged"),
+    [
+        ({"type": "int", "default": "40"}, 1),
+        ({"type": "int", "default": 40}, 0),
+        ({"type": "float", "default": 40}, 0),
+        ({"type": "bool", "default": "True"}, 1),
+        ({"type": "List[int]", "default": ["1"]}, 1),
+        ({"type": "List[int]", "default": "[1]"}, 1),
+        ({"type": "List[int]", "default": [1]}, 0),
+        ({"type": "Union[int, str]", "default": 1.5}, 1),
+        ({"type": "Union[int, str]", "default": "x"}, 0),
+        ({"type": "string", "enum": ["a", "b"], "default": "c"}, 1),
+        ({"type": "string", "default": None}, 1),
+        ({"type": "string", "nullable": True, "default": None}, 0),
+        ({"type": "object", "properties": {"x": {"type": "integer", "default": "1"}}}, 1),
+        ({"type": "any", "default": "x"}, 0),
+    ],
+)
+def test_defaults_that_contradict_their_type_are_kept_and_flagged(declared: Any, flagged: int) -> None:
+    tool, flags = read_tool({"name": "f", "parameters": {"a": declared}})
+    assert flags == ["default_contradicts_type"] * flagged
+    if "default" in declared:
+        assert tool["parameters"]["properties"]["a"]["default"] == declared["default"]
+        assert tool["parameters"]["required"] == []
+
+
+def test_ten_thousand_tools_of_one_name() -> None:
+    many = [{**TOOL, "name": f"f{n}"} for n in range(5_000)]
+    tools, flags = read_tools(many + many)
+    assert (len(tools), flags) == (5_000, ["repeated_tool"] * 5_000)
+
+
 @pytest.mark.parametrize("declared", ["{", 5, [5], [{"name": ""}], [{"name": "f", "parameters": []}], None])
 def test_what_is_no_tool_list(declared: Any) -> None:
     with pytest.raises(RowError):
