@@ -133,11 +133,13 @@ class _Reader:
             kind = match.lastgroup or "other"
             if kind == "space":
                 continue
-            foreign = kind == "name" and not match[0].isascii() and not is_tool_name(match[0])
-            if kind == "other" or foreign:
-                self.tokens.append(("bad", _stray(match[0]), match.start()))
+            word = match[0]
+            if kind == "mark":
+                kind = word
+            elif kind == "other" or (kind == "name" and not word.isascii() and not is_tool_name(word)):
+                self.tokens.append(("bad", _stray(word), match.start()))
                 break
-            self.tokens.append((match[0] if kind == "mark" else kind, match[0], match.start()))
+            self.tokens.append((kind, word, match.start()))
         else:
             self.tokens.append(("end", "", len(text)))
         self.at = 0

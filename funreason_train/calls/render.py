@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Iterable, Mapping
+from json.encoder import encode_basestring
 from typing import Any
 
 from .markers import TOKEN_LIKE
@@ -55,7 +55,7 @@ def _value(value: Any) -> str:
 
 
 def _string(value: str) -> str:
-    text = json.dumps(value, ensure_ascii=False)
+    text = encode_basestring(value)
     if "<" in text:
         text = TOKEN_LIKE.sub(lambda match: "\\u003c" + match[0][1:], text)
     return _SURROGATE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)

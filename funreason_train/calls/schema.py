@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from ..plain import once
 from .types import Call
 
 MISSING: Final = object()
@@ -118,10 +119,15 @@ def index_tools(tools: Iterable[Mapping[str, Any]]) -> dict[str, Schema]:
     """
     index: dict[str, Schema] = {}
     for tool in tools:
-        parameters = tool.get("parameters") or {}
-        closed = {"additionalProperties": False, **parameters} if isinstance(parameters, Mapping) else {}
-        index.setdefault(str(tool["name"]), compile_schema(closed))
+        index.setdefault(str(tool["name"]), _compile_parameters(tool.get("parameters") or {}))
     return index
+
+
+@once(8192)
+def _compile_parameters(parameters: Any) -> Schema:
+    """A tool's parameters: an object that takes what it names and, unless it says otherwise, nothing else."""
+    closed = {"additionalProperties": False, **parameters} if isinstance(parameters, Mapping) else {}
+    return compile_schema(closed)
 
 
 def check_call(call: Call, tools: Iterable[Mapping[str, Any]] | Mapping[str, Schema]) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import platform
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,13 @@ from .sources import source_module
 _PACKAGES = ("funreason-train", "pyarrow", "datasets", "transformers", "tokenizers")
 
 
-def manifest(config: dict[str, Any], folder: Path) -> dict[str, Any]:
+def manifest(config: dict[str, Any], folder: Path, known: Mapping[str, str]) -> dict[str, Any]:
     """The manifest of a finished folder; it holds no time and no host, so the same run makes the same bytes.
 
     Args:
         config: The whole configuration, resolved.
         folder: What has been made.
+        known: SHA-256 of files that need not be read again.
 
     Returns:
         `inputs` (source -> {file: SHA-256}, for a hub id {hub id: its name}), `outputs` (file -> SHA-256),
@@ -30,9 +32,8 @@ def manifest(config: dict[str, Any], folder: Path) -> dict[str, Any]:
         "format": 1,
         "inputs": {name: _inputs(data[name]) for name in data["datasets"]},
         "outputs": {
-            str(file.relative_to(folder)): _digest(file)
-            for file in sorted(folder.rglob("*"))
-            if file.is_file()
+            name: known.get(name) or _digest(folder / name)
+            for name in sorted(str(file.relative_to(folder)) for file in folder.rglob("*") if file.is_file())
         },
         "config": {"data": {**data, "out": None}, "protocol": config["protocol"]},
         "seed": config["seed"],

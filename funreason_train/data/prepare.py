@@ -17,7 +17,8 @@ from ..progress import report
 from ..run.paths import RunDir, write_json, write_text
 from .checks import Pass, naming, passes
 from .decontaminate import Decontaminate, bfcl_folder
-from .export import SIDES, RlWriter, SftWriter, rl_table, sft_lines, write_tasks
+from .export import SIDES, SftBlock, SftWriter, sft_blocks, write_tasks
+from .export_rl import RlBatch, RlWriter, rl_batch
 from .ledger import Ledger
 from .length_cache import LengthCache, cache_folder, fingerprint
 from .lengths import chosen_tokenizer, load_tokenizer, measure
@@ -63,11 +64,13 @@ class _Render:
     protocol: Mapping[str, Any]
     closing_share: float
 
-    def __call__(self, work: tuple[tuple[int, int], Sequence[Kept]]) -> tuple[bytes, Any, Any]:
+    def __call__(
+        self, work: tuple[tuple[int, int], Sequence[Kept]]
+    ) -> tuple[list[SftBlock], RlBatch, RlBatch]:
         """Takes the numbers of the first RL row and task, and conversations.
 
         Returns:
-            SFT's lines, RL's table of steps, and its table of executable tasks.
+            SFT's rows, RL's rows of steps, and its rows of executable tasks.
         """
         first, kept = work
         shown, gold, lengths = [], [], []
@@ -86,9 +89,9 @@ class _Render:
                     gold.append(each.gold)
                     lengths.append(one.lengths[number] if one.lengths else None)
         return (
-            sft_lines(shown).encode("utf-8"),
-            rl_table(gold, first[0], lengths),
-            rl_table(openings, first[1], spans, tasks),
+            sft_blocks(shown),
+            rl_batch(gold, first[0], lengths),
+            rl_batch(openings, first[1], spans, tasks),
         )
 
 
@@ -120,6 +123,9 @@ class Preparation:
         config: The whole configuration, resolved, as plain dicts.
         run: The run directory, for the tiny model.
         work: The folder to fill.
+
+    Attributes:
+        digests: SHA-256 of files that were digested while they were written.
     """
 
     def __init__(self, config: dict[str, Any], run: RunDir, work: Path) -> None:
@@ -128,6 +134,7 @@ class Preparation:
         self.nodes = {name: self.data[name] for name in self.data["datasets"]}
         self.ledger = Ledger(list(self.nodes))
         self.counted = self.cached = 0
+        self.digests: dict[str, str] = {}
 
     def run(self) -> dict[str, Any]:
         """Does the work.
@@ -325,11 +332,12 @@ class Preparation:
             RlWriter(self.work / "rl", side) as rl_out,
             RlWriter(self.work / "rl", side, tasks=True) as tasks_out,
         ):
-            for number, (lines, table, tasks) in enumerate(self.workers.map(render, work())):
+            for number, (blocks, steps, tasks) in enumerate(self.workers.map(render, work())):
                 report(number * _BATCH, len(chosen), f"writing {side}")
-                sft_out.write(lines)
-                rl_out.write(table)
+                sft_out.write(blocks)
+                rl_out.write(steps)
                 tasks_out.write(tasks)
+        self.digests[f"sft/{side}.json"] = sft_out.digest.hexdigest()
         return rl_out.rows, tasks_out.rows
 
     def _card(self, kept: Sequence[Kept], rows: dict[str, dict[str, int]], tokenizer: str | None) -> None:

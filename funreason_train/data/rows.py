@@ -87,7 +87,11 @@ def excerpt(value: Any, limit: int = 400) -> str:
         text = value[: 4 * limit]
     else:
         try:
-            text = json.dumps(value, ensure_ascii=False, default=str)
+            text = ""
+            for part in json.JSONEncoder(ensure_ascii=False, default=str).iterencode(value):
+                text += part
+                if len(text) > limit:  # the rest of a large row would be written for nothing
+                    break
         except (ValueError, RecursionError, TypeError):
             text = f"<{type(value).__name__}>"
     text = text.encode("utf-8", "backslashreplace").decode("utf-8").replace("\x00", "\\x00")

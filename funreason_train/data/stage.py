@@ -131,8 +131,9 @@ def run(config: DictConfig, run: RunDir) -> dict[str, Any]:
     plain["data"] |= {key: _word(plain["data"][key]) for key in _WORDS}
     out = _out(config, run)
     with _fresh(out) as work:
+        preparation = Preparation(plain, run, work)
         try:
-            result = Preparation(plain, run, work).run()
+            result = preparation.run()
         except UserError as error:
             if not (work / "ledger.json").exists():
                 raise
@@ -141,7 +142,7 @@ def run(config: DictConfig, run: RunDir) -> dict[str, Any]:
             raise UserError(error.what, where=error.where, mend=mend) from None
         if not any(result["sft"].values()):
             raise _nothing_left(result["sources"], _keep_failed(work, out))
-        write_json(work / "manifest.json", manifest(plain, work))
+        write_json(work / "manifest.json", manifest(plain, work, preparation.digests))
     print_ledger(result["sources"], result, out)
     return {"out": str(out), **result, "headline": _headline(result)}
 

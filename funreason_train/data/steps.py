@@ -41,16 +41,18 @@ def cut(trajectory: Trajectory, protocol: Mapping[str, Any]) -> list[Cut]:
     shared = {key: value for key, value in trajectory.meta.items() if key not in apart}
     demonstration, kinds = trajectory.meta.get("demonstration", {}), trajectory.meta.get("kinds", {})
     cuts = []
-    for step in steps_of(trajectory, style=protocol["system"], tagged=tagged):
-        place = step.id.rpartition("/")[2]
-        gold = replace(step, meta={**shared, "kind": kinds[place]} if place in kinds else shared)
+    bare = replace(trajectory, meta=shared)
+    for gold in steps_of(bare, style=protocol["system"], tagged=tagged):
+        place = gold.id.rpartition("/")[2]
+        if place in kinds:
+            gold = replace(gold, meta={**shared, "kind": kinds[place]})
         shown = gold
         if place in demonstration:
             response = demonstration[place]
             calls = tuple(map(Call.from_json, response["calls"]))
             answer = render_answer(calls, response["text"], tagged=tagged)
             shown = replace(gold, thought=response["thought"], answer=answer, calls=calls)
-        closing = not step.calls and step.messages[-1]["role"] == "tool"
+        closing = not gold.calls and gold.messages[-1]["role"] == "tool"
         cuts.append(Cut(gold, shown, closing))
     return cuts
 

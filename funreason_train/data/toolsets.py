@@ -9,6 +9,7 @@ from typing import Any
 
 from ..calls.schema import check_call
 from ..calls.types import Call
+from ..plain import once
 from .rows import RowError
 from .types import Schema, any_of, has_type, json_schema, type_schema
 
@@ -18,6 +19,7 @@ _LIST = re.compile(r"\[\s*\{")
 _OBJECT_LINE = re.compile(r"^\s*(?=\{)", re.MULTILINE)
 
 
+@once(8192)
 def read_tool(declared: Any) -> tuple[Tool, list[str]]:
     """One tool in the project's form.
 
@@ -27,6 +29,7 @@ def read_tool(declared: Any) -> tuple[Tool, list[str]]:
     Returns:
         `{"name", "description", "parameters": schema of type object}`, and the flags raised
         (`default_contradicts_type`: the stated default is kept although it is not of the declared type).
+        Equal declarations give the same objects, which must not be changed.
 
     Raises:
         RowError: `tool_shape`.

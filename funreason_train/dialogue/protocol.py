@@ -18,6 +18,7 @@ from ..calls.markers import CALL_CLOSE, CALL_OPEN, THINK_CLOSE, THINK_OPEN, TOKE
 from ..calls.render import render_calls
 from ..calls.types import Call
 from ..errors import UserError
+from ..plain import once
 from .escape import EscapedText, escape_answer, escape_markers
 from .messages import AssistantStep, Message, Step, Trajectory
 
@@ -94,7 +95,7 @@ def system_prompt(
     if style not in get_args(PromptStyle):
         raise UserError(f"there is no prompt style {style!r}", mend=f"Use one of {get_args(PromptStyle)}")
     if style == "bfcl":
-        listed = ",\n".join(_indented(json.dumps(tool)) for tool in tools)
+        listed = ",\n".join(map(_indented, tools))
         functions = f"[\n{listed}\n]" if listed else "[]"
     else:
         functions = json.dumps(list(tools), separators=(",", ":"), ensure_ascii=False)
@@ -107,10 +108,10 @@ def system_prompt(
     return type(shown)(f"{prompt}\n\n{shown}")
 
 
-@lru_cache(maxsize=8192)
-def _indented(tool: str) -> str:
+@once(8192)
+def _indented(tool: Mapping[str, Any]) -> str:
     """A list's element as `json.dumps(…, indent=4)` writes it, which is slow; tools repeat between rows."""
-    return textwrap.indent(json.dumps(json.loads(tool), indent=4), "    ")
+    return textwrap.indent(json.dumps(tool, indent=4), "    ")
 
 
 @lru_cache

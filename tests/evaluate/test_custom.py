@@ -14,7 +14,7 @@ from evaluate.scripted import SAMPLING, TASKS, Scripted, encode, gold, render
 
 from funreason_train.calls import Call
 from funreason_train.cli import main
-from funreason_train.data.export import RlWriter, rl_table
+from funreason_train.data.export_rl import RlWriter, rl_batch
 from funreason_train.dialogue import Step, render_prompt, render_target
 from funreason_train.environments import write_tasks
 from funreason_train.errors import UserError
@@ -55,7 +55,7 @@ STEPS = [step(number) for number in range(60)]
 
 def write_parquet(folder, steps=STEPS):
     with RlWriter(folder, "val") as writer:
-        writer.write(rl_table(steps, 0, [None] * len(steps)))
+        writer.write(rl_batch(steps, 0, [None] * len(steps)))
     return folder / "val.parquet"
 
 
