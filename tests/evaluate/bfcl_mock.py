@@ -300,7 +300,7 @@ def make_model(folder: Path, texts: Iterable[str], vocabulary: int) -> Path:
     from funreason_train.tiny.tokenizer import train_tokenizer, wrap_tokenizer
 
     wrap_tokenizer(train_tokenizer(texts, vocabulary)).save_pretrained(folder)
-    (folder / "config.json").write_text("{}")
+    (folder / "config.json").write_text('{"model_type": "qwen3", "max_position_embeddings": 262144}')
     return folder
 
 
@@ -309,9 +309,9 @@ def main(arguments: list[str]) -> None:
         Path(arguments[1]).write_text(json.dumps(gold_answers(arguments[2:])), encoding="utf-8")
         return
     entries = json.loads(Path(arguments[1]).read_text(encoding="utf-8"))
-    with MockServer(
-        Script({k: v for part in entries.values() for k, v in part.items()}), Path(arguments[2])
-    ) as server:
+    both = {f"{c}/{k}": v for c, part in entries.items() for k, v in part.items()}
+    both |= {key: value for part in entries.values() for key, value in part.items()}
+    with MockServer(Script(both), Path(arguments[2])) as server:
         print(server.url, flush=True)
         sys.stdin.read()  # until whoever started us is gone
 
