@@ -115,8 +115,8 @@ def document(counts, differences) -> str:
     lines = [
         "# Our decoders and bfcl-eval's",
         "",
-        "Made by `python benchmarks/bfcl_decoders.py` from every ground truth of bfcl-eval 2026.3.23, written",
-        "as a model's answer: how many are read to the same calls with equal arguments.",
+        "Made by `python benchmarks/bfcl_decoders.py` from each ground truth of bfcl-eval 2026.3.23, put",
+        "as a model would answer: how many are read to the same calls with equal arguments.",
         "",
         "| category | answers | read alike |",
         "| --- | ---: | ---: |",
