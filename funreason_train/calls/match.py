@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -58,25 +58,49 @@ def match_calls(
         ordered: Whether the order of the calls matters.
         strings: `exact`, or `bfcl` for BFCL's rule: case, spaces and ``,./-_*^`` do not count, ' equals ".
     """
-    if len(predicted) != len(gold):
-        return Match(False, "count")
-    canon = Canon(tools, strings)
-    ours, theirs = [canon.call(call) for call in predicted], [canon.call(call) for call in gold]
-    if ours == theirs:
-        return Match(True, "equal")
-    if Counter(ours) == Counter(theirs):
-        return Match(not ordered, "order" if ordered else "equal")
-    if Counter(call.name for call in predicted) != Counter(call.name for call in gold):
-        return Match(False, "tools")
-    if Counter((n, frozenset(a)) for n, a in map(_shape, ours)) != Counter(
-        (n, frozenset(a)) for n, a in map(_shape, theirs)
-    ):
-        return Match(False, "arguments")
-    return Match(False, "values")
+    return Matcher(gold, tools, strings).match(predicted, ordered=ordered)
 
 
-def _shape(form: CallForm) -> tuple[str, Iterable[str]]:
-    return form[0], (name for name, _ in form[1])
+class Matcher:
+    """Right calls in their canonical form; comparing with them again costs little.
+
+    Args:
+        gold: The right calls.
+        tools: As in `match_calls`.
+        strings: As in `match_calls`.
+    """
+
+    def __init__(
+        self,
+        gold: Sequence[Call],
+        tools: Iterable[Mapping[str, Any]] | Mapping[str, Schema] = (),
+        strings: Strings = "exact",
+    ) -> None:
+        self._canon = Canon(tools, strings)
+        self._gold = [self._canon.call(call) for call in gold]
+
+    def match(self, predicted: Sequence[Call], *, ordered: bool = False) -> Match:
+        """As `match_calls`."""
+        theirs = self._gold
+        if len(predicted) != len(theirs):
+            return _COUNT
+        ours = [self._canon.call(call) for call in predicted]
+        if ours == theirs:
+            return _EQUAL
+        if len(ours) > 1 and Counter(ours) == Counter(theirs):
+            return Match(False, "order") if ordered else _EQUAL
+        if sorted([name for name, _ in ours]) != sorted([name for name, _ in theirs]):
+            return _TOOLS
+        shapes = (sorted(map(_shape, forms)) for forms in (ours, theirs))
+        return _VALUES if next(shapes) == next(shapes) else _ARGUMENTS
+
+
+_EQUAL, _COUNT, _TOOLS = Match(True, "equal"), Match(False, "count"), Match(False, "tools")
+_ARGUMENTS, _VALUES = Match(False, "arguments"), Match(False, "values")
+
+
+def _shape(form: CallForm) -> tuple[str, list[str]]:
+    return form[0], sorted(name for name, _ in form[1])
 
 
 CallForm = tuple[str, frozenset[tuple[str, Hashable]]]
@@ -94,35 +118,47 @@ class Canon:
         self, tools: Iterable[Mapping[str, Any]] | Mapping[str, Schema] = (), strings: Strings = "exact"
     ) -> None:
         self.index: Mapping[str, Schema] = tools if isinstance(tools, Mapping) else index_tools(tools)
-        self._string: Callable[[str], str] = _bfcl_string if strings == "bfcl" else str
+        self._exact = strings == "exact"
+        self._defaults: dict[int, list[tuple[str, Hashable]]] = {}  # by the schema's id
 
     def call(self, call: Call) -> CallForm:
         """The form of one call: its name, and a form for each argument, stated or defaulted."""
         return call.name, self._object(call.arguments, self.index.get(call.name, ANY))
 
     def _object(self, value: Mapping[str, Any], schema: Schema) -> frozenset[tuple[str, Hashable]]:
-        forms = [(name, self.value(item, schema.properties.get(name, ANY))) for name, item in value.items()]
-        for name, part in schema.properties.items():
-            if name not in value and part.default is not MISSING and name not in schema.required:
-                forms.append((name, self.value(part.default, part)))
+        properties = schema.properties
+        if not properties:
+            return frozenset([(name, self.value(item, ANY)) for name, item in value.items()])
+        forms = [(name, self.value(item, properties.get(name, ANY))) for name, item in value.items()]
+        defaults = self._defaults.get(id(schema))
+        if defaults is None:
+            defaults = self._defaults[id(schema)] = [
+                (name, self.value(part.default, part))
+                for name, part in properties.items()
+                if part.default is not MISSING and name not in schema.required
+            ]
+        forms += [pair for pair in defaults if pair[0] not in value]
         return frozenset(forms)
 
     def value(self, value: Any, schema: Schema) -> Hashable:
-        if isinstance(value, str):
-            return self._string(value)
+        """The form of one value that its schema describes."""
+        kind = type(value)
+        if kind is str:
+            return value if self._exact else _bfcl_string(value)
+        if kind is bool:
+            return "bool", value  # a plain True would equal 1
+        if kind is int:
+            return "number" if schema.is_number else "int", value
         if value is None:
             return None
-        if isinstance(value, bool):
-            return "bool", value  # a plain True would equal 1
-        if isinstance(value, int):
-            return "number" if schema.is_number else "int", value
-        if isinstance(value, float):
+        if kind is float:
             if value != value:
                 return object()  # equal to nothing
             return "number" if schema.is_number else "float", value
         if isinstance(value, Mapping):
             return "object", self._object(value, schema)
-        return "array", tuple(self.value(item, schema.items or ANY) for item in value)
+        items = schema.items or ANY
+        return "array", tuple([self.value(item, items) for item in value])
 
 
 def _bfcl_string(text: str) -> str:

@@ -74,7 +74,7 @@ _DIGITS = r"[0-9](?:_?[0-9])*"
 _LEXER = re.compile(
     rf"""
       (?P<space>[ \t\r\n\f]++)
-    | (?P<string>[rR]?(?: \"\"\"(?:[^"\\]|\\.|"(?!""))*\"\"\" | '''(?:[^'\\]|\\.|'(?!''))*'''
+    | (?P<string>[rRuU]?(?: \"\"\"(?:[^"\\]|\\.|"(?!""))*\"\"\" | '''(?:[^'\\]|\\.|'(?!''))*'''
                         | "(?:[^"\\\r\n]|\\.)*" | '(?:[^'\\\r\n]|\\.)*' ))
     | (?P<name>{_IDENTIFIER}(?:\.{_IDENTIFIER})*)
     | (?P<number>(?: 0[xX](?:_?[0-9a-fA-F])+ | 0[oO](?:_?[0-7])+ | 0[bB](?:_?[01])+
@@ -95,6 +95,22 @@ _ONE = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "
     c: c for c in "'\"\\"
 }
 
+# The form that training teaches, `[f(a=1, b="x", c=[1, 2])]`, is most of what is read: two patterns take it
+# apart much faster than the tokens below. What they do not cover is left to the tokens; what they cover means
+# the same there.
+_PLAIN_NAME = r"[A-Za-z_][A-Za-z0-9_]*+"
+_PLAIN_STRING = r"""(?:"[^"\\\r\n\0]*+"|'[^'\\\r\n\0]*+')"""
+_PLAIN_NUMBER = r"-?(?:0|[1-9][0-9]{0,17})(?:\.[0-9]{1,17})?"
+_PLAIN_SCALAR = rf"(?:{_PLAIN_STRING}|{_PLAIN_NUMBER}|True|False|None|true|false|null)"
+_PLAIN_LIST = rf"\[(?:{_PLAIN_SCALAR}(?:, ?{_PLAIN_SCALAR})*)?\]"
+_PLAIN_ARGUMENT = rf"{_PLAIN_NAME}=(?:{_PLAIN_SCALAR}|{_PLAIN_LIST})"
+_PLAIN_CALL = rf"{_PLAIN_NAME}(?:\.{_PLAIN_NAME})*\((?:{_PLAIN_ARGUMENT}(?:, ?{_PLAIN_ARGUMENT})*)?\)"
+_PLAIN_CALLS = re.compile(rf"\[{_PLAIN_CALL}(?:, ?{_PLAIN_CALL})*\]")
+_PLAIN_PARTS = re.compile(
+    rf"({_PLAIN_NAME}(?:\.{_PLAIN_NAME})*)\(|({_PLAIN_NAME})=(?:({_PLAIN_STRING})|({_PLAIN_SCALAR})|({_PLAIN_LIST}))"
+)
+_PLAIN_ITEM = re.compile(_PLAIN_SCALAR)
+
 # A token is (kind, text, position); kind is the name of the group, or the mark itself. The last one is "end",
 # or "bad", whose text is the reason why no token begins there.
 _Token = tuple[str, str, int]
@@ -111,7 +127,7 @@ def parse_calls(text: str) -> list[Call]:
     """
     if len(text) > MAX_CHARS:
         raise CallSyntaxError("too_long", MAX_CHARS)
-    return _Reader(text).call_list()
+    return _plain_calls(text) or _Reader(text).call_list()
 
 
 def is_tool_name(name: str) -> bool:
@@ -122,6 +138,40 @@ def is_tool_name(name: str) -> bool:
 def is_argument_name(name: str) -> bool:
     """Whether the language can pass an argument of this name."""
     return name.isidentifier()
+
+
+def _plain_calls(text: str) -> list[Call] | None:
+    """The calls of a list in the plain form; None if the tokens have to tell what it is."""
+    if not _PLAIN_CALLS.fullmatch(text):
+        return None
+    calls: list[Call] = []
+    arguments: dict[str, Any] = {}
+    for tool, name, string, scalar, items in _PLAIN_PARTS.findall(text):
+        if tool:
+            if tool in _CONSTANTS:
+                return None
+            arguments = {}
+            calls.append(Call(tool, arguments))
+        elif name in arguments:
+            return None
+        elif string:
+            arguments[name] = string[1:-1]
+        elif scalar in _CONSTANTS:
+            arguments[name] = _CONSTANTS[scalar]
+        elif scalar:
+            arguments[name] = float(scalar) if "." in scalar else int(scalar)
+        else:
+            arguments[name] = [_plain_scalar(item) for item in _PLAIN_ITEM.findall(items)]
+    return calls if len(calls) <= MAX_CALLS else None
+
+
+def _plain_scalar(text: str) -> Any:
+    first = text[0]
+    if first == '"' or first == "'":
+        return text[1:-1]
+    if text in _CONSTANTS:
+        return _CONSTANTS[text]
+    return float(text) if "." in text else int(text)
 
 
 class _Reader:
@@ -319,7 +369,7 @@ def _stray(character: str) -> str:
 
 def _string(literal: str, position: int) -> str:
     raw = literal[0] in "rR"
-    body = literal[1:] if raw else literal
+    body = literal[1:] if literal[0] in "rRuU" else literal
     if "\0" in body:
         raise CallSyntaxError("bad_character", position)
     triple = body[:3] in ('"""', "'''")

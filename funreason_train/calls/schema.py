@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any, Final
 
 from ..plain import once
@@ -31,7 +32,8 @@ class Schema:
         properties: Of an object's keys.
         required: The keys that an object must have.
         extra: Whether an object may have keys beyond `properties`: unless stated, only if it names none.
-        default: What an omitted value stands for; `MISSING` if not stated.
+        default: What an omitted value stands for; `MISSING` if not stated, or if its own schema forbids it (a
+            boolean's "False"): such a default says nothing certain.
     """
 
     types: frozenset[str] | None = None
@@ -42,7 +44,7 @@ class Schema:
     extra: bool = True
     default: Any = MISSING
 
-    @property
+    @cached_property
     def is_number(self) -> bool:
         """Whether 1 and 1.0 are the same here."""
         return self.types is not None and "number" in self.types
@@ -50,11 +52,19 @@ class Schema:
 
 ANY = Schema()
 
+# Most arguments state a type and nothing else that compiling them looks at.
+_PLAIN_KEYS = frozenset({"type", "description", "title"})
+_PLAIN = {spelling: Schema(types=frozenset({name})) for spelling, name in _TYPES.items()}
+
 
 def compile_schema(schema: Any, depth: int = 0) -> Schema:
     """Compiles one JSON schema; whatever it does not understand (`$ref`, unknown types) allows anything."""
     if not isinstance(schema, Mapping) or depth > _MAX_DEPTH:
         return ANY
+    if schema.keys() <= _PLAIN_KEYS:
+        stated = schema.get("type")
+        if isinstance(stated, str) and stated in _PLAIN:
+            return _PLAIN[stated]
     branches = [
         compile_schema(branch, depth + 1)
         for key in ("anyOf", "oneOf")
@@ -64,7 +74,7 @@ def compile_schema(schema: Any, depth: int = 0) -> Schema:
     # Beside a type or properties of its own, a union only narrows what is stated there.
     if not branches or "type" in schema or "properties" in schema:
         return _compile_plain(schema, depth)
-    return _union(branches, schema.get("default", MISSING))
+    return _union(branches, schema)
 
 
 def _compile_plain(schema: Mapping[str, Any], depth: int) -> Schema:
@@ -73,15 +83,24 @@ def _compile_plain(schema: Mapping[str, Any], depth: int) -> Schema:
     named = properties if isinstance(properties, Mapping) else {}
     required = schema.get("required")
     enum = schema.get("enum")
-    return Schema(
+    return _with_default(
+        schema,
         types=types,
         enum=tuple(enum) if isinstance(enum, list) else None,
         items=compile_schema(schema["items"], depth + 1) if "items" in schema else None,
         properties={str(name): compile_schema(value, depth + 1) for name, value in named.items()},
         required=frozenset(str(name) for name in required) if isinstance(required, list) else frozenset(),
         extra=schema.get("additionalProperties", not named) is not False,
-        default=schema.get("default", MISSING),
     )
+
+
+def _with_default(schema: Mapping[str, Any], **parts: Any) -> Schema:
+    """A schema with its stated default; null is one for any type, as in `def f(limit: int = None)`."""
+    compiled = Schema(**parts)
+    default = schema.get("default", MISSING)
+    if default is MISSING or (default is not None and any(_problems(compiled, default, ""))):
+        return compiled
+    return replace(compiled, default=default)
 
 
 def _type_names(schema: Mapping[str, Any]) -> frozenset[str] | None:
@@ -93,21 +112,21 @@ def _type_names(schema: Mapping[str, Any]) -> frozenset[str] | None:
     return None if None in known else frozenset(name for name in known if name)
 
 
-def _union(branches: list[Schema], default: Any) -> Schema:
+def _union(branches: list[Schema], schema: Mapping[str, Any]) -> Schema:
     types: frozenset[str] | None = frozenset()
     for branch in branches:
         types = None if types is None or branch.types is None else types | branch.types
     enums = [branch.enum for branch in branches if branch.enum is not None]
     arrays = [branch.items for branch in branches if branch.items is not None]
     objects = [branch for branch in branches if branch.properties]
-    return Schema(
+    return _with_default(
+        schema,
         types=types,
         enum=tuple(value for enum in enums for value in enum) if len(enums) == len(branches) else None,
         items=arrays[0] if len(arrays) == 1 else None,
         properties=objects[0].properties if len(objects) == 1 else {},
         required=objects[0].required if len(objects) == 1 else frozenset(),
         extra=objects[0].extra if len(objects) == 1 else True,
-        default=default,
     )
 
 

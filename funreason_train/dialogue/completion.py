@@ -60,23 +60,38 @@ def read_completion(text: str, *, lenient: bool = False) -> Completion:
         lenient: As FunReason-MT's model card reads it: the answer is whatever follows the last `</think>`,
             and the thought may contain anything. The answer itself is read as strictly.
     """
+    thought, answer, closed, error = split_completion(text, lenient=lenient)
+    if error:
+        return Completion(thought, answer, None, closed, error)
+    calls, error = read_answer(answer)
+    return Completion(thought, _untag(answer)[0], calls, True, error)
+
+
+def split_completion(text: str, *, lenient: bool = False) -> tuple[str, str, bool, str]:
+    """The first half of `read_completion`, without reading the answer.
+
+    Returns:
+        The thought, the answer, whether there is a `</think>`, and the fault of form that shows already, or
+        an empty string.
+    """
     text = _without_end(text)
     before, close, answer = text.rpartition(THINK_CLOSE)
-    thought = before if close else text
-    body = thought.lstrip()
-    thought = body.removeprefix(THINK_OPEN).strip()
+    thought = (before if close else text).lstrip().removeprefix(THINK_OPEN).strip()
     if not close:
-        return Completion(thought, "", None, False, "unclosed")
+        return thought, "", False, "unclosed"
     answer = answer.strip()
-    if not lenient:
+    if not lenient and ("<" in thought or THINK_OPEN in answer):
         markers = find_markers(thought)
         if THINK_OPEN in markers or THINK_CLOSE in markers or THINK_OPEN in answer:
-            return Completion(thought, answer, None, True, "repeated_think")
+            return thought, answer, True, "repeated_think"
         if any(marker in TURN_MARKERS for marker in markers):
-            return Completion(thought, answer, None, True, "stray_marker")
-    answer, tagged = _untag(answer)
-    calls, error = _read_answer(answer, tagged)
-    return Completion(thought, answer, calls, True, error)
+            return thought, answer, True, "stray_marker"
+    return thought, answer, True, ""
+
+
+def read_answer(answer: str) -> tuple[list[Call] | None, str]:
+    """The second half: the calls, as in `Completion`, and the error, of what follows the thought."""
+    return _read_answer(*_untag(answer))
 
 
 def history_answer(text: str) -> str | None:
@@ -87,9 +102,10 @@ def history_answer(text: str) -> str | None:
 
 def _without_end(text: str) -> str:
     stripped = text.rstrip()
-    for marker in TURN_MARKERS[1:]:
-        if stripped.endswith(marker):
-            return stripped.removesuffix(marker)
+    if stripped[-1:] == ">":
+        for marker in TURN_MARKERS[1:]:
+            if stripped.endswith(marker):
+                return stripped.removesuffix(marker)
     return text
 
 

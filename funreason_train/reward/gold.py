@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 
-from funreason_train.calls import Acceptance, AcceptedCall, Call, Match, Schema, index_tools, match_calls
+from funreason_train.calls import Acceptance, AcceptedCall, Call, Match, Matcher, Schema, index_tools
 from funreason_train.calls.match import Strings
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Gold:
     """What a ground truth says.
 
@@ -27,12 +27,15 @@ class Gold:
     tools: Mapping[str, Schema]
     acceptance: Acceptance | None = None
     turns: int | None = None
+    _matchers: dict[Strings, Matcher] = field(default_factory=dict, repr=False)
 
     def match(self, calls: Sequence[Call], *, ordered: bool, strings: Strings) -> Match:
         """Whether `calls` are the right ones (see `match_calls`)."""
         if self.acceptance:
             return self.acceptance.match(calls, ordered=ordered)
-        return match_calls(calls, self.calls, self.tools, ordered=ordered, strings=strings)
+        if strings not in self._matchers:
+            self._matchers[strings] = Matcher(self.calls, self.tools, strings)
+        return self._matchers[strings].match(calls, ordered=ordered)
 
 
 @lru_cache(maxsize=1024)  # the answers of one group arrive close together

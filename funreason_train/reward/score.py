@@ -3,18 +3,20 @@
     verl: reward.custom_reward_function.path=…/funreason_train/reward/score.py  name=compute_score
 
 verl loads this file by its path and calls `compute_score` from several threads, without a time-out, and an
-exception would end the run; so it is total, keeps no state but a cache, and takes time linear in the
+exception would end the run; so it is total, keeps no state but caches, and takes time linear in the
 completion. The imports are absolute because a file loaded by path has no package.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
 
+from funreason_train.calls import Call
 from funreason_train.calls.match import STRING_RULES
-from funreason_train.dialogue.completion import ERRORS, Completion, read_completion
+from funreason_train.dialogue.completion import ERRORS, read_answer, split_completion
 from funreason_train.reward.gold import Gold, read_gold
 from funreason_train.reward.partial import similarity
 from funreason_train.reward.progress import TurnOutcome, progress, read_turns
@@ -45,7 +47,7 @@ REASON_CODES = {reason: code for code, reason in enumerate(_REASONS)}
 _OUR_FAULT = frozenset({"not_text", "ground_truth", "options", "internal"})
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class RewardOptions:
     """How answers are scored; the defaults stand in `configs/reward/`.
 
@@ -99,6 +101,22 @@ def _chosen(options: Mapping[str, Any]) -> RewardOptions:
     return RewardOptions(**{key: value for key, value in options.items() if key in known})
 
 
+def _options(options: Mapping[str, Any]) -> RewardOptions | None:
+    """The options, checked; None if they cannot be used. The same object for the same options."""
+    try:
+        return _checked(tuple(options), tuple(options.values()), tuple(map(type, options.values())))
+    except TypeError:  # a value that cannot be hashed
+        return None if check_options(options) else _chosen(options)
+
+
+@lru_cache(maxsize=64)
+def _checked(
+    names: tuple[str, ...], values: tuple[Any, ...], types: tuple[type, ...]
+) -> RewardOptions | None:
+    options = dict(zip(names, values, strict=True))  # the types tell True from 1, which are equal
+    return None if check_options(options) else _chosen(options)
+
+
 def _length_problems(chosen: RewardOptions) -> list[str]:
     limits = (chosen.max_chars, chosen.soft_chars)
     if any(limit is not None and (type(limit) is not int or limit <= 0) for limit in limits):
@@ -140,18 +158,15 @@ def compute_score(
         (characters of the completion); `reason` (its number in `REASON_CODES`); `error` (1 if the fault is
         not the model's: an unusable ground truth or option, to be counted and stopped on).
     """
-    if options and check_options(options):
+    chosen = _options(options)
+    if chosen is None:
         return _result("options")
     if not isinstance(solution_str, str):
         return _result("not_text")
     try:
         gold = read_gold(ground_truth)
-    except Exception:
-        return _result("ground_truth", length=len(solution_str))
-    chosen = _chosen(options)
-    if gold.acceptance and chosen.variant != "bfcl":
-        return _result("ground_truth", length=len(solution_str))
-    try:
+        if gold.acceptance and chosen.variant != "bfcl":
+            return _result("ground_truth", length=len(solution_str))
         turns = _turns(gold, extra_info) if chosen.variant == "progress" else None
     except Exception:
         return _result("ground_truth", length=len(solution_str))
@@ -176,35 +191,67 @@ def _turns(gold: Gold, extra_info: Mapping[str, Any] | None) -> tuple[TurnOutcom
     return turns
 
 
+class _Verdict(NamedTuple):
+    """What is said of an answer before its length counts."""
+
+    reason: str
+    right: bool = False
+    score: float = 0.0
+    calls: int = 0
+    well_formed: bool = False
+
+
 def _score(
     text: str, gold: Gold, options: RewardOptions, turns: tuple[TurnOutcome, ...] | None
 ) -> dict[str, float]:
-    completion = read_completion(text)
-    if turns is None:
-        reason, right, score = _judge(completion, gold, options)
+    thought, answer, closed, error = split_completion(text)
+    if error:
+        verdict = _Verdict(error)
+    elif turns is not None:
+        verdict = _read(answer)
+    elif len(answer) <= _REMEMBERED_CHARS:
+        verdict = _remembered(answer, gold, options)
     else:
-        reason, right, score = _judge_episode(completion, turns, gold.turns, options)
+        verdict = _judge(answer, gold, options)
+    if options.require_thought and not thought and verdict.well_formed:
+        verdict = _Verdict("empty_thought", calls=verdict.calls)
+    if turns is not None and closed:
+        verdict = _judge_episode(verdict, turns, gold.turns)
     if options.max_chars is not None and len(text) > options.max_chars:
-        reason, right, score = "over_long", False, 0.0
+        verdict = _Verdict("over_long", calls=verdict.calls, well_formed=verdict.well_formed)
     return _result(
-        reason,
-        score=score * _length_factor(len(text), options),
-        right=right,
-        well_formed=completion.calls is not None and reason != "empty_thought",
-        closed=completion.closed,
-        num_calls=len(completion.calls or ()),
+        verdict.reason,
+        score=verdict.score * _length_factor(len(text), options),
+        right=verdict.right,
+        well_formed=verdict.well_formed,
+        closed=closed,
+        num_calls=verdict.calls,
         gold_calls=len(gold.calls),
         length=len(text),
     )
 
 
-def _judge(completion: Completion, gold: Gold, options: RewardOptions) -> tuple[str, bool, float]:
-    """The reason, whether the answer is right, and the score before any length penalty."""
-    calls = completion.calls
+def _read(answer: str) -> _Verdict:
+    """Whether an answer has the right form, whatever it says."""
+    calls, error = read_answer(answer)
+    return _Verdict(error) if calls is None else _Verdict("right", True, 1.0, len(calls), True)
+
+
+def _judge(answer: str, gold: Gold, options: RewardOptions) -> _Verdict:
+    calls, error = read_answer(answer)
     if calls is None:
-        return completion.error, False, 0.0
-    if _lacks_thought(completion, options):
-        return "empty_thought", False, 0.0
+        return _Verdict(error)
+    reason, right, score = _compare(calls, gold, options)
+    return _Verdict(reason, right, score, len(calls), True)
+
+
+# The samples of one prompt arrive close together, and many of them end in the same answer.
+_REMEMBERED_CHARS = 2_000
+_remembered = lru_cache(maxsize=4096)(_judge)
+
+
+def _compare(calls: Sequence[Call], gold: Gold, options: RewardOptions) -> tuple[str, bool, float]:
+    """The reason, whether the calls are the right ones, and their score."""
     if bool(calls) != bool(gold.calls):
         return ("calls_for_text" if calls else "text_for_calls"), False, 0.0
     if not calls:
@@ -219,21 +266,13 @@ def _judge(completion: Completion, gold: Gold, options: RewardOptions) -> tuple[
     return match.reason, False, score
 
 
-def _judge_episode(
-    completion: Completion, turns: tuple[TurnOutcome, ...], expected: int | None, options: RewardOptions
-) -> tuple[str, bool, float]:
-    """As `_judge`, for an episode that ended with `completion`."""
-    if not completion.closed:
-        return completion.error, False, 0.0
-    fault = completion.error or ("empty_thought" if _lacks_thought(completion, options) else "")
-    if fault and turns:
+def _judge_episode(last: _Verdict, turns: tuple[TurnOutcome, ...], expected: int | None) -> _Verdict:
+    """The verdict of an episode whose last answer was closed and is otherwise as `last` says."""
+    if not last.right and turns:
         turns = (*turns[:-1], replace(turns[-1], well_formed=False))
     score = progress(turns, expected)
-    return ("right" if score == 1.0 else fault or "turns"), score == 1.0, score
-
-
-def _lacks_thought(completion: Completion, options: RewardOptions) -> bool:
-    return options.require_thought and not completion.thought
+    reason = "right" if score == 1.0 else "turns" if last.right else last.reason
+    return last._replace(reason=reason, right=score == 1.0, score=score)
 
 
 def _length_factor(length: int, options: RewardOptions) -> float:

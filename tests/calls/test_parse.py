@@ -13,6 +13,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from funreason_train.calls import REASONS, Call, CallSyntaxError, is_argument_name, is_tool_name, parse_calls
+from funreason_train.calls.parse import _plain_calls, _Reader
 
 
 def argument(text: str) -> object:
@@ -57,6 +58,7 @@ def test_reads_the_form_that_prompts_ask_for() -> None:
         ('"a" "b"', "ab"),
         (r'"\d+\n"', "\\d+\n"),
         (r'r"\d+\n"', r"\d+\n"),
+        (r'u"\u00e9"', "é"),
         ('"""a\n"b" """', 'a\n"b" '),
         ("'it\\'s \"q\"'", 'it\'s "q"'),
         (r'"\u00e9\x41\101"', "éAA"),
@@ -180,6 +182,72 @@ def test_reads_as_much_as_the_cap_allows(text: str, size: int) -> None:
     assert len(value) == size
 
 
+PIECES = [
+    "f(",
+    "g.h(",
+    ")",
+    "a=",
+    "b=",
+    ", ",
+    ",",
+    " ",
+    '"x"',
+    "'y'",
+    '"',
+    "'",
+    "1",
+    "-2.5",
+    "007",
+    "1e3",
+    ".",
+    "_",
+]
+PIECES += [
+    "[",
+    "]",
+    "[1, 2]",
+    "[]",
+    "True",
+    "null",
+    "None",
+    "nan",
+    "{}",
+    "\\",
+    "\n",
+    "\0",
+    "é",
+    "=",
+    "-",
+    "0",
+    "True(",
+]
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=14).map(lambda pieces: f"[f(a={''.join(pieces)})]"))
+@example('[f(a=1, a="x")]')
+@example("[f(a=-0, b=-0.0)]")
+@example("[True(a=1)]")
+@example("[f(a=12345678901234567890)]")
+@example('[f(a="x" "y")]')
+@example("[" + ", ".join(["f()"] * 65) + "]")
+def test_the_quick_reading_of_the_plain_form_is_the_full_one(text: str) -> None:
+    quick = _plain_calls(text)
+    if quick is not None:
+        assert repr(quick) == repr(_Reader(text).call_list())
+
+
+def test_the_form_that_is_taught_is_read_quickly() -> None:
+    text = """[f(a=1, b="x", c=[1, -2.5, 'y']), geo.g(), h(d=True,e=null, f=[])]"""
+    assert _plain_calls(text) == [
+        Call("f", {"a": 1, "b": "x", "c": [1, -2.5, "y"]}),
+        Call("geo.g", {}),
+        Call("h", {"d": True, "e": None, "f": []}),
+    ]
+    assert not any(
+        map(_plain_calls, ['[f(a="\\n")]', "[f(a=1, a=2)]", "[f(a={})]", "[f(a=1) ]", "[f(1)]", "[]", ""])
+    )
+
+
 def test_says_where() -> None:
     with pytest.raises(CallSyntaxError) as caught:
         parse_calls("[f(a=1, a=2)]")
@@ -206,7 +274,7 @@ def plain(value: object) -> object:
     return {k: plain(v) for k, v in value.items()} if isinstance(value, dict) else value
 
 
-@given(st.text(alphabet=list("0123456789xXeEjJ_.+-'\"\\rnu[](){},: #aTF\n"), max_size=14))
+@given(st.text(alphabet=list("0123456789xXeEjJ_.+-'\"\\rnuU[](){},: #aTF\n"), max_size=14))
 @example("0_1")
 @example("1.e5")
 @example('r"\\""')

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from funreason_train.calls import Call, check_call, index_tools
+from funreason_train.calls import Call, check_call, compile_schema, index_tools
+from funreason_train.calls.schema import MISSING
 
 TOOLS: list[dict[str, Any]] = [
     {
@@ -126,6 +127,26 @@ def test_a_schema_that_is_not_understood_allows_anything(schema: Any) -> None:
     index = index_tools([{"name": "f", "parameters": {"type": "object", "properties": {"a": schema}}}])
     for value in (None, 1, "x", [1], {"k": 1}):
         assert check_call(Call("f", {"a": value}), index) == []
+
+
+@pytest.mark.parametrize(
+    ("schema", "default"),
+    [
+        ({"type": "boolean", "default": False}, False),
+        ({"type": "boolean", "default": "False"}, MISSING),
+        ({"type": "integer", "default": ""}, MISSING),
+        ({"type": "integer", "default": None}, None),
+        ({"type": "number", "default": 1}, 1),
+        ({"type": "string", "enum": ["a"], "default": "b"}, MISSING),
+        ({"anyOf": [{"type": "string"}, {"type": "integer"}], "default": 3}, 3),
+        ({"anyOf": [{"type": "string"}, {"type": "integer"}], "default": []}, MISSING),
+        ({"type": "string"}, MISSING),
+        ({"default": {"any": "thing"}}, {"any": "thing"}),
+    ],
+)
+def test_a_default_that_its_own_schema_forbids_says_nothing(schema: Any, default: Any) -> None:
+    found = compile_schema(schema).default
+    assert found is default if default is MISSING else found == default
 
 
 def test_a_schema_nested_without_end_is_cut() -> None:

@@ -1,0 +1,231 @@
+"""Random and mutated strings through the reward: nothing is raised, and no string takes long.
+
+    python benchmarks/reward_fuzz.py [--strings 1000000] [--processes 2]
+
+Most strings are short; one in fifty has the 20,000 characters that the call language allows. Every variant
+takes its turn. Times are processor times, so that the machine's other work does not count, and those that
+look slow are measured three times. The exit code is 1 if anything was raised, a result is not finite, the
+reward reported an error of its own, or the slowest string took 50 ms or more.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import random
+import sys
+import time
+from collections import Counter
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field
+
+from funreason_train.calls import Call, render_calls
+from funreason_train.calls.parse import MAX_CHARS
+from funreason_train.reward import VARIANTS, compute_score, reason_of
+
+GOAL_MS = 50.0
+TOOL = {
+    "name": "book",
+    "description": "",
+    "parameters": {
+        "type": "object",
+        "properties": {
+            "city": {"type": "string", "default": "Oslo"},
+            "price": {"type": "number"},
+            "dates": {"type": "array", "items": {"type": "integer"}},
+            "guest": {"type": "object", "properties": {"name": {"type": "string"}}},
+        },
+    },
+}
+GOLD = [
+    Call("book", {"city": 'O\'Hara "x"', "price": 1, "dates": [1, 1, 2], "guest": {"name": "Ann"}}),
+    Call("book", {"dates": list(range(50))}),
+    Call("pwd", {}),
+]
+MANY = [Call("book", {"price": number, "city": str(number)}) for number in range(64)]
+ALPHABET = [
+    *"[](){}=,:'\"\\#*+-._ \n\t\r\f\x00\x1b\x85\ud800\u2028éß查😀²٣０9eExXrRbBfFuUnNjJaT`<>/|~!?;@$%^&",
+    *("True", "None", "null", "true", "nan", "1e999", "1_0", "0x", "f(", "book(", "pwd()", "price=", "city="),
+    *(
+        "<think>",
+        "</think>",
+        "<tool_call>",
+        "</tool_call>",
+        "<|im_end|>",
+        '"""',
+        "'''",
+        "**",
+        "[[",
+        "]]",
+        "{'",
+    ),
+    *('{"name": "', "lambda: ", "\\u", "\\x", "\\N{", "9" * 30, "import ", "__import__('os')"),
+]
+REPEATED = [
+    *(
+        "[",
+        "(",
+        "{",
+        "-",
+        "'",
+        '"',
+        "\\",
+        "a.",
+        "a(",
+        "f()",
+        "f(),",
+        "1,",
+        "1_",
+        "0x",
+        '"" ',
+        "{'a':",
+        "[1,",
+        ") a",
+    ),
+    *(
+        "<think>",
+        "</think>",
+        "<tool_call>",
+        "`",
+        " ",
+        "\n",
+        '"""',
+        "'''",
+        "\\n",
+        "é",
+        "\x00",
+        "a=",
+        "x ",
+        "{ ",
+        "[ ",
+    ),
+    *(
+        "[f(",
+        "f(a=",
+        "[f(a=1),",
+        "```json\n[{",
+        "((",
+        "()",
+        "(1,)",
+        "9",
+        ".9",
+        "e9",
+        "\\u0041",
+        "\\x4",
+        "# ",
+        "_",
+    ),
+]
+
+
+@dataclass
+class Tally:
+    """What a share of the strings did.
+
+    Attributes:
+        strings: How many were scored.
+        reasons: How often each reason was given.
+        faults: What must not happen, with the string.
+        slowest: Seconds and the string, for the slowest at any length and at `MAX_CHARS`.
+    """
+
+    strings: int = 0
+    reasons: Counter[str] = field(default_factory=Counter)
+    faults: list[str] = field(default_factory=list)
+    slowest: tuple[float, str] = (0.0, "")
+    slowest_long: tuple[float, str] = (0.0, "")
+
+
+def truths() -> list[str]:
+    """Ground truths of every kind: several calls, many calls, none, accepted values."""
+    accepted = [{"name": "book", "accepted": {"price": [n, n + 1, ""], "city": ["x", ""]}} for n in range(64)]
+    plain = [[call.to_json() for call in calls] for calls in (GOLD, MANY, [])]
+    return [json.dumps({"calls": calls, "tools": [TOOL]}) for calls in (*plain, accepted)]
+
+
+def answers(seed: int, count: int) -> list[str]:
+    """Random, repeated and mutated completions; the same for the same seed."""
+    draw = random.Random(seed)
+    return [_answer(draw, number % 50 == 0) for number in range(count)]
+
+
+def _answer(draw: random.Random, long: bool) -> str:
+    kind = draw.random()
+    if kind < 0.35:
+        text = "".join(draw.choices(ALPHABET, k=draw.randint(0, 40)))
+    elif kind < 0.45:
+        text = "".join(map(chr, draw.choices(range(0x3000), k=draw.randint(0, 40))))
+    else:
+        text = render_calls(draw.choice((GOLD, MANY[: draw.randint(1, 64)] if long else GOLD[:2])))
+        for _ in range(draw.randint(0, 6)):
+            at = draw.randrange(len(text) + 1)
+            cut = at + draw.choice((0, 0, 1, 2, 9))
+            text = text[:at] + draw.choice(("", draw.choice(ALPHABET), text[at:cut] * 2)) + text[cut:]
+    if long:  # grown to exactly what the language allows, somewhere inside
+        unit = draw.choice(REPEATED) if draw.random() < 0.7 else text or "["
+        at = draw.choice((0, len(text), draw.randrange(len(text) + 1)))
+        times = max(0, MAX_CHARS - len(text)) // len(unit)
+        text = (text[:at] + unit * times + text[at:])[:MAX_CHARS].ljust(MAX_CHARS, draw.choice(")] ,"))
+    if draw.random() < 0.05:
+        return text
+    return draw.choice(("</think>", "t\n</think>\n\n", "<think>t</think>", "</think><tool_call>")) + text
+
+
+def score_all(seed: int, count: int) -> Tally:
+    """Scores `count` strings, each against a ground truth and with a variant that take turns."""
+    tally, golds = Tally(), truths()
+    for number, text in enumerate(answers(seed, count)):
+        variant, gold = VARIANTS[number % len(VARIANTS)], golds[number // len(VARIANTS) % len(golds)]
+        variant = "bfcl" if "accepted" in gold else variant
+        try:
+            seconds = _timed(text, gold, variant)
+            if seconds > 0.005:
+                seconds = min(seconds, _timed(text, gold, variant), _timed(text, gold, variant))
+            result = compute_score("fuzz", text, gold, None, variant=variant)
+        except Exception as error:
+            tally.faults.append(f"{error!r}: {text[:200]!r}")
+            continue
+        tally.strings += 1
+        tally.reasons[reason_of(result)] += 1
+        if not all(map(math.isfinite, result.values())) or result["error"]:
+            tally.faults.append(f"{result}: {text[:200]!r}")
+        tally.slowest = max(tally.slowest, (seconds, text))
+        if len(text) >= MAX_CHARS:
+            tally.slowest_long = max(tally.slowest_long, (seconds, text))
+    return tally
+
+
+def _timed(text: str, gold: str, variant: str) -> float:
+    start = time.thread_time()
+    compute_score("fuzz", text, gold, None, variant=variant)
+    return time.thread_time() - start
+
+
+def main() -> int:
+    """Runs the benchmark."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--strings", type=int, default=1_000_000)
+    parser.add_argument("--processes", type=int, default=2)
+    chosen = parser.parse_args()
+    share = min(10_000, chosen.strings)
+    shares = chosen.strings // share
+    with ProcessPoolExecutor(chosen.processes) as pool:
+        tallies = list(pool.map(score_all, range(shares), [share] * shares))
+    reasons = sum((tally.reasons for tally in tallies), Counter())
+    faults = [fault for tally in tallies for fault in tally.faults]
+    slowest = max(tally.slowest for tally in tallies)
+    slowest_long = max(tally.slowest_long for tally in tallies)
+    print(f"{sum(tally.strings for tally in tallies):,} strings scored, {len(faults)} faults")
+    print(f"reasons: {', '.join(f'{name} {count:,}' for name, count in reasons.most_common())}")
+    for name, (seconds, text) in (("slowest", slowest), (f"slowest of {MAX_CHARS:,}", slowest_long)):
+        print(f"{name}: {seconds * 1000:.1f} ms (goal: below {GOAL_MS:g}), {len(text):,} characters:")
+        print(f"    {text[:60]!r} … {text[-60:]!r}")
+    print(*faults[:10], sep="\n")
+    return 1 if faults or slowest[0] * 1000 >= GOAL_MS else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

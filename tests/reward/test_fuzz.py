@@ -1,0 +1,48 @@
+"""Whatever a model writes is scored, soon: a sample of benchmarks/reward_fuzz.py."""
+
+from __future__ import annotations
+
+import importlib.util
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+
+
+@pytest.fixture(scope="module")
+def fuzz() -> ModuleType:
+    """The benchmark as a module."""
+    spec = importlib.util.spec_from_file_location("reward_fuzz", BENCHMARKS / "reward_fuzz.py")
+    assert spec and spec.loader
+    module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_nothing_is_raised(fuzz: ModuleType) -> None:
+    tally = fuzz.score_all(seed=7, count=6_000)
+    assert tally.faults == []
+    assert tally.strings == 6_000
+    assert tally.slowest_long[1]  # strings of full length were among them
+    # The strings reach far into the reward, and some of them are right.
+    assert {"right", "values", "count", "syntax", "unclosed", "mixed_answer"} <= tally.reasons.keys()
+
+
+def test_a_reward_that_raises_is_found(fuzz: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fragile(*_: object, **__: object) -> dict[str, float]:
+        raise ValueError("caught")
+
+    monkeypatch.setattr(fuzz, "compute_score", fragile)
+    assert len(fuzz.score_all(seed=7, count=10).faults) == 10
+
+
+def test_a_short_run_under_atheris() -> None:
+    pytest.importorskip("atheris")
+    words = [sys.executable, str(BENCHMARKS / "reward_atheris.py"), "-runs=3000", "-seed=1", "-max_len=400"]
+    done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=300)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert "Done 3000 runs" in done.stderr
