@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+from evaluate import bfcl_mock
 from evaluate.mock_endpoint import serving
 from evaluate.scripted import SAMPLING, TASKS, Scripted, encode, gold, render
 
@@ -158,11 +159,11 @@ def test_a_missing_file_is_one_sentence_and_exit_code_2(words, said, tmp_path, c
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
-    """A tiny model's folder."""
-    from funreason_train.tiny import build
-
-    folder = tmp_path_factory.mktemp("models") / "tiny"
-    build(folder, [one.messages[1]["content"] for one in STEPS], compose(None, ["model.vocab_size=600"]))
+    """A folder with a tokenizer and a template; the weights are the endpoint's."""
+    texts = [one.messages[1]["content"] for one in STEPS]
+    folder = bfcl_mock.make_model(tmp_path_factory.mktemp("models") / "tiny", texts, 300)
+    (folder / "config.json").write_text('{"max_position_embeddings": 100000}')
+    (folder / "model.safetensors").write_bytes(b"x")
     return folder
 
 
