@@ -28,7 +28,8 @@ class Finding:
     Attributes:
         row: Index of the row.
         data_source: Of the row.
-        case: `gold`, `gold_call`, `ground_truth`, or the name of the cheap answer that scored the most.
+        case: `gold`, `gold_call`, `ground_truth`, `data_source`, or the name of the cheap answer that scored
+            the most.
         message: What happened, as a sentence.
     """
 
@@ -60,15 +61,17 @@ def audit(
 
 
 def _audit_row(number: int, row: Mapping[str, Any], reward: Reward) -> Iterator[Finding]:
-    source = str(row.get("data_source", ""))
+    source = str(row.get("data_source") or "")
+    if not source:
+        yield Finding(number, source, "data_source", "it has no data_source, by which scores are reported")
     try:
         truth = row["reward_model"]["ground_truth"]
         gold = list(read_gold(truth).calls)
         documents = json.loads(truth)["tools"]
         tools = index_tools(documents)
         answer = render_calls(gold) if gold else _TEXT
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        yield Finding(number, source, "ground_truth", f"the ground truth cannot be read: {error!r}")
+    except (KeyError, TypeError, ValueError) as error:
+        yield Finding(number, source, "ground_truth", f"the ground truth cannot be read: {error}")
         return
     for call in gold:
         for problem in check_call(call, tools):

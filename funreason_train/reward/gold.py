@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import Any, TypeVar
 
 from funreason_train.calls import Acceptance, AcceptedCall, Call, Match, Matcher, Schema, index_tools
 from funreason_train.calls.match import Strings
@@ -43,19 +44,49 @@ def read_gold(ground_truth: str) -> Gold:
     """Reads the JSON string that `compute_score` describes.
 
     Raises:
-        ValueError, KeyError, TypeError, AttributeError, RecursionError: if it is anything else.
+        ValueError: if it is anything else; the message says what is wrong.
     """
-    value = json.loads(ground_truth)
-    accepted = [AcceptedCall.from_json(call) for call in value["calls"] if "accepted" in call]
+    value = _object(ground_truth)
+    accepted = [_read_call(AcceptedCall.from_json, call) for call in value["calls"] if "accepted" in call]
     if accepted and len(accepted) != len(value["calls"]):
         raise ValueError("either all gold calls list their accepted values or none does")
-    calls = tuple(call.example() for call in accepted) or tuple(map(Call.from_json, value["calls"]))
-    if any(not isinstance(call.name, str) for call in calls):
-        raise ValueError("a gold call's name must be a string")
+    plain = (_read_call(Call.from_json, call) for call in value["calls"])
+    calls = tuple(call.example() for call in accepted) or tuple(plain)
     turns = value.get("turns")
     if turns is not None and (type(turns) is not int or turns < 1):
-        raise ValueError("a task has at least one user turn")
+        raise ValueError("turns is no number of user turns")
     # Only the gold calls' tools are ever compared with; compiling all of them would be half of the work.
     names = {call.name for call in calls}
     tools = index_tools([tool for tool in value["tools"] if tool["name"] in names])
     return Gold(calls, tools, Acceptance(accepted, tools) if accepted else None, turns)
+
+
+def _object(ground_truth: Any) -> dict[str, Any]:
+    """The ground truth's object, with calls and tools of the right shape."""
+    if not isinstance(ground_truth, str):
+        raise ValueError("it is no JSON string")
+    try:
+        value = json.loads(ground_truth)
+    except (ValueError, RecursionError):
+        raise ValueError("it is not JSON") from None
+    if not isinstance(value, dict) or not all(isinstance(value.get(key), list) for key in ("calls", "tools")):
+        raise ValueError("it is no object with the lists calls and tools")
+    for call in value["calls"]:
+        if not isinstance(call, dict) or not isinstance(call.get("name"), str):
+            raise ValueError("a gold call is no object with a name")
+    for tool in value["tools"]:
+        if not isinstance(tool, dict) or not isinstance(tool.get("name"), str):
+            raise ValueError("a tool is no object with a name")
+        if not isinstance(tool.get("parameters") or {}, dict):
+            raise ValueError(f"the parameters of the tool {tool['name']!r} are no JSON schema")
+    return value
+
+
+_Read = TypeVar("_Read")
+
+
+def _read_call(read: Callable[[Mapping[str, Any]], _Read], call: Mapping[str, Any]) -> _Read:
+    try:
+        return read(call)
+    except (KeyError, TypeError, ValueError):
+        raise ValueError(f"the arguments of the gold call {call['name']!r} are no object") from None

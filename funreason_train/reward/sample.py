@@ -10,7 +10,7 @@ from typing import Any
 
 from ..errors import UserError
 from .audit import Finding, audit
-from .score import VARIANTS
+from .score import check_options
 
 _COLUMNS = ["data_source", "reward_model"]
 _SHOWN = 3
@@ -60,10 +60,8 @@ def audit_file(file: Path, limit: int | None = None, **options: Any) -> Audit:
     Raises:
         UserError: if the file cannot be read, has other columns, or an option does not exist.
     """
-    if (variant := options.get("variant", VARIANTS[0])) not in VARIANTS:
-        raise UserError(
-            f"rl.reward.variant={variant}: there is no such reward; there are {', '.join(VARIANTS)}"
-        )
+    if mistakes := check_options(options):
+        raise UserError("; ".join(f"rl.reward: {mistake}" for mistake in mistakes))
     import pyarrow.parquet as parquet
     from pyarrow import ArrowException
 
@@ -79,9 +77,6 @@ def audit_file(file: Path, limit: int | None = None, **options: Any) -> Audit:
     wanted = min(count, limit or count)
     numbers = [at * count // wanted for at in range(wanted)]
     rows = table.take(numbers).to_pylist() if numbers else []
-    try:
-        found = audit(rows, **options)
-    except (TypeError, ValueError) as error:
-        raise UserError(f"the reward's settings: {error}") from None
+    found = audit(rows, **options)
     findings = tuple(Finding(numbers[item.row], item.data_source, item.case, item.message) for item in found)
     return Audit(file, len(rows), Counter(str(row["data_source"]) for row in rows), findings)

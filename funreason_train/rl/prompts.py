@@ -65,11 +65,12 @@ def read(file: Path, tasks: bool = False) -> Prompts:
         return Prompts(file, problems=(f"{file}: cannot be read as parquet ({reason})",))
     if rows.num_rows == 0:
         return Prompts(file, problems=(f"{file}: holds no prompt",))
-    without_gold, longest, measured = [], 0, True
+    without_gold: dict[int, str] = {}
+    longest, measured = 0, True
     unplayable: dict[int, str] = {}
     for number, (reward, extra) in enumerate(_pairs(rows)):
-        if not has_gold((reward or {}).get("ground_truth")):
-            without_gold.append(number)
+        if flaw := gold_flaw((reward or {}).get("ground_truth")):
+            without_gold[number] = flaw
         if tasks and (problem := _unplayable((extra or {}).get("task"))):
             unplayable[number] = problem
         tokens = (extra or {}).get("prompt_tokens")
@@ -77,10 +78,12 @@ def read(file: Path, tasks: bool = False) -> Prompts:
         longest = max(longest, int(tokens or 0))
     problems = []
     if without_gold:
-        shown = ", ".join(map(str, without_gold[:_SHOWN])) + (", …" if len(without_gold) > _SHOWN else "")
+        numbers = list(without_gold)
+        shown = ", ".join(map(str, numbers[:_SHOWN])) + (", …" if len(numbers) > _SHOWN else "")
         problems.append(
-            f"{file}: {len(without_gold)} of {rows.num_rows} rows lack a readable gold answer (row {shown}). "
-            "reward_model.ground_truth is a JSON string with the keys calls and tools"
+            f"{file}: {len(numbers)} of {rows.num_rows} rows lack a readable gold answer (row {shown}), the "
+            f"first because {without_gold[numbers[0]]}. reward_model.ground_truth is a JSON string with the "
+            "keys calls and tools"
         )
     if unplayable:
         first = next(iter(unplayable))
@@ -108,10 +111,10 @@ def _unplayable(task: Any) -> str:
     return ""
 
 
-def has_gold(ground_truth: Any) -> bool:
-    """Whether a ground truth is the JSON string that the reward reads: calls, and tools that parse."""
+def gold_flaw(ground_truth: Any) -> str:
+    """Why the reward cannot read a ground truth; empty if it can."""
     try:
         read_gold(ground_truth)
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        return False
-    return True
+    except (ValueError, TypeError) as error:
+        return str(error)
+    return ""

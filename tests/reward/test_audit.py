@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 from rewarding import TOOLS, row
 
 from funreason_train.calls import Call
-from funreason_train.reward import VARIANTS, audit
+from funreason_train.reward import VARIANTS, audit, compute_score
 
 BOOK = Call("book", {"city": "Oslo", "nights": 2})
 PWD = Call("pwd")
@@ -56,8 +57,48 @@ def test_a_gold_call_is_found_that_its_tools_forbid() -> None:
     ],
 )
 def test_a_row_is_found_that_cannot_be_scored(broken: dict[str, Any]) -> None:
-    findings = audit([row(PWD), broken])
+    findings = audit([row(PWD), {"data_source": "test", **broken}])
     assert [(finding.row, finding.case) for finding in findings] == [(1, "ground_truth")]
+
+
+def test_a_row_without_a_data_source_is_found() -> None:
+    for missing in (None, ""):
+        findings = audit([row(PWD), {**row(PWD), "data_source": missing}])
+        assert [(finding.row, finding.case) for finding in findings] == [(1, "data_source")]
+
+
+def test_a_gold_of_accepted_values_is_audited_with_one_choice_of_them() -> None:
+    calls = [{"name": "book", "accepted": {"city": ["Oslo", "Bergen"], "nights": [2, ""]}}]
+    good = {
+        "data_source": "bfcl",
+        "reward_model": {"ground_truth": json.dumps({"calls": calls, "tools": TOOLS})},
+    }
+    assert audit([good], variant="bfcl") == []
+    assert {finding.case for finding in audit([good])} == {"gold"}
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_every_cheap_answer_of_the_list_is_tried(variant: str) -> None:
+    tried: dict[str, set[str]] = {}
+
+    def spy(source: str, completion: str, *rest: Any, **options: Any) -> dict[str, float]:
+        tried.setdefault(source, set()).add(completion.rpartition("</think>")[2].strip())
+        return compute_score(source, completion, *rest, **options)
+
+    rows = [{**row(BOOK), "data_source": "calls"}, {**row(), "data_source": "text"}]
+    assert audit(rows, reward=spy, variant=variant) == []
+    gold, every = '[book(city="Oslo", nights=2)]', "[book(), pwd(), cancel()]"
+    assert {
+        "",
+        "[]",
+        gold,
+        every,
+        json.dumps(TOOLS),
+        f"{gold[:-1]}, book()]",
+        f"{gold[:-1]}, {gold[1:]}",
+    } <= tried["calls"]
+    assert any("nothing to call" in answer for answer in tried["calls"])  # text for call
+    assert {"", "[]", "[book()]", every, json.dumps(TOOLS)} <= tried["text"]  # call for text
 
 
 def test_a_reward_that_pays_for_cheap_answers_is_found() -> None:

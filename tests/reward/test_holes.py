@@ -155,6 +155,156 @@ def test_schema_echo_is_no_answer(variant: str) -> None:
         assert score(f"```json\n{json.dumps(TOOLS[1])}\n```", *gold, variant=variant) == 0
 
 
+# Spellings that readers of calls get wrong.
+
+NOTE = "note"
+
+
+def written(value: str, gold: object, variant: str = "binary") -> float:
+    """The score of `note(a=VALUE)` where the gold value, of no declared type, is `gold`."""
+    return score(f"[{NOTE}(a={value})]", Call(NOTE, {"a": gold}), variant=variant)
+
+
+@EVERY_VARIANT
+def test_nested_quotes(variant: str) -> None:
+    text = """She said "it's 5 o'clock" and left"""
+    for spelling in (
+        r'"She said \"it\'s 5 o\'clock\" and left"',
+        r"""'She said "it\'s 5 o\'clock" and left'""",
+        '"""She said "it\'s 5 o\'clock" and left"""',
+    ):
+        assert written(spelling, text, variant) == 1
+    assert written('"She said "it is 5" and left"', text, variant) == 0
+
+
+@EVERY_VARIANT
+def test_unicode(variant: str) -> None:
+    assert written('"größe 查询 😀"', "größe 查询 😀", variant) == 1
+    assert written(r'"gr\u00f6\u00dfe"', "größe", variant) == 1
+    assert written('"grosse"', "größe", variant) < 1
+    assert score("[查询(größe=1)]", Call("查询", {"größe": 1}), variant=variant) == 1
+
+
+@EVERY_VARIANT
+def test_escapes(variant: str) -> None:
+    assert written(r'"a\n\tb\\c\x41"', "a\n\tb\\cA", variant) == 1
+    assert written(r'r"\d+\n"', r"\d+\n", variant) == 1
+    assert written(r'"\d+"', r"\d+", variant) == 1  # as Python, which keeps an escape it does not know
+    assert written(r'"a\n"', "a\\n", variant) < 1
+    assert written(r'"\xZZ"', "xZZ", variant) == 0
+
+
+@EVERY_VARIANT
+def test_very_deep_lists(variant: str) -> None:
+    assert written("[" * 20 + "1" + "]" * 20, json.loads("[" * 20 + "1" + "]" * 20), variant) == 1
+    assert written("[" * 20 + "1" + "]" * 20, json.loads("[" * 19 + "1" + "]" * 19), variant) < 1
+    for deep in (100, 9_000):
+        result = judge(f"[{NOTE}(a={'[' * deep}{']' * deep})]", Call(NOTE, {"a": []}), variant=variant)
+        assert (result["score"], reason_of(result)) == (0, "too_deep")
+
+
+@EVERY_VARIANT
+def test_ten_thousand_calls(variant: str) -> None:
+    for count in (65, 3_000, 10_000):
+        result = judge("[" + ",".join(["pwd()"] * count) + "]", PWD, variant=variant)
+        assert result["score"] == 0
+        assert reason_of(result) in ("too_many_calls", "too_long")
+
+
+@EVERY_VARIANT
+def test_duplicate_keyword_arguments(variant: str) -> None:
+    for text in ("[note(a=1, a=1)]", "[note(a=2, a=1)]", '[note(a=1, b={"x": 1, "x": 2})]'):
+        assert score(text, Call(NOTE, {"a": 1}), variant=variant) == 0
+
+
+@EVERY_VARIANT
+def test_positional_arguments(variant: str) -> None:
+    for text in ("[note(1)]", "[note(1, a=1)]", "[note(a=1, 1)]"):
+        assert score(text, Call(NOTE, {"a": 1}), variant=variant) == 0
+
+
+@EVERY_VARIANT
+def test_unpacked_keyword_arguments(variant: str) -> None:
+    for text in ('[note(**{"a": 1})]', "[note(*[1])]", '[note(a=1, **{"b": 2})]'):
+        assert score(text, Call(NOTE, {"a": 1}), variant=variant) == 0
+
+
+@EVERY_VARIANT
+def test_comments(variant: str) -> None:
+    for text in ("[pwd()] # done", "[pwd() # done\n]", "# first\n[pwd()]"):
+        assert score(text, PWD, variant=variant) == 0
+    assert written('"# a text"', "# a text", variant) == 1
+
+
+@EVERY_VARIANT
+def test_f_strings(variant: str) -> None:
+    for text in ('f"x"', 'f"{1}"', 'F"x"', 'rf"x"', 'b"x"'):
+        assert written(text, "x", variant) == 0
+
+
+@EVERY_VARIANT
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("1_000", 1000), ("0x10", 16), ("0b11", 3), ("0o17", 15), ("1e3", 1000.0), (".5", 0.5)],
+)
+def test_spellings_of_numbers(text: str, value: float, variant: str) -> None:
+    assert written(text, value, variant) == 1
+    assert written(f'"{text}"', value, variant) < 1
+    assert written(text, value + 1, variant) < 1
+
+
+@EVERY_VARIANT
+def test_numbers_that_python_has_not(variant: str) -> None:
+    for text in ("007", "1__0", "1j", "1e999", "0x", "１"):
+        assert written(text, 7, variant) == 0
+
+
+@EVERY_VARIANT
+def test_whole_floats_are_no_integers(variant: str) -> None:
+    assert written("1e3", 1000, variant) < 1
+    gold = Call("book", {"city": "Oslo", "price": 1000})
+    assert score('[book(city="Oslo", price=1e3)]', gold, variant=variant) == 1  # but are where it says number
+
+
+@EVERY_VARIANT
+def test_negative_zero(variant: str) -> None:
+    assert written("-0.0", 0.0, variant) == written("0.0", -0.0, variant) == written("-0", 0, variant) == 1
+
+
+@EVERY_VARIANT
+def test_nan_is_no_value(variant: str) -> None:
+    for text in ("nan", "NaN", "Infinity", "-inf", 'float("nan")'):
+        for gold in (float("nan"), None, "NaN", 0):
+            assert written(text, gold, variant) == 0
+    assert written('"NaN"', "NaN", variant) == 1
+
+
+@EVERY_VARIANT
+def test_true_and_its_lookalikes(variant: str) -> None:
+    assert written("True", True, variant) == written("true", True, variant) == 1
+    for text in ('"true"', '"True"', "1", "1.0", "TRUE", "T", "yes", "False", "null"):
+        assert written(text, True, variant) < 1
+    assert written("true", "true", variant) < 1
+
+
+@EVERY_VARIANT
+def test_none_and_its_lookalikes(variant: str) -> None:
+    assert written("None", None, variant) == written("null", None, variant) == 1
+    for text in ('"None"', '"null"', '""', "0", "False", "[]", "{}", "nil"):
+        assert written(text, None, variant) < 1
+    assert score("[note()]", Call(NOTE, {"a": None}), variant=variant) < 1
+
+
+@EVERY_VARIANT
+def test_a_tuple_is_a_list(variant: str) -> None:
+    assert (
+        written("(1, 2)", [1, 2], variant) == written("(1,)", [1], variant) == written("()", [], variant) == 1
+    )
+    assert written("(1)", 1, variant) == 1
+    assert written("(1)", [1], variant) < 1
+    assert written("{1, 2}", [1, 2], variant) == 0
+
+
 def test_calls_hidden_in_prose_are_no_plain_text() -> None:
     assert reason_of(judge("I will call [pwd()] now.")) == "mixed_answer"
     assert score("I will call [pwd()] now.", PWD) == 0

@@ -133,6 +133,58 @@ def test_a_setting_without_meaning_does_not_hide_the_faults_of_the_data(tmp_path
 
 
 @pytest.mark.parametrize(
+    ("gold", "why"),
+    [
+        (None, "no JSON string"),
+        ("{", "not JSON"),
+        ('{"calls": []}', "the lists calls and tools"),
+        ('{"calls": [], "tools": "[]"}', "the lists calls and tools"),
+        ('{"calls": [], "tools": ["lamp"]}', "a tool is no object with a name"),
+        ('{"calls": [], "tools": [{"description": "x"}]}', "a tool is no object with a name"),
+        (
+            '{"calls": [], "tools": [{"name": "lamp", "parameters": "{}"}]}',
+            "the tool 'lamp' are no JSON schema",
+        ),
+        ('{"calls": ["lamp()"], "tools": []}', "a gold call is no object with a name"),
+        (
+            '{"calls": [{"name": "lamp", "arguments": "{}"}], "tools": []}',
+            "the gold call 'lamp' are no object",
+        ),
+    ],
+)
+def test_tools_and_calls_that_do_not_parse_are_said_before_the_start(tmp_path, gold, why):
+    config, run = small_run(tmp_path)
+    write_rows(run.data / "rl" / "train.parquet", [row(0), row(1, gold=gold) if gold else without_gold(1)])
+    with pytest.raises(UserError, match="1 of 2 rows lack a readable gold answer") as caught:
+        stage.run(config, run)
+    assert why in str(caught.value)
+    assert not run.rl_checkpoints.exists()
+
+
+def without_gold(number):
+    """A row whose ground truth is null."""
+    entry = row(number)
+    entry["reward_model"]["ground_truth"] = None
+    return entry
+
+
+@pytest.mark.parametrize(
+    ("words", "part"),
+    [
+        (["rl.reward.variant=generous"], "rl.reward: there is no reward variant 'generous'"),
+        (["rl.reward.strings=fuzzy"], "rl.reward: there is no string rule 'fuzzy'"),
+        (["rl.reward.soft_weight=0.5"], "needs both soft_chars and max_chars"),
+    ],
+)
+def test_a_reward_option_that_does_not_exist_is_said_before_the_start(tmp_path, words, part):
+    config, run = small_run(tmp_path, *words, "rl.audit_rows=0")
+    with pytest.raises(UserError) as caught:
+        stage.run(config, run)
+    assert part in str(caught.value)
+    assert not run.rl_checkpoints.exists()
+
+
+@pytest.mark.parametrize(
     ("content", "part"),
     [(None, "no such file"), (b"x", "cannot be read as parquet"), ([], "holds no prompt")],
 )

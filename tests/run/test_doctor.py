@@ -62,6 +62,7 @@ def test_rows_are_counted_in_the_file_when_only_some_are_looked_at(tmp_path: Pat
         (["reward=text.parquet"], "cannot be read as parquet"),
         (["reward=other.parquet"], "the column data_source, reward_model is missing"),
         (["reward=rl.parquet", "rl.reward.variant=generous"], "generous"),
+        (["reward=rl.parquet", "+rl.reward.colour=red"], "there is no setting 'rl.reward.colour'"),
         (["reward=rl.parquet", "tokenizer=."], "no tokenizer could be loaded"),
     ],
 )
