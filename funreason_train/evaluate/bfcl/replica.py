@@ -20,6 +20,7 @@ from typing import Any
 
 from ...dialogue import Message, render_prompt
 from ...run.paths import write_json
+from ..encoding import PromptEncoder
 from ..engine import EngineOptions
 from ..generate import Sampling
 from ..play import dump
@@ -110,9 +111,7 @@ def _play(job: BfclJob, model: Share, names: list[str], number: int) -> None:
     needs = {name: set(job.needs[name]) for name in names if name in job.needs}
     tokenizer: Any = load_tokenizer(model.path)
 
-    def encode(text: str) -> list[int]:
-        ids: list[int] = tokenizer(text, add_special_tokens=False).input_ids
-        return ids
+    encode = PromptEncoder(tokenizer)
 
     def render(messages: list[Message]) -> str:
         return render_prompt(messages, tokenizer)
