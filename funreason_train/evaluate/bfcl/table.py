@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
@@ -13,6 +13,7 @@ from ..attempts import Attempts
 from .columns import COLUMNS
 
 _NOT_RUN = "not run"
+_REASONS = 12  # as many reasons are listed by name
 
 
 @dataclass(frozen=True)
@@ -92,6 +93,8 @@ def build(
     if len(attempts.seeds) > 1:
         grids.append(_extra(f"Mean over seeds {', '.join(map(str, attempts.seeds))}", scores, _seeds))
     grids.append(_categories(scores, differences))
+    if any(found["wrong_because"] for found in scores.values()):
+        grids.append(_reasons(scores))
     title = f"## BFCL, bfcl-eval {version}\n"
     about = [
         "Per cent right, with 95 % intervals"
@@ -148,21 +151,18 @@ def _numbers() -> list[int]:
     return [found.index(row.source) + 1 for row in published()]
 
 
-def _extra(title: str, scores: Mapping[str, Mapping[str, Any]], show: Any) -> Grid:
-    """A further figure of every column that was run in some model; columns down, models across."""
-    shown = [c for c in COLUMNS if any("value" in found["columns"][c.key] for found in scores.values())]
-
-    def cell(part: Mapping[str, Any]) -> str:
-        return show(part) if "value" in part else _NOT_RUN
-
-    rows = tuple(
-        (
-            f"{column.group}: {column.title}",
-            *(cell(found["columns"][column.key]) for found in scores.values()),
-        )
-        for column in shown
-    )
-    return Grid(title, ("column", *scores), rows)
+def _extra(title: str, scores: Mapping[str, Mapping[str, Any]], show: Callable[[Any], str]) -> Grid:
+    """A further figure of every column and category that was run in some model, models across."""
+    rows: list[tuple[str, ...]] = []
+    for column in COLUMNS:
+        parts = [found["columns"][column.key] for found in scores.values()]
+        if any("value" in part for part in parts):
+            cells = (show(part) if "value" in part else _NOT_RUN for part in parts)
+            rows.append((f"{column.group}: {column.title}", *cells))
+    for name in dict.fromkeys(name for found in scores.values() for name in found["categories"]):
+        found_parts = (found["categories"].get(name) for found in scores.values())
+        rows.append((name, *(show(part) if part else _NOT_RUN for part in found_parts)))
+    return Grid(title, ("column or category", *scores), tuple(rows))
 
 
 def _categories(scores: Mapping[str, Mapping[str, Any]], differences: Sequence[Mapping[str, Any]]) -> Grid:
@@ -178,6 +178,23 @@ def _categories(scores: Mapping[str, Mapping[str, Any]], differences: Sequence[M
         rows.append((f"{name}: {why}", "", *[_NOT_RUN] * len(scores), *[""] * len(differences)))
     head = ("category", "entries", *scores, *map(_minus, differences))
     return Grid("Categories", head, tuple(rows))
+
+
+def _reasons(scores: Mapping[str, Mapping[str, Any]]) -> Grid:
+    """Why entries are wrong: a score that only speaks of a short context or of lost thoughts shows here."""
+    total: dict[str, int] = {}
+    for found in scores.values():
+        for reason, count in found["wrong_because"].items():
+            total[reason] = total.get(reason, 0) + count
+    order = sorted(total, key=lambda reason: (-total[reason], reason))
+    shown, rest = order[:_REASONS], order[_REASONS:]
+    rows = [
+        (name, *(str(found["wrong_because"].get(name, 0)) for found in scores.values())) for name in shown
+    ]
+    if rest:
+        others = (sum(found["wrong_because"].get(name, 0) for name in rest) for found in scores.values())
+        rows.append((f"{len(rest)} other reasons", *map(str, others)))
+    return Grid("Why answers are wrong (first reason of each)", ("reason", *scores), tuple(rows))
 
 
 def _counted(part: Mapping[str, Any] | None) -> str:

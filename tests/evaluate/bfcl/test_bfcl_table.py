@@ -21,11 +21,15 @@ def tries(tmp_path, name, rights):
     return scoring.tries_of([scoring.read_rows(tmp_path / name, list(rights))])
 
 
-def document(tmp_path, models, not_run=None, attempts=ONE):
+def document(tmp_path, models, not_run=None, attempts=ONE, wrong=None):
     """The Markdown and the scores of models with these verdicts."""
     found = {name: tries(tmp_path, name, rights) for name, rights in models.items()}
     scores = {
-        name: {**scoring.score(part, attempts, not_run or {}), "not_run": not_run or {}}
+        name: {
+            **scoring.score(part, attempts, not_run or {}),
+            "not_run": not_run or {},
+            "wrong_because": wrong or {},
+        }
         for name, part in found.items()
     }
     changes = [
@@ -116,7 +120,7 @@ def test_attempts_seeds_and_pass_at_k_reach_the_table(tmp_path):
     for number, part in enumerate(rights):
         write_results(tmp_path / str(number), {"multi_turn_base": part})
     played = [scoring.read_rows(tmp_path / str(n), ["multi_turn_base"]) for n in range(4)]
-    scores = {**scoring.score(scoring.tries_of(played), attempts, {}), "not_run": {}}
+    scores = {**scoring.score(scoring.tries_of(played), attempts, {}), "not_run": {}, "wrong_because": {}}
     column = scores["columns"]["multi_turn.base"]
     assert column["value"] == pytest.approx(sum(map(sum, rights)) / 800)
     assert column["pass_at_k"]["1"]["value"] == pytest.approx(column["value"])
@@ -125,7 +129,21 @@ def test_attempts_seeds_and_pass_at_k_reach_the_table(tmp_path):
     assert column["pass_at_k"]["2"]["value"] == pytest.approx((either + other) / 2)
     assert column["seeds"]["values"]["1"] == pytest.approx(sum(map(sum, rights[2:])) / 400)
     text = build({"mine": scores}, [], attempts, "2026.3.23", [])
+    assert cells(text, "pass@2", "Multi-turn: Base")[1] == cells(text, "pass@2", "multi_turn_base")[1]
+    assert f"{100 * column['pass_at_k']['2']['value']:.2f} (" in cells(text, "pass@2", "multi_turn_base")[1]
     assert "### pass@2" in text and "### Mean over seeds 0, 1" in text and "4 attempts an entry" in text
+
+
+def test_the_table_says_why_answers_are_wrong_and_loses_no_reason(tmp_path):
+    rights = {"parallel": [False] * 200}
+    few = {"prompt_too_long": 150, "unclosed": 50}
+    text, _, _ = document(tmp_path, {"mine": rights}, wrong=few)
+    title = "Why answers are wrong (first reason of each)"
+    assert cells(text, title, "prompt_too_long") == ["prompt_too_long", "150"]
+    many = {f"reason {number:02}": 40 - number for number in range(20)}
+    text, _, _ = document(tmp_path, {"mine": rights}, wrong=many)
+    assert cells(text, title, "8 other reasons")[1] == str(sum(40 - number for number in range(12, 20)))
+    assert "Why answers" not in document(tmp_path, {"mine": {"parallel": [True] * 200}})[0]
 
 
 def test_published_rows_say_what_they_are():
