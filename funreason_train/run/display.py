@@ -18,6 +18,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 from rich.table import Table
+from rich.text import Text
 
 from ..progress import read
 
@@ -85,8 +86,14 @@ def _cells(row: str) -> list[str]:
     return [cell.strip().replace("\0", "|") for cell in cells]
 
 
-def _table(rows: list[list[str]]) -> Table:
+def _table(rows: list[list[str]]) -> Table | Text:
+    """The table, or where its words do not fit side by side a paragraph for each row."""
     head, marks, *body = rows
+    words = (
+        max(len(word) for row in [head, *body] for word in row[n].split() or [""]) for n in range(len(head))
+    )
+    if sum(words) + 3 * len(head) > console.width:  # with the space between columns
+        return Text("\n").join(_paragraph(head, row) for row in body)
     table = Table(box=SIMPLE)
     for title, mark in zip(head, marks, strict=True):
         justify: JustifyMethod = "right" if mark.endswith(":") else "left"
@@ -94,3 +101,8 @@ def _table(rows: list[list[str]]) -> Table:
     for row in body:
         table.add_row(*map(escape, row))
     return table
+
+
+def _paragraph(head: list[str], row: list[str]) -> Text:
+    cells = (f"{title} {cell}" for title, cell in zip(head[1:], row[1:], strict=True) if cell)
+    return Text.assemble("  ", (row[0], "bold"), ": ", "; ".join(cells))

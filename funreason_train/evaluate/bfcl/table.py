@@ -88,8 +88,7 @@ def build(
     """
     several = len(attempts.all) > 1
     grids = [_group(group, scores, differences, version) for group in dict.fromkeys(c.group for c in COLUMNS)]
-    for k in attempts.pass_k:
-        grids.append(_extra(f"pass@{k}", scores, lambda part, k=k: _figure(part["pass_at_k"][str(k)])))
+    grids += [_extra(f"pass@{k}", scores, _pass_at(k)) for k in attempts.pass_k]
     if len(attempts.seeds) > 1:
         grids.append(_extra(f"Mean over seeds {', '.join(map(str, attempts.seeds))}", scores, _seeds))
     grids.append(_categories(scores, differences))
@@ -210,6 +209,10 @@ def _figure(part: Mapping[str, Any]) -> str:
         return _NOT_RUN
     low, high = part["ci95"]
     return f"{100 * part['value']:.2f} ({100 * low:.1f} to {100 * high:.1f})"
+
+
+def _pass_at(k: int) -> Callable[[Mapping[str, Any]], str]:
+    return lambda part: _figure(part["pass_at_k"][str(k)])
 
 
 def _seeds(part: Mapping[str, Any]) -> str:
