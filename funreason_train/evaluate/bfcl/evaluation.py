@@ -22,7 +22,7 @@ from ..serving import engine_options, replica_environments, sampling_of
 from ..settings import attempts_of
 from . import scores as scoring
 from .categories import choose_categories
-from .run import BfclModel, BfclOptions, run_bfcl
+from .run import BfclModel, BfclOptions, is_finished, run_bfcl
 from .table import build, pairs
 
 if TYPE_CHECKING:
@@ -125,6 +125,8 @@ def _answer(models: Sequence[BfclModel], options: BfclOptions, logs: Path) -> No
         run_bfcl(models, options, logs)
         return
     for model in models:
+        if is_finished(model, options):  # its server may have made room for another model's
+            continue
         served = choose_served(options.endpoint, options.served_name, model.path)
         run_bfcl([model], replace(options, served_name=served), logs)
 

@@ -25,7 +25,7 @@ from typing import Any
 from ...dialogue import PromptStyle
 from ...errors import UserError
 from ...progress import report
-from ...run.paths import write_json, write_text
+from ...run.paths import read_json, write_json, write_text
 from .. import results
 from ..engine import EngineOptions
 from ..generate import Sampling
@@ -139,6 +139,20 @@ def run_bfcl(models: Sequence[BfclModel], options: BfclOptions, logs: Path) -> d
         model.name: _collect(model, Path(share.parts), options, chosen, hello)
         for model, share in zip(models, shares, strict=True)
     }
+
+
+def is_finished(model: BfclModel, options: BfclOptions) -> bool:
+    """Whether the model's folder holds the whole result of just these options."""
+    try:
+        info = read_json(model.out / "info.json")
+        return bool(
+            info["fingerprint"] == _fingerprint(model, options)[:16]
+            and info["limit"] == options.limit
+            and {*info["categories"], *info["not_run"]} == set(options.categories)
+            and all((model.out / f"{category}.jsonl").is_file() for category in info["categories"])
+        )
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
 
 
 def _chosen(ids: Sequence[str], limit: int | None) -> list[str]:

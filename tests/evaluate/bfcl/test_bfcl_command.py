@@ -65,6 +65,13 @@ def test_a_killed_evaluation_continues_and_scores_what_was_answered(tmp_path, mo
 
     other = subprocess.run([*command, "bfcl.version=2025.8.25"], capture_output=True, text=True)
     assert other.returncode == 2 and "cannot be compared" in " ".join(other.stderr.split())
+    # The server is gone. What is finished needs it no more; anything else is told in one sentence.
+    words = [word for word in command if not word.startswith("run_dir=")]
+    run.manifest.unlink()
+    again = subprocess.run(command, capture_output=True, text=True)
+    assert again.returncode == 0 and "19/20 = 95.0" in again.stdout, again.stderr
+    fresh = subprocess.run([*words, f"run_dir={tmp_path / 'new'}"], capture_output=True, text=True)
+    assert fresh.returncode == 2 and "the endpoint does not answer" in " ".join(fresh.stderr.split())
 
 
 def kept(run):
