@@ -39,7 +39,7 @@ WORDS = [
     f"rl.steps={STEPS}",
     f"rl.prompts_per_step={PROMPTS}",
     f"rl.samples_per_prompt={SAMPLES}",
-    "rl.max_response_tokens=16",
+    "rl.max_response_tokens=24",
     "rl.learning_rate=1e-3",
     "rl.save_every=1",
     "rl.keep_checkpoints=2",
@@ -65,6 +65,15 @@ def rows():
         }
 
 
+def end_early(file, end):
+    """Makes the end of the turn a frequent token of the untrained model; answers cut off score 0."""
+    from safetensors.torch import load_file, save_file
+
+    tensors = load_file(file)
+    tensors["model.embed_tokens.weight"][end] *= 8
+    save_file(tensors, file, metadata={"format": "pt"})
+
+
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory):
     """Data, a model that starts RL, and a reward, in a folder that runs can share."""
@@ -79,6 +88,7 @@ def prepared(tmp_path_factory):
     data = list(rows())
     build(root / "model", [message["content"] for row in data for message in row["prompt"]], config)
     tokenizer = AutoTokenizer.from_pretrained(root / "model")
+    end_early(root / "model" / "model.safetensors", tokenizer.eos_token_id)
     for row in data:
         text = render_prompt(row["prompt"], tokenizer, merged=True)
         row["extra_info"]["prompt_tokens"] = len(tokenizer(text)["input_ids"])
