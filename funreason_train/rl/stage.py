@@ -141,7 +141,13 @@ def _train(
 def _lines(metrics: Path) -> list[dict[str, Any]]:
     if not metrics.is_file():
         return []
-    return [json.loads(line) for line in metrics.read_text(encoding="utf-8").splitlines() if line.strip()]
+    found = []
+    for line in metrics.read_text(encoding="utf-8").splitlines():
+        try:
+            found.append(json.loads(line))
+        except ValueError:  # a crash cut it off
+            continue
+    return found
 
 
 def _forget_after(metrics: Path, step: int) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -88,6 +89,7 @@ def _recording(base: type) -> Any:
             self.limits = health
             self.estimator = estimator
             self.lines: list[dict[str, Any]] = []
+            self.line_at = 0  # where in the file the step's line begins
             self.drawn = (0, 0)  # the step, and the prompts drawn in it so far
             self.episodes = config.actor_rollout_ref.rollout.agent.default_agent_loop == ENVIRONMENT
             #: Optimiser updates a step.
@@ -132,15 +134,33 @@ def _recording(base: type) -> Any:
                 metrics["health/thought_entropy"] = float(entropies.mean())
             return super()._compute_advantage(batch, metrics)
 
+        def step(self, metrics: dict[str, Any], timing_raw: dict[str, float]) -> Any:
+            batch = super().step(metrics, timing_raw)
+            # Before the checkpoint, which verl saves next: a run killed after it would not make them again.
+            if folder := self.config.trainer.rollout_data_dir:
+                with marked_timer("dump_rollout_generations", timing_raw):
+                    _write_rollouts(batch, self.tokenizer, Path(folder) / f"{self.global_steps}.jsonl")
+            trusting = bool(self.config.algorithm.rollout_correction.bypass_mode)
+            metrics.update(_health(batch, trusting, metrics.get("actor/ppo_kl")))
+            self.line_at = self.metrics_file.stat().st_size if self.metrics_file.exists() else 0
+            self._write_line(metrics)
+            return batch
+
+        def _write_line(self, metrics: dict[str, Any]) -> dict[str, Any]:
+            """Writes this step's line; once more when verl has added what it knows only after the save."""
+            line = {"step": self.global_steps, "total": self.total_training_steps, **_numbers(metrics)}
+            descriptor = os.open(self.metrics_file, os.O_WRONLY | os.O_CREAT, 0o644)
+            with os.fdopen(descriptor, "wb", buffering=0) as file:
+                file.seek(self.line_at)
+                file.write((json.dumps(line) + "\n").encode())
+                file.truncate()
+            return line
+
         def _compute_metrics(
             self, batch: Any, metrics: dict[str, Any], timing_raw: Any, global_steps: int, epoch: int
         ) -> None:
             super()._compute_metrics(batch, metrics, timing_raw, global_steps=global_steps, epoch=epoch)
-            trusting = bool(self.config.algorithm.rollout_correction.bypass_mode)
-            metrics.update(_health(batch, trusting, metrics.get("actor/ppo_kl")))
-            line = {"step": global_steps, "total": self.total_training_steps, **_numbers(metrics)}
-            with self.metrics_file.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(line) + "\n")
+            line = self._write_line(metrics)
             self.lines = [*self.lines, line][-self.limits["patience"] :]
             self._judge(global_steps, f"reward {line['health/score']:.2f}")
 
@@ -160,8 +180,7 @@ def _recording(base: type) -> Any:
                 )
 
         def _log_rollout_data(self, batch: Any, timing_raw: dict[str, float], rollout_data_dir: str) -> None:
-            with marked_timer("dump_rollout_generations", timing_raw):
-                _write_rollouts(batch, self.tokenizer, Path(rollout_data_dir) / f"{self.global_steps}.jsonl")
+            """Done in `step` already."""
 
     return Recording
 

@@ -92,7 +92,7 @@ def test_a_run_that_is_done_starts_nothing(tmp_path):
     config, run = small_run(tmp_path, "rl.steps=4")
     save(run.rl_checkpoints, 4)
     (run.rl / "metrics.jsonl").write_text(
-        '{"step": 4, "health/score": 0.5}\n{"step": 5, "health/score": 0.9}\n'
+        '{"step": 4, "health/score": 0.5}\n{"step": 5, "health/score": 0.9}\n{"step": 6, "hea'
     )
     result = stage.run(config, run)
     assert (result["steps"], result["resumed_from"], result["reward"]) == (4, 4, 0.5)

@@ -166,7 +166,7 @@ def test_a_killed_run_ends_where_an_unkilled_one_ends(prepared, tmp_path):
 
     # Between steps, at the end of an epoch (verl#7401): the command, and its driver with it.
     process = start(root, killed, log)
-    await_that(lambda: len(metrics(killed)) == EPOCH, process, log)
+    await_that(lambda: checkpoints.latest(killed.rl_checkpoints) == EPOCH, process, log)
     process.kill()
     process.wait(300)
     assert checkpoints.latest(killed.rl_checkpoints) == EPOCH
