@@ -130,6 +130,7 @@ def _worker(model: Path, shared: bool) -> Any:
         {
             f"{prefix}.model.path": str(model),
             f"{prefix}.model.use_remove_padding": shared,
+            f"{prefix}.model.override_config.attn_implementation": "sdpa",
             f"{prefix}.model.enable_gradient_checkpointing": False,
             f"{prefix}.model.load_tokenizer": False,
             f"{prefix}.actor.optim.lr": 1e-4,
@@ -140,7 +141,7 @@ def _worker(model: Path, shared: bool) -> Any:
             f"{prefix}.rollout.n": 1,
         }
     )
-    merged = OmegaConf.merge(verl, device, ours, {prefix: {"model": {"use_remove_padding": shared}}})
+    merged = OmegaConf.merge(verl, device, ours)
     actor = omega_conf_to_dataclass(merged.actor_rollout_ref.actor)
     actor.model_config = omega_conf_to_dataclass(merged.actor_rollout_ref.model)
     worker = TrainingWorker(

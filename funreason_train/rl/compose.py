@@ -162,6 +162,8 @@ def _actor(config: DictConfig, prompt_tokens: int) -> dict[str, Any]:
         f"{model}.path": str(rl.model),
         f"{model}.trust_remote_code": False,
         f"{model}.enable_gradient_checkpointing": rl.gradient_checkpointing,
+        # Rows without padding; on CPU they are our engine's, with a prompt's samples in one (cpu/engine.py).
+        f"{model}.use_remove_padding": rl.share_prompts or config.cluster.device != "cpu",
         # verl's own default is flash_attention_2, installed or not.
         f"{model}.override_config.attn_implementation": attention(rl.attention),
         f"{actor}.optim.lr": rl.learning_rate,

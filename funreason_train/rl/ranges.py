@@ -56,6 +56,7 @@ _INSIDE = {
 }
 _SWITCHES = (
     "trust_rollout_log_probs",
+    "share_prompts",
     "gradient_checkpointing",
     "offload_optimizer",
     "offload_parameters",

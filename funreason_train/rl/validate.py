@@ -146,6 +146,10 @@ def _batch(config: DictConfig, train: Prompts) -> list[str]:
 def _algorithm(config: DictConfig) -> list[str]:
     rl, algorithm = config.rl, config.rl.algorithm
     found = []
+    if rl.share_prompts and config.cluster.device != "cpu":
+        found.append(
+            "rl.share_prompts=true works on CPU only (see its comment in configs/rl.yaml); set it to false"
+        )
     if algorithm.advantage == "egpo":
         if rl.trust_rollout_log_probs:
             found.append(

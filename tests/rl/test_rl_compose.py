@@ -36,6 +36,8 @@ COMMON = {
     "actor_rollout_ref.actor.loss_agg_mode": "token-mean",
     "actor_rollout_ref.actor.use_kl_loss": False,
     "actor_rollout_ref.actor.strategy": "fsdp2",
+    "actor_rollout_ref.model.use_remove_padding": True,
+    "actor_rollout_ref.actor.use_dynamic_bsz": True,
     "reward.custom_reward_function.name": "compute_score",
     "reward.custom_reward_function.reward_kwargs.variant": "binary",
 }
@@ -140,6 +142,7 @@ def test_agent_loops_name_a_class_of_ours(tmp_path):
         (["reward=partial"], {"reward.custom_reward_function.reward_kwargs.variant": "partial"}),
         (["rl.verl.actor_rollout_ref.actor.ppo_epochs=2"], {"actor_rollout_ref.actor.ppo_epochs": 2}),
         (["rl.trust_rollout_log_probs=true"], {"algorithm.rollout_correction.bypass_mode": True}),
+        (["rl.share_prompts=false"], {"actor_rollout_ref.model.use_remove_padding": False}),
         (["rl.steps=7"], {"trainer.total_training_steps": 7}),
         (["rl.epochs=3", "rl.prompts_per_step=16"], {"trainer.total_training_steps": 12}),
     ],

@@ -26,6 +26,7 @@ def test_a_sound_run_has_no_problem(tmp_path):
         (["rl.save_every=0"], "never saves"),
         (["rl.keep_checkpoints=0"], "at least the latest"),
         (["rl.steps=0"], "at least one step"),
+        (["cluster=h20x32", "rl.share_prompts=true", "rl.prompts_per_step=64"], "works on CPU only"),
         (["rl.rollout.tensor_parallel=3"], "does not divide the 4 attention heads"),
     ],
 )
