@@ -22,6 +22,7 @@ class Account:
         steps: Assistant responses of the kept rows, those dropped as too long not counted.
         steps_dropped: Reason -> responses dropped from rows that were kept.
         overlong: What the limits of length leave out, and what that costs.
+        augmented: Augmentation -> training conversations changed or, for irrelevance, added by it.
         conversations: Side of the split -> conversations exported, after mixing.
         prompt_tokens: Of each measured step.
         target_tokens: Of each measured step, end-of-turn token included.
@@ -34,6 +35,7 @@ class Account:
     steps: int = 0
     steps_dropped: Counter[str] = field(default_factory=Counter)
     overlong: Cost = field(default_factory=Cost)
+    augmented: Counter[str] = field(default_factory=Counter)
     conversations: Counter[str] = field(default_factory=Counter)
     prompt_tokens: list[int] = field(default_factory=list)
     target_tokens: list[int] = field(default_factory=list)
@@ -48,6 +50,7 @@ class Account:
             "steps": self.steps,
             "steps_dropped": dict(sorted(self.steps_dropped.items())),
             "overlong": self.overlong.to_json(),
+            "augmented": dict(sorted(self.augmented.items())),
             "conversations": dict(sorted(self.conversations.items())),
             "tokens": self._tokens(),
         }

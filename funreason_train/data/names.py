@@ -64,6 +64,19 @@ def restore(trajectory: Trajectory) -> Trajectory:
     return replace(found, meta={**meta, "flags": flags} if flags else meta)
 
 
+def rename(trajectory: Trajectory, names: Names, apart: re.Pattern[str]) -> Trajectory:
+    """The conversation under other names, in tools, calls and prose.
+
+    Args:
+        trajectory: The conversation.
+        names: {kind: {new name: present name}}; every new name is of the call language and not taken.
+        apart: Found in names that are replaced wherever they stand in prose; the others only where they are
+            quoted or stand as a call or an argument.
+    """
+    back = {kind: {name: alias for alias, name in pairs.items()} for kind, pairs in names.items()}
+    return _rename(trajectory, back, _mentions(back, apart))
+
+
 def original_calls(calls: Iterable[Call], names: Names) -> list[Call]:
     """Calls under aliases, such as a model's answers, under the names that their tools really have.
 
@@ -152,7 +165,9 @@ def _longest_first(names: Iterable[str]) -> list[str]:
     return sorted(names, key=lambda name: (-len(name), name))
 
 
-def _mentions(back: Mapping[str, Mapping[str, str]]) -> Callable[[str], str]:
+def _mentions(
+    back: Mapping[str, Mapping[str, str]], apart: re.Pattern[str] = _LETTERS_APART
+) -> Callable[[str], str]:
     """Replaces the names in a text of prose by their aliases."""
     marks = {"tools": r"\s*\(", "arguments": r"\s*=(?!=)"}
     alias = {name: short for kind in ("arguments", "tools") for name, short in back[kind].items()}
@@ -162,7 +177,7 @@ def _mentions(back: Mapping[str, Mapping[str, str]]) -> Callable[[str], str]:
             continue
         quoted = re.escape(name)
         mark = marks["tools" if name in back["tools"] else "arguments"]
-        if _LETTERS_APART.search(name) and not any(map(str.isspace, name)):
+        if apart.search(name) and not any(map(str.isspace, name)):
             forms.append(f"{_BEFORE}{quoted}{_AFTER}")
         forms.append(f"{_BEFORE}{quoted}(?={mark})")
         forms.append(f"(?<=[`'\"]){quoted}(?=[`'\"])")

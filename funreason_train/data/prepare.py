@@ -6,7 +6,7 @@ import json
 import zlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from ..dialogue import render_target
 from ..errors import UserError
 from ..progress import report
 from ..run.paths import RunDir, write_json, write_text
+from .augment import Augment, wanted
 from .checks import Pass, naming, passes
 from .decontaminate import Decontaminate, bfcl_folder
 from .export import SIDES, SftBlock, SftWriter, sft_blocks, write_tasks
@@ -151,7 +152,7 @@ class Preparation:
             RejectedWriter(self.work / "rejected.jsonl") as self.rejected,
             Workers(self.data["processes"]) as self.workers,
         ):
-            kept = self._near(self._read())
+            kept = self._augment(self._near(self._read()))
             train, _ = split(kept, self.data["val_share"], self.seed)
             tokenizer = self._tokenizer(train)
             if tokenizer is not None:
@@ -220,6 +221,37 @@ class Preparation:
             self._turn_away(kept[pair.second], RowError("near_duplicate", alike))
         dropped = {pair.second for pair in pairs}
         return [one for number, one in enumerate(kept) if number not in dropped]
+
+    def _augment(self, kept: list[Kept]) -> list[Kept]:
+        """Changes and adds training conversations as `data.augment` asks; validation stays as it was read."""
+        options = self.data["augment"]
+        if not wanted(options):
+            return kept
+        augment = Augment(self.spool.path, options, self.seed)
+        train = [one for one in split(kept, self.data["val_share"], self.seed)[0] if not one.task]
+        groups: dict[str, list[Kept]] = {}
+        for one in train:
+            groups.setdefault(one.source, []).append(one)
+        work = [
+            (one, augment.donors(number, group))
+            for group in groups.values()
+            for number, one in enumerate(group)
+        ]
+        made = (variants for some in self.workers.map(augment, chunks(work, _BATCH)) for variants in some)
+        changed: dict[int, Kept] = {}
+        added: list[Kept] = []
+        for number, ((one, _), variants) in enumerate(zip(work, made, strict=True)):
+            report(number, len(work), "augmenting")
+            for variant in variants:
+                offset = self.spool.append(variant.data)
+                stored = replace(variant.kept, offset=offset, size=len(variant.data), content=variant.content)
+                self.ledger[one.source].augmented.update(variant.kinds)
+                if variant.added:
+                    added.append(stored)
+                else:
+                    changed[id(one)] = stored
+        self.spool.flush()
+        return [changed.get(id(one), one) for one in kept] + added
 
     def _turn_away(self, kept: Kept, error: RowError) -> None:
         """Rejects a conversation that had been kept."""

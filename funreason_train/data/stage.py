@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from ..errors import UserError
 from ..run.paths import RunDir, write_json
+from . import augment
 from .decontaminate import bfcl_folder
 from .files import locate
 from .lengths import tokenizer_problems
@@ -57,6 +58,7 @@ def check(config: DictConfig, run: RunDir) -> list[str]:
     ):
         if _word(data[key]) not in choices:
             problems.append(f"data.{key} is '{data[key]}'; it takes {' or '.join(choices)}")
+    problems += augment.problems(data.augment)
     if not 0 <= data.max_dropped_share <= 1:
         problems.append(f"data.max_dropped_share is {data.max_dropped_share}; it is a share, from 0 to 1")
     for key in ("near_threshold", "decontaminate_share"):
