@@ -110,7 +110,10 @@ class HostClient:
 
 def _environment(root: str) -> dict[str, str]:
     """The variables of a host: no threads, and no secret but the one that web search needs."""
-    kept = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "HF_HOME", "SERPAPI_API_KEY", "LD_LIBRARY_PATH")
+    kept = ["PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "HF_HOME", "LD_LIBRARY_PATH"]
+    if os.environ.get("SERPAPI_API_KEY"):  # then web search runs, and how the web is reached counts
+        kept += ["SERPAPI_API_KEY", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "HTTP_PROXY", "HTTPS_PROXY"]
+        kept += ["NO_PROXY", "http_proxy", "https_proxy", "no_proxy"]
     values = {name: os.environ[name] for name in kept if name in os.environ}
     threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
     return {
