@@ -30,6 +30,7 @@ class EngineOptions:
     eager: bool
     max_model_tokens: int
     seed: int
+    whole_prompts: bool = False
 
     def arguments(self, model: str) -> dict[str, Any]:
         """vLLM's own engine arguments for the model folder `model`."""
@@ -46,6 +47,11 @@ class EngineOptions:
             "trust_remote_code": False,
             "disable_log_stats": True,
         }
+        if self.whole_prompts:
+            # vLLM winds a request's generator back when a step took only part of its prompt; torch's CPU generators
+            # cannot be wound back (`set_offset` in vllm/v1/worker/gpu_model_runner.py), and the engine would die.
+            values["enable_chunked_prefill"] = False
+            values["max_num_batched_tokens"] = max(self.batched_tokens, self.max_model_tokens)
         if self.block_size is not None:
             values["block_size"] = self.block_size
         if self.kv_cache_bytes is not None:

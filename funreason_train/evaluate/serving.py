@@ -44,6 +44,7 @@ def engine_options(config: DictConfig) -> EngineOptions:
         eager=on_cpu if settings.eager is None else bool(settings.eager),
         max_model_tokens=int(settings.max_model_tokens),
         seed=int(settings.seed),
+        whole_prompts=on_cpu and settings.temperature > 0,
     )
 
 

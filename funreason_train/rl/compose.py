@@ -198,17 +198,20 @@ def _rollout(config: DictConfig, run: RunDir, prompt_tokens: int) -> dict[str, A
     rl, rollout = config.rl, "actor_rollout_ref.rollout"
     episodes = in_environments(config)
     sample = prompt_tokens + rl.max_response_tokens
+    context = rl.max_model_tokens or sample
+    on_cpu = config.cluster.device == "cpu"
     return {
         f"{rollout}.name": "vllm",
         f"{rollout}.n": rl.samples_per_prompt,
         f"{rollout}.seed": config.seed,
         f"{rollout}.temperature": rl.temperature,
         f"{rollout}.top_p": rl.top_p,
-        f"{rollout}.max_model_len": rl.max_model_tokens or sample,
+        f"{rollout}.max_model_len": context,
         f"{rollout}.tensor_model_parallel_size": rl.rollout.tensor_parallel,
         f"{rollout}.gpu_memory_utilization": rl.rollout.memory,
         f"{rollout}.max_num_seqs": rl.rollout.sequences,
-        f"{rollout}.max_num_batched_tokens": rl.rollout.tokens_per_step,
+        # A step takes whole prompts there, see configs/rl.yaml.
+        f"{rollout}.max_num_batched_tokens": max(rl.rollout.tokens_per_step, context if on_cpu else 0),
         f"{rollout}.log_prob_use_dynamic_bsz": True,
         f"{rollout}.log_prob_max_token_len_per_gpu": max(rl.tokens_per_log_prob_pass, sample),
         f"{rollout}.calculate_log_probs": True,

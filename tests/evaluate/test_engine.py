@@ -41,6 +41,14 @@ def test_what_is_left_to_vllm_is_not_passed():
     assert CPU.arguments("m")["trust_remote_code"] is False
 
 
+def test_seeded_requests_on_a_cpu_are_never_split():
+    """vLLM's engine dies otherwise, as soon as a batch is larger than a step."""
+    seeded = replace(CPU, whole_prompts=True).arguments("m")
+    assert seeded["enable_chunked_prefill"] is False
+    assert seeded["max_num_batched_tokens"] == 4096
+    assert "enable_chunked_prefill" not in {**CPU.arguments("m"), **GPU.arguments("m")}
+
+
 def test_every_argument_exists_in_the_installed_vllm():
     import ast
     import importlib.util
@@ -51,7 +59,7 @@ def test_every_argument_exists_in_the_installed_vllm():
     source = ast.parse((Path(found.origin).parent / "engine" / "arg_utils.py").read_text(encoding="utf-8"))
     known = next(node for node in source.body if isinstance(node, ast.ClassDef) and node.name == "EngineArgs")
     names = {item.target.id for item in known.body if isinstance(item, ast.AnnAssign)}
-    assert {*CPU.arguments("m"), *GPU.arguments("m")} <= names
+    assert {*replace(CPU, whole_prompts=True).arguments("m"), *GPU.arguments("m")} <= names
 
 
 def test_options_travel_as_json(tmp_path):

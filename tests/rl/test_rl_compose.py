@@ -51,6 +51,7 @@ CPU = {
     "actor_rollout_ref.actor.fsdp_config.dtype": "float32",
     "actor_rollout_ref.rollout.dtype": "float32",
     "actor_rollout_ref.rollout.enforce_eager": True,
+    "actor_rollout_ref.rollout.enable_chunked_prefill": False,
     "actor_rollout_ref.rollout.enable_sleep_mode": False,
     "actor_rollout_ref.rollout.agent.num_workers": 1,
 }
@@ -63,6 +64,7 @@ GPU = {
     "actor_rollout_ref.actor.fsdp_config.dtype": "bfloat16",
     "actor_rollout_ref.rollout.dtype": "bfloat16",
     "actor_rollout_ref.rollout.enforce_eager": False,
+    "actor_rollout_ref.rollout.enable_chunked_prefill": True,
     "actor_rollout_ref.rollout.free_cache_engine": True,
 }
 

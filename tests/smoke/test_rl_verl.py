@@ -40,6 +40,8 @@ WORDS = [
     f"rl.prompts_per_step={PROMPTS}",
     f"rl.samples_per_prompt={SAMPLES}",
     "rl.max_response_tokens=24",
+    # Less than a batch's prompts: seeded requests must not be split over two of the engine's steps.
+    "rl.rollout.tokens_per_step=256",
     "rl.learning_rate=1e-3",
     "rl.save_every=1",
     "rl.keep_checkpoints=2",
