@@ -48,8 +48,9 @@ class EngineOptions:
             "disable_log_stats": True,
         }
         if self.whole_prompts:
-            # vLLM winds a request's generator back when a step took only part of its prompt; torch's CPU generators
-            # cannot be wound back (`set_offset` in vllm/v1/worker/gpu_model_runner.py), and the engine would die.
+            # vLLM winds a request's generator back when a step took only part of its prompt; torch's CPU
+            # generators cannot be wound back (`set_offset` in vllm/v1/worker/gpu_model_runner.py), and the
+            # engine would die.
             values["enable_chunked_prefill"] = False
             values["max_num_batched_tokens"] = max(self.batched_tokens, self.max_model_tokens)
         if self.block_size is not None:

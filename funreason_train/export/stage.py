@@ -21,8 +21,11 @@ _TYPES = ("float32", "bfloat16", "float16")
 
 
 def check(config: DictConfig, run: RunDir) -> list[str]:
-    """Every problem that shows before a weight is read, except what an earlier stage has yet to make."""
-    return _problems(config, run, awaited=not config.export.checkpoint and not run.rl_checkpoints.exists())
+    """Every problem that shows before a weight is read, except what an earlier stage has yet to make.
+
+    A run that was interrupted before its first whole checkpoint has yet to make one, too.
+    """
+    return _problems(config, run, awaited=not config.export.checkpoint)
 
 
 def _problems(config: DictConfig, run: RunDir, awaited: bool) -> list[str]:
