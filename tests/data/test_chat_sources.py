@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 
 from funreason_train.calls import Call
@@ -52,6 +55,46 @@ DONE = {"role": "assistant", "content": "Done."}
 
 def _chat(*messages: Any, **rest: Any) -> dict[str, Any]:
     return {"messages": list(messages), "tools": TOOLS, **rest}
+
+
+def test_both_formats_and_odd_names_go_through_the_stage(
+    prepare: Callable[..., tuple[Path, dict[str, Any]]], tmp_path: Path
+) -> None:
+    share = _share(
+        ("human", "q"),
+        ("function_call", '{"name": "get-user", "arguments": {"user-id": 5}}'),
+        ("observation", "Ann"),
+        ("gpt", "It is Ann."),
+        tools=json.dumps([{"name": "get-user", "parameters": {"user-id": {"type": "int"}}}]),
+    )
+    (tmp_path / "share.json").write_text(json.dumps([share]))
+    own = _chat(_user("r"), _made(_call("f", '{"a": 1}', "1")), _answered("ok", "1"), DONE)
+    wrong = _chat(_user("s"), _made(_call("f", '{"b": 1}', "1")), _answered("ok", "1"), DONE)
+    (tmp_path / "own.jsonl").write_text(json.dumps(own) + "\n" + json.dumps(wrong) + "\n")
+    words = (
+        "data.datasets=[apigen_mt,openai]",
+        f"data.apigen_mt.path={tmp_path}/share.json",
+        f"data.openai.path={tmp_path}/own.jsonl",
+        *("data.val_share=0", "data.decontaminate=off"),
+    )
+    out, result = prepare(*words)
+    accounts = result["sources"]
+    assert (accounts["apigen_mt"]["kept"], accounts["apigen_mt"]["flags"]) == (1, {"aliased_names": 1})
+    assert (accounts["openai"]["kept"], accounts["openai"]["rejected"]) == (1, {"unknown_argument": 1})
+    targets = {
+        row["id"]: row["conversations"][-1]["value"]
+        for row in json.loads((out / "sft/train.json").read_text())
+    }
+    assert targets["share.json[0]/0.0"].endswith("[get_user(user_id=5)]")
+    for row in pq.read_table(out / "rl" / "train.parquet").to_pylist():
+        if row["data_source"] == "apigen_mt":
+            names = json.loads(row["extra_info"]["meta"])["names"]
+            assert names == {"tools": {"get_user": "get-user"}, "arguments": {"user_id": "user-id"}}
+            assert '"get_user"' in row["reward_model"]["ground_truth"]
+            assert "get-user" not in row["prompt"][0]["content"]
+
+    _, rejected = prepare(*words, "data.names=reject")
+    assert rejected["sources"]["apigen_mt"]["rejected"] == {"name_not_callable": 1}
 
 
 # --- APIGen-MT ---

@@ -184,6 +184,16 @@ def test_padding_columns_are_no_messages() -> None:
             ["json_calls", "json_calls"],
         ),
         ('[{"name": "f", "arguments": {"a": 1}}]', [Call("f", {"a": 1})], "", ["json_calls"]),
+        ('{"name": "f", "arguments": {"a": 1}}', [Call("f", {"a": 1})], "", ["json_calls"]),
+        ("[{'name': 'f', 'arguments': {'a': None}}]", [Call("f", {"a": None})], "", ["json_calls"]),
+        (
+            '<tool_call>{"name": "f", "arguments": {}}\n{"name": "g", "arguments": {}}</tool_call>',
+            [Call("f"), Call("g")],
+            "",
+            ["json_calls"],
+        ),
+        ('```json\n[{"name": "f", "arguments": {}}]\n```', [Call("f")], "", ["json_calls"]),
+        ("```\n[f(a=1)]\n```", [Call("f", {"a": 1})], "", []),
         ("[1] is the first source.", [], "[1] is the first source.", []),
     ],
 )
@@ -237,6 +247,18 @@ def test_result_text_that_is_no_list_of_one_a_call_stays_whole() -> None:
     trajectory = funreason_mt.convert(_chat("u:q", "a:[f(), g()]", "t:['one']", "a:done"), KEEP)
     assert trajectory.turns[0].steps[0].results == ("['one']",)
     assert "results_not_one_a_call" in trajectory.meta["flags"]
+
+
+def test_call_lists_may_use_names_that_the_call_language_cannot_write() -> None:
+    tools = [{"name": "get-user", "description": "", "parameters": {"user-id": {"type": "int"}}}]
+    chat = _chat("u:q", "a:[get-user(user-id=5)]", "t:x", "a:done")
+    step = funreason_mt.convert({"messages": chat, "tools": tools}, KEEP).turns[0].steps[0]
+    assert step.calls == (Call("get-user", {"user-id": 5}),)
+
+
+def test_calls_that_nothing_answers_are_flagged() -> None:
+    trajectory = funreason_mt.convert(_chat("u:q", "a:[f(a=1)]", "u:r", "a:done"), KEEP)
+    assert "calls_unanswered" in trajectory.meta["flags"]
 
 
 def test_an_unknown_format_is_named() -> None:
