@@ -184,10 +184,13 @@ def test_a_killed_run_ends_where_an_unkilled_one_ends(prepared, tmp_path):
         for line in lines:
             # Every group has a signal: the others were replaced.
             assert line["health/groups_without_signal"] == 0.0
-            assert line["timing_s/gen"] > 0 and line["timing_s/update_actor"] > 0
+            assert line["actor/grad_norm"] > 0
             assert 0.0 < line["health/thought_entropy"] < math.log(600)
             # Rollout engine and trained model are the same model: the shared-prompt rows change nothing.
             assert line["training/rollout_probs_diff_max"] < 1e-4
+    # What is known only after the save is missing where the run was killed after it.
+    timed = ["timing_s/gen" in line for line in metrics(killed)]
+    assert timed[0] and timed[-1] and all("timing_s/gen" in line for line in metrics(whole))
     assert sum(line.get("training/filter_groups/evicted_samples", 0) for line in metrics(whole)) > 0
     wanted = {render_prompt(row["prompt"], tokenizer, merged=True) for row in data}
     for step in range(1, STEPS + 1):
