@@ -24,6 +24,7 @@ class Account:
         overlong: What the limits of length leave out, and what that costs.
         augmented: Augmentation -> training conversations changed or, for irrelevance, added by it.
         conversations: Side of the split -> conversations exported, after mixing.
+        rows_missing: Side -> conversations that `rows` asks for beyond those that are there.
         prompt_tokens: Of each measured step.
         target_tokens: Of each measured step, end-of-turn token included.
     """
@@ -37,6 +38,7 @@ class Account:
     overlong: Cost = field(default_factory=Cost)
     augmented: Counter[str] = field(default_factory=Counter)
     conversations: Counter[str] = field(default_factory=Counter)
+    rows_missing: Counter[str] = field(default_factory=Counter)
     prompt_tokens: list[int] = field(default_factory=list)
     target_tokens: list[int] = field(default_factory=list)
 
@@ -52,6 +54,7 @@ class Account:
             "overlong": self.overlong.to_json(),
             "augmented": dict(sorted(self.augmented.items())),
             "conversations": dict(sorted(self.conversations.items())),
+            "rows_missing": dict(sorted(self.rows_missing.items())),
             "tokens": self._tokens(),
         }
 

@@ -28,7 +28,7 @@ from .parallel import Workers, chunks
 from .reading import RejectedWriter, read_source
 from .rows import Rejection, RowError
 from .sources import source_module
-from .split import mix, split
+from .split import mix, rows_of_sides, split
 from .spool import Kept, Spool, read_spool
 from .steps import cut
 
@@ -338,8 +338,15 @@ class Preparation:
             if one.dropped:
                 account.steps_dropped["overlong"] += len(one.dropped)
         sft, rl, environment = {}, {}, {}
-        for side, mine in zip(SIDES, split(kept, self.data["val_share"], self.seed), strict=True):
-            chosen = mix(mine, self.nodes, self.seed)
+        share = self.data["val_share"]
+        asked = {name: rows_of_sides(node["rows"], share) for name, node in self.nodes.items()}
+        for number, (side, mine) in enumerate(zip(SIDES, split(kept, share, self.seed), strict=True)):
+            nodes = {name: {**node, "rows": asked[name][number]} for name, node in self.nodes.items()}
+            there = Counter(one.source for one in mine)
+            for name, node in nodes.items():
+                if (missing := (node["rows"] or 0) - there[name]) > 0:
+                    self.ledger[name].rows_missing[side] = missing
+            chosen = mix(mine, nodes, self.seed)
             rl[side], environment[side] = self._write(side, chosen)
             sft[side] = sum(one.steps - len(one.dropped) for one in chosen)
             counts = Counter(one.source for one in chosen)

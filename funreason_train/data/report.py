@@ -39,7 +39,7 @@ def print_ledger(ledger: Mapping[str, Any], result: Mapping[str, Any], out: Path
     console = Console()
     console.print(table)
     for name, account in ledger.items():
-        for what in ("rejected", "flags", "steps_dropped"):
+        for what in ("rejected", "flags", "steps_dropped", "augmented", "rows_missing"):
             if account[what]:
                 listed = ", ".join(f"{reason} {count}" for reason, count in account[what].items())
                 console.print(f"{name}, {what}: {listed}", highlight=False)

@@ -50,6 +50,19 @@ def split(kept: Sequence[Kept], share: float, seed: int) -> tuple[list[Kept], li
     return [one for one in kept if one.key not in chosen], [one for one in kept if one.key in chosen]
 
 
+def rows_of_sides(rows: int | None, share: float) -> tuple[int | None, int | None]:
+    """How many of the conversations that a source is asked for are for training, and how many for validation.
+
+    Args:
+        rows: As the source's node says; None for all.
+        share: The part that goes to validation.
+    """
+    if rows is None:
+        return None, None
+    validation = round(rows * share)
+    return rows - validation, validation
+
+
 def mix(kept: Sequence[Kept], nodes: Mapping[str, Mapping[str, Any]], seed: int) -> list[Kept]:
     """Takes from each source what its node asks for, and shuffles.
 

@@ -162,3 +162,11 @@ def test_near_duplicates_that_stay_are_on_one_side(
     twice = [str(number) for number in range(80, 100)]
     assert all(len(sides[number]) == 1 for number in twice)
     assert {side for number in twice for side in sides[number]} == {"train", "val"}
+
+
+def test_rows_count_both_sides_and_what_is_missing_is_said(prepare: Prepare, two_sources: list[str]) -> None:
+    _, result = prepare(*two_sources, "data.val_share=0.2", "data.a.rows=40", "data.b.rows=500")
+    a, b = (result["sources"][name] for name in "ab")
+    assert a["conversations"] == {"train": 32, "val": 8}
+    assert a["rows_missing"] == {}
+    assert sum(b["conversations"].values()) + sum(b["rows_missing"].values()) == 500

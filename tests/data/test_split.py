@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from funreason_train.data.ledger import spread
-from funreason_train.data.split import mix, opening_key, split
+from funreason_train.data.split import mix, opening_key, rows_of_sides, split
 from funreason_train.data.spool import Kept
 from funreason_train.dialogue import AssistantStep, Trajectory, Turn
 
@@ -77,3 +77,9 @@ def test_order_is_mixed_and_repeatable() -> None:
 def test_spread() -> None:
     assert spread(range(1, 101)) == {"mean": 50.5, "p50": 51, "p95": 96, "max": 100}
     assert spread([7]) == {"mean": 7.0, "p50": 7, "p95": 7, "max": 7}
+
+
+def test_rows_are_those_of_both_sides_together() -> None:
+    assert rows_of_sides(1000, 0.02) == (980, 20)
+    assert rows_of_sides(7, 0.0) == (7, 0)
+    assert rows_of_sides(None, 0.5) == (None, None)
