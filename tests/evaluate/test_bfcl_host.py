@@ -1,13 +1,23 @@
 """BFCL's flow and checkers behind our handler: the truth scores 100 %, hostile answers 0 and do nothing."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from evaluate import bfcl_mock
-from evaluate.bfcl_playing import OFFLINE, gold_script, play, spread, start
+from evaluate.bfcl_playing import OFFLINE, SAMPLING, gold_script, play, spread, start
 
 from funreason_train.calls import parse_calls, render_calls
-from funreason_train.dialogue import AssistantStep, Trajectory, Turn, render_prompt, steps_of
+from funreason_train.dialogue import (
+    QWEN_CHAT_TEMPLATE,
+    AssistantStep,
+    Trajectory,
+    Turn,
+    render_prompt,
+    steps_of,
+)
+from funreason_train.evaluate.bfcl.play import EngineFeed, play_entries
+from funreason_train.evaluate.generate import Generated
 
 CALL_SECONDS = 2.0
 
@@ -177,10 +187,6 @@ def test_the_thought_stays_out_of_the_history_and_results_are_merged(host):
 
 
 def test_a_prompt_beyond_the_context_fails_its_entry(host, script):
-    from dataclasses import replace
-
-    from evaluate.bfcl_playing import SAMPLING
-
     names = host.hello["entries"]["simple_python"][:1] + host.hello["entries"]["multi_turn_base"][:1]
     rows, prompts = play(host, names, script.completion, replace(SAMPLING, max_model_tokens=100))
     assert prompts == {}
@@ -253,3 +259,38 @@ def trajectory(conversation):
         tuple(Turn(user, tuple(made)) for user, made in turns),
         rest[end:].partition("\n\n\n")[2] or None,
     )
+
+
+class Engine:
+    """An engine in this process: works only while it is asked, and finishes one completion at a time."""
+
+    def __init__(self, answer):
+        self.answer, self.asked, self.most = answer, [], 0
+
+    def submit(self, key, prompt, sampling):
+        self.asked.append((key, bytes(prompt).decode()))
+        self.most = max(self.most, len(self.asked))
+
+    def collect(self):
+        if len(self.asked) % 2:  # a step that finishes nothing
+            self.asked.append(self.asked.pop(0))
+        key, prompt = self.asked.pop(0)
+        return [Generated(key, self.answer(prompt, key.rpartition("/")[0]), 7, "stop")]
+
+
+def test_an_engine_that_works_only_when_asked_plays_the_same(host, script):
+    names = host.hello["entries"]["multi_turn_base"][:6] + host.hello["entries"]["simple_python"][:6]
+    expected, _ = play(host, names, script.completion)
+    engine = Engine(script.completion)
+    rows = play_entries(
+        names,
+        {},
+        host,
+        EngineFeed(engine, host.messages),
+        lambda messages: render_prompt(messages, QWEN_CHAT_TEMPLATE),
+        lambda text: list(text.encode()),
+        SAMPLING,
+        4,
+    )
+    assert {row["id"]: row for row in rows} == expected
+    assert 1 < engine.most <= 4
