@@ -78,6 +78,8 @@ class Matcher:
     ) -> None:
         self._canon = Canon(tools, strings)
         self._gold = [self._canon.call(call) for call in gold]
+        self._names = [call.name for call in gold]
+        self._shapes = list(map(_shape, self._gold))
 
     def match(self, predicted: Sequence[Call], *, ordered: bool = False) -> Match:
         """As `match_calls`."""
@@ -89,18 +91,19 @@ class Matcher:
             return _EQUAL
         if len(ours) > 1 and Counter(ours) == Counter(theirs):
             return Match(False, "order") if ordered else _EQUAL
-        if sorted([name for name, _ in ours]) != sorted([name for name, _ in theirs]):
+        names = [call.name for call in predicted]
+        if names != self._names and sorted(names) != sorted(self._names):
             return _TOOLS
-        shapes = (sorted(map(_shape, forms)) for forms in (ours, theirs))
-        return _VALUES if next(shapes) == next(shapes) else _ARGUMENTS
+        shapes = list(map(_shape, ours))
+        return _VALUES if shapes == self._shapes or Counter(shapes) == Counter(self._shapes) else _ARGUMENTS
 
 
 _EQUAL, _COUNT, _TOOLS = Match(True, "equal"), Match(False, "count"), Match(False, "tools")
 _ARGUMENTS, _VALUES = Match(False, "arguments"), Match(False, "values")
 
 
-def _shape(form: CallForm) -> tuple[str, list[str]]:
-    return form[0], sorted(name for name, _ in form[1])
+def _shape(form: CallForm) -> tuple[str, frozenset[str]]:
+    return form[0], frozenset([name for name, _ in form[1]])
 
 
 CallForm = tuple[str, frozenset[tuple[str, Hashable]]]
@@ -155,7 +158,7 @@ class Canon:
             if value != value:
                 return object()  # equal to nothing
             return "number" if schema.is_number else "float", value
-        if isinstance(value, Mapping):
+        if kind is dict or (kind is not list and isinstance(value, Mapping)):
             return "object", self._object(value, schema)
         items = schema.items or ANY
         return "array", tuple([self.value(item, items) for item in value])

@@ -106,9 +106,8 @@ _PLAIN_LIST = rf"\[(?:{_PLAIN_SCALAR}(?:, ?{_PLAIN_SCALAR})*)?\]"
 _PLAIN_ARGUMENT = rf"{_PLAIN_NAME}=(?:{_PLAIN_SCALAR}|{_PLAIN_LIST})"
 _PLAIN_CALL = rf"{_PLAIN_NAME}(?:\.{_PLAIN_NAME})*\((?:{_PLAIN_ARGUMENT}(?:, ?{_PLAIN_ARGUMENT})*)?\)"
 _PLAIN_CALLS = re.compile(rf"\[{_PLAIN_CALL}(?:, ?{_PLAIN_CALL})*\]")
-_PLAIN_PARTS = re.compile(
-    rf"({_PLAIN_NAME}(?:\.{_PLAIN_NAME})*)\(|({_PLAIN_NAME})=(?:({_PLAIN_STRING})|({_PLAIN_SCALAR})|({_PLAIN_LIST}))"
-)
+# A tool's name and its bracket, or an argument's name, the equals sign and the value.
+_PLAIN_PARTS = re.compile(rf"({_PLAIN_NAME}(?:\.{_PLAIN_NAME})*)(\(|=(?:{_PLAIN_SCALAR}|{_PLAIN_LIST}))")
 _PLAIN_ITEM = re.compile(_PLAIN_SCALAR)
 
 # A token is (kind, text, position); kind is the name of the group, or the mark itself. The last one is "end",
@@ -146,22 +145,21 @@ def _plain_calls(text: str) -> list[Call] | None:
         return None
     calls: list[Call] = []
     arguments: dict[str, Any] = {}
-    for tool, name, string, scalar, items in _PLAIN_PARTS.findall(text):
-        if tool:
-            if tool in _CONSTANTS:
+    for name, rest in _PLAIN_PARTS.findall(text):
+        last = rest[-1]
+        if last == "(":
+            if name in _CONSTANTS:
                 return None
             arguments = {}
-            calls.append(Call(tool, arguments))
+            calls.append(Call(name, arguments))
         elif name in arguments:
             return None
-        elif string:
-            arguments[name] = string[1:-1]
-        elif scalar in _CONSTANTS:
-            arguments[name] = _CONSTANTS[scalar]
-        elif scalar:
-            arguments[name] = float(scalar) if "." in scalar else int(scalar)
+        elif last == '"' or last == "'":
+            arguments[name] = rest[2:-1]
+        elif last == "]":
+            arguments[name] = [_plain_scalar(item) for item in _PLAIN_ITEM.findall(rest)]
         else:
-            arguments[name] = [_plain_scalar(item) for item in _PLAIN_ITEM.findall(items)]
+            arguments[name] = _plain_scalar(rest[1:])
     return calls if len(calls) <= MAX_CALLS else None
 
 

@@ -104,16 +104,14 @@ def _chosen(options: Mapping[str, Any]) -> RewardOptions:
 def _options(options: Mapping[str, Any]) -> RewardOptions | None:
     """The options, checked; None if they cannot be used. The same object for the same options."""
     try:
-        return _checked(tuple(options), tuple(options.values()), tuple(map(type, options.values())))
+        return _checked(tuple(options), *options.values())
     except TypeError:  # a value that cannot be hashed
         return None if check_options(options) else _chosen(options)
 
 
-@lru_cache(maxsize=64)
-def _checked(
-    names: tuple[str, ...], values: tuple[Any, ...], types: tuple[type, ...]
-) -> RewardOptions | None:
-    options = dict(zip(names, values, strict=True))  # the types tell True from 1, which are equal
+@lru_cache(maxsize=64, typed=True)  # True and 1 are equal, and only one of them is an option's value
+def _checked(names: tuple[str, ...], *values: Any) -> RewardOptions | None:
+    options = dict(zip(names, values, strict=True))
     return None if check_options(options) else _chosen(options)
 
 
@@ -219,15 +217,16 @@ def _score(
         verdict = _judge_episode(verdict, turns, gold.turns)
     if options.max_chars is not None and len(text) > options.max_chars:
         verdict = _Verdict("over_long", calls=verdict.calls, well_formed=verdict.well_formed)
+    factor = 1.0 if options.soft_chars is None else _length_factor(len(text), options)
     return _result(
         verdict.reason,
-        score=verdict.score * _length_factor(len(text), options),
-        right=verdict.right,
-        well_formed=verdict.well_formed,
-        closed=closed,
-        num_calls=verdict.calls,
-        gold_calls=len(gold.calls),
-        length=len(text),
+        verdict.score * factor,
+        verdict.right,
+        verdict.well_formed,
+        closed,
+        verdict.calls,
+        len(gold.calls),
+        len(text),
     )
 
 
@@ -284,7 +283,6 @@ def _length_factor(length: int, options: RewardOptions) -> float:
 
 def _result(
     reason: str,
-    *,
     score: float = 0.0,
     right: bool = False,
     well_formed: bool = False,
@@ -295,12 +293,12 @@ def _result(
 ) -> dict[str, float]:
     return {
         "score": score,
-        "acc": float(right),
-        "format": float(well_formed),
-        "closed": float(closed),
-        "num_calls": float(num_calls),
-        "gold_calls": float(gold_calls),
-        "length": float(length),
-        "reason": float(REASON_CODES[reason]),
-        "error": float(reason in _OUR_FAULT),
+        "acc": 1.0 * right,
+        "format": 1.0 * well_formed,
+        "closed": 1.0 * closed,
+        "num_calls": 1.0 * num_calls,
+        "gold_calls": 1.0 * gold_calls,
+        "length": 1.0 * length,
+        "reason": 1.0 * REASON_CODES[reason],
+        "error": 1.0 * (reason in _OUR_FAULT),
     }
