@@ -19,12 +19,13 @@ if TYPE_CHECKING:
     from ..environments.tasks import Task
 
 SIDES = ("train", "val")
-_FROM = {"user": "human", "assistant": "gpt", "tool": "observation"}
+#: A message's role as LLaMA-Factory's sharegpt form names it.
+FROM = {"user": "human", "assistant": "gpt", "tool": "observation"}
 
 
 def sft_messages(row: dict[str, Any]) -> tuple[list[Message], str]:
     """The prompt's messages and the whole target of a row of the export, for whoever reads the export."""
-    roles = {name: role for role, name in _FROM.items()}
+    roles = {name: role for role, name in FROM.items()}
     messages: list[Message] = [{"role": "system", "content": row["system"]}]
     for one in row["conversations"][:-1]:
         messages.append({"role": roles[one["from"]], "content": one["value"]})  # type: ignore[typeddict-item]
@@ -84,7 +85,7 @@ def sft_blocks(steps: Iterable[Step]) -> list[SftBlock]:
             close()
             system, shown = str(first["content"]), ()
         for one in history[len(shown) :]:
-            said.append(_message(_FROM[one["role"]], one["content"]) + b", ")
+            said.append(_message(FROM[one["role"]], one["content"]) + b", ")
             ends.append(ends[-1] + len(said[-1]))
         shown = (*shown, *history[len(shown) :])
         target = _message("gpt", THINK_OPEN + render_target(step.thought, step.answer))
