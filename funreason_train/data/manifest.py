@@ -15,17 +15,20 @@ from .sources import source_module
 _PACKAGES = ("funreason-train", "pyarrow", "datasets", "transformers", "tokenizers")
 
 
-def manifest(config: dict[str, Any], folder: Path, known: Mapping[str, str]) -> dict[str, Any]:
+def manifest(
+    config: dict[str, Any], folder: Path, known: Mapping[str, str], proof: str | None
+) -> dict[str, Any]:
     """The manifest of a finished folder; it holds no time and no host, so the same run makes the same bytes.
 
     Args:
         config: The whole configuration, resolved.
         folder: What has been made.
         known: SHA-256 of files that need not be read again.
+        proof: Of token parity.
 
     Returns:
         `inputs` (source -> {file: SHA-256}, for a hub id {hub id: its name}), `outputs` (file -> SHA-256),
-        `config` (the sections data and protocol), `seed` and `versions`.
+        `parity`, `config` (the sections data and protocol), `seed` and `versions`.
     """
     data = config["data"]
     return {
@@ -35,6 +38,7 @@ def manifest(config: dict[str, Any], folder: Path, known: Mapping[str, str]) -> 
             name: known.get(name) or _digest(folder / name)
             for name in sorted(str(file.relative_to(folder)) for file in folder.rglob("*") if file.is_file())
         },
+        "parity": proof,
         "config": {"data": {**data, "out": None}, "protocol": config["protocol"]},
         "seed": config["seed"],
         "versions": {"python": platform.python_version(), **{name: _version(name) for name in _PACKAGES}},

@@ -68,6 +68,8 @@ def _prompts(file: Path, wanted: set[str]) -> dict[str, list[Message]]:
     import pyarrow.parquet as pq
 
     found: dict[str, list[Message]] = {}
+    if not file.is_file():  # rows for SFT alone
+        return found
     with pq.ParquetFile(file) as parquet:
         for group in range(parquet.num_row_groups):
             ids = parquet.read_row_group(group, columns=["extra_info.id"]).column("extra_info").to_pylist()

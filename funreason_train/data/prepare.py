@@ -20,6 +20,7 @@ from .checks import Pass, naming, passes
 from .decontaminate import Decontaminate, bfcl_folder
 from .export import SIDES, SftBlock, SftWriter, sft_blocks, write_tasks
 from .export_rl import RlBatch, RlWriter, rl_batch
+from .gate import MEND, proof
 from .ledger import Ledger
 from .length_cache import LengthCache, cache_folder, fingerprint
 from .lengths import chosen_tokenizer, load_tokenizer, measure
@@ -127,6 +128,7 @@ class Preparation:
 
     Attributes:
         digests: SHA-256 of files that were digested while they were written.
+        proof: Of token parity (see `gate.proof`); None if it was not compared.
     """
 
     def __init__(self, config: dict[str, Any], run: RunDir, work: Path) -> None:
@@ -136,6 +138,7 @@ class Preparation:
         self.ledger = Ledger(list(self.nodes))
         self.counted = self.cached = 0
         self.digests: dict[str, str] = {}
+        self.proof: str | None = None
 
     def run(self) -> dict[str, Any]:
         """Does the work.
@@ -166,7 +169,7 @@ class Preparation:
         self.ledger.check()
         write_json(self.work / "ledger.json", self.ledger.to_json())
         if rows["sft"]["train"] and tokenizer is not None and self.data["parity"] == "sample":
-            self._parity(_loaded(tokenizer, self.spool.path))
+            self._parity(tokenizer)
         return {
             "sources": self.ledger.to_json(),
             **rows,
@@ -424,15 +427,12 @@ class Preparation:
             for each in cuts:
                 yield render_target(each.shown.thought, each.shown.answer)
 
-    def _parity(self, tokenizer: Any) -> None:
+    def _parity(self, path: str) -> None:
         from .parity import sample_rows, token_parity
 
         rows = sample_rows(self.work, self.data["parity_rows"], self.seed)
         report(0, None, "comparing the frameworks' tokens")
-        difference = token_parity(rows, tokenizer, self.config["sft"]["template"])
+        difference = token_parity(rows, _loaded(path, self.spool.path), self.config["sft"]["template"])
         if difference is not None:
-            raise UserError(
-                difference,
-                mend="SFT would learn other tokens than rollouts and evaluation show: check sft.template and"
-                " the tokenizer's chat template (data.parity=off goes on regardless)",
-            )
+            raise UserError(difference, mend=MEND)
+        self.proof = proof(path, self.config["sft"]["template"])

@@ -144,7 +144,7 @@ def run(config: DictConfig, run: RunDir) -> dict[str, Any]:
             raise UserError(error.what, where=error.where, mend=mend) from None
         if not any(result["sft"].values()):
             raise _nothing_left(result["sources"], _keep_failed(work, out))
-        write_json(work / "manifest.json", manifest(plain, work, preparation.digests))
+        write_json(work / "manifest.json", manifest(plain, work, preparation.digests, preparation.proof))
     print_ledger(result["sources"], result, out)
     return {"out": str(out), **result, "headline": _headline(result)}
 

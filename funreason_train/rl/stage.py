@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..data import gate
 from ..environments import load_environments
 from ..errors import UserError
 from ..run.paths import RunDir, write_text
@@ -89,6 +90,7 @@ def run(config: DictConfig, run: RunDir) -> dict[str, Any]:
     metrics = run.rl / "metrics.jsonl"
     _forget_after(metrics, start)
     if start < target:
+        gate.ensure(train.file.parent.parent, config.rl.model, config)
         _train(config, run, compose(config, run, train, val), metrics, environment)
         reached = checkpoints.latest(run.rl_checkpoints)
         if reached < target:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..cluster import Profile, gpu_problem
+from ..data import gate
 from ..errors import UserError
 from ..progress import report
 from ..run.paths import read_json, write_json
@@ -48,6 +49,7 @@ def run(config: DictConfig, run: RunDir) -> dict[str, Any]:
         raise UserError("; ".join(problems))
     arguments, batch = compose(config, paths), batch_of(config)
     _refuse_other_gang(config, paths, None)
+    gate.ensure(paths.data.parent, config.sft.model, config)
     report(0, None, "tokenising")
     rows = dataset.prepare(arguments, paths.tokenized)
     _refuse_other_gang(config, paths, rows.folder.name)

@@ -1,10 +1,14 @@
 """Everything that can be told before verl starts is told before verl starts, and all of it at once."""
 
+import subprocess
+from pathlib import Path
+
 import pytest
 from rl_runs import row, small_run, write_rows
 
 from funreason_train.errors import UserError
 from funreason_train.rl import prompts, stage
+from funreason_train.run.paths import write_text
 
 
 def test_a_sound_run_has_no_problem(tmp_path):
@@ -46,6 +50,28 @@ def test_all_mistakes_come_at_once_and_before_the_start(tmp_path):
     with pytest.raises(UserError, match=r"(?s)at least 2.*prompts_per_update=7.*60"):
         stage.run(config, run)
     assert not run.rl_checkpoints.exists()
+
+
+def test_tokens_that_differ_from_sft_s_stop_the_stage_before_ray_starts(tmp_path, monkeypatch):
+    """verl#7807: the data were proved with another tokenizer than that of this model."""
+    config, run = small_run(tmp_path, "rl.steps=1")
+    write_text(run.data / "sft" / "train.json", "[]")
+    write_text(run.data / "manifest.json", '{"parity": "of another tokenizer"}')
+    commands, started = [], []
+    monkeypatch.setattr(stage, "_train", lambda *_: started.append("Ray"))
+
+    def differ(command, **_):
+        commands.append(command)
+        write_text(Path(command[-1]), '{"what": "differ: at token 3", "where": "model", "mend": "Check"}')
+        return subprocess.CompletedProcess(command, 0)
+
+    monkeypatch.setattr(subprocess, "run", differ)
+    with pytest.raises(UserError, match=r"model: differ: at token 3\. Check"):
+        stage.run(config, run)
+    assert [command[2:5] for command in commands] == [
+        ["funreason_train.data.gate", str(run.data), str(run.sft_model)]
+    ]
+    assert started == []
 
 
 def test_rows_without_gold_are_counted_and_named(tmp_path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +83,27 @@ def test_broken_inputs_are_one_sentence_each(tmp_path: Path, break_it: Any, says
     assert says in problems[0]
     with pytest.raises(UserError, match=says):
         stage.run(config, run)
+
+
+def test_tokens_that_differ_from_the_rollouts_stop_the_stage_before_it_tokenises(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """verl#7807: the data were proved with another tokenizer than that of this model."""
+    config, run = setting(tmp_path)
+    write_json(run.data / "manifest.json", {"parity": "of another tokenizer"})
+    commands = []
+
+    def differ(command: list[str], **_: Any) -> subprocess.CompletedProcess[str]:
+        commands.append(command)
+        write_json(Path(command[-1]), {"what": "differ: at token 3", "where": "model", "mend": "Check"})
+        return subprocess.CompletedProcess(command, 0)
+
+    monkeypatch.setattr(subprocess, "run", differ)
+    with pytest.raises(UserError, match=r"model: differ: at token 3\. Check"):
+        stage.run(config, run)
+    assert [command[2:5] for command in commands] == [
+        ["funreason_train.data.gate", str(run.data), str(tmp_path / "model")]
+    ]
 
 
 @pytest.mark.parametrize("change", [{"formatting": "openai"}, {"columns": {"tools": "tools"}}])

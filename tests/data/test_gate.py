@@ -1,0 +1,178 @@
+"""When training has to compare tokens again, and what it says if they differ."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from omegaconf import DictConfig
+
+from funreason_train.data import gate, parity
+from funreason_train.errors import UserError
+
+TEMPLATE = "qwen3_nothink"
+DIFFERENCE = "r/0.0: the ids differ: at token 3 of 9 (protocol) and 9 (LLaMA-Factory)"
+
+
+def change(file: Path, **values: Any) -> None:
+    file.write_text(json.dumps({**json.loads(file.read_text()), **values}, indent=1))
+
+
+@pytest.fixture
+def model(tokenizer_folder: Path, tmp_path: Path) -> Path:
+    return shutil.copytree(tokenizer_folder, tmp_path / "model")
+
+
+@pytest.fixture
+def proved(prepare: Callable[..., tuple[Path, Any]], model: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A data folder of the stage, whose comparison with `model` found no difference."""
+    monkeypatch.setattr(parity, "token_parity", lambda *_: None)
+    return prepare("data.parity=sample", f"data.tokenizer={model}")[0]
+
+
+@pytest.fixture
+def compared(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """The comparisons that were started; each is done in this process, without a framework."""
+    jobs: list[list[str]] = []
+
+    def run(command: list[str], **_: Any) -> subprocess.CompletedProcess[str]:
+        jobs.append(command[3:-1])
+        gate.main(*command[3:])
+        return subprocess.CompletedProcess(command, 0)
+
+    monkeypatch.setattr(subprocess, "run", run)
+    return jobs
+
+
+@pytest.fixture
+def config(settings: Callable[..., DictConfig]) -> DictConfig:
+    return settings("data.parity=sample")
+
+
+def test_what_the_data_stage_proved_is_not_compared_again(
+    proved: Path, model: Path, config: DictConfig, compared: list[list[str]]
+) -> None:
+    gate.ensure(proved, str(model), config)
+    assert compared == []
+
+
+def test_a_tokenizer_saved_again_beside_its_trained_model_is_the_same(
+    proved: Path, model: Path, config: DictConfig, compared: list[list[str]]
+) -> None:
+    """As LLaMA-Factory leaves it: more keys, defaults spelled out, another layout of the file."""
+    change(model / "tokenizer_config.json", is_local=True, padding_side="right", add_bos_token=False)
+    change(model / "tokenizer_config.json", eos_token={"content": "<|im_end|>", "special": True})
+    change(model / "tokenizer.json", truncation={"max_length": 8}, padding={"pad_id": 0})
+    gate.ensure(proved, str(model), config)
+    assert compared == []
+
+
+def other_words(model: Path, config: DictConfig) -> None:
+    words = json.loads((model / "tokenizer.json").read_text())
+    words["model"]["merges"].pop()
+    change(model / "tokenizer.json", **words)
+
+
+def other_chat_template(model: Path, config: DictConfig) -> None:
+    file = model / "chat_template.jinja"
+    file.write_text(file.read_text() + " ")
+
+
+def other_end(model: Path, config: DictConfig) -> None:
+    change(model / "tokenizer_config.json", eos_token="<|endoftext|>")
+
+
+def other_sft_template(model: Path, config: DictConfig) -> None:
+    config.sft.template = "chatml"
+
+
+@pytest.mark.parametrize("other", [other_words, other_chat_template, other_end, other_sft_template])
+def test_anything_that_decides_tokens_is_compared_again(
+    other: Callable[[Path, DictConfig], None],
+    proved: Path,
+    model: Path,
+    config: DictConfig,
+    compared: list[list[str]],
+) -> None:
+    other(model, config)
+    gate.ensure(proved, str(model), config)
+    assert compared == [[str(proved), str(model), config.sft.template, "12", "0"]]
+
+
+def test_so_are_rows_written_after_the_proof(
+    proved: Path, model: Path, config: DictConfig, compared: list[list[str]]
+) -> None:
+    later = (proved / "manifest.json").stat().st_mtime_ns + 1_000_000_000
+    os.utime(proved / "sft" / "train.json", ns=(later, later))
+    gate.ensure(proved, str(model), config)
+    assert len(compared) == 1
+
+
+def test_and_rows_whose_stage_compared_nothing(
+    prepare: Callable[..., tuple[Path, Any]],
+    model: Path,
+    config: DictConfig,
+    compared: list[list[str]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    data, _ = prepare(f"data.tokenizer={model}")
+    assert json.loads((data / "manifest.json").read_text())["parity"] is None
+    seen: list[Any] = []
+    monkeypatch.setattr(parity, "token_parity", lambda rows, *_: seen.extend(rows))
+    shutil.rmtree(data / "rl")  # rows for SFT alone will do
+    gate.ensure(data, str(model), config)
+    assert len(compared) == 1 and len(seen) >= 12
+
+
+def test_a_difference_is_one_sentence_that_names_the_token(
+    proved: Path,
+    model: Path,
+    config: DictConfig,
+    compared: list[list[str]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    other_chat_template(model, config)
+    monkeypatch.setattr(parity, "token_parity", lambda *_: DIFFERENCE)
+    with pytest.raises(UserError) as caught:
+        gate.ensure(proved, str(model), config)
+    assert str(caught.value) == f"{model}: {DIFFERENCE}. {gate.MEND}"
+
+
+def test_so_is_a_model_without_a_chat_template(
+    proved: Path, model: Path, config: DictConfig, compared: list[list[str]]
+) -> None:
+    (model / "chat_template.jinja").unlink()
+    with pytest.raises(UserError, match="has no chat template") as caught:
+        gate.ensure(proved, str(model), config)
+    assert str(model) in str(caught.value)
+
+
+def test_a_comparison_that_breaks_off_lets_nothing_pass(
+    proved: Path, model: Path, config: DictConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other_chat_template(model, config)
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: subprocess.CompletedProcess([], -9))
+    with pytest.raises(RuntimeError, match="code -9"):
+        gate.ensure(proved, str(model), config)
+
+
+def test_rows_from_elsewhere_are_left_alone_and_that_is_said(
+    tmp_path: Path, model: Path, config: DictConfig, compared: list[list[str]], capfd: Any
+) -> None:
+    (tmp_path / "mine" / "sft").mkdir(parents=True)
+    (tmp_path / "mine" / "sft" / "train.json").write_text("[]")
+    gate.ensure(tmp_path / "mine", str(model), config)
+    assert compared == []
+    assert "their tokens are not compared" in capfd.readouterr().out
+
+
+def test_the_gate_can_be_switched_off(proved: Path, config: DictConfig, compared: list[list[str]]) -> None:
+    config.data.parity = False  # what `off` is in YAML
+    gate.ensure(proved, "some/model", config)
+    assert compared == []
