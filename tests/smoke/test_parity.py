@@ -5,17 +5,26 @@ Covers verl#7807, verl#3477 and LF#10773: templates that differ between stages, 
 
 from __future__ import annotations
 
+import json
+import shutil
+from pathlib import Path
 from typing import Any
 
 import pytest
 from omegaconf import OmegaConf
-from prepared import prepare
+from prepared import prepare, settings
 
+from funreason_train.calls.markers import THINK_OPEN
+from funreason_train.data import gate
 from funreason_train.data.export import sft_messages
 from funreason_train.data.lengths import load_tokenizer
 from funreason_train.data.parity import ParityRow, sample_rows, token_parity
 from funreason_train.dialogue import render_prompt
+from funreason_train.errors import UserError
+from funreason_train.run.compose import compose
 from funreason_train.run.paths import RunDir
+from funreason_train.run.resolve import resolve
+from funreason_train.sft import arguments, dataset
 
 pytestmark = pytest.mark.smoke
 
@@ -91,3 +100,42 @@ def test_a_prompt_that_differs_between_the_exports_is_shown(prepared: tuple[RunD
     messages = [*row.prompt[:-1], {**row.prompt[-1], "content": row.prompt[-1]["content"] + " please"}]
     difference = token_parity([ParityRow(row.id, row.sft, messages)], tokenizer)  # type: ignore[list-item]
     assert difference is not None and "verl's parquet" in difference and row.id in difference
+
+
+def test_training_goes_by_the_proof_and_finds_another_template_out(
+    prepared: tuple[RunDir, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """verl#7807: a model whose chat template was changed after the data stage; compared in a real process."""
+    run, _ = prepared
+    config = settings(run)
+    model = shutil.copytree(run.base_model, tmp_path / "model")
+    file = model / "chat_template.jinja"
+    file.write_text(file.read_text().replace("assistant\\n", "assistant \\n"))
+    with pytest.raises(UserError, match="differ: at token") as caught:
+        gate.ensure(run.data, str(model), config)
+    assert str(model) in str(caught.value) and "LLaMA-Factory" in str(caught.value)
+
+    monkeypatch.setattr(gate.subprocess, "run", lambda *_, **__: pytest.fail("compared again"))
+    gate.ensure(run.data, str(run.base_model), config)
+
+
+def test_llamafactory_reads_both_sides_by_our_index(tmp_path: Path) -> None:
+    """Its `get_dataset`, given our dataset_info.json, keeps every row of train and val, token by token."""
+    from datasets import load_from_disk
+
+    run = RunDir.at(tmp_path / "run")
+    prepare(run, "data.val_share=0.3", "data.parity=off")
+    words = [f"run_dir={run.root}", f"model={run.base_model}", "eval_steps=1"]
+    config = resolve(compose("sft", words), "sft")
+    paths = arguments.Paths.of(config, run)
+    rows = dataset.prepare(arguments.compose(config, paths), paths.tokenized)
+    read, tokenizer = load_from_disk(str(rows.folder)), load_tokenizer(str(run.base_model))
+    for side, theirs in (("train", "train"), ("val", "validation")):
+        exported = json.loads((run.data / "sft" / f"{side}.json").read_text())
+        assert exported, side
+        texts = []
+        for row in exported:
+            messages, target = sft_messages(row)
+            texts.append(render_prompt(messages, tokenizer, merged=True) + target.removeprefix(THINK_OPEN))
+        ours = tokenizer([text + "<|im_end|>\n" for text in texts], add_special_tokens=False)["input_ids"]
+        assert sorted(row["input_ids"] for row in read[theirs]) == sorted(ours)
