@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from funreason_train.errors import UserError
-from funreason_train.run.compose import compose, group_choices, leaves, recipes
+from funreason_train.run.compose import FREE_NODES, compose, group_choices, leaves, recipes
 
 
 def test_a_key_is_found_in_the_commands_own_section() -> None:
@@ -107,7 +107,7 @@ def test_every_recipe_composes_and_sets_only_known_keys(recipe: str) -> None:
     known = set(leaves(compose(None)))
     chosen = compose(None, [f"+recipe={recipe}"])
     assert chosen.run_dir == f"runs/{recipe}"
-    groups = ("model.", "cluster.", "rl.algorithm.", "rl.reward.")
+    groups = ("model.", "cluster.", "rl.algorithm.", "rl.reward.", *(f"{node}." for node in FREE_NODES))
     assert [key for key in leaves(chosen) if key not in known and not key.startswith(groups)] == []
 
 
