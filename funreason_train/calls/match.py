@@ -10,6 +10,8 @@ import re
 from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import repeat
 from typing import Any, Literal
 
 from .schema import ANY, MISSING, Schema, index_tools
@@ -77,34 +79,45 @@ class Matcher:
         strings: Strings = "exact",
     ) -> None:
         self._canon = Canon(tools, strings)
-        self._gold = [self._canon.call(call) for call in gold]
+        self._calls = gold
         self._names = [call.name for call in gold]
-        self._shapes = list(map(_shape, self._gold))
+        self._keys = [call.arguments.keys() for call in gold]
+
+    @cached_property
+    def _gold(self) -> list[CallForm]:
+        return list(map(self._canon.call, self._calls))
 
     def match(self, predicted: Sequence[Call], *, ordered: bool = False) -> Match:
         """As `match_calls`."""
-        theirs = self._gold
-        if len(predicted) != len(theirs):
+        if len(predicted) != len(self._calls):
             return _COUNT
-        ours = [self._canon.call(call) for call in predicted]
-        if ours == theirs:
-            return _EQUAL
-        if len(ours) > 1 and Counter(ours) == Counter(theirs):
-            return Match(False, "order") if ordered else _EQUAL
         names = [call.name for call in predicted]
         if names != self._names and sorted(names) != sorted(self._names):
             return _TOOLS
-        shapes = list(map(_shape, ours))
-        return _VALUES if shapes == self._shapes or Counter(shapes) == Counter(self._shapes) else _ARGUMENTS
+        ours, theirs = list(map(self._canon.call, predicted)), self._gold
+        if ours == theirs:
+            return _EQUAL
+        if _permuted(ours, theirs):
+            return Match(False, "order") if ordered else _EQUAL
+        if names == self._names and [call.arguments.keys() for call in predicted] == self._keys:
+            return _VALUES
+        return _VALUES if Counter(map(_shape, ours)) == Counter(map(_shape, theirs)) else _ARGUMENTS
 
 
 _EQUAL, _COUNT, _TOOLS = Match(True, "equal"), Match(False, "count"), Match(False, "tools")
 _ARGUMENTS, _VALUES = Match(False, "arguments"), Match(False, "values")
 
 
+def _permuted(ours: list[Any], theirs: list[Any]) -> bool:
+    """Whether two lists of the same length, known to differ, differ in their order alone."""
+    return len(ours) > 1 and set(ours) == set(theirs) and Counter(ours) == Counter(theirs)
+
+
 def _shape(form: CallForm) -> tuple[str, frozenset[str]]:
     return form[0], frozenset([name for name, _ in form[1]])
 
+
+_TEXTS, _WHOLE_NUMBERS = {str}, {int}
 
 CallForm = tuple[str, frozenset[tuple[str, Hashable]]]
 
@@ -129,10 +142,13 @@ class Canon:
         return call.name, self._object(call.arguments, self.index.get(call.name, ANY))
 
     def _object(self, value: Mapping[str, Any], schema: Schema) -> frozenset[tuple[str, Hashable]]:
-        properties = schema.properties
+        properties, exact = schema.properties, self._exact
+        forms = [
+            (name, item if exact and type(item) is str else self.value(item, properties.get(name, ANY)))
+            for name, item in value.items()
+        ]
         if not properties:
-            return frozenset([(name, self.value(item, ANY)) for name, item in value.items()])
-        forms = [(name, self.value(item, properties.get(name, ANY))) for name, item in value.items()]
+            return frozenset(forms)
         defaults = self._defaults.get(id(schema))
         if defaults is None:
             defaults = self._defaults[id(schema)] = [
@@ -160,8 +176,16 @@ class Canon:
             return "number" if schema.is_number else "float", value
         if kind is dict or (kind is not list and isinstance(value, Mapping)):
             return "object", self._object(value, schema)
-        items = schema.items or ANY
-        return "array", tuple([self.value(item, items) for item in value])
+        return "array", self._array(value, schema.items or ANY)
+
+    def _array(self, values: Sequence[Any], schema: Schema) -> tuple[Hashable, ...]:
+        """`value` of every item; for a list of nothing but texts or whole numbers without a call for each."""
+        kinds = set(map(type, values))
+        if self._exact and kinds == _TEXTS:
+            return tuple(values)
+        if kinds == _WHOLE_NUMBERS:
+            return tuple(zip(repeat("number" if schema.is_number else "int"), values))
+        return tuple([self.value(item, schema) for item in values])
 
 
 def _bfcl_string(text: str) -> str:

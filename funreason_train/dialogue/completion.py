@@ -74,7 +74,9 @@ def split_completion(text: str, *, lenient: bool = False) -> tuple[str, str, boo
         The thought, the answer, whether there is a `</think>`, and the fault of form that shows already, or
         an empty string.
     """
-    before, close, answer = _without_end(text).rpartition(THINK_CLOSE)
+    if text.rstrip()[-1:] == ">":
+        text = _without_end(text)
+    before, close, answer = text.rpartition(THINK_CLOSE)
     thought = (before if close else answer).strip()
     if thought.startswith(THINK_OPEN):
         thought = thought[len(THINK_OPEN) :].lstrip()

@@ -5,11 +5,21 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any, TypeVar
 
-from funreason_train.calls import Acceptance, AcceptedCall, Call, Match, Matcher, Schema, index_tools
+from funreason_train.calls import (
+    Acceptance,
+    AcceptedCall,
+    Call,
+    Match,
+    Matcher,
+    Schema,
+    index_tools,
+    render_calls,
+)
 from funreason_train.calls.match import Strings
+from funreason_train.calls.parse import MAX_CALLS, MAX_CHARS, MAX_DEPTH
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,6 +39,22 @@ class Gold:
     acceptance: Acceptance | None = None
     turns: int | None = None
     _matchers: dict[Strings, Matcher] = field(default_factory=dict, repr=False)
+
+    @cached_property
+    def text(self) -> str | None:
+        """What the model would write to make these very calls; None if nothing reads back as them for sure.
+
+        An answer that is this text is right by every rule, and need not be read: `parse_calls` reads back
+        what `render_calls` writes, and only NaN, which has no spelling, differs from itself.
+        """
+        if self.acceptance or not 0 < len(self.calls) <= MAX_CALLS:
+            return None
+        try:
+            text = render_calls(self.calls)
+        except (ValueError, RecursionError):
+            return None
+        plain = text.isascii() and len(text) <= MAX_CHARS  # some letters of identifiers cannot be read
+        return text if plain and text.count("[") + text.count("{") <= MAX_DEPTH else None
 
     def match(self, calls: Sequence[Call], *, ordered: bool, strings: Strings) -> Match:
         """Whether `calls` are the right ones (see `match_calls`)."""

@@ -45,6 +45,9 @@ EPISODE_OUTCOMES = ("turns",)  # a user turn was not done
 _REASONS = (*OUTCOMES, *ERRORS, *EPISODE_OUTCOMES)
 REASON_CODES = {reason: code for code, reason in enumerate(_REASONS)}
 _OUR_FAULT = frozenset({"not_text", "ground_truth", "options", "internal"})
+_REPORTED = {
+    reason: (float(code), 1.0 if reason in _OUR_FAULT else 0.0) for reason, code in REASON_CODES.items()
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,14 +107,13 @@ def _chosen(options: Mapping[str, Any]) -> RewardOptions:
 def _options(options: Mapping[str, Any]) -> RewardOptions | None:
     """The options, checked; None if they cannot be used. The same object for the same options."""
     try:
-        return _checked(tuple(options), *options.values())
+        return _checked(**options)
     except TypeError:  # a value that cannot be hashed
         return None if check_options(options) else _chosen(options)
 
 
 @lru_cache(maxsize=64, typed=True)  # True and 1 are equal, and only one of them is an option's value
-def _checked(names: tuple[str, ...], *values: Any) -> RewardOptions | None:
-    options = dict(zip(names, values, strict=True))
+def _checked(**options: Any) -> RewardOptions | None:
     return None if check_options(options) else _chosen(options)
 
 
@@ -237,6 +239,8 @@ def _read(answer: str) -> _Verdict:
 
 
 def _judge(answer: str, gold: Gold, options: RewardOptions) -> _Verdict:
+    if answer == gold.text:
+        return _Verdict("right", True, 1.0, len(gold.calls), True)
     calls, error = read_answer(answer)
     if calls is None:
         return _Verdict(error)
@@ -291,14 +295,15 @@ def _result(
     gold_calls: int = 0,
     length: int = 0,
 ) -> dict[str, float]:
+    code, error = _REPORTED[reason]
     return {
         "score": score,
-        "acc": 1.0 * right,
-        "format": 1.0 * well_formed,
-        "closed": 1.0 * closed,
+        "acc": 1.0 if right else 0.0,
+        "format": 1.0 if well_formed else 0.0,
+        "closed": 1.0 if closed else 0.0,
         "num_calls": 1.0 * num_calls,
         "gold_calls": 1.0 * gold_calls,
         "length": 1.0 * length,
-        "reason": 1.0 * REASON_CODES[reason],
-        "error": 1.0 * (reason in _OUR_FAULT),
+        "reason": code,
+        "error": error,
     }
