@@ -45,6 +45,32 @@ def test_a_right_answer() -> None:
     }
 
 
+def _nested(depth: int) -> list[Any]:
+    return [_nested(depth - 1)] if depth else []
+
+
+@pytest.mark.parametrize(
+    ("gold", "reason"),
+    [
+        ([BOOK, PWD], "right"),
+        ([Call("book", {"city": 'a "b"\n<think> \u4e2d', "dates": [1, True, 1.0]})], "right"),
+        ([PWD] * 64, "right"),
+        ([PWD] * 65, "too_many_calls"),
+        ([Call("book", {"city": _nested(33)})], "too_deep"),
+        ([Call("book", {"city": "x" * 20_000})], "too_long"),
+        ([Call("book", {"a\u00b7": 1})], "bare_name"),  # an identifier to Python, not to the language
+    ],
+)
+def test_the_golds_own_text_has_no_licence(gold: list[Call], reason: str) -> None:
+    assert reason_of(judge(render_calls(gold), *gold)) == reason
+
+
+def test_nothing_is_the_text_of_nan() -> None:
+    gold = Call("book", {"city": "Oslo", "price": math.nan})
+    assert reason_of(judge('[book(city="Oslo", price=NaN)]', gold)) == "bare_name"
+    assert reason_of(judge('[book(city="Oslo", price=1.5)]', gold)) == "values"
+
+
 @pytest.mark.parametrize(
     "completion",
     [
