@@ -18,7 +18,7 @@ from ..dialogue import AssistantStep, Trajectory, Turn
 from .checks import content_digest
 from .names import rename
 from .spool import Kept, encode, read_spool
-from .steps import closing_steps
+from .steps import closing_steps, untrained_steps
 
 _IDENTIFIER = re.compile(r"\w[_.]\w|[a-z][A-Z]|[A-Za-z]\d")  # a name that prose does not use by chance
 _SPARE = 3  # conversations that are looked at for each distractor
@@ -132,12 +132,16 @@ class Augment:
         first = trajectory.turns[0]
         called = {call.name for step in first.steps for call in step.calls}
         left = tuple(tool for tool in trajectory.tools if tool["name"] not in called)
-        if not first.steps[0].calls or not left:
+        if (
+            not first.steps[0].calls
+            or not left
+            or any(p.startswith("0.") for p in trajectory.meta.get("untrained", ()))
+        ):
             return None
         draw = self._draw("words", trajectory.source, trajectory.id)
         thought, reply = draw.choice(_THOUGHTS), draw.choice(_REPLIES)
         step = AssistantStep(thought if first.steps[0].thought else "", (), reply)
-        meta = {k: v for k, v in trajectory.meta.items() if k not in ("demonstration", "kinds")}
+        meta = {k: v for k, v in trajectory.meta.items() if k not in ("demonstration", "kinds", "untrained")}
         return replace(
             trajectory,
             id=f"{trajectory.id}~irrelevance",
@@ -222,5 +226,12 @@ def _stored(kept: Kept, variant: Trajectory, kinds: tuple[str, ...], added: bool
         added,
         encode(variant),
         content_digest(variant),
-        replace(kept, id=variant.id, steps=sum(map(len, calls)), calls=calls, closing=closing_steps(variant)),
+        replace(
+            kept,
+            id=variant.id,
+            steps=sum(map(len, calls)),
+            calls=calls,
+            closing=closing_steps(variant),
+            untrained=untrained_steps(variant),
+        ),
     )

@@ -19,8 +19,9 @@ class Account:
         kept: Rows that passed every check.
         rejected: Reason -> rows.
         flags: What was mended or is odd in kept rows (flag -> rows); these rows were kept.
-        steps: Assistant responses of the kept rows, those dropped as too long not counted.
-        steps_dropped: Reason -> responses dropped from rows that were kept.
+        steps: Assistant responses of the kept rows, those dropped not counted.
+        steps_dropped: Reason -> responses dropped from rows that were kept: `overlong`, and `untrained` for
+            those that the source wants to be history alone.
         overlong: What the limits of length leave out, and what that costs.
         augmented: Augmentation -> training conversations changed or, for irrelevance, added by it.
         conversations: Side of the split -> conversations exported, after mixing.

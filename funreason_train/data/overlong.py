@@ -51,19 +51,19 @@ class Cost:
 
     def add(self, kept: Kept) -> None:
         """Counts one conversation, which has been measured."""
-        targets = [target for _, target in kept.lengths]
-        self.all_target_tokens += sum(targets)
-        self.longest_prompt = max(self.longest_prompt, *(prompt for prompt, _ in kept.lengths))
-        self.longest_target = max(self.longest_target, *targets)
+        targets = {n: pair[1] for n, pair in enumerate(kept.lengths) if n not in kept.untrained}
+        self.all_target_tokens += sum(targets.values())
+        self.longest_prompt = max(self.longest_prompt, *(kept.lengths[number][0] for number in targets))
+        self.longest_target = max(self.longest_target, *targets.values())
         if not kept.dropped:
             return
         calls = [count for turn in kept.calls for count in turn]
         self.conversations += 1
-        self.whole += len(kept.dropped) == kept.steps
+        self.whole += not kept.trained
         self.steps += len(kept.dropped)
         self.target_tokens += sum(targets[number] for number in kept.dropped)
         self.calls += sum(calls[number] for number in kept.dropped)
-        calling = [number for number, count in enumerate(calls) if count]
+        calling = [number for number in targets if calls[number]]
         self.final_calls += bool(calling) and calling[-1] in kept.dropped
 
     @property

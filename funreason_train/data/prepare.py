@@ -83,9 +83,8 @@ class _Render:
                 tasks.append(json.dumps(trajectory.meta["task"], ensure_ascii=False))
                 openings.append(cuts[0].gold)
                 spans.append(tuple(map(max, *one.lengths, *one.lengths)) if one.lengths else None)
-            for number, each in enumerate(cuts):
-                if number in one.dropped:
-                    continue
+            for number in one.trained:
+                each = cuts[number]
                 shown.append(each.shown)
                 if number in rl_steps(one, self.closing_share):
                     gold.append(each.gold)
@@ -110,7 +109,7 @@ def rl_steps(kept: Kept, closing_share: float) -> set[int]:
         for number in kept.closing
         if zlib.crc32(f"{kept.source}/{kept.id}/{number}".encode()) / 2**32 >= closing_share
     )
-    return set(range(kept.steps)) - kept.dropped - set(left_out)
+    return set(kept.trained) - set(left_out)
 
 
 def playable(kept: Kept) -> bool:
@@ -287,11 +286,11 @@ class Preparation:
         left: list[Kept] = []
         for one in kept:
             one.lengths = lengths[one.content]
-            one.dropped = too_long(one.lengths, limits)
+            one.dropped = too_long(one.lengths, limits) - one.untrained
             if one.dropped and self.data["overlong"] == "fail":
                 self._too_long(one, min(one.dropped))
             self.ledger[one.source].overlong.add(one)
-            if len(one.dropped) < one.steps:
+            if one.trained:
                 left.append(one)
             else:
                 self._reject_overlong(one)
@@ -334,12 +333,13 @@ class Preparation:
     def _export(self, kept: Sequence[Kept]) -> dict[str, dict[str, int]]:
         for one in kept:
             account = self.ledger[one.source]
-            steps = [pair for number, pair in enumerate(one.lengths) if number not in one.dropped]
+            steps = [one.lengths[number] for number in one.trained] if one.lengths else []
             account.prompt_tokens += [prompt for prompt, _ in steps]
             account.target_tokens += [target for _, target in steps]
-            account.steps += one.steps - len(one.dropped)
-            if one.dropped:
-                account.steps_dropped["overlong"] += len(one.dropped)
+            account.steps += len(one.trained)
+            for reason, numbers in (("overlong", one.dropped), ("untrained", one.untrained)):
+                if numbers:
+                    account.steps_dropped[reason] += len(numbers)
         sft, rl, environment = {}, {}, {}
         share = self.data["val_share"]
         asked = {name: rows_of_sides(node["rows"], share) for name, node in self.nodes.items()}
@@ -351,7 +351,7 @@ class Preparation:
                     self.ledger[name].rows_missing[side] = missing
             chosen = mix(mine, nodes, self.seed)
             rl[side], environment[side] = self._write(side, chosen)
-            sft[side] = sum(one.steps - len(one.dropped) for one in chosen)
+            sft[side] = sum(len(one.trained) for one in chosen)
             counts = Counter(one.source for one in chosen)
             for source, count in counts.items():
                 self.ledger[source].conversations[side] = count

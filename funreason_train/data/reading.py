@@ -20,7 +20,7 @@ from .rows import Rejection, RowError, excerpt
 from .sources import source_module
 from .split import opening_key
 from .spool import Calls, Kept, Spool, encode
-from .steps import closing_steps
+from .steps import closing_steps, untrained_steps
 from .toolsets import unwrap
 
 _CHUNK = 128  # rows sent to a worker at a time
@@ -64,6 +64,7 @@ class _Row:
     closing: frozenset[int]
     flags: frozenset[str]
     task: bool
+    untrained: frozenset[int]
     data: bytes
     row: str
 
@@ -100,6 +101,7 @@ class _Examine:
                 closing_steps(trajectory),
                 frozenset(trajectory.meta.get("flags", ())),
                 "task" in trajectory.meta,
+                untrained_steps(trajectory),
                 encode(trajectory),
                 excerpt({"id": row.id} if isinstance(row, Trajectory) else row),
             )
@@ -208,6 +210,7 @@ def read_source(
                     *(name, row.key, row.position, offset, len(row.data), sum(map(len, row.calls)), identity),
                     *(row.closing, row.calls, row.content, row.signature),
                     task=row.task,
+                    untrained=row.untrained,
                 )
             )
             account.kept += 1

@@ -32,6 +32,7 @@ REASONS = {
     "argument_type": "an argument is not of its declared type",
     "name_not_callable": "a name cannot be written in the call language (names: reject)",
     "bad_character": "a NUL or an unpaired surrogate in the text",
+    "untrained": "every response has weight 0",
     "duplicate": "the same conversation has been read before",
     "near_duplicate": "almost the same conversation has been read before",
     "overlong": "every response of the conversation exceeds the token limits",

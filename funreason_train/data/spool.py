@@ -98,6 +98,7 @@ class Kept:
         signature: See `near.signature`; empty where near-duplicates are not looked for.
         lengths: (prompt, target) tokens of each step; empty when they were not measured.
         dropped: Numbers of the steps that are too long.
+        untrained: Numbers of the steps that are history alone.
         task: Whether it is an executable task as well.
     """
 
@@ -115,6 +116,12 @@ class Kept:
     lengths: list[tuple[int, int]] = field(default_factory=list)
     dropped: frozenset[int] = frozenset()
     task: bool = False
+    untrained: frozenset[int] = frozenset()
+
+    @property
+    def trained(self) -> list[int]:
+        """Numbers of the steps that are exported, in order."""
+        return [n for n in range(self.steps) if n not in self.dropped and n not in self.untrained]
 
 
 class Spool:

@@ -30,6 +30,7 @@ def cut(trajectory: Trajectory, protocol: Mapping[str, Any]) -> list[Cut]:
 
     `meta["demonstration"]` maps `TURN.RESPONSE` to `{"thought", "calls", "text"}`, the teacher's response to
     that prompt; the history always shows the gold one. `meta["kinds"]` maps it to a word for tables.
+    Those that are no target (see `untrained_steps`) are cut all the same.
     `meta["task"]` is the conversation as an executable task (`environments.Task.to_json`).
 
     Args:
@@ -37,7 +38,7 @@ def cut(trajectory: Trajectory, protocol: Mapping[str, Any]) -> list[Cut]:
         protocol: The node `protocol` of the configuration.
     """
     tagged = protocol["answer"] == "tagged"
-    apart = ("demonstration", "kinds", "task")
+    apart = ("demonstration", "kinds", "task", "untrained")
     shared = {key: value for key, value in trajectory.meta.items() if key not in apart}
     demonstration, kinds = trajectory.meta.get("demonstration", {}), trajectory.meta.get("kinds", {})
     cuts = []
@@ -55,6 +56,18 @@ def cut(trajectory: Trajectory, protocol: Mapping[str, Any]) -> list[Cut]:
         closing = not gold.calls and gold.messages[-1]["role"] == "tool"
         cuts.append(Cut(gold, shown, closing))
     return cuts
+
+
+def untrained_steps(trajectory: Trajectory) -> frozenset[int]:
+    """Numbers of the steps, counted through the conversation, that are history alone.
+
+    `meta["untrained"]` lists them as `TURN.RESPONSE`.
+    """
+    places = frozenset(trajectory.meta.get("untrained", ()))
+    if not places:
+        return places
+    all_places = (f"{t}.{r}" for t, turn in enumerate(trajectory.turns) for r in range(len(turn.steps)))
+    return frozenset(number for number, place in enumerate(all_places) if place in places)
 
 
 def closing_steps(trajectory: Trajectory) -> frozenset[int]:

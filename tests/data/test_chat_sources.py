@@ -277,9 +277,43 @@ def test_calls_written_into_the_content() -> None:
     assert trajectory.meta["flags"] == ["json_calls"]
 
 
-def test_a_weight_on_a_message_is_flagged() -> None:
-    row = _chat(_user(), {**DONE, "weight": 0})
-    assert openai.convert(row, INFER).meta["flags"] == ["message_weight_ignored"]
+def test_a_message_of_weight_0_is_history_and_no_step(
+    prepare: Callable[..., tuple[Path, dict[str, Any]]], tokenizer_folder: Path, tmp_path: Path
+) -> None:
+    """The provider's fine-tuning field: a mistake can be shown without being taught."""
+    mistaken = _made(_call("f", {"b": 1}, "1"), weight=0)
+    mended = _made(_call("f", {"a": 1}, "2"), weight=1)
+    row = _chat(
+        _user(), mistaken, _answered("no b", "1"), mended, _answered("ok", "2"), {**DONE, "weight": 0}
+    )
+    silent = _chat(_user("r"), {**DONE, "weight": 0})
+    (tmp_path / "own.jsonl").write_text(json.dumps(row) + "\n" + json.dumps(silent) + "\n")
+    for words in ((), (f"data.tokenizer={tokenizer_folder}", "data.max_prompt_tokens=null")):
+        out, result = prepare(
+            "data.datasets=[openai]",
+            f"data.openai.path={tmp_path}/own.jsonl",
+            *("data.val_share=0", "data.decontaminate=off", *words),
+        )
+        account = result["sources"]["openai"]
+        assert (account["read"], account["kept"], account["rejected"]) == (2, 1, {"untrained": 1})
+        assert (account["steps"], account["steps_dropped"]) == (1, {"untrained": 2})
+        assert (result["sft"]["train"], result["rl"]["train"]) == (1, 1)
+        (sft,) = json.loads((out / "sft/train.json").read_text())
+        assert sft["id"].endswith("/0.1")
+        assert [one["value"] for one in sft["conversations"]][1:3] == ["[f(b=1)]", "['no b']"]
+        assert sft["conversations"][-1]["value"].endswith("[f(a=1)]")
+        (rl,) = pq.read_table(out / "rl" / "train.parquet").to_pylist()
+        assert rl["prompt"][2] == {"role": "assistant", "content": "[f(b=1)]"}
+        assert json.loads(rl["reward_model"]["ground_truth"])["calls"] == [
+            {"name": "f", "arguments": {"a": 1}}
+        ]
+    assert account["overlong"]["steps"] == 0
+    assert account["tokens"]["target"]["max"] == rl["extra_info"]["target_tokens"]
+
+
+def test_a_weight_between_0_and_1_is_flagged() -> None:
+    row = _chat(_user(), {**DONE, "weight": 0.5})
+    assert openai.convert(row, INFER).meta == {"flags": ["message_weight_ignored"]}
 
 
 @pytest.mark.parametrize(

@@ -121,7 +121,7 @@ def collect(
     names = [one.name for one in sources]
     by_source = {name: [one for one in kept if one.source == name] for name in names}
     steps = {
-        name: [pair for one in some for number, pair in enumerate(one.lengths) if number not in one.dropped]
+        name: [one.lengths[number] for one in some if one.lengths for number in one.trained]
         for name, some in by_source.items()
     }
     made = (
@@ -201,9 +201,8 @@ def examples(
     found = []
     for kept, trajectory in chosen:
         cuts = cut(trajectory, protocol)
-        left = [number for number in range(len(cuts)) if number not in kept.dropped]
         draw = blake2b(f"{seed}\0step\0{kept.source}\0{kept.id}".encode(), digest_size=8).digest()
-        step = cuts[left[int.from_bytes(draw, "big") % len(left)]].shown
+        step = cuts[kept.trained[int.from_bytes(draw, "big") % len(kept.trained)]].shown
         template = QWEN_CHAT_TEMPLATE if tokenizer is None else tokenizer
         prompt = render_prompt(step.messages, template, merged=True).removesuffix(THINK_OPEN)
         target = f"{THINK_OPEN}{render_target(step.thought, step.answer)}{TURN_CLOSE}\n"

@@ -122,6 +122,7 @@ class Conversation:
     Attributes:
         instructions: The system message; None without one.
         flags: What had to be mended.
+        untrained: `TURN.RESPONSE` of the responses that are history alone.
 
     Args:
         declared: The row's own tool list; None if it has none.
@@ -131,6 +132,7 @@ class Conversation:
         self._declared = declared
         self.instructions: str | None = None
         self.flags: list[str] = []
+        self.untrained: list[str] = []
         self._turns: list[Turn] = []
         self._user: str | None = None
         self._steps: list[AssistantStep] = []
@@ -172,9 +174,16 @@ class Conversation:
         self._user, self._last = text, "user"
 
     def respond(
-        self, thought: str, calls: tuple[Call, ...], text: str, ids: Sequence[str | None] = ()
+        self,
+        thought: str,
+        calls: tuple[Call, ...],
+        text: str,
+        ids: Sequence[str | None] = (),
+        trained: bool = True,
     ) -> None:
         """An assistant message; `ids` name its calls, if the format names them.
+
+        One that is not `trained` stands in the history of those after it, and is no target itself.
 
         Raises:
             RowError: `role_order`, `call_without_result`.
@@ -184,6 +193,8 @@ class Conversation:
         if self._last == "assistant":
             raise RowError("role_order", "two responses in a row")
         self._close_step(ended=False)
+        if not trained:
+            self.untrained.append(f"{len(self._turns)}.{len(self._steps)}")
         self._steps.append(AssistantStep(thought, calls, text))
         self._ids = ids if all(ids) else ()
         self._last = "assistant"
@@ -212,7 +223,7 @@ class Conversation:
         """The conversation's turns.
 
         Raises:
-            RowError: `missing_field`, `call_without_result`.
+            RowError: `missing_field`, `call_without_result`, `untrained`.
         """
         if self._last == "user":
             self.flags.append("unanswered_user_dropped")
@@ -220,6 +231,8 @@ class Conversation:
         self._close_turn(ended=True)
         if not self._turns:
             raise RowError("missing_field", "the conversation has no response")
+        if len(self.untrained) == sum(len(turn.steps) for turn in self._turns):
+            raise RowError("untrained")
         return tuple(self._turns)
 
     def _close_turn(self, ended: bool) -> None:

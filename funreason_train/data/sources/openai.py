@@ -6,7 +6,8 @@ OpenAI's form; either may be JSON text, and the row may be the bare list of mess
 "arguments"}}`, the arguments as an object or as JSON text of it; several are made in parallel), or both, and
 its thought as `reasoning_content` or inside `<think>`. A tool message names by `tool_call_id` the call that
 it answers; results are put into the order of the calls. The older `function_call`, role `function` and
-`functions` are read as well.
+`functions` are read as well. An assistant message of `weight` 0 is not trained on: it stands in the history
+of those after it, its calls need not be right, and it is no step (`meta["untrained"]`).
 Source: the reference of OpenAI's chat completions API and its fine-tuning guide.
 """
 
@@ -59,7 +60,7 @@ def convert(row: Any, options: Mapping[str, Any]) -> Trajectory:
         tools=tools,
         turns=turns,
         system=chat.offer.system,
-        meta={"flags": flags} if flags else {},
+        meta=({"flags": flags} if flags else {}) | ({"untrained": chat.untrained} if chat.untrained else {}),
     )
 
 
@@ -80,8 +81,6 @@ def _add(chat: Conversation, message: Mapping[str, Any], text_with_calls: str) -
 
 
 def _respond(chat: Conversation, message: Mapping[str, Any], text_with_calls: str) -> None:
-    if message.get("weight") == 0:
-        chat.flags.append("message_weight_ignored")
     made = message.get("tool_calls") or message.get("function_call") or []
     if isinstance(made, str):
         made = unwrap(made)
@@ -114,7 +113,15 @@ def _respond(chat: Conversation, message: Mapping[str, Any], text_with_calls: st
     ids = [_id(one.get("id")) if isinstance(one, Mapping) else None for one in made]
     if len(set(ids)) < len(ids):  # ids that repeat name nothing
         ids = []
-    chat.respond(thought, calls, "" if calls else text, ids)
+    chat.respond(thought, calls, "" if calls else text, ids, trained=_trained(message, chat.flags))
+
+
+def _trained(message: Mapping[str, Any], flags: list[str]) -> bool:
+    """Whether a message is a target; a weight between the API's two, 0 and 1, is flagged and counts as 1."""
+    weight = message.get("weight")
+    if weight not in (None, 0, 1):
+        flags.append("message_weight_ignored")
+    return weight is None or weight != 0
 
 
 def _text(message: Mapping[str, Any]) -> str:
