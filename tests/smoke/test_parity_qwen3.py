@@ -1,19 +1,19 @@
-"""The parity gate with Qwen3's real tokenizer and its own chat template, the one with think handling.
+"""The parity gate with Qwen3's real tokenizer and its own chat templates.
 
-Tested: the template of the hybrid models (Qwen3-4B), which treats the history differently after the last user
-message, and the way in which the Thinking-2507 models open a thought. The template of Qwen3-4B-Instruct-2507,
-a model without thinking, is not in that package; the gate compares it wherever `model=` names the model.
+Tested: the template of Qwen3-4B-Instruct-2507, FunReason-MT's base model; that of the hybrid models (as in
+Qwen3-4B), which treats the history differently after the last user message; and the way in which the
+Thinking-2507 models open a thought.
 """
 
 from __future__ import annotations
 
 import json
-from itertools import groupby
+from itertools import groupby, product
 from typing import Any
 
 import pytest
 from prepared import ROOT, prepare
-from qwen3 import qwen3_folder
+from qwen3 import instruct_2507_template, qwen3_folder
 
 from funreason_train.data.lengths import load_tokenizer
 from funreason_train.data.parity import ParityRow, sample_rows, token_parity
@@ -33,6 +33,14 @@ def tokenizer() -> Any:
 
 
 @pytest.fixture(scope="module")
+def instruct() -> Any:
+    """The tokenizer as Qwen3-4B-Instruct-2507 ships it: the same words, its own template."""
+    found = load_tokenizer(str(qwen3_folder()))
+    found.chat_template = instruct_2507_template()
+    return found
+
+
+@pytest.fixture(scope="module")
 def rows(tokenizer: Any, tmp_path_factory: pytest.TempPathFactory) -> list[ParityRow]:
     """All rows of the real samples, through the data stage, whose own gate measures with this tokenizer."""
     run = RunDir.at(tmp_path_factory.mktemp("run"))
@@ -48,18 +56,24 @@ def test_it_is_the_template_with_think_handling(tokenizer: Any) -> None:
     assert lost_in_decoding(tokenizer) == []
 
 
-def test_real_rows_agree_in_all_three(tokenizer: Any, rows: list[ParityRow]) -> None:
+@pytest.mark.parametrize("model", ["tokenizer", "instruct"])
+def test_real_rows_agree_in_all_three(
+    request: pytest.FixtureRequest, model: str, rows: list[ParityRow]
+) -> None:
     assert len(rows) == 23 and all(row.prompt for row in rows)
     assert any(message["role"] == "tool" for row in rows for message in row.prompt or ())
-    assert token_parity(rows, tokenizer) is None
+    assert token_parity(rows, request.getfixturevalue(model)) is None
 
 
-def test_the_prompt_is_what_the_model_card_s_handler_renders(tokenizer: Any) -> None:
+@pytest.mark.parametrize("model", ["tokenizer", "instruct"])
+def test_the_prompt_is_what_the_model_card_s_handler_renders(
+    request: pytest.FixtureRequest, model: str
+) -> None:
     """FunReason-MT's BFCL handler: raw messages, tool runs as `str(list)`, the chat template, then `<think>`.
 
     Its history holds answers alone: BFCL's base class appends `model_responses`, never the reasoning.
     """
-    compared = 0
+    tokenizer, compared = request.getfixturevalue(model), 0
     for line in (FIXTURES / "funreason_mt_3rows.jsonl").open():
         trajectory = funreason_mt.convert(
             json.loads(line), {"error_tool_response": "keep", "tools_missing": "infer"}
@@ -91,13 +105,26 @@ def _card_prompt(messages: list[Message], tokenizer: Any) -> str:
     return str(text) + "<think>"
 
 
-def test_both_templates_render_our_prompts_alike(tokenizer: Any, rows: list[ParityRow]) -> None:
-    """Answers without thoughts leave the think handling nothing to do, so a checkpoint may carry either."""
+def test_all_templates_render_our_prompts_alike(tokenizer: Any, instruct: Any, rows: list[ParityRow]) -> None:
+    """Answers without thoughts leave the think handling nothing to do, so a checkpoint may carry any."""
     for row in rows:
         assert row.prompt is not None
-        assert render_prompt(row.prompt, tokenizer, merged=True) == render_prompt(
-            row.prompt, QWEN_CHAT_TEMPLATE, merged=True
-        )
+        ours = render_prompt(row.prompt, QWEN_CHAT_TEMPLATE, merged=True)
+        assert render_prompt(row.prompt, tokenizer, merged=True) == ours
+        assert render_prompt(row.prompt, instruct, merged=True) == ours
+
+
+def test_our_template_is_that_of_instruct_2507(instruct: Any) -> None:
+    """For any messages of the protocol, whatever stands in them: our own models differ in nothing."""
+    texts = ("", "a", "\n lead", "trail \n", "</think>", "<think>\nold\n</think>\n\nx", "<tool_response>\nq")
+    tools: list[Message] = [{"role": "tool", "content": "1"}, {"role": "tool", "content": ""}]
+    for first, asked, answer in product(texts, repeat=3):
+        system: list[Message] = [{"role": "system", "content": first}]
+        turn: list[Message] = [{"role": "user", "content": asked}, {"role": "assistant", "content": answer}]
+        for messages in ([*system, *turn, *tools], [*turn, *tools[:1], *turn], [*system, *turn[:1]]):
+            assert render_prompt(messages, QWEN_CHAT_TEMPLATE, merged=True) == render_prompt(
+                messages, instruct, merged=True
+            )
 
 
 def test_a_thought_kept_in_the_history_would_be_told(tokenizer: Any, rows: list[ParityRow]) -> None:
