@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import random
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from ..calls import Call
 from ..dialogue import AssistantStep, Trajectory, Turn
+from .alike import could_answer
 from .checks import content_digest
 from .names import rename
 from .spool import Kept, encode, read_spool
@@ -64,19 +67,24 @@ class Augment:
     options: Mapping[str, Any]
     seed: int
 
-    def __call__(self, work: Sequence[tuple[Kept, Sequence[Kept]]]) -> list[list[Variant]]:
-        """Takes conversations, each with those that it may take distractors from; returns their variants."""
+    def __call__(
+        self, work: Sequence[tuple[Kept, Sequence[Kept]]]
+    ) -> list[tuple[list[Variant], Counter[str]]]:
+        """Takes conversations, each with those that it may take distractors from.
+
+        Returns:
+            Of each, its variants, and what the ledger counts besides them: `irrelevance_tools_left_out`,
+            tools that might do what the missing one does, and `irrelevance_skipped`, conversations with no
+            tool left.
+        """
         found = []
         for (kept, donors), trajectory in zip(
             work, read_spool(self.spool, [kept for kept, _ in work]), strict=True
         ):
             others = [tool for one in read_spool(self.spool, donors) for tool in one.tools[:1]]
-            found.append(
-                [
-                    _stored(kept, variant, kinds, added)
-                    for variant, kinds, added in self.variants(trajectory, others)
-                ]
-            )
+            counts: Counter[str] = Counter()
+            made = self.variants(trajectory, others, counts)
+            found.append(([_stored(kept, variant, kinds, added) for variant, kinds, added in made], counts))
         return found
 
     def donors(self, number: int, group: Sequence[Kept]) -> list[Kept]:
@@ -91,31 +99,36 @@ class Augment:
         return [group[draw.randrange(len(group))] for _ in range(wanted)]
 
     def variants(
-        self, trajectory: Trajectory, others: Sequence[Mapping[str, Any]]
+        self, trajectory: Trajectory, others: Sequence[Mapping[str, Any]], counts: Counter[str]
     ) -> list[tuple[Trajectory, tuple[str, ...], bool]]:
         """A conversation's variants: the one in its place, if it changes, and the one beside it, if any.
 
         Args:
             trajectory: The conversation.
-            others: Tools of other conversations.
+            others: Tools of other conversations; those that might do what a called tool does are left out.
+            counts: Receives what the ledger counts.
         """
         made = []
-        if self._chance("irrelevance", trajectory) and (refused := self._irrelevance(trajectory)) is not None:
-            changed, kinds = self._change(refused, others)
-            made.append((changed, ("irrelevance", *kinds), True))
-        changed, kinds = self._change(trajectory, others)
+        spare = _unlike(trajectory.tools, others, _Wanted.of(trajectory.tools, trajectory.turns))
+        if self._chance("irrelevance", trajectory):
+            refused = self._irrelevance(trajectory, counts)
+            if refused is not None:
+                unasked = _Wanted.of(trajectory.tools, trajectory.turns[:1])
+                changed, kinds = self._change(refused, [one for one in spare if not unasked.met_by(one)])
+                made.append((changed, ("irrelevance", *kinds), True))
+        changed, kinds = self._change(trajectory, spare)
         if kinds:
             made.insert(0, (changed, kinds, False))
         return [(_named(one, kinds), kinds, added) for one, kinds, added in made]
 
     def _change(
-        self, trajectory: Trajectory, others: Sequence[Mapping[str, Any]]
+        self, trajectory: Trajectory, spare: Sequence[Mapping[str, Any]]
     ) -> tuple[Trajectory, tuple[str, ...]]:
         kinds = []
         changed = trajectory
-        if self.options["distractors"] and (more := _unlike(trajectory.tools, others)):
+        if self.options["distractors"] and spare:
             kinds.append("distractors")
-            changed = replace(changed, tools=(*changed.tools, *more[: self.options["distractors"]]))
+            changed = replace(changed, tools=(*changed.tools, *spare[: self.options["distractors"]]))
         if self._chance("mask_names", trajectory):
             kinds.append("mask_names")
             changed = self._masked(changed)
@@ -127,16 +140,22 @@ class Augment:
             changed = replace(changed, tools=tuple(tools))
         return changed, tuple(kinds)
 
-    def _irrelevance(self, trajectory: Trajectory) -> Trajectory | None:
-        """The first question without the tools that answer it; None if it calls none or no tool is left."""
+    def _irrelevance(self, trajectory: Trajectory, counts: Counter[str]) -> Trajectory | None:
+        """The first question without the tools that answer it, nor any that might.
+
+        None if it calls none, if the call is no gold one, or if no tool is left.
+        """
         first = trajectory.turns[0]
-        called = {call.name for step in first.steps for call in step.calls}
-        left = tuple(tool for tool in trajectory.tools if tool["name"] not in called)
-        if (
-            not first.steps[0].calls
-            or not left
-            or any(p.startswith("0.") for p in trajectory.meta.get("untrained", ()))
-        ):
+        if not first.steps[0].calls or any(p.startswith("0.") for p in trajectory.meta.get("untrained", ())):
+            return None
+        wanted = _Wanted.of(trajectory.tools, [first])
+        names = {tool["name"] for tool in wanted.called}
+        others = [tool for tool in trajectory.tools if tool["name"] not in names]
+        left = tuple(tool for tool in others if not wanted.met_by(tool))
+        if len(left) < len(others):
+            counts["irrelevance_tools_left_out"] += len(others) - len(left)
+        if not left:
+            counts["irrelevance_skipped"] += 1
             return None
         draw = self._draw("words", trajectory.source, trajectory.id)
         thought, reply = draw.choice(_THOUGHTS), draw.choice(_REPLIES)
@@ -203,15 +222,36 @@ def problems(options: Mapping[str, Any]) -> list[str]:
     return found
 
 
+@dataclass(frozen=True)
+class _Wanted:
+    """What some turns ask for, and the tools that they call for it."""
+
+    called: Sequence[Mapping[str, Any]]
+    calls: Sequence[Call]
+    question: str
+
+    @classmethod
+    def of(cls, tools: Sequence[Mapping[str, Any]], turns: Sequence[Turn]) -> _Wanted:
+        calls = [call for turn in turns for step in turn.steps for call in step.calls]
+        names = {call.name for call in calls}
+        return cls(
+            [tool for tool in tools if tool["name"] in names], calls, "\n".join(turn.user for turn in turns)
+        )
+
+    def met_by(self, tool: Mapping[str, Any]) -> bool:
+        """Whether another tool might do it."""
+        return could_answer(tool, self.called, self.calls, self.question)
+
+
 def _unlike(
-    tools: Sequence[Mapping[str, Any]], others: Sequence[Mapping[str, Any]]
+    tools: Sequence[Mapping[str, Any]], others: Sequence[Mapping[str, Any]], wanted: _Wanted
 ) -> list[Mapping[str, Any]]:
-    """The other tools, once each, without those whose name is taken."""
+    """The other tools, once each, without those whose name is taken or which might do what is wanted."""
     taken = {tool["name"] for tool in tools}
     found: dict[str, Mapping[str, Any]] = {}
     for tool in others:
-        if tool["name"] not in taken:
-            found.setdefault(tool["name"], tool)
+        if tool["name"] not in taken and tool["name"] not in found and not wanted.met_by(tool):
+            found[tool["name"]] = tool
     return list(found.values())
 
 

@@ -23,7 +23,8 @@ class Account:
         steps_dropped: Reason -> responses dropped from rows that were kept: `overlong`, and `untrained` for
             those that the source wants to be history alone.
         overlong: What the limits of length leave out, and what that costs.
-        augmented: Augmentation -> training conversations changed or, for irrelevance, added by it.
+        augmented: Augmentation -> training conversations changed or, for irrelevance, added by it; and what
+            irrelevance left out (see `Augment`).
         conversations: Side of the split -> conversations exported, after mixing.
         rows_missing: Side -> conversations that `rows` asks for beyond those that are there.
         prompt_tokens: Of each measured step.

@@ -239,11 +239,12 @@ class Preparation:
             for group in groups.values()
             for number, one in enumerate(group)
         ]
-        made = (variants for some in self.workers.map(augment, chunks(work, _BATCH)) for variants in some)
+        made = (each for some in self.workers.map(augment, chunks(work, _BATCH)) for each in some)
         changed: dict[int, Kept] = {}
         added: list[Kept] = []
-        for number, ((one, _), variants) in enumerate(zip(work, made, strict=True)):
+        for number, ((one, _), (variants, counts)) in enumerate(zip(work, made, strict=True)):
             report(number, len(work), "augmenting")
+            self.ledger[one.source].augmented.update(counts)
             for variant in variants:
                 offset = self.spool.append(variant.data)
                 stored = replace(variant.kept, offset=offset, size=len(variant.data), content=variant.content)
