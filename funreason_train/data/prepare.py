@@ -163,8 +163,8 @@ class Preparation:
                 except UserError:
                     write_json(self.work / "ledger.json", self.ledger.to_json())
                     raise
-            rows = self._export(kept)
-            self._card(kept, rows, tokenizer)
+            exported, rows = self._export(kept)
+            self._card(exported, rows, tokenizer)
         self.ledger.check()
         write_json(self.work / "ledger.json", self.ledger.to_json())
         if rows["sft"]["train"] and tokenizer is not None and self.data["parity"] == "sample":
@@ -331,7 +331,9 @@ class Preparation:
             kept, RowError("overlong", f"every response is too long; the longest has {longest} tokens")
         )
 
-    def _export(self, kept: Sequence[Kept]) -> dict[str, dict[str, int]]:
+    def _export(self, kept: Sequence[Kept]) -> tuple[dict[str, list[Kept]], dict[str, dict[str, int]]]:
+        """Writes all exports; returns each side's conversations, and the rows of each export and side."""
+        exported: dict[str, list[Kept]] = {}
         for one in kept:
             account = self.ledger[one.source]
             steps = [one.lengths[number] for number in one.trained] if one.lengths else []
@@ -350,13 +352,13 @@ class Preparation:
             for name, node in nodes.items():
                 if (missing := (node["rows"] or 0) - there[name]) > 0:
                     self.ledger[name].rows_missing[side] = missing
-            chosen = mix(mine, nodes, self.seed)
+            chosen = exported[side] = mix(mine, nodes, self.seed)
             rl[side], environment[side] = self._write(side, chosen)
             sft[side] = sum(len(one.trained) for one in chosen)
             counts = Counter(one.source for one in chosen)
             for source, count in counts.items():
                 self.ledger[source].conversations[side] = count
-        return {"sft": sft, "rl": rl, "environment": environment}
+        return exported, {"sft": sft, "rl": rl, "environment": environment}
 
     def _write(self, side: str, chosen: Sequence[Kept]) -> tuple[int, int]:
         """Writes one side of all exports and returns how many steps and how many tasks RL has."""
@@ -383,21 +385,23 @@ class Preparation:
         self.digests[f"sft/{side}.json"] = sft_out.digest.hexdigest()
         return rl_out.rows, tasks_out.rows
 
-    def _card(self, kept: Sequence[Kept], rows: dict[str, dict[str, int]], tokenizer: str | None) -> None:
+    def _card(
+        self, exported: Mapping[str, list[Kept]], rows: dict[str, dict[str, int]], tokenizer: str | None
+    ) -> None:
         """Writes `card.md` and `card.html`."""
         from .card import choose, collect, examples, to_html, to_markdown
 
-        chosen = choose(split(kept, self.data["val_share"], self.seed)[0], self.seed)
+        chosen = choose(exported["train"], self.seed)
         loaded = None if tokenizer is None else _loaded(tokenizer, self.spool.path)
         read = list(zip(chosen, read_spool(self.spool.path, chosen), strict=True))
         shown = examples(read, self.config["protocol"], loaded, self.seed)
         name = (
             tokenizer
             if self.config["data"]["tokenizer"] or self.config["model"]["path"]
-            else "the tiny model's"
+            else "the tiny model's tokenizer"
         )
         counter = None if tokenizer is None else name
-        card = collect(self.config, self.ledger.to_json(), rows, kept, shown, counter)
+        card = collect(self.config, self.ledger.to_json(), rows, exported, shown, counter)
         write_text(self.work / "card.md", to_markdown(card))
         write_text(self.work / "card.html", to_html(card))
 

@@ -39,6 +39,25 @@ REASONS = {
     "decontaminated": "the conversation overlaps with a benchmark",
 }
 
+#: Every flag, which marks a row that was kept although something was mended or is odd, and what it means.
+FLAGS = {
+    "aliased_names": "a name that the call language cannot write stands under an alias",
+    "calls_unanswered": "a call has no result although the conversation goes on",
+    "default_contradicts_type": "a tool's default is not of its declared type; both are kept",
+    "error_tool_response": "the environment's reply is deliberately wrong (error_tool_response: keep)",
+    "escaped_markers": "a text that looks like a control token is escaped",
+    "json_calls": "calls written in JSON became a call list",
+    "message_weight_ignored": "a message's weight is neither 0 nor 1 and counts as 1",
+    "null_arguments_dropped": "nulls that a table put into arguments were left out",
+    "repeated_tool": "a tool is offered twice in the same words; one of them was left out",
+    "results_not_one_a_call": "there are more or fewer results than calls",
+    "text_in_tool_call": "a plain reply stood inside call tags",
+    "text_with_calls_dropped": "a text beside calls was left out (text_with_calls: drop)",
+    "text_with_calls_in_thought": "a text beside calls ends the thought (text_with_calls: thought)",
+    "tools_inferred": "no tool list was there, so what the calls show is offered",
+    "unanswered_user_dropped": "a user message at the end has no reply and was left out",
+}
+
 
 class RowError(Exception):
     """One row cannot be used.

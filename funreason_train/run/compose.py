@@ -119,6 +119,13 @@ def compose(section: str | None, words: Sequence[str] = ()) -> DictConfig:
         settings = [word for word in settings if word not in own]
         choices += filter(None, own.values())
         known = _hydra(choices)
+        names = {word.key.removeprefix("data.").partition(".")[0] for word, choice in own.items() if choice}
+        choices += [
+            f"data.{name}.{key}=null"
+            for name in sorted(names)
+            for key in ("path", "hub_file", "licence")  # of the public data set, and not of the user's
+            if key in known.data[name]
+        ]
     placed = []
     for word in settings:
         try:

@@ -15,7 +15,7 @@ from funreason_train.calls import find_markers
 from funreason_train.data.checks import naming, passes
 from funreason_train.data.export import sft_messages
 from funreason_train.data.reading import _Examine
-from funreason_train.data.rows import Rejection, RowError
+from funreason_train.data.rows import FLAGS, Rejection, RowError
 from funreason_train.data.sources import apigen, apigen_mt, funreason_mt, openai
 from funreason_train.dialogue import unescape_markers
 
@@ -278,3 +278,4 @@ def test_any_row_is_a_conversation_or_turned_away(module: Any, row: Any) -> None
     except RowError:
         return
     assert trajectory.turns
+    assert set(trajectory.meta.get("flags", ())) <= set(FLAGS)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,6 +19,7 @@ from funreason_train.data.card import choose, examples
 from funreason_train.data.card.charts import bars
 from funreason_train.data.card.histogram import histogram
 from funreason_train.data.lengths import load_tokenizer, measure
+from funreason_train.data.rows import FLAGS
 from funreason_train.data.spool import Kept
 from funreason_train.data.steps import cut
 from funreason_train.dialogue import AssistantStep, Trajectory, Turn
@@ -56,7 +58,7 @@ TAGS = {
         "details",
         "summary",
     ),
-    *("svg", "g", "line", "text", "rect"),
+    *("wbr", "svg", "g", "line", "text", "rect"),
 }
 HOSTILE = (
     "</pre></span><script>alert(1)</script><img src=x onerror='f()'>\"'&amp; ````\n```\n# head \u202egnp.exe"
@@ -123,18 +125,42 @@ def test_data_cannot_become_markup(prepare: Prepare, tmp_path: Path) -> None:
 
 
 def test_what_the_card_says(prepare: Prepare, tokenizer_folder: Path) -> None:
-    out, result = prepare(f"data.tokenizer={tokenizer_folder}", "data.val_share=0.3")
+    """Of what is exported, and not of what was kept: `rows` and `weight` decide what is trained on."""
+    out, result = prepare(
+        *(f"data.tokenizer={tokenizer_folder}", "data.val_share=0.3"),
+        *("data.apigen.rows=3", "data.funreason_mt.weight=2"),
+    )
     page = _Page((out / "card.html").read_text())
     assert page.tags <= TAGS
-    tokens = [one["tokens"]["target"]["mean"] * one["steps"] for one in result["sources"].values()]
-    shown = re.search(r"([\d,]+)supervised tokens", page.text)
-    assert shown and abs(int(shown[1].replace(",", "")) - sum(tokens)) < 2  # means are rounded
+    assert [one["kept"] for one in result["sources"].values()] == [8, 3]
+    conversations, tokens = {}, {}
+    for side in ("train", "val"):
+        conversations[side] = sum(one["conversations"].get(side, 0) for one in result["sources"].values())
+        infos = pq.read_table(out / "rl" / f"{side}.parquet")["extra_info"].to_pylist()
+        tokens[side] = sum(info["target_tokens"] for info in infos)
+    for counts, what in ((conversations, "conversations"), (tokens, "supervised tokens")):
+        assert f"{counts['train']:,} + {counts['val']:,} val{what}" in page.text
     for text in ("CC-BY-4.0", "Apache-2.0", "apigen_8rows.jsonl", "Prompt length", "Calls per turn"):
         assert text in page.text
     markdown = (out / "card.md").read_text()
     train = sum(one["conversations"]["train"] for one in result["sources"].values())
-    assert markdown.count("\nSupervised:\n") == min(10, train) > 5
+    assert train > markdown.count("\nSupervised:\n") > 3  # one of each conversation
     assert "| apigen | apigen | CC-BY-4.0 | apigen\\_8rows.jsonl | 8 | 8 | 0 | 8 |" in markdown
+
+
+def test_the_card_tells_what_was_mended_and_left_out(prepare: Prepare, tmp_path: Path) -> None:
+    tool = {"name": "get-user", "parameters": {"x": {"type": "int", "default": "none"}}}
+    row = {"id": 1, "query": "q", "answers": json.dumps([{"name": "get-user", "arguments": {"x": 1}}])}
+    (tmp_path / "rows.jsonl").write_text(json.dumps(row | {"tools": json.dumps([tool])}) + "\n")
+    out, result = prepare(
+        *("data.datasets=[apigen]", f"data.apigen.path={tmp_path}/rows.jsonl", "data.apigen.rows=5")
+    )
+    assert result["sources"]["apigen"]["flags"] == {"aliased_names": 1, "default_contradicts_type": 1}
+    page, markdown = _Page((out / "card.html").read_text()), (out / "card.md").read_text()
+    assert page.tags <= TAGS
+    for what, meaning in (*FLAGS.items(), ("rows_missing.train", "training conversations fewer")):
+        there = what in ("aliased_names", "default_contradicts_type", "rows_missing.train")
+        assert (meaning in page.text) is there and (f"| `{what}` | " in markdown) is there
 
 
 def test_the_loss_covers_what_is_marked(tokenizer_folder: Path) -> None:

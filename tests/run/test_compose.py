@@ -30,6 +30,13 @@ def test_a_data_set_of_ones_own_has_the_defaults_of_its_format() -> None:
     assert (elsewhere.data.mine.format, elsewhere.data.mine.split) == ("apigen_mt", "train")
 
 
+def test_it_has_not_the_place_and_licence_of_the_public_data_set_in_that_format() -> None:
+    assert compose("data").data.apigen.licence == "CC-BY-4.0"
+    mine = compose("data", ["mine.format=apigen", "mine.licence=MIT", "yours.format=apigen"]).data
+    assert (mine.mine.path, mine.mine.hub_file, mine.mine.licence) == (None, None, "MIT")
+    assert mine.yours.licence is None
+
+
 def test_a_data_set_of_ones_own_in_an_unknown_format() -> None:
     with pytest.raises(UserError, match="no data format 'opnai'; did you mean 'openai'") as caught:
         compose("data", ["mine.format=opnai"])

@@ -11,7 +11,7 @@ from typing import Any
 from ...calls.markers import THINK_OPEN
 from ...dialogue import QWEN_CHAT_TEMPLATE, Trajectory, render_prompt, render_target
 from ..lengths import TURN_CLOSE, TURN_OPEN
-from ..rows import REASONS
+from ..rows import FLAGS, REASONS
 from ..spool import Kept
 from ..steps import cut
 from .histogram import Histogram, histogram
@@ -21,6 +21,19 @@ _SETTINGS = (
     *("dedup", "near_threshold", "decontaminate", "decontaminate_ngram", "decontaminate_share", "val_share"),
     *("max_prompt_tokens", "max_target_tokens", "overlong", "max_dropped_share", "parity"),
 )
+
+#: What else a ledger counts, by its field, and what that means.
+_COUNTED = {
+    ("steps_dropped", "untrained"): "responses that are history alone, as their source asks (weight 0)",
+    ("augmented", "irrelevance"): "conversations added whose question no offered tool answers",
+    ("augmented", "irrelevance_tools_left_out"): "tools left out of these, as they might have answered",
+    ("augmented", "irrelevance_skipped"): "conversations not added, as no other tool was left",
+    ("augmented", "distractors"): "conversations that offer tools of others as well",
+    ("augmented", "mask_names"): "conversations whose names say nothing",
+    ("augmented", "shuffle_tools"): "conversations whose tools are in random order",
+    ("rows_missing", "train"): "training conversations fewer than the source's rows asks for",
+    ("rows_missing", "val"): "validation conversations fewer than the source's rows asks for",
+}
 
 
 @dataclass(frozen=True)
@@ -78,6 +91,7 @@ class Card:
         figures: (name, value) of what matters most.
         sources: The data sets.
         rejected: (reason, its meaning, source -> rows).
+        noted: (flag, its meaning, source -> rows kept), then what else the ledger counts.
         histograms: Lengths, calls and turns.
         settings: (key, value) of what decided about rows.
         examples: Ten training examples.
@@ -88,6 +102,7 @@ class Card:
     figures: tuple[tuple[str, str], ...]
     sources: tuple[Source, ...]
     rejected: tuple[tuple[str, str, Mapping[str, int]], ...]
+    noted: tuple[tuple[str, str, Mapping[str, int]], ...]
     histograms: tuple[Histogram, ...]
     settings: tuple[tuple[str, str], ...]
     examples: tuple[Example, ...]
@@ -98,7 +113,7 @@ def collect(
     config: Mapping[str, Any],
     ledger: Mapping[str, Any],
     rows: Mapping[str, Mapping[str, int]],
-    kept: Sequence[Kept],
+    exported: Mapping[str, Sequence[Kept]],
     shown: Sequence[Example],
     tokenizer: str | None,
 ) -> Card:
@@ -108,18 +123,18 @@ def collect(
         config: The whole configuration.
         ledger: As in `ledger.json`.
         rows: Export (`sft`, `rl`) -> side -> rows.
-        kept: Every conversation kept.
+        exported: Side -> its conversations, each as often as it stands there.
         shown: See `examples`.
         tokenizer: Where the tokenizer came from; None if lengths were not measured.
     """
     data = config["data"]
     sources = tuple(_source(name, data[name], ledger[name]) for name in data["datasets"])
-    reasons = [
-        (reason, meaning, {one.name: one.account["rejected"].get(reason, 0) for one in sources})
-        for reason, meaning in REASONS.items()
-    ]
+    reasons = {("rejected", reason): meaning for reason, meaning in REASONS.items()}
+    flags = {("flags", flag): meaning for flag, meaning in FLAGS.items()}
     names = [one.name for one in sources]
-    by_source = {name: [one for one in kept if one.source == name] for name in names}
+    by_source: dict[str, list[Kept]] = {name: [] for name in names}
+    for one in (*exported["train"], *exported["val"]):
+        by_source[one.source].append(one)
     steps = {
         name: [one.lengths[number] for one in some if one.lengths for number in one.trained]
         for name, some in by_source.items()
@@ -134,15 +149,18 @@ def collect(
             "Turns per conversation", "turns", {n: [len(one.calls) for one in by_source[n]] for n in names}
         ),
     )
-    supervised = sum(target for some in steps.values() for _, target in some)
+    train, val = (
+        sum(one.lengths[number][1] for one in exported[side] if one.lengths for number in one.trained)
+        for side in ("train", "val")
+    )
     figures = [
-        ("conversations", f"{sum(one.account['kept'] for one in sources):,}"),
+        ("conversations", f"{len(exported['train']):,} + {len(exported['val']):,} val"),
         ("turned away", f"{sum(sum(one.account['rejected'].values()) for one in sources):,}"),
         ("SFT rows", f"{rows['sft']['train']:,} + {rows['sft']['val']:,} val"),
         ("RL prompts", f"{rows['rl']['train']:,} + {rows['rl']['val']:,} val"),
     ]
     if tokenizer is not None:
-        figures.append(("supervised tokens", f"{supervised:,}"))
+        figures.append(("supervised tokens", f"{train:,} + {val:,} val"))
     chosen = {key: data[key] for key in _SETTINGS if key in data}
     settings = {
         **chosen,
@@ -153,12 +171,25 @@ def collect(
         "Data card: " + ", ".join(names),
         tuple(figures),
         sources,
-        tuple((reason, meaning, counts) for reason, meaning, counts in reasons if any(counts.values())),
+        _counts(sources, reasons),
+        _counts(sources, flags | _COUNTED),
         tuple(one for one in made if one is not None),
         tuple((key, str(value)) for key, value in settings.items()),
         tuple(shown),
         tokenizer,
     )
+
+
+def _counts(
+    sources: Sequence[Source], meanings: Mapping[tuple[str, str], str]
+) -> tuple[tuple[str, str, Mapping[str, int]], ...]:
+    """(what, its meaning, source -> count) of what any source has, by field of the ledger and key there."""
+    found = []
+    for (place, key), meaning in meanings.items():
+        counts = {one.name: one.account[place].get(key, 0) for one in sources}
+        if any(counts.values()):
+            found.append((f"{place}.{key}" if place == "rows_missing" else key, meaning, counts))
+    return tuple(found)
 
 
 def _source(name: str, node: Mapping[str, Any], account: Mapping[str, Any]) -> Source:
@@ -170,7 +201,7 @@ def choose(kept: Sequence[Kept], seed: int) -> list[Kept]:
     """Conversations to show: ten, from each source in turn, drawn by hash.
 
     Args:
-        kept: Conversations of the training side.
+        kept: Conversations of the training side; one may stand there more than once.
         seed: Another seed draws others.
     """
     queues: dict[str, list[Kept]] = {}

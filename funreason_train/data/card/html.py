@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from pathlib import Path
 
@@ -33,7 +33,13 @@ def to_html(card: Card) -> str:
         parts += [
             "<h2>Turned away</h2>",
             '<p class="soft">Each of these rows stands in <code>rejected.jsonl</code> with its position.</p>',
-            _rejected(card),
+            _counts(card, "reason", card.rejected),
+        ]
+    if card.noted:
+        parts += [
+            "<h2>Mended, odd or left out</h2>",
+            '<p class="soft">Rows that were kept all the same; each row\'s flags stand in its meta.</p>',
+            _counts(card, "what", card.noted),
         ]
     if lost := [one for one in card.sources if one.account["overlong"]["steps"]]:
         parts += ["<h2>Left out as too long</h2>", _lost(lost)]
@@ -148,13 +154,17 @@ def _plural(count: int, what: str) -> str:
     return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"
 
 
-def _rejected(card: Card) -> str:
+def _counts(card: Card, head: str, found: Iterable[tuple[str, str, Mapping[str, int]]]) -> str:
     names = [one.name for one in card.sources]
     return _table(
-        ("l:reason", "l:meaning", *names),
+        (f"l:{head}", "l:meaning", *names),
         (
-            (f"<code>{_text(reason)}</code>", _text(meaning), *(_count(counts[name]) for name in names))
-            for reason, meaning, counts in card.rejected
+            (
+                f"<code>{_text(what).replace('_', '_<wbr>')}</code>",
+                _text(meaning),
+                *(_count(counts[name]) for name in names),
+            )
+            for what, meaning, counts in found
         ),
     )
 

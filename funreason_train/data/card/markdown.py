@@ -14,7 +14,9 @@ _BAR = 32  # characters of the longest bar
 
 def to_markdown(card: Card) -> str:
     """The text."""
-    measured = f"Tokens counted with `{card.tokenizer}`." if card.tokenizer else "Lengths were not measured."
+    measured = (
+        f"Tokens counted with {_cell(card.tokenizer)}." if card.tokenizer else "Lengths were not measured."
+    )
     figures = ", ".join(f"**{value}** {name}" for name, value in card.figures)
     parts = [f"# {_cell(card.title)}", f"{figures}. {measured}", "## Sources"]
     heads = ("source", "format", "licence", "read from", "read", "kept", "rejected", "steps", "train", "val")
@@ -26,12 +28,16 @@ def to_markdown(card: Card) -> str:
         rows.append((one.name, one.format, one.licence, one.shown, *(f"{number:,}" for number in numbers)))
     parts.append(_table(heads, rows))
     names = [one.name for one in card.sources]
-    if card.rejected:
+    for title, head, found in (
+        ("Turned away", "reason", card.rejected),
+        ("Mended, odd or left out", "what", card.noted),
+    ):
         rows = [
-            (f"`{reason}`", meaning, *(f"{counts[name]:,}" for name in names))
-            for reason, meaning, counts in card.rejected
+            (f"`{what}`", meaning, *(f"{counts[name]:,}" for name in names))
+            for what, meaning, counts in found
         ]
-        parts += ["## Turned away", _table(("reason", "meaning", *names), rows)]
+        if rows:
+            parts += [f"## {title}", _table((head, "meaning", *names), rows)]
     if lost := [one for one in card.sources if one.account["overlong"]["steps"]]:
         keys = (
             "conversations",
@@ -90,9 +96,10 @@ def _example(one: Example) -> list[str]:
     tokens = (
         f", {one.prompt_tokens:,} + {len(one.supervised):,} tokens" if one.prompt_tokens is not None else ""
     )
+    offered = f"{one.tools:,} tool" + "s" * (one.tools != 1)
     return [
         f"### {_cell(one.id)}",
-        f"{_cell(one.source)}, {one.tools} tools{tokens}. Prompt, without loss:",
+        f"{_cell(one.source)}, {offered}{tokens}. Prompt, without loss:",
         _fenced(prompt),
         "Supervised:",
         _fenced(_shortened("".join(one.supervised).removesuffix("\n"))),
