@@ -1,4 +1,4 @@
-"""Remembering what was made of a plain value, so that a tool of many rows is worked on once a process."""
+"""Remembering what was made of a value: the tools of many rows, or the conversation at hand."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any, TypeVar
 
+Value = TypeVar("Value")
 Result = TypeVar("Result")
 
 
@@ -41,3 +42,19 @@ def once(size: int) -> Callable[[Callable[[Any], Result]], Callable[[Any], Resul
         return remembered
 
     return decorate
+
+
+def last(function: Callable[[Value], Result]) -> Callable[[Value], Result]:
+    """Decorates a function of one value that never changes: asked for the same object again, it remembers."""
+    held: list[tuple[Value, Result]] = []
+
+    @wraps(function)
+    def remembered(value: Value) -> Result:
+        for known, result in held:
+            if known is value:
+                return result
+        result = function(value)
+        held[:] = [(value, result)]
+        return result
+
+    return remembered

@@ -19,6 +19,7 @@ Reading takes time linear in the length, which is capped.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Any, NoReturn
 
 from .types import Call
@@ -85,6 +86,7 @@ _LEXER = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
+_NO_LIST = re.compile(r"[ \t\r\n\f]*+[^ \t\r\n\f\[]")
 _CONSTANTS = {"True": True, "False": False, "None": None, "true": True, "false": False, "null": None}
 _ESCAPE = re.compile(
     r"\\(?:(?P<one>[abfnrtv'\"\\\n])|x(?P<x>[0-9a-fA-F]{2})|u(?P<u>[0-9a-fA-F]{4})|U(?P<U>[0-9a-fA-F]{8})"
@@ -126,12 +128,19 @@ def parse_calls(text: str) -> list[Call]:
     """
     if len(text) > MAX_CHARS:
         raise CallSyntaxError("too_long", MAX_CHARS)
+    if not text.startswith("[") and (first := _NO_LIST.match(text)):  # prose need not be cut into tokens
+        raise CallSyntaxError("not_a_list", first.end() - 1)
     return _plain_calls(text) or _Reader(text).call_list()
 
 
+@lru_cache(maxsize=1 << 14)
 def is_tool_name(name: str) -> bool:
     """Whether the language can call a tool of this name; otherwise it needs an alias wherever it is shown."""
-    return name not in _CONSTANTS and all(part.isidentifier() for part in name.split("."))
+    return name not in _CONSTANTS and _is_dotted(name)
+
+
+def _is_dotted(name: str) -> bool:
+    return all(part.isidentifier() for part in name.split("."))
 
 
 def is_argument_name(name: str) -> bool:
@@ -184,7 +193,7 @@ class _Reader:
             word = match[0]
             if kind == "mark":
                 kind = word
-            elif kind == "other" or (kind == "name" and not word.isascii() and not is_tool_name(word)):
+            elif kind == "other" or (kind == "name" and not word.isascii() and not _is_dotted(word)):
                 self.tokens.append(("bad", _stray(word), match.start()))
                 break
             self.tokens.append((kind, word, match.start()))

@@ -32,10 +32,12 @@ def render_calls(calls: Iterable[Call]) -> str:
 def _call(call: Call) -> str:
     if not is_tool_name(call.name):
         raise ValueError(f"the call language has no spelling for a tool named {call.name!r}")
-    for name in call.arguments:
+    parts = []
+    for name, value in call.arguments.items():
         if not is_argument_name(name):
             raise ValueError(f"the call language has no spelling for an argument named {name!r}")
-    return f"{call.name}({', '.join(f'{name}={_value(value)}' for name, value in call.arguments.items())})"
+        parts.append(f"{name}={_value(value)}")
+    return f"{call.name}({', '.join(parts)})"
 
 
 def _value(value: Any) -> str:

@@ -11,10 +11,11 @@ from dataclasses import replace
 from typing import Any
 
 from ..calls import check_call, index_tools, is_argument_name, is_tool_name
-from ..dialogue import Trajectory, has_markers, read_completion, render_answer, render_target
+from ..dialogue import Trajectory, has_markers, read_completion, render_target, rendered_answers
+from ..plain import once
 from .names import alias_names
 from .rows import RowError
-from .spool import encode
+from .spool import body
 
 Pass = Callable[[Trajectory], Trajectory | None]
 """Looks at one conversation, and raises `RowError` or gives it back mended; None leaves it as it is."""
@@ -41,27 +42,54 @@ def check_text(trajectory: Trajectory) -> Trajectory | None:
     Raises:
         RowError: `bad_character`.
     """
-    tools = json.dumps(list(trajectory.tools), ensure_ascii=False)
-    escaped = _check(tools, "the tools")
-    escaped |= _check(trajectory.system or "", "the system prompt")
-    for number, turn in enumerate(trajectory.turns):
-        escaped |= _check(turn.user, f"user message {number}")
+    escaped = False
+    for tool in trajectory.tools:
+        bad, odd = _tool_text(tool)
+        if bad:
+            raise _bad_character("the tools")
+        escaped |= odd
+    texts = [trajectory.system or ""]
+    for turn in trajectory.turns:
+        texts.append(turn.user)
         for step in turn.steps:
-            escaped |= _check(step.thought, f"a thought in turn {number}")
-            escaped |= _check(step.text, f"a reply in turn {number}")
-            for result in step.results:
-                escaped |= _check(result, f"a tool result in turn {number}")
+            texts += (step.thought, step.text, *step.results)
+    together = "\n".join(texts)  # one search; where it finds something, each text is asked
+    if _BAD.search(together):
+        raise _bad_character(_where_bad(trajectory))
+    escaped |= has_markers(together) and any(map(has_markers, texts))
     if not escaped:
         return None
     flags = [*trajectory.meta.get("flags", ()), "escaped_markers"]
     return replace(trajectory, meta={**trajectory.meta, "flags": flags})
 
 
-def _check(text: str, where: str) -> bool:
-    """Whether the text will be escaped."""
-    if _BAD.search(text):
-        raise RowError("bad_character", f"{where} holds a NUL or an unpaired surrogate")
-    return has_markers(text)
+@once(8192)
+def _tool_text(tool: Mapping[str, Any]) -> tuple[bool, bool]:
+    """Whether a tool holds what cannot be written, and whether something in it will be escaped."""
+    text = json.dumps(tool, ensure_ascii=False)
+    return _BAD.search(text) is not None, has_markers(text)
+
+
+def _where_bad(trajectory: Trajectory) -> str:
+    """Which text of a conversation holds a character that cannot be written."""
+    if _BAD.search(trajectory.system or ""):
+        return "the system prompt"
+    for number, turn in enumerate(trajectory.turns):
+        if _BAD.search(turn.user):
+            return f"user message {number}"
+        for step in turn.steps:
+            for what, texts in (
+                ("a thought", [step.thought]),
+                ("a reply", [step.text]),
+                ("a tool result", step.results),
+            ):
+                if any(map(_BAD.search, texts)):
+                    return f"{what} in turn {number}"
+    return "a text"
+
+
+def _bad_character(where: str) -> RowError:
+    return RowError("bad_character", f"{where} holds a NUL or an unpaired surrogate")
 
 
 def check_calls(trajectory: Trajectory) -> None:
@@ -95,9 +123,9 @@ def check_calls(trajectory: Trajectory) -> None:
 def _finite(value: Any) -> bool:
     if isinstance(value, float):
         return math.isfinite(value)
-    if isinstance(value, Mapping):
-        return all(map(_finite, value.values()))
-    return all(map(_finite, value)) if isinstance(value, list) else True
+    if isinstance(value, list):
+        return all(map(_finite, value))
+    return all(map(_finite, value.values())) if isinstance(value, dict) else True
 
 
 def check_answers(trajectory: Trajectory) -> None:
@@ -106,21 +134,25 @@ def check_answers(trajectory: Trajectory) -> None:
     Raises:
         RowError: `call_syntax` for a text that would be read as calls, or calls that would not be.
     """
-    for turn in trajectory.turns:
-        for step in turn.steps:
-            try:
-                answer = render_answer(step.calls, step.text)
-            except ValueError as error:
-                raise RowError("call_syntax", str(error)[:200]) from None
-            completion = read_completion(render_target(step.thought, answer))
-            if completion.calls != list(step.calls):
-                raise RowError(
-                    "call_syntax",
-                    f"the reward would misread this answer ({completion.error}): {answer[:120]}",
-                )
+    try:
+        answers = rendered_answers(trajectory)
+    except ValueError as error:
+        raise RowError("call_syntax", str(error)[:200]) from None
+    steps = [step for turn in trajectory.turns for step in turn.steps]
+    for step, answer in zip(steps, answers, strict=True):
+        completion = read_completion(render_target(step.thought, answer))
+        if completion.calls != list(step.calls):
+            raise RowError(
+                "call_syntax",
+                f"the reward would misread this answer ({completion.error}): {answer[:120]}",
+            )
 
 
-def content_digest(trajectory: Trajectory) -> bytes:
-    """Hash of a conversation's tools, messages and answers, whatever its source and id."""
-    bare = replace(trajectory, id="", source="", meta={})
-    return hashlib.blake2b(encode(bare), digest_size=16).digest()
+def content_digest(trajectory: Trajectory, said: bytes | None = None) -> bytes:
+    """Hash of a conversation's tools, messages and answers, whatever its source and id.
+
+    Args:
+        trajectory: The conversation.
+        said: Its `spool.body`, where that has been made already.
+    """
+    return hashlib.blake2b(body(trajectory) if said is None else said, digest_size=16).digest()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
@@ -26,44 +25,57 @@ def measure(steps: Sequence[Step], tokenizer: Any) -> list[tuple[int, int]]:
     """
     prompts = [render_prompt(step.messages, tokenizer, merged=True) for step in steps]
     targets = [render_target(step.thought, step.answer) + TURN_CLOSE for step in steps]
-    encoded = tokenizer(targets, add_special_tokens=False)["input_ids"]
+    encoded = _encode(targets, tokenizer)
     return list(zip(_prompt_lengths(steps, prompts, tokenizer), map(len, encoded), strict=True))
+
+
+def _encode(texts: Sequence[str], tokenizer: Any) -> list[Any]:
+    """Texts as the encodings of `tokenizers`, whose lengths cost nothing to ask for.
+
+    What `tokenizer(texts, add_special_tokens=False)` does, without turning every token into Python's objects.
+    """
+    backend = tokenizer.backend_tokenizer
+    backend.no_truncation()
+    backend.no_padding()
+    backend.encode_special_tokens = tokenizer.split_special_tokens
+    found: list[Any] = backend.encode_batch_fast(list(texts), add_special_tokens=False)
+    return found
 
 
 def _prompt_lengths(steps: Sequence[Step], prompts: list[str], tokenizer: Any) -> list[int]:
     # The marker is one token wherever it stands: cut before it, a prompt has the tokens of its two parts.
     marker = tokenizer.convert_tokens_to_ids(TURN_OPEN)
     if marker is None or marker == tokenizer.unk_token_id:
-        return [len(ids) for ids in tokenizer(prompts, add_special_tokens=False)["input_ids"]]
+        return [len(one) for one in _encode(prompts, tokenizer)]
     groups = [
         list(members)
         for _, members in groupby(range(len(steps)), key=lambda number: steps[number].id.rpartition("/")[0])
     ]
-    longest = [members[-1] for members in groups]
-    encoded = tokenizer(
-        [prompts[number] for number in longest], add_special_tokens=False, return_offsets_mapping=True
-    )
+    encoded = _encode([prompts[members[-1]] for members in groups], tokenizer)
     counts = [0] * len(prompts)
-    rest: list[int] = []
-    for members, ids, offsets in zip(groups, encoded["input_ids"], encoded["offset_mapping"], strict=True):
-        whole = prompts[members[-1]]
-        counts[members[-1]] = len(ids)
-        starts = [start for start, _ in offsets]
-        tails: dict[str, int] = {}
+    shared: list[tuple[int, int, str]] = []  # a prompt, the tokens it shares with its group's last, its tail
+    alone: list[int] = []
+    for members, one in zip(groups, encoded, strict=True):
+        last = members[-1]
+        counts[last], whole = len(one), prompts[last]
+        if len(members) == 1:
+            continue
+        places = [place for place, token in enumerate(one.ids) if token == marker]
+        if len(places) != whole.count(TURN_OPEN):
+            alone += members[:-1]
+            continue
         for number in members[:-1]:
             cut = prompts[number].rfind(TURN_OPEN)
-            at = bisect_left(starts, cut)
-            if not whole.startswith(prompts[number][:cut]) or at >= len(ids) or ids[at] != marker:
-                rest.append(number)
-                continue
-            tail = prompts[number][cut:]
-            if tail not in tails:
-                tails[tail] = len(tokenizer(tail, add_special_tokens=False)["input_ids"])
-            counts[number] = at + tails[tail]
-    if rest:
-        encoded_rest = tokenizer([prompts[number] for number in rest], add_special_tokens=False)["input_ids"]
-        for number, ids in zip(rest, encoded_rest, strict=True):
-            counts[number] = len(ids)
+            if whole.startswith(prompts[number][:cut]) and whole.startswith(TURN_OPEN, cut):
+                shared.append((number, places[whole.count(TURN_OPEN, 0, cut)], prompts[number][cut:]))
+            else:
+                alone.append(number)
+    tails = list({tail for _, _, tail in shared})
+    sizes = dict(zip(tails, map(len, _encode(tails, tokenizer)), strict=True))
+    for number, before, tail in shared:
+        counts[number] = before + sizes[tail]
+    for number, one in zip(alone, _encode([prompts[number] for number in alone], tokenizer), strict=True):
+        counts[number] = len(one)
     return counts
 
 

@@ -20,7 +20,7 @@ from dataclasses import replace
 from typing import Any
 
 from ..calls import Call, is_argument_name, is_tool_name
-from ..calls.parse import parse_calls
+from ..calls.parse import CallSyntaxError, parse_calls
 from ..dialogue import Trajectory, Turn
 
 #: {"tools": {alias: name}, "arguments": {alias: name}}
@@ -97,10 +97,15 @@ def parse_odd_calls(text: str, tools: Iterable[Mapping[str, Any]]) -> list[Call]
     Raises:
         CallSyntaxError: it is no call list even so.
     """
-    odd_tools, odd_arguments, _ = _odd_names(tools, ())
-    odd_tools, odd_arguments = ([n for n in odd if n and n in text] for odd in (odd_tools, odd_arguments))
-    if not odd_tools and not odd_arguments:
+    try:
         return parse_calls(text)
+    except CallSyntaxError as error:
+        if error.reason == "not_a_list":  # no other name makes it one
+            raise
+        odd_tools, odd_arguments, _ = _odd_names(tools, ())
+        odd_tools, odd_arguments = ([n for n in odd if n and n in text] for odd in (odd_tools, odd_arguments))
+        if not odd_tools and not odd_arguments:
+            raise
     names = _choose(odd_tools, odd_arguments, set(_WORD.findall(text)))
     shown = text
     for kind, mark in (("tools", r"\("), ("arguments", "=")):
@@ -128,11 +133,14 @@ def _odd_names(
     tools: Iterable[Mapping[str, Any]], calls: Iterable[Call]
 ) -> tuple[list[str], list[str], set[str]]:
     """Tool names and argument names that need an alias, in order of appearance, and all names."""
-    named = {call.name: None for call in calls}
-    arguments = {name: None for call in calls for name in call.arguments}
+    named: dict[str, None] = {}
+    arguments: dict[str, None] = {}
+    for call in calls:
+        named[call.name] = None
+        arguments.update(dict.fromkeys(call.arguments))
     for tool in tools:
         named[tool["name"]] = None
-        arguments |= dict.fromkeys(tool["parameters"].get("properties", {}))
+        arguments.update(dict.fromkeys(tool["parameters"].get("properties", ())))
     odd_tools = [name for name in named if not is_tool_name(name)]
     odd_arguments = [name for name in arguments if not is_argument_name(name)]
     return odd_tools, odd_arguments, {*named, *arguments} if odd_tools or odd_arguments else set()

@@ -19,7 +19,7 @@ from .parallel import Workers, chunks
 from .rows import Rejection, RowError, excerpt
 from .sources import source_module
 from .split import opening_key
-from .spool import Calls, Kept, Spool, encode
+from .spool import Calls, Kept, Spool, body, encode
 from .steps import closing_steps, untrained_steps
 from .toolsets import unwrap
 
@@ -89,7 +89,8 @@ class _Examine:
             trajectory = replace(found, id=identity, source=self.name, meta=meta)
             for check in self.checks:
                 trajectory = check(trajectory) or trajectory
-            digest = content_digest(trajectory)
+            said = body(trajectory)
+            digest = content_digest(trajectory, said)
             return _Row(
                 position,
                 identity,
@@ -102,7 +103,7 @@ class _Examine:
                 frozenset(trajectory.meta.get("flags", ())),
                 "task" in trajectory.meta,
                 untrained_steps(trajectory),
-                encode(trajectory),
+                encode(trajectory, said),
                 excerpt({"id": row.id} if isinstance(row, Trajectory) else row),
             )
         except RowError as error:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import marshal
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 
 from ..calls.types import Call
 from ..dialogue.messages import AssistantStep, Trajectory, Turn
@@ -15,69 +14,68 @@ from ..dialogue.messages import AssistantStep, Trajectory, Turn
 Calls = tuple[tuple[int, ...], ...]
 
 
-def to_json(trajectory: Trajectory) -> dict[str, Any]:
-    """A trajectory as a JSON object; `from_json` is the inverse."""
-    return {
-        "id": trajectory.id,
-        "source": trajectory.source,
-        "system": trajectory.system,
-        "tools": list(trajectory.tools),
-        "turns": [
-            {
-                "user": turn.user,
-                "steps": [
-                    {
-                        "thought": step.thought,
-                        "calls": [call.to_json() for call in step.calls],
-                        "text": step.text,
-                        "results": list(step.results),
-                    }
-                    for step in turn.steps
-                ],
-            }
-            for turn in trajectory.turns
-        ],
-        "meta": dict(trajectory.meta),
-    }
-
-
-def from_json(value: Mapping[str, Any]) -> Trajectory:
-    """The trajectory that `to_json` wrote."""
-    return Trajectory(
-        id=value["id"],
-        source=value["source"],
-        tools=tuple(value["tools"]),
-        turns=tuple(
-            Turn(
-                turn["user"],
-                tuple(
-                    AssistantStep(
-                        step["thought"],
-                        tuple(map(Call.from_json, step["calls"])),
-                        step["text"],
-                        tuple(step["results"]),
-                    )
-                    for step in turn["steps"]
-                ),
-            )
-            for turn in value["turns"]
-        ),
-        system=value["system"],
-        meta=value["meta"],
-    )
-
-
-def encode(trajectory: Trajectory) -> bytes:
-    """A trajectory as the spool holds it.
+def body(trajectory: Trajectory) -> bytes:
+    """All that a conversation says, whatever its source and id: equal conversations make equal bytes.
 
     `marshal` writes Python's plain values several times faster than JSON and keeps integers of any size; only
-    the process that wrote the file and its own workers read it. Format 2 knows no references, so equal
-    conversations make equal bytes.
+    the process that wrote the file and its own workers read it. Format 2 knows no references.
 
     Raises:
         ValueError: if it holds anything but plain values.
     """
-    return marshal.dumps(to_json(trajectory), 2)
+    turns = [
+        (
+            turn.user,
+            [
+                (
+                    step.thought,
+                    [(call.name, dict(call.arguments)) for call in step.calls],
+                    step.text,
+                    tuple(step.results),
+                )
+                for step in turn.steps
+            ],
+        )
+        for turn in trajectory.turns
+    ]
+    return marshal.dumps((trajectory.system, list(trajectory.tools), turns), 2)
+
+
+def encode(trajectory: Trajectory, said: bytes | None = None) -> bytes:
+    """A trajectory as the spool holds it; `decode` is the inverse.
+
+    Args:
+        trajectory: The conversation.
+        said: Its `body`, where that has been made already.
+
+    Raises:
+        ValueError: see `body`.
+    """
+    said = body(trajectory) if said is None else said
+    return marshal.dumps((trajectory.id, trajectory.source, dict(trajectory.meta), said), 2)
+
+
+def decode(data: bytes, id: str | None = None) -> Trajectory:
+    """The trajectory that `encode` wrote, under another id if one is given."""
+    own, source, meta, said = marshal.loads(data)
+    system, tools, turns = marshal.loads(said)
+    return Trajectory(
+        own if id is None else id,
+        source,
+        tuple(tools),
+        tuple(
+            Turn(
+                user,
+                tuple(
+                    AssistantStep(thought, tuple(Call(*call) for call in calls), text, results)
+                    for thought, calls, text, results in steps
+                ),
+            )
+            for user, steps in turns
+        ),
+        system,
+        meta,
+    )
 
 
 @dataclass
@@ -171,4 +169,4 @@ def read_spool(path: Path, kept: Iterable[Kept]) -> Iterator[Trajectory]:
     with path.open("rb") as file:
         for one in kept:
             file.seek(one.offset)
-            yield replace(from_json(marshal.loads(file.read(one.size))), id=one.id)
+            yield decode(file.read(one.size), one.id)

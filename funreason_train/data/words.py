@@ -13,7 +13,8 @@ from hashlib import blake2b
 import numpy as np
 from numpy.typing import NDArray
 
-from ..dialogue import Trajectory, render_answer
+from ..dialogue import Trajectory, rendered_answers
+from ..plain import last
 
 Hashes = NDArray[np.uint64]
 
@@ -82,19 +83,14 @@ class Spoken:
     called: Hashes
 
 
-_last: tuple[Trajectory, Spoken] | None = None
-
-
+@last
 def spoken(trajectory: Trajectory) -> Spoken:
-    """The words of a conversation; those of the last one asked for are remembered."""
-    global _last
-    if _last is None or _last[0] is not trajectory:
-        steps = [step for turn in trajectory.turns for step in turn.steps]
-        answers = [words(render_answer(step.calls, step.text)) for step in steps]
-        called = [hashed for step, hashed in zip(steps, answers, strict=True) if step.calls]
-        users = [words(turn.user) for turn in trajectory.turns]
-        _last = trajectory, Spoken(users, answers, joined(called))
-    return _last[1]
+    """The words of a conversation."""
+    steps = [step for turn in trajectory.turns for step in turn.steps]
+    answers = [words(answer) for answer in rendered_answers(trajectory)]
+    called = [hashed for step, hashed in zip(steps, answers, strict=True) if step.calls]
+    users = [words(turn.user) for turn in trajectory.turns]
+    return Spoken(users, answers, joined(called))
 
 
 def joined(parts: list[Hashes]) -> Hashes:

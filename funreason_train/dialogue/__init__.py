@@ -13,6 +13,7 @@ from .protocol import (
     render_answer,
     render_prompt,
     render_target,
+    rendered_answers,
     steps_of,
     system_prompt,
 )
@@ -40,6 +41,7 @@ __all__ = [
     "render_answer",
     "render_prompt",
     "render_target",
+    "rendered_answers",
     "steps_of",
     "system_prompt",
     "unescape_markers",

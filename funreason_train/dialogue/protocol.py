@@ -18,7 +18,7 @@ from ..calls.markers import CALL_CLOSE, CALL_OPEN, THINK_CLOSE, THINK_OPEN, TOKE
 from ..calls.render import render_calls
 from ..calls.types import Call
 from ..errors import UserError
-from ..plain import once
+from ..plain import last, once
 from .escape import EscapedText, escape_answer, escape_markers
 from .messages import AssistantStep, Message, Step, Trajectory
 
@@ -176,6 +176,16 @@ def render_answer(calls: Sequence[Call], text: str = "", *, tagged: bool = False
         return escape_markers(text.strip())
     rendered = render_calls(calls)
     return f"{CALL_OPEN}\n{rendered}\n{CALL_CLOSE}" if tagged else rendered
+
+
+@last
+def rendered_answers(trajectory: Trajectory) -> list[str]:
+    """`render_answer` of each response of a conversation, in order.
+
+    Raises:
+        ValueError: a call that the language cannot write (see `render_calls`).
+    """
+    return [render_answer(step.calls, step.text) for turn in trajectory.turns for step in turn.steps]
 
 
 def render_target(thought: str, answer: str) -> str:

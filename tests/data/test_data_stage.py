@@ -24,7 +24,7 @@ from funreason_train.data.ledger import Ledger
 from funreason_train.data.parallel import Workers
 from funreason_train.data.reading import RejectedWriter, read_source
 from funreason_train.data.rows import REASONS
-from funreason_train.data.spool import Spool, from_json, to_json
+from funreason_train.data.spool import Spool, decode, encode
 from funreason_train.data.steps import cut
 from funreason_train.dialogue import AssistantStep, Trajectory, Turn, read_completion
 from funreason_train.errors import UserError
@@ -249,7 +249,7 @@ def test_a_demonstration_is_for_sft_alone() -> None:
     shown = {"thought": "one is enough", "calls": [both[0].to_json()], "text": ""}
     meta = {"demonstration": {"0.0": shown}, "kinds": {"0.0": "parallel"}, "category": "parallel"}
     trajectory = Trajectory("x", "s", (), turns, meta=meta)
-    first, second = cut(from_json(json.loads(json.dumps(to_json(trajectory)))), BARE)
+    first, second = cut(decode(encode(trajectory)), BARE)
     assert (first.shown.answer, first.shown.thought) == ("[f(a=1)]", "one is enough")
     assert first.gold.calls == both
     assert first.gold.meta == {"category": "parallel", "kind": "parallel"}
