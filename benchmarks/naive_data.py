@@ -2,52 +2,104 @@
 
 python benchmarks/naive_data.py APIGEN.jsonl FUNREASON_MT.jsonl OUT PROCESSES
 
-It calls the project's own converters, checks and renderers, with whatever they remember between rows: the
-rows are the same, and only the way in which they travel differs. Each step is a `map` over the whole data
-set, whose result `datasets` writes to disk; the exports are `to_json` and `to_parquet`.
+It calls the project's own converters, checks, signatures and renderers, with whatever they remember between
+rows: the rows are the same, and only the way in which they travel differs. Each step is a `map` over the
+whole data set, whose result `datasets` writes to disk; exact duplicates are filtered by digest and
+near-duplicates by datasketch's own index; the exports are `to_json` and `to_parquet`.
 """
 
 from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from funreason_train.calls import Call
 from funreason_train.data.checks import content_digest, passes
+from funreason_train.data.decontaminate import Decontaminate, bfcl_folder
 from funreason_train.data.export import FROM
+from funreason_train.data.near import signature
 from funreason_train.data.rows import RowError
 from funreason_train.data.sources import source_module
 from funreason_train.data.split import opening_key
-from funreason_train.data.spool import from_json, to_json
 from funreason_train.data.steps import cut
-from funreason_train.dialogue import render_target
+from funreason_train.dialogue import AssistantStep, Trajectory, Turn, render_target
 
 OPTIONS = {"error_tool_response": "keep", "tools_missing": "infer"}
 PROTOCOL = {"system": "bfcl", "answer": "bare"}
+PERMUTATIONS, BANDS, ROWS = 60, 12, 5  # as funreason_train.data.near has them
+ALIKE = 0.85
+
+
+def to_json(trajectory: Trajectory) -> str:
+    """A conversation as text, the only thing that travels well through Arrow."""
+    return json.dumps(asdict(trajectory), ensure_ascii=False)
+
+
+def from_json(text: str) -> Trajectory:
+    """The conversation that `to_json` wrote."""
+    value = json.loads(text)
+    turns = []
+    for turn in value.pop("turns"):
+        steps = [
+            AssistantStep(
+                step["thought"],
+                tuple(Call(**call) for call in step["calls"]),
+                step["text"],
+                tuple(step["results"]),
+            )
+            for step in turn["steps"]
+        ]
+        turns.append(Turn(turn["user"], tuple(steps)))
+    return Trajectory(**{**value, "tools": tuple(value["tools"])}, turns=tuple(turns))
 
 
 def read(row: dict[str, Any], source: str) -> dict[str, Any]:
     """Parses, converts and checks one line."""
+    folder = bfcl_folder()
+    checks = [*passes(), *([Decontaminate(folder, 8, 0.5)] if folder else [])]
     try:
         trajectory = source_module(source).convert(json.loads(row["text"]), OPTIONS)
-        for check in passes():
+        for check in checks:
             trajectory = check(trajectory) or trajectory
     except (RowError, ValueError):
-        return {"conversation": "", "digest": "", "key": ""}
-    digest = content_digest(trajectory).hex()
+        return {"conversation": "", "digest": "", "key": "", "signature": b""}
     return {
-        "conversation": json.dumps(to_json(trajectory), ensure_ascii=False),
-        "digest": digest,
+        "conversation": to_json(trajectory),
+        "digest": content_digest(trajectory).hex(),
         "key": opening_key(trajectory),
+        "signature": signature(trajectory),
     }
+
+
+def near_duplicates(signatures: Iterable[bytes]) -> set[int]:
+    """Numbers of the conversations that are much like one before them, by datasketch's index."""
+    from datasketch import MinHash, MinHashLSH
+
+    index = MinHashLSH(num_perm=PERMUTATIONS, params=(BANDS, ROWS))
+    kept: dict[int, MinHash] = {}
+    found: set[int] = set()
+    for number, one in enumerate(signatures):
+        values = np.frombuffer(one, "<u4")
+        hashed = MinHash(num_perm=PERMUTATIONS, hashvalues=values, scheme="affine32")
+        if any(kept[other].jaccard(hashed) >= ALIKE for other in index.query(hashed)):
+            found.add(number)
+        else:
+            index.insert(number, hashed)
+            kept[number] = hashed
+    return found
 
 
 def steps(batch: dict[str, list[Any]]) -> dict[str, list[Any]]:
     """Cuts conversations into rows that hold both exports' columns."""
     rows: list[dict[str, Any]] = []
     for text in batch["conversation"]:
-        for one in cut(from_json(json.loads(text)), PROTOCOL):
+        for one in cut(from_json(text), PROTOCOL):
             step = one.gold
             target = "<think>" + render_target(step.thought, step.answer)
             said = [{"from": FROM[m["role"]], "value": str(m["content"])} for m in step.messages[1:]]
@@ -94,7 +146,9 @@ def main(apigen: str, funreason: str, out: str, processes: int) -> None:
         seen.add(digest)
         return new
 
-    whole = whole.filter(fresh, input_columns="digest").shuffle(seed=0)
+    whole = whole.filter(fresh, input_columns="digest")
+    alike = near_duplicates(whole["signature"])
+    whole = whole.select([number for number in range(len(whole)) if number not in alike]).shuffle(seed=0)
     sides = whole.train_test_split(test_size=0.02, seed=0)
     for side, some in (("train", sides["train"]), ("val", sides["test"])):
         rows = some.map(

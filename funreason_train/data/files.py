@@ -39,6 +39,28 @@ class Unreadable:
         self.error, self.raw = error, raw
 
 
+class Unparsed:
+    """A row as its line stands in the file, for whoever has the time to parse it.
+
+    Args:
+        line: The line.
+    """
+
+    __slots__ = ("line",)
+
+    def __init__(self, line: bytes) -> None:
+        self.line = line
+
+    def parsed(self) -> Any:
+        """The row; an `Unreadable` where the line is damaged."""
+        try:
+            return loads(self.line.decode("utf-8"))
+        except UnicodeDecodeError as error:
+            return Unreadable(RowError("encoding", f"byte {error.start} of the line is not UTF-8"), self.line)
+        except RowError as error:
+            return Unreadable(error, self.line)
+
+
 def locate(path: str) -> list[Path] | None:
     """The local files that `path` stands for, or None if it is a hub id.
 
@@ -74,13 +96,16 @@ def locate(path: str) -> list[Path] | None:
     )
 
 
-def records(path: str, *, split: str = "train", hub_file: str | None = None) -> Iterator[Record]:
+def records(
+    path: str, *, split: str = "train", hub_file: str | None = None, parse: bool = True
+) -> Iterator[Record]:
     """Every row of a file, a folder or a hub data set.
 
     Args:
         path: See `locate`.
         split: The split to read from the hub.
         hub_file: The file there that can be downloaded by hand, for the sentence that says so.
+        parse: Whether the lines of JSON-lines files are parsed here; they are `Unparsed` otherwise.
 
     Yields:
         Position and row; the row is an `Unreadable` where the data is damaged.
@@ -93,7 +118,8 @@ def records(path: str, *, split: str = "train", hub_file: str | None = None) -> 
         yield from _hub(path, split, hub_file)
         return
     for file in files:
-        yield from _file(file)
+        for position, row in _file(file):
+            yield position, row.parsed() if parse and isinstance(row, Unparsed) else row
 
 
 def _file(file: Path) -> Iterator[Record]:
@@ -122,16 +148,7 @@ def _lines(stream: BinaryIO, name: str) -> Iterator[Record]:
             line = line.removeprefix(codecs.BOM_UTF8)
         if not line.strip():
             continue
-        position = f"{name}:{number}"
-        try:
-            yield position, loads(line.decode("utf-8"))
-        except UnicodeDecodeError as error:
-            yield (
-                position,
-                Unreadable(RowError("encoding", f"byte {error.start} of the line is not UTF-8"), line),
-            )
-        except RowError as error:
-            yield position, Unreadable(error, line)
+        yield f"{name}:{number}", Unparsed(line)
 
 
 class _Values:

@@ -35,9 +35,13 @@ _HELD = 4096  # shingle sets in memory
 
 def shingles(trajectory: Trajectory) -> Hashes:
     """The distinct three-word runs of a conversation's user messages, calls and replies, sorted."""
+    return np.unique(_shingles(trajectory))
+
+
+def _shingles(trajectory: Trajectory) -> Hashes:
     said = spoken(trajectory)
     hashed = joined(said.users + said.answers)
-    return np.unique(ngrams(hashed, min(_SHINGLE, max(1, len(hashed)))))
+    return ngrams(hashed, min(_SHINGLE, max(1, len(hashed))))
 
 
 @lru_cache(maxsize=1)
@@ -49,7 +53,7 @@ def _minhash() -> Any:
 
 def signature(trajectory: Trajectory) -> bytes:
     """The MinHash signature of `shingles`; empty for a conversation without a word."""
-    found = shingles(trajectory)
+    found = _shingles(trajectory)  # a shingle that comes twice changes no minimum
     if not len(found):
         return b""
     minhash = _minhash()

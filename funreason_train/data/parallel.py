@@ -18,7 +18,7 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 # Rows make millions of objects and no cycles; looking for some took an eighth of the time.
-_RARELY = (200_000, 50, 50)
+_RARELY = (1_000_000, 50, 50)
 _FEW = 3  # up to so many chunks are done here: starting processes would take longer
 
 

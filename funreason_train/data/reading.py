@@ -13,7 +13,7 @@ from typing import Any
 from ..dialogue import Trajectory
 from ..progress import report
 from .checks import Pass, content_digest
-from .files import Unreadable, records
+from .files import Unparsed, Unreadable, records
 from .ledger import Account
 from .parallel import Workers, chunks
 from .rows import Rejection, RowError, excerpt
@@ -71,7 +71,7 @@ class _Row:
 
 @dataclass(frozen=True)
 class _Examine:
-    """Converts and checks rows; sent to the workers."""
+    """Parses, converts and checks rows; sent to the workers."""
 
     name: str
     node: Mapping[str, Any]
@@ -82,6 +82,11 @@ class _Examine:
         return [row if isinstance(row, Rejection) else self._one(*row) for row in rows]
 
     def _one(self, position: str, row: Any) -> Rejection | _Row:
+        shown = row
+        if isinstance(row, Unparsed):
+            shown, row = row.line.strip(), row.parsed()
+        if isinstance(row, Unreadable):
+            return _rejection(self.name, position, row.raw, row.error)
         try:
             found = row if isinstance(row, Trajectory) else self._convert(row)
             identity = found.id or position
@@ -104,7 +109,7 @@ class _Examine:
                 "task" in trajectory.meta,
                 untrained_steps(trajectory),
                 encode(trajectory, said),
-                excerpt({"id": row.id} if isinstance(row, Trajectory) else row),
+                excerpt({"id": row.id} if isinstance(row, Trajectory) else shown),
             )
         except RowError as error:
             return _rejection(self.name, position, row, error)
@@ -139,7 +144,8 @@ def _rows(name: str, node: Mapping[str, Any], seed: int) -> Iterator[Rejection |
         for number, trajectory in enumerate(module.read(node, seed)):
             yield f"{name}[{number}]", trajectory
         return
-    for position, row in records(str(node["path"]), split=node["split"], hub_file=node.get("hub_file")):
+    place = str(node["path"])
+    for position, row in records(place, split=node["split"], hub_file=node.get("hub_file"), parse=False):
         if isinstance(row, Unreadable):
             yield _rejection(name, position, row.raw, row.error)
         else:
