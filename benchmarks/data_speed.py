@@ -4,9 +4,10 @@ python benchmarks/data_speed.py [--queries 60000 --trajectories 17000] [--naive-
 
 Runs one after the other on generated input (benchmarks/data_input.py), each as a command of its own:
 
-- the stage without token counting (exact duplicates only, as the plain pipeline), at half and at full size;
-- the plain pipeline (benchmarks/naive_data.py) on `--naive-share` of the rows: 1 or 0.5;
-- the stage with its defaults (near-duplicates, overlap with BFCL), if bfcl-eval is installed;
+- the stage with its defaults but without token counting, at half and at full size; overlap with BFCL is
+  looked for if bfcl-eval is installed;
+- the plain pipeline (benchmarks/naive_data.py), which does the same, on `--naive-share` of the rows: 1
+  or 0.5;
 - with `--tokenizer`, the stage with token counting, nothing remembered from an earlier run.
 
 It prints wall seconds, CPU seconds of the process tree and its peak memory (proportional set size, sampled).
@@ -25,7 +26,6 @@ import sys
 import tempfile
 import time
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 
 import psutil
@@ -33,7 +33,6 @@ from data_input import write
 
 ROOT = Path(__file__).resolve().parents[1]
 LIGHT = ("data.tokenizer=off", "data.parity=off")
-EXACT = ("data.dedup=exact", "data.decontaminate=off")
 
 
 @dataclass
@@ -117,7 +116,6 @@ def main() -> None:
     parser.add_argument("--tokenizer", help="a HF tokenizer folder, to time token counting with")
     parser.add_argument("--folder", type=Path, help="for input and output; default: a temporary folder")
     parser.add_argument("--processes", type=int, default=len(os.sched_getaffinity(0)))
-    parser.add_argument("--only-exact", action="store_true", help="leave out the stage with its defaults")
     chosen = parser.parse_args()
     folder = chosen.folder or Path(tempfile.mkdtemp(prefix="data_speed_"))
     sizes = {share: (int(chosen.queries * share), int(chosen.trajectories * share)) for share in (0.5, 1.0)}
@@ -132,7 +130,7 @@ def main() -> None:
     costs = {}
     for share, size in sizes.items():
         name = f"stage, {size[0]} + {size[1]} rows"
-        costs[share] = show(name, stage(files[share], folder, processes, *LIGHT, *EXACT))
+        costs[share] = show(name, stage(files[share], folder, processes, *LIGHT))
     share = chosen.naive_share
     out = folder / "naive"
     command = [sys.executable, str(ROOT / "benchmarks" / "naive_data.py"), *map(str, files[share]), str(out)]
@@ -142,12 +140,10 @@ def main() -> None:
         measure([*command, str(chosen.processes)]),
     )
     shutil.rmtree(out)
-    if not chosen.only_exact and find_spec("bfcl_eval"):
-        show("stage, near-duplicates and BFCL", stage(files[1.0], folder, processes, *LIGHT))
     if chosen.tokenizer:
         counting = (f"data.tokenizer={chosen.tokenizer}", "data.parity=off", "data.length_cache=off")
         limits = ("data.max_prompt_tokens=null", "data.max_target_tokens=null")
-        cost = show("stage, tokens counted", stage(files[1.0], folder, processes, *EXACT, *counting, *limits))
+        cost = show("stage, tokens counted", stage(files[1.0], folder, processes, *counting, *limits))
         print(
             f"counting tokens: {cost.wall - costs[1.0].wall:+.1f} s, {cost.cpu - costs[1.0].cpu:+.1f} CPU-s"
         )

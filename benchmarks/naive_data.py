@@ -131,6 +131,7 @@ def main(apigen: str, funreason: str, out: str, processes: int) -> None:
     import datasets
 
     datasets.disable_progress_bars()
+    datasets.utils.logging.set_verbosity_error()
     cache = str(Path(out) / "cache")
     parts = []
     for source, file in (("apigen", apigen), ("funreason_mt", funreason)):

@@ -23,7 +23,7 @@ from .export_rl import RlBatch, RlWriter, rl_batch
 from .gate import MEND, proof
 from .ledger import Ledger
 from .length_cache import LengthCache, cache_folder, fingerprint
-from .lengths import chosen_tokenizer, load_tokenizer, measure
+from .lengths import Lengths, Unlike, chosen_tokenizer, load_tokenizer
 from .overlong import too_long
 from .parallel import Workers, chunks
 from .reading import RejectedWriter, read_source
@@ -42,6 +42,11 @@ def _loaded(path: str, run: Path) -> Any:
     return load_tokenizer(path)
 
 
+@lru_cache(maxsize=1)
+def _lengths(path: str, run: Path, by_roles: bool) -> Lengths:
+    return Lengths(_loaded(path, run), by_roles)
+
+
 @dataclass(frozen=True)
 class _Measure:
     """Lengths of every step of some conversations; sent to the workers, each of which loads the tokenizer."""
@@ -50,12 +55,11 @@ class _Measure:
     protocol: Mapping[str, Any]
     tokenizer: str
 
+    by_roles: bool = True
+
     def __call__(self, kept: Sequence[Kept]) -> list[list[tuple[int, int]]]:
         steps = [[one.shown for one in cut(t, self.protocol)] for t in read_spool(self.spool, kept)]
-        lengths = iter(
-            measure([step for some in steps for step in some], _loaded(self.tokenizer, self.spool))
-        )
-        return [[next(lengths) for _ in some] for some in steps]
+        return _lengths(self.tokenizer, self.spool, self.by_roles).count(steps)
 
 
 @dataclass(frozen=True)
@@ -307,15 +311,21 @@ class Preparation:
         self.cached = len(lengths)
         missing = list({one.content: one for one in kept if one.content not in lengths}.values())
         work = _Measure(self.spool.path, self.config["protocol"], tokenizer)
-        counted: dict[bytes, list[tuple[int, int]]] = {}
-        for some, found in zip(
-            chunks(missing, _BATCH), self.workers.map(work, chunks(missing, _BATCH)), strict=True
-        ):
-            report(len(counted), len(missing), "counting tokens")
-            counted |= {one.content: sizes for one, sizes in zip(some, found, strict=True)}
+        try:
+            counted = self._count_missing(missing, work)
+        except Unlike:
+            counted = self._count_missing(missing, replace(work, by_roles=False))
         cache.put(counted)
         self.counted = len(counted)
         return lengths | counted
+
+    def _count_missing(self, missing: Sequence[Kept], work: _Measure) -> dict[bytes, list[tuple[int, int]]]:
+        counted: dict[bytes, list[tuple[int, int]]] = {}
+        done = self.workers.map(work, chunks(missing, _BATCH))
+        for some, found in zip(chunks(missing, _BATCH), done, strict=True):
+            report(len(counted), len(missing), "counting tokens")
+            counted |= {one.content: sizes for one, sizes in zip(some, found, strict=True)}
+        return counted
 
     def _too_long(self, kept: Kept, number: int) -> None:
         prompt, target = kept.lengths[number]

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from funreason_train.data.card import choose, examples
 from funreason_train.data.card.charts import bars
 from funreason_train.data.card.histogram import histogram
-from funreason_train.data.lengths import load_tokenizer, measure
+from funreason_train.data.lengths import Lengths, load_tokenizer
 from funreason_train.data.rows import FLAGS
 from funreason_train.data.spool import Kept
 from funreason_train.data.steps import cut
@@ -174,7 +174,7 @@ def test_the_loss_covers_what_is_marked(tokenizer_folder: Path) -> None:
     )
     assert [role for role, _ in example.prompt] == ["system", "user"]
     assert example.prompt[1][1] == "Größe? 今天"
-    prompt, target = measure([one.shown for one in cut(trajectory, BARE)], tokenizer)[0]
+    prompt, target = Lengths(tokenizer).count([[one.shown for one in cut(trajectory, BARE)]])[0][0]
     opening = len(tokenizer("<think>", add_special_tokens=False)["input_ids"])
     assert example.prompt_tokens == prompt - opening
     assert len(example.supervised) <= opening + target + 1  # characters of several tokens are shown as one
