@@ -112,7 +112,7 @@ def read_tools(declared: Any) -> tuple[tuple[Tool, ...], list[str]]:
     """A row's tool list; see `read_tool`.
 
     Args:
-        declared: A list of tools, or that list as JSON text.
+        declared: A list of tools, one tool, or an object of tools by name; or JSON text of it.
 
     Raises:
         RowError: `tool_shape`, `duplicate_tool`, `invalid_json`.
@@ -120,7 +120,7 @@ def read_tools(declared: Any) -> tuple[tuple[Tool, ...], list[str]]:
     if isinstance(declared, str):
         declared = unwrap(declared)
     if isinstance(declared, Mapping):
-        declared = [declared]
+        declared = [declared] if _names_itself(declared) else _by_name(declared)
     if not isinstance(declared, Sequence) or isinstance(declared, str):
         raise RowError("tool_shape", "the tools are not a list")
     tools: list[Tool] = []
@@ -137,6 +137,15 @@ def read_tools(declared: Any) -> tuple[tuple[Tool, ...], list[str]]:
         tools.append(tool)
         flags += raised
     return tuple(tools), flags
+
+
+def _names_itself(declared: Mapping[str, Any]) -> bool:
+    return isinstance(declared.get("name"), str) or isinstance(declared.get("function"), Mapping)
+
+
+def _by_name(tools: Mapping[str, Any]) -> list[Any]:
+    """The list that `{NAME: tool without its name}` stands for."""
+    return [{**tool, "name": name} if isinstance(tool, Mapping) else tool for name, tool in tools.items()]
 
 
 def unwrap(text: str) -> Any:

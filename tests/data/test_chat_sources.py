@@ -131,6 +131,22 @@ def test_a_conversation_of_apigen_mt() -> None:
     assert not trajectory.meta
 
 
+def test_other_converters_names_for_the_same_roles_and_values_that_are_no_text() -> None:
+    call = {"name": "f", "arguments": {"a": 1}}
+    usual = _share(
+        ("human", "q"), ("function_call", json.dumps(call)), ("observation", '{"x": 1}'), ("gpt", "x")
+    )
+    other = {
+        "conversations": [
+            {"from": "user", "value": "q"},
+            {"from": "tool_call", "value": call},
+            {"from": "tool_response", "value": {"x": 1}},
+            {"from": "chatgpt", "value": "x"},
+        ]
+    }
+    assert apigen_mt.convert(other, INFER) == apigen_mt.convert(usual, INFER)
+
+
 def test_parallel_calls_and_an_empty_observation() -> None:
     calls = '[{"name": "f", "arguments": {}}, {"name": "g", "arguments": "{\\"a\\": 1}"}]'
     row = _share(
@@ -185,6 +201,38 @@ def test_results_are_put_into_the_order_of_their_calls() -> None:
         DONE,
     )
     assert openai.convert(row, INFER).turns[0].steps[0].results == ("first", "second")
+
+
+@pytest.mark.parametrize(
+    ("answers", "expected"),
+    [
+        ([("g", "tool_call_id", "two"), ("f", None, None)], ("f", "g")),  # one of them has lost its id
+        ([("f", None, None), ("g", "tool_call_id", "two")], ("f", "g")),
+        ([("g", "name", "g"), ("f", "name", "f")], ("f", "g")),
+        ([("g", "name", "g"), ("f", "name", "g")], ("g", "f")),  # names that tell nothing: as they came
+        ([("['f', 'g']", None, None)], ("f", "g")),
+    ],
+)
+def test_results_of_which_some_say_what_they_answer(
+    answers: list[tuple[str, str | None, str | None]], expected: tuple[str, ...]
+) -> None:
+    results = [{"role": "tool", "content": text, **({key: id} if key else {})} for text, key, id in answers]
+    row = _chat(_user(), _made(_call("f", {"a": 1}, "one"), _call("g", {"a": 2}, "two")), *results, DONE)
+    trajectory = openai.convert(row, INFER)
+    assert trajectory.turns[0].steps[0].results == expected
+    assert not trajectory.meta
+
+
+def test_fewer_results_than_calls_are_flagged_where_none_names_its_call() -> None:
+    row = _chat(_user(), _made(_call("f", {"a": 1}), _call("g", {"a": 2})), _answered("x"), DONE)
+    trajectory = openai.convert(row, INFER)
+    assert trajectory.turns[0].steps[0].results == ("x",)
+    assert trajectory.meta["flags"] == ["results_not_one_a_call"]
+
+
+def test_a_refusal_is_a_reply() -> None:
+    row = _chat(_user(), {"role": "assistant", "content": None, "refusal": "I cannot do that."})
+    assert openai.convert(row, INFER).turns[0].steps[0].text == "I cannot do that."
 
 
 def test_results_without_ids_stand_in_the_order_given() -> None:

@@ -61,6 +61,15 @@ def test_tools_as_json_text_and_text_in_text() -> None:
         assert read_tools(text) == ((TOOL,), [])
 
 
+def test_tools_as_an_object_by_name() -> None:
+    parameters = {"type": "object", "properties": {"a": {"type": "integer"}}}
+    listed = [{"name": name, "description": name, "parameters": parameters} for name in ("f", "name")]
+    by_name = {tool["name"]: {"description": tool["name"], "parameters": parameters} for tool in listed}
+    assert read_tools(by_name) == read_tools(json.dumps(by_name)) == read_tools(listed)
+    assert read_tools(listed[0]) == read_tools(listed[:1])
+    assert read_tools({}) == ((), [])
+
+
 def test_same_name_twice() -> None:
     assert read_tools([TOOL, TOOL]) == ((TOOL,), ["repeated_tool"])
     with pytest.raises(RowError, match="duplicate_tool"):

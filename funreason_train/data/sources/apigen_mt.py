@@ -2,7 +2,8 @@
 
 Row (ShareGPT): `conversations`, a list of `{"from": human, gpt, function_call or observation, "value": str}`,
 `system` (the domain's policy) and `tools` (JSON text of a list). The value of a `function_call` is JSON text
-of `{"name", "arguments"}` or of a list of these. Source: the data set's card, CC-BY-NC-4.0.
+of `{"name", "arguments"}` or of a list of these; other converters' names of the same roles are read as well.
+Source: the data set's card, CC-BY-NC-4.0.
 """
 
 from __future__ import annotations
@@ -14,9 +15,18 @@ from ...dialogue.messages import Trajectory
 from ..rows import RowError
 from .apigen import read_calls
 from .chat import Conversation, identity, messages_of, read_response
+from .results import written
 
 #: Keys of its node beyond those of every data set, and the values they take.
 OPTIONS = {"tools_missing": ("infer", "reject")}
+
+_ROLES = {
+    "system": "system",
+    **dict.fromkeys(("human", "user"), "human"),
+    **dict.fromkeys(("gpt", "assistant", "chatgpt", "model"), "gpt"),
+    **dict.fromkeys(("function_call", "tool_call", "tool_calls"), "function_call"),
+    **dict.fromkeys(("observation", "tool", "tool_response", "function_response"), "observation"),
+}
 
 
 def convert(row: Any, options: Mapping[str, Any]) -> Trajectory:
@@ -53,22 +63,24 @@ def convert(row: Any, options: Mapping[str, Any]) -> Trajectory:
 
 
 def _add(chat: Conversation, message: Mapping[str, Any]) -> None:
-    who, value = message.get("from", message.get("role")), message.get("value", message.get("content"))
+    said, value = message.get("from", message.get("role")), message.get("value", message.get("content"))
+    who = _ROLES.get(said) if isinstance(said, str) else None
+    if who is None:
+        raise RowError("row_shape", f"a message is from {said!r:.40}")
     if who == "function_call":
         calls = read_calls(value)
         if not calls:
             raise RowError("empty_answer", "a function_call without a call")
         chat.respond("", calls, "")
         return
+    if who == "observation" and value is not None:
+        chat.result(written(value))
+        return
     if not isinstance(value, str):
         raise RowError("row_shape", f"the value of a message is a {type(value).__name__}, not text")
     if who == "system":
         chat.system(value)
-    elif who in ("human", "user"):
+    elif who == "human":
         chat.user(value)
-    elif who in ("gpt", "assistant"):
-        chat.respond(*read_response(value, chat.flags, chat.offer.tools))
-    elif who in ("observation", "tool"):
-        chat.result(value)
     else:
-        raise RowError("row_shape", f"a message is from {who!r:.40}")
+        chat.respond(*read_response(value, chat.flags, chat.offer.tools))

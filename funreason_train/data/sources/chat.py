@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -17,6 +16,7 @@ from ..names import parse_odd_calls
 from ..rows import RowError
 from ..toolsets import Tool, find_tools, infer_tools, read_tools, unwrap
 from .apigen import read_calls
+from .results import Result, arranged, literal
 
 #: Where a row holds its messages, if it is an object.
 LISTS = ("conversations", "conversation", "messages", "dialogue")
@@ -137,7 +137,7 @@ class Conversation:
         self._user: str | None = None
         self._steps: list[AssistantStep] = []
         self._ids: Sequence[str | None] = ()
-        self._results: list[tuple[str | None, str]] = []
+        self._results: list[Result] = []
         self._last = ""
 
     @cached_property
@@ -199,8 +199,8 @@ class Conversation:
         self._ids = ids if all(ids) else ()
         self._last = "assistant"
 
-    def result(self, text: str, id: str | None = None) -> None:
-        """A tool message; `id` names the call that it answers.
+    def result(self, text: str, id: str | None = None, name: str | None = None) -> None:
+        """A tool message; `id` or else `name` tells the call that it answers, if the format does.
 
         Raises:
             RowError: `role_order`, `result_without_call`.
@@ -214,9 +214,9 @@ class Conversation:
                 raise RowError(
                     "result_without_call", f"a tool message answers the call {id!r:.60}, which is not there"
                 )
-            if any(id == other for other, _ in self._results):
+            if any(id == other.id for other in self._results):
                 raise RowError("result_without_call", f"two tool messages answer the call {id!r:.60}")
-        self._results.append((id, text))
+        self._results.append(Result(text, id, name))
         self._last = "tool"
 
     def finish(self) -> tuple[Turn, ...]:
@@ -251,34 +251,11 @@ class Conversation:
                     raise RowError("call_without_result")
                 self.flags.append("calls_unanswered")
             return
-        given = dict(self._results)
-        if self._ids and None not in given:
-            if missing := [one for one in self._ids if one not in given]:
-                raise RowError("call_without_result", f"no tool message answers the call {missing[0]!r:.60}")
-            results = tuple(given[one] for one in self._ids)
-        else:
-            results = _split([text for _, text in self._results], len(step.calls))
-            if len(results) != len(step.calls):
-                self.flags.append("results_not_one_a_call")
+        results, whole = arranged(self._results, self._ids, [call.name for call in step.calls])
+        if not whole:
+            self.flags.append("results_not_one_a_call")
         self._steps[-1] = AssistantStep(step.thought, step.calls, step.text, results)
         self._results, self._ids = [], ()
-
-
-def _split(results: list[str], calls: int) -> tuple[str, ...]:
-    """One result a call: a single message that holds Python's `str(list)` of all of them is taken apart."""
-    if len(results) == 1 and results[0].startswith("[") and results[0].endswith("]"):
-        value = _literal(results[0])
-        if isinstance(value, list) and len(value) == calls and all(isinstance(one, str) for one in value):
-            return tuple(value)
-    return tuple(results)
-
-
-def _literal(text: str) -> Any:
-    """The value of a Python literal, which executes nothing; None for any other text."""
-    try:
-        return ast.literal_eval(text)
-    except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
-        return None
 
 
 def read_response(
@@ -350,7 +327,7 @@ def _json_calls(text: str) -> tuple[Call, ...]:
         lines = [line for line in text.splitlines() if line.strip()]
         if len(lines) > 1 and all(line.lstrip().startswith("{") for line in lines):
             return tuple(call for line in lines for call in read_calls(line))
-        value = _literal(text)
+        value = literal(text)
         if not isinstance(value, (list, dict)):
             raise
         return read_calls(value)

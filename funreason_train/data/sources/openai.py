@@ -2,18 +2,18 @@
 
 Row: `messages` of the roles system (or developer), user, assistant and tool, and optionally `tools` in
 OpenAI's form; either may be JSON text, and the row may be the bare list of messages. An assistant message has
-`content` (text, or a list of text parts), `tool_calls` (`{"id", "type": "function", "function": {"name",
-"arguments"}}`, the arguments as an object or as JSON text of it; several are made in parallel), or both, and
-its thought as `reasoning_content` or inside `<think>`. A tool message names by `tool_call_id` the call that
-it answers; results are put into the order of the calls. The older `function_call`, role `function` and
-`functions` are read as well. An assistant message of `weight` 0 is not trained on: it stands in the history
-of those after it, its calls need not be right, and it is no step (`meta["untrained"]`).
+`content` (text, or a list of text parts; or a `refusal`), `tool_calls` (`{"id", "type": "function",
+"function": {"name", "arguments"}}`, the arguments as an object or as JSON text of it; several are made in
+parallel), or both, and its thought as `reasoning_content` or inside `<think>`. A tool message names by
+`tool_call_id` the call that it answers, or else by `name`; results are put into the order of the calls. The
+older `function_call`, role `function` and `functions` are read as well. An assistant message of `weight` 0 is
+not trained on: it stands in the history of those after it, its calls need not be right, and it is no step
+(`meta["untrained"]`).
 Source: the reference of OpenAI's chat completions API and its fine-tuning guide.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -24,6 +24,7 @@ from ..rows import RowError
 from ..toolsets import Tool, unwrap
 from .apigen import read_calls
 from .chat import Conversation, identity, messages_of, read_response
+from .results import written
 
 #: Keys of its node beyond those of every data set, and the values they take.
 OPTIONS = {"tools_missing": ("infer", "reject"), "text_with_calls": ("thought", "drop", "reject")}
@@ -71,9 +72,9 @@ def _add(chat: Conversation, message: Mapping[str, Any], text_with_calls: str) -
     elif role == "user":
         chat.user(_text(message))
     elif role == "tool":
-        chat.result(_result(message), _id(message.get("tool_call_id")))
+        chat.result(_result(message), _id(message.get("tool_call_id")), _id(message.get("name")))
     elif role == "function":
-        chat.result(_result(message))
+        chat.result(_result(message), name=_id(message.get("name")))
     elif role == "assistant":
         _respond(chat, message, text_with_calls)
     else:
@@ -88,6 +89,8 @@ def _respond(chat: Conversation, message: Mapping[str, Any], text_with_calls: st
         made = [made]
     calls = read_calls(made)
     content = _text(message)
+    if not calls and not content.strip() and isinstance(message.get("refusal"), str):
+        content = message["refusal"]
     thoughts = [message[key].strip() for key in _THOUGHTS if isinstance(message.get(key), str)]
     if content.strip():
         thought, written, text = read_response(content, chat.flags, chat.offer.tools)
@@ -150,12 +153,10 @@ def _text(message: Mapping[str, Any]) -> str:
 def _result(message: Mapping[str, Any]) -> str:
     """What a tool answered; a value that is no text and no list of text parts is written as JSON."""
     content = message.get("content")
-    if isinstance(content, Mapping | bool | int | float) or (
-        isinstance(content, list)
-        and not all(isinstance(p, Mapping) and p.get("type") == "text" for p in content)
-    ):
-        return json.dumps(content, ensure_ascii=False, default=str)
-    return _text(message)
+    parts = isinstance(content, list) and all(
+        isinstance(part, Mapping) and part.get("type") == "text" for part in content
+    )
+    return _text(message) if content is None or parts else written(content)
 
 
 def _id(value: Any) -> str | None:
