@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import json
-import zlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import lru_cache
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,16 +14,16 @@ from ..progress import report
 from ..run.paths import RunDir, write_json, write_text
 from .augment import Augment, wanted
 from .checks import Pass, naming, passes
+from .counting import count, loaded
 from .decontaminate import Decontaminate, bfcl_folder
-from .export import SIDES, SftBlock, SftWriter, sft_blocks, write_tasks
-from .export_rl import RlBatch, RlWriter, rl_batch
+from .export import SIDES, write_tasks
 from .gate import MEND, proof
 from .ledger import Ledger
-from .length_cache import LengthCache, cache_folder, fingerprint
-from .lengths import Lengths, Unlike, chosen_tokenizer, load_tokenizer
+from .lengths import chosen_tokenizer
 from .overlong import too_long
 from .parallel import Workers, chunks
 from .reading import RejectedWriter, read_source
+from .rendering import Render, write_side
 from .rows import Rejection, RowError
 from .sources import source_module
 from .split import mix, rows_of_sides, split
@@ -34,91 +31,6 @@ from .spool import Kept, Spool, read_spool
 from .steps import cut
 
 _BATCH = 64  # conversations sent to a worker at a time
-
-
-@lru_cache(maxsize=1)
-def _loaded(path: str, run: Path) -> Any:
-    """A tokenizer, loaded once a process and run: the folder may hold another one in the next run."""
-    return load_tokenizer(path)
-
-
-@lru_cache(maxsize=1)
-def _lengths(path: str, run: Path, by_roles: bool) -> Lengths:
-    return Lengths(_loaded(path, run), by_roles)
-
-
-@dataclass(frozen=True)
-class _Measure:
-    """Lengths of every step of some conversations; sent to the workers, each of which loads the tokenizer."""
-
-    spool: Path
-    protocol: Mapping[str, Any]
-    tokenizer: str
-
-    by_roles: bool = True
-
-    def __call__(self, kept: Sequence[Kept]) -> list[list[tuple[int, int]]]:
-        steps = [[one.shown for one in cut(t, self.protocol)] for t in read_spool(self.spool, kept)]
-        return _lengths(self.tokenizer, self.spool, self.by_roles).count(steps)
-
-
-@dataclass(frozen=True)
-class _Render:
-    """Both exports of some conversations; sent to the workers."""
-
-    spool: Path
-    protocol: Mapping[str, Any]
-    closing_share: float
-
-    def __call__(
-        self, work: tuple[tuple[int, int], Sequence[Kept]]
-    ) -> tuple[list[SftBlock], RlBatch, RlBatch]:
-        """Takes the numbers of the first RL row and task, and conversations.
-
-        Returns:
-            SFT's rows, RL's rows of steps, and its rows of executable tasks.
-        """
-        first, kept = work
-        shown, gold, lengths = [], [], []
-        tasks, openings, spans = [], [], []
-        for one, trajectory in zip(kept, read_spool(self.spool, kept), strict=True):
-            cuts = cut(trajectory, self.protocol)
-            if playable(one):
-                tasks.append(json.dumps(trajectory.meta["task"], ensure_ascii=False))
-                openings.append(cuts[0].gold)
-                spans.append(tuple(map(max, *one.lengths, *one.lengths)) if one.lengths else None)
-            for number in one.trained:
-                each = cuts[number]
-                shown.append(each.shown)
-                if number in rl_steps(one, self.closing_share):
-                    gold.append(each.gold)
-                    lengths.append(one.lengths[number] if one.lengths else None)
-        return (
-            sft_blocks(shown),
-            rl_batch(gold, first[0], lengths),
-            rl_batch(openings, first[1], spans, tasks),
-        )
-
-
-def rl_steps(kept: Kept, closing_share: float) -> set[int]:
-    """Numbers of the steps that stand in the RL set.
-
-    Args:
-        kept: A conversation.
-        closing_share: How many of the closing replies stand there too, from 0 to 1. Which ones depends on the
-            conversation's name alone, so every machine chooses the same.
-    """
-    left_out = (
-        number
-        for number in kept.closing
-        if zlib.crc32(f"{kept.source}/{kept.id}/{number}".encode()) / 2**32 >= closing_share
-    )
-    return set(kept.trained) - set(left_out)
-
-
-def playable(kept: Kept) -> bool:
-    """Whether a conversation goes into the file of executable tasks: it is one, and nothing was dropped."""
-    return kept.task and not kept.dropped
 
 
 class Preparation:
@@ -281,13 +193,16 @@ class Preparation:
         if path is None:
             path = self._build_tiny(train)
         report(0, None, "loading the tokenizer")
-        _loaded(path, self.spool.path)  # a mistake shows here, and not in a worker
+        loaded(path, self.spool.path)  # a mistake shows here, and not in a worker
         return path
 
     def _measure(self, kept: Sequence[Kept], tokenizer: str) -> list[Kept]:
         """Fills in lengths and drops what is too long; a conversation with nothing left is rejected."""
         limits = (self.data["max_prompt_tokens"], self.data["max_target_tokens"])
-        lengths = self._count(kept, tokenizer)
+        chosen = self.data["length_cache"]
+        lengths, self.cached, self.counted = count(
+            kept, self.spool.path, self.config["protocol"], tokenizer, chosen, self.workers
+        )
         left: list[Kept] = []
         for one in kept:
             one.lengths = lengths[one.content]
@@ -302,30 +217,6 @@ class Preparation:
         for source, account in self.ledger.accounts.items():
             account.overlong.check(source, self.data["max_dropped_share"])
         return left
-
-    def _count(self, kept: Sequence[Kept], tokenizer: str) -> dict[bytes, list[tuple[int, int]]]:
-        """The lengths of every conversation by its content, counted here or in an earlier run."""
-        key = fingerprint(_loaded(tokenizer, self.spool.path), self.config["protocol"])
-        cache = LengthCache(cache_folder(self.data["length_cache"]), key)
-        lengths = cache.get(one.content for one in kept)
-        self.cached = len(lengths)
-        missing = list({one.content: one for one in kept if one.content not in lengths}.values())
-        work = _Measure(self.spool.path, self.config["protocol"], tokenizer)
-        try:
-            counted = self._count_missing(missing, work)
-        except Unlike:
-            counted = self._count_missing(missing, replace(work, by_roles=False))
-        cache.put(counted)
-        self.counted = len(counted)
-        return lengths | counted
-
-    def _count_missing(self, missing: Sequence[Kept], work: _Measure) -> dict[bytes, list[tuple[int, int]]]:
-        counted: dict[bytes, list[tuple[int, int]]] = {}
-        done = self.workers.map(work, chunks(missing, _BATCH))
-        for some, found in zip(chunks(missing, _BATCH), done, strict=True):
-            report(len(counted), len(missing), "counting tokens")
-            counted |= {one.content: sizes for one, sizes in zip(some, found, strict=True)}
-        return counted
 
     def _too_long(self, kept: Kept, number: int) -> None:
         prompt, target = kept.lengths[number]
@@ -343,6 +234,7 @@ class Preparation:
 
     def _export(self, kept: Sequence[Kept]) -> tuple[dict[str, list[Kept]], dict[str, dict[str, int]]]:
         """Writes all exports; returns each side's conversations, and the rows of each export and side."""
+        render = Render(self.spool.path, self.config["protocol"], self.data["rl_closing_share"])
         exported: dict[str, list[Kept]] = {}
         for one in kept:
             account = self.ledger[one.source]
@@ -363,37 +255,13 @@ class Preparation:
                 if (missing := (node["rows"] or 0) - there[name]) > 0:
                     self.ledger[name].rows_missing[side] = missing
             chosen = exported[side] = mix(mine, nodes, self.seed)
-            rl[side], environment[side] = self._write(side, chosen)
+            written = write_side(self.work, side, chosen, render, self.workers)
+            rl[side], environment[side], self.digests[f"sft/{side}.json"] = written
             sft[side] = sum(len(one.trained) for one in chosen)
             counts = Counter(one.source for one in chosen)
-            for source, count in counts.items():
-                self.ledger[source].conversations[side] = count
+            for source, conversations in counts.items():
+                self.ledger[source].conversations[side] = conversations
         return exported, {"sft": sft, "rl": rl, "environment": environment}
-
-    def _write(self, side: str, chosen: Sequence[Kept]) -> tuple[int, int]:
-        """Writes one side of all exports and returns how many steps and how many tasks RL has."""
-        closing = self.data["rl_closing_share"]
-
-        def work() -> Iterator[tuple[tuple[int, int], Sequence[Kept]]]:
-            steps = tasks = 0
-            for some in chunks(chosen, _BATCH):
-                yield (steps, tasks), some
-                steps += sum(len(rl_steps(one, closing)) for one in some)
-                tasks += sum(map(playable, some))
-
-        render = _Render(self.spool.path, self.config["protocol"], closing)
-        with (
-            SftWriter(self.work / "sft", side) as sft_out,
-            RlWriter(self.work / "rl", side) as rl_out,
-            RlWriter(self.work / "rl", side, tasks=True) as tasks_out,
-        ):
-            for number, (blocks, steps, tasks) in enumerate(self.workers.map(render, work())):
-                report(number * _BATCH, len(chosen), f"writing {side}")
-                sft_out.write(blocks)
-                rl_out.write(steps)
-                tasks_out.write(tasks)
-        self.digests[f"sft/{side}.json"] = sft_out.digest.hexdigest()
-        return rl_out.rows, tasks_out.rows
 
     def _card(
         self, exported: Mapping[str, list[Kept]], rows: dict[str, dict[str, int]], tokenizer: str | None
@@ -402,9 +270,9 @@ class Preparation:
         from .card import choose, collect, examples, to_html, to_markdown
 
         chosen = choose(exported["train"], self.seed)
-        loaded = None if tokenizer is None else _loaded(tokenizer, self.spool.path)
+        encoder = None if tokenizer is None else loaded(tokenizer, self.spool.path)
         read = list(zip(chosen, read_spool(self.spool.path, chosen), strict=True))
-        shown = examples(read, self.config["protocol"], loaded, self.seed)
+        shown = examples(read, self.config["protocol"], encoder, self.seed)
         name = (
             tokenizer
             if self.config["data"]["tokenizer"] or self.config["model"]["path"]
@@ -447,7 +315,7 @@ class Preparation:
 
         rows = sample_rows(self.work, self.data["parity_rows"], self.seed)
         report(0, None, "comparing the frameworks' tokens")
-        difference = token_parity(rows, _loaded(path, self.spool.path), self.config["sft"]["template"])
+        difference = token_parity(rows, loaded(path, self.spool.path), self.config["sft"]["template"])
         if difference is not None:
             raise UserError(difference, mend=MEND)
         self.proof = proof(path, self.config["sft"]["template"])
