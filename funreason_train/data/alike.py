@@ -86,10 +86,9 @@ def _same_name(one: frozenset[str], other: frozenset[str]) -> bool:
 
 def _said(tool: Mapping[str, Any]) -> tuple[frozenset[str], frozenset[str]]:
     """The words of a tool's name, and of its description."""
-    return words(tool["name"]), words(tool["description"])
+    return _words(tool["name"]), _words(tool["description"])
 
 
-@lru_cache(maxsize=8192)
 def words(text: str) -> frozenset[str]:
     """The words that tell a text from others: without case, endings, and what any text may have.
 
@@ -103,6 +102,9 @@ def words(text: str) -> frozenset[str]:
         elif len(part) > 1:
             found.add(_stem(part.lower()))
     return frozenset(found - _COMMON)
+
+
+_words = lru_cache(maxsize=8192)(words)  # tools repeat between rows, questions do not
 
 
 def _stem(word: str) -> str:

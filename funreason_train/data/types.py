@@ -1,12 +1,15 @@
 """Three ways of declaring a parameter's type become one JSON schema.
 
-- Python-like, as in APIGen: `"str, optional"`, `"List[int]"`, `"Dict[str, Any]"`, `"Union[int, str]"`;
+- Python-like, as in APIGen: `"str, optional"`, `"List[int]"`, `"Dict[str, Any]"`, `"Union[int, str]"`,
+  `"int, default 5"`, `"string[]"`, `"string or integer"`;
 - JSON schema, nested, with `enum`, `anyOf`, `items` and local `$ref`;
 - BFCL's dialect of it: `"dict"`, `"float"`, `"tuple"`, `"any"`.
 """
 
 from __future__ import annotations
 
+import ast
+import json
 import re
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
@@ -18,8 +21,10 @@ Schema = dict[str, Any]
 
 _NAMES: dict[str, str | None] = {
     **dict.fromkeys(("str", "string", "text", "char", "date", "datetime", "time", "bytes", "uuid"), "string"),
-    **dict.fromkeys(("int", "integer", "long", "short", "byte"), "integer"),
+    **dict.fromkeys(("int", "integer", "long", "short", "byte", "bigint", "smallint", "uint"), "integer"),
+    **dict.fromkeys((f"{sign}int{size}" for sign in ("", "u") for size in (8, 16, 32, 64)), "integer"),
     **dict.fromkeys(("float", "number", "double", "decimal", "numeric"), "number"),
+    **dict.fromkeys(("float16", "float32", "float64"), "number"),
     **dict.fromkeys(("bool", "boolean"), "boolean"),
     **dict.fromkeys(
         ("list", "array", "sequence", "iterable", "tuple", "set", "frozenset", "arraylist"), "array"
@@ -28,26 +33,63 @@ _NAMES: dict[str, str | None] = {
     **dict.fromkeys(("none", "null", "nonetype"), "null"),
     **dict.fromkeys(("any", "", "unknown"), None),
 }
+_CONSTANTS = {"True": True, "False": False, "None": None}
 _BOUNDS = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum")
 _LENGTHS = ("minLength", "maxLength", "minItems", "maxItems")
 _RULES = ("format", "pattern", "multipleOf", "uniqueItems", "nullable")
 _KEPT = ("description", "enum", "default", "examples", *_RULES, *_BOUNDS, *_LENGTHS)
 _PADDED = ("type", "description", "enum", "items", "properties", "anyOf")
-_OPTIONAL = re.compile(r"[,\s]*\(?\boptional\b\)?[\s.]*$|^\s*optional\s*[,:]\s*", re.IGNORECASE)
+_OPTIONAL = re.compile(
+    r"[,\s]*\(?\boptional\b\)?[\s.]*$|^\s*optional\b\s*[,:]?\s*(?![\s,:\[])", re.IGNORECASE
+)
+_DEFAULT = re.compile(
+    r"[\s,;(]default(?:s|ed)?\b(?:\s+(?:value|is|of|to)\b)*\s*[:=]?(.*)", re.IGNORECASE | re.DOTALL
+)
+_ASSIGNED = re.compile(r"([\w.]+(?:\[[^=]*\])?)\s?=(.*)", re.DOTALL)
+_CLASS = re.compile(r"<(?:class|type) '([\w.]+)'>")
 _TOKEN = re.compile(r"\s*([\[\],|]|\.\.\.|'[^']*'|\"[^\"]*\"|[^\[\],|\s'\"]+(?:\.[A-Za-z_]+)?)")
+_LONGEST = 4_000  # characters: a longer text is no type
 _DEEPEST = 12
 _LARGEST = 20_000
 
 
-def _read(declared: str) -> tuple[tuple[str, ...], bool]:
-    """The type's tokens, and whether it says that the parameter is optional."""
-    stripped = _OPTIONAL.sub("", declared)
+def _read(declared: str) -> tuple[tuple[str, ...], bool, str | None]:
+    """The type's tokens, whether it says that the parameter is optional, and the default that it states."""
+    text = declared.strip()
+    if python := _CLASS.fullmatch(text):
+        text = python.group(1)
+    default = None
+    if (found := _DEFAULT.search(text)) and _closed(text[: found.start()]):
+        text, default = text[: found.start()], found.group(1)
+    elif assigned := _ASSIGNED.fullmatch(text):
+        text, default = assigned.groups()
+    stripped = _OPTIONAL.sub("", text)
     tokens = tuple(match.group(1) for match in _TOKEN.finditer(stripped))
-    optional = stripped != declared or (bool(tokens) and tokens[0].split(".")[-1].lower() == "optional")
-    return tokens, optional
+    named = bool(tokens) and tokens[0].split(".")[-1].lower() == "optional"
+    return tokens, default is not None or stripped != text or named, default
 
 
-@lru_cache(maxsize=4096)
+def _closed(text: str) -> bool:
+    """Whether what follows stands outside all brackets and quotes."""
+    return text.count("[") == text.count("]") and not (text.count("'") % 2 or text.count('"') % 2)
+
+
+def _stated(text: str, schema: Schema) -> Schema:
+    """`{"default": value}` for a default written as text; empty if it is no value of the schema's type."""
+    text = text.strip().rstrip(".")
+    if text.endswith(")") and "(" not in text:
+        text = text[:-1].rstrip()
+    value: Any = text
+    try:
+        value = ast.literal_eval({"true": "True", "false": "False", "null": "None"}.get(text, text))
+        json.dumps(value, allow_nan=False)
+    except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
+        value = text
+    if not isinstance(value, str) and value is not None and schema.get("type") == "string":
+        value = text
+    return {"default": value} if text and (value is None or has_type(value, schema)) else {}
+
+
 def type_schema(declared: str) -> tuple[Schema, bool]:
     """The schema of a type written as text; the same object each time, so it must not be changed.
 
@@ -55,14 +97,20 @@ def type_schema(declared: str) -> tuple[Schema, bool]:
         declared: For instance `"List[int], optional"`, `"dict"` or `"integer"`.
 
     Returns:
-        The schema (empty for "anything", and for a name that is not a type), and whether the text says that
-        the parameter is optional.
+        The schema (empty for "anything", and for a name that is not a type; with a `default` that the text
+        states), and whether the text says that the parameter is optional.
     """
-    tokens, optional = _read(declared)
+    return ({}, False) if len(declared) > _LONGEST else _type_schema(declared)
+
+
+@lru_cache(maxsize=4096)
+def _type_schema(declared: str) -> tuple[Schema, bool]:
+    tokens, optional, default = _read(declared)
     try:
-        return _union(iter([*tokens, ""]), 0)[0], optional
+        schema = _union(iter([*tokens, ""]), 0)[0]
     except RecursionError:
-        return {}, optional
+        schema = {}
+    return (schema if default is None else {**schema, **_stated(default, schema)}), optional
 
 
 def _union(tokens: Iterator[str], depth: int) -> tuple[Schema, str]:
@@ -93,9 +141,19 @@ def _member(tokens: Iterator[str], depth: int) -> tuple[Schema, str]:
             literals, after = _literals(tokens)
         else:
             arguments, after = _arguments(tokens, depth + 1)
+    schema = _schema(name, arguments, literals)
+    if arguments == [{}] and (
+        name == "object" or schema.get("type") in ("string", "integer", "number", "boolean")
+    ):
+        schema = {"type": "array", "items": schema}  # as in "string[]"
+    while after == "[":
+        _, after = _arguments(tokens, depth + 1)
+        schema = {"type": "array", "items": schema}
     while after not in ("", "]", ",", "|"):  # words that belong to no type, as in "list of strings"
+        if after.lower() == "or":
+            return schema, "|"
         after = next(tokens, "")
-    return _schema(name, arguments, literals), after
+    return schema, after
 
 
 def _arguments(tokens: Iterator[str], depth: int) -> tuple[list[Schema], str]:
@@ -108,7 +166,9 @@ def _arguments(tokens: Iterator[str], depth: int) -> tuple[list[Schema], str]:
 
 
 def _literals(tokens: Iterator[str]) -> tuple[list[Any], str]:
+    """The values between the brackets; none if one of them is not understood, since all must be allowed."""
     values: list[Any] = []
+    understood = True
     for token in tokens:
         if token in ("]", ""):
             break
@@ -116,9 +176,13 @@ def _literals(tokens: Iterator[str]) -> tuple[list[Any], str]:
             values.append(token[1:-1])
         elif re.fullmatch(r"[+-]?\d{1,18}", token):
             values.append(int(token))
-        elif token in ("True", "False"):
-            values.append(token == "True")
-    return values, next(tokens, "")
+        elif re.fullmatch(r"[+-]?\d{1,18}\.\d{1,18}", token):
+            values.append(float(token))
+        elif token in _CONSTANTS:
+            values.append(_CONSTANTS[token])
+        else:
+            understood = understood and token == ","
+    return values if understood else [], next(tokens, "")
 
 
 def _schema(name: str, arguments: list[Schema] | None, literals: list[Any]) -> Schema:
@@ -197,7 +261,9 @@ class _Reader:
             del schema["enum"]
         if isinstance(declared.get("$ref"), str):
             return {**self._reference(declared["$ref"]), **schema}
-        schema.update(self._kind(declared))
+        stated = "default" in schema
+        kind = self._kind(declared)
+        schema.update({key: value for key, value in kind.items() if key != "default" or not stated})
         for key in ("anyOf", "oneOf"):
             if isinstance(declared.get(key), list) and declared[key]:
                 schema.update(any_of([self.read(one) for one in declared[key]]))

@@ -61,6 +61,23 @@ def test_tools_as_json_text_and_text_in_text() -> None:
         assert read_tools(text) == ((TOOL,), [])
 
 
+def test_a_default_in_the_words_of_a_type_makes_optional_and_yields_to_the_stated_one() -> None:
+    tool, flags = read_tool(
+        {
+            "name": "f",
+            "parameters": {
+                "a": {"type": "int, default 5"},
+                "b": {"type": "int, default 5", "default": 7},
+                "c": {"type": "int, default many"},
+                "d": {"type": "int"},
+            },
+        }
+    )
+    properties = tool["parameters"]["properties"]
+    assert [properties[name].get("default") for name in "abcd"] == [5, 7, None, None]
+    assert (tool["parameters"]["required"], flags) == (["d"], [])
+
+
 def test_tools_as_an_object_by_name() -> None:
     parameters = {"type": "object", "properties": {"a": {"type": "integer"}}}
     listed = [{"name": name, "description": name, "parameters": parameters} for name in ("f", "name")]
