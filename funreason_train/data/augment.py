@@ -209,19 +209,6 @@ def wanted(options: Mapping[str, Any]) -> bool:
     return any(options.values())
 
 
-def problems(options: Mapping[str, Any]) -> list[str]:
-    """What is wrong with the node `data.augment`, as sentences."""
-    found = [
-        f"data.augment.{key} is {options[key]}; it is a share, from 0 to 1"
-        for key in ("irrelevance", "mask_names")
-        if not 0 <= options[key] <= 1
-    ]
-    number = options["distractors"]
-    if not isinstance(number, int) or not 0 <= number <= 100:
-        found.append(f"data.augment.distractors is {number}; it is a number of tools, from 0 to 100")
-    return found
-
-
 @dataclass(frozen=True)
 class _Wanted:
     """What some turns ask for, and the tools that they call for it."""

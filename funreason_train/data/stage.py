@@ -14,14 +14,12 @@ from typing import TYPE_CHECKING, Any, cast
 
 from ..errors import UserError
 from ..run.paths import RunDir, write_json
-from . import augment
+from . import settings
 from .decontaminate import bfcl_folder
-from .files import locate
 from .lengths import tokenizer_problems
 from .manifest import manifest
 from .prepare import Preparation
 from .report import print_ledger
-from .sources import source_module
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -37,77 +35,19 @@ def check(config: DictConfig, run: RunDir) -> list[str]:
         config: The whole configuration.
         run: The run directory.
     """
-    data, problems = config.data, []
-    if not data.datasets:
-        problems.append("data.datasets names no data set; set for instance datasets=[embedded]")
-    for name in data.datasets:
-        node = data.get(name)
-        if not isinstance(node, Mapping) and not hasattr(node, "keys"):
-            problems.append(
-                f"there is no data set '{name}'; declare one of your own with {name}.format=openai"
-                f" {name}.path=FILE, or use {', '.join(_known(data))}"
-            )
-            continue
-        problems += _node_problems(name, node)
-    for key, choices in (
-        ("dedup", ("near", "exact", "off")),
-        ("decontaminate", ("bfcl", "off")),
-        ("names", ("alias", "reject")),
-        ("overlong", ("drop", "fail")),
-        ("parity", ("sample", "off")),
-    ):
-        if _word(data[key]) not in choices:
-            problems.append(f"data.{key} is '{data[key]}'; it takes {' or '.join(choices)}")
-    problems += augment.problems(data.augment)
-    if not 0 <= data.max_dropped_share <= 1:
-        problems.append(f"data.max_dropped_share is {data.max_dropped_share}; it is a share, from 0 to 1")
-    for key in ("near_threshold", "decontaminate_share"):
-        if not 0 < data[key] <= 1:
-            problems.append(f"data.{key} is {data[key]}; it is a share, above 0 up to 1")
-    if _word(data.decontaminate) == "bfcl" and bfcl_folder() is None:
+    data, problems = config.data, settings.problems(config.data)
+    if isinstance(config.seed, bool) or not isinstance(config.seed, int):
+        problems.append(f"seed is {config.seed}; it is a whole number")
+    if settings.word(data.decontaminate) == "bfcl" and bfcl_folder() is None:
         problems.append(
             "data.decontaminate is bfcl, but bfcl-eval is not installed; install the extra cpu or gpu,"
             " or set data.decontaminate=off"
         )
-    if not 0 <= data.val_share < 1:
-        problems.append(f"data.val_share is {data.val_share}; it is a share, from 0 to below 1")
-    if not 0 <= data.rl_closing_share <= 1:
-        problems.append(f"data.rl_closing_share is {data.rl_closing_share}; it is a share, from 0 to 1")
     problems += tokenizer_problems(config)
     out = _out(config, run)
     if out.is_dir() and any(out.iterdir()) and not any((out / name).exists() for name in _OURS):
         problems.append(f"{out} holds files that are not ours to replace; give another out=DIR")
     return problems
-
-
-def _known(data: Any) -> list[str]:
-    """The data sets that the configuration declares."""
-    return [str(name) for name in data if hasattr(data.get(name), "keys") and "format" in data.get(name)]
-
-
-def _node_problems(name: str, node: Any) -> list[str]:
-    try:
-        module = source_module(node.format)
-        if hasattr(module, "convert") and "path" in node:
-            if not node.path:
-                return [f"data.{name}.path is not set; give a file, a folder or a hub id"]
-            locate(str(node.path))
-    except UserError as error:
-        return [f"data.{name}: {error}"]
-    options = getattr(module, "OPTIONS", {})
-    needed = ["rows", "weight", *(("path", "split") if hasattr(module, "convert") else ()), *options]
-    if missing := [key for key in needed if key not in node]:
-        return [
-            f"data.{name} lacks {', '.join(missing)}; configs/dataset/{node.format}.yaml explains each key"
-        ]
-    for key, choices in options.items():
-        if node[key] not in choices:
-            return [f"data.{name}.{key} is '{node[key]}'; it takes {' or '.join(choices)}"]
-    if not 0 < node.weight <= 100:
-        return [
-            f"data.{name}.weight is {node.weight}; it says how often a conversation counts, above 0 up to 100"
-        ]
-    return []
 
 
 def run(config: DictConfig, run: RunDir) -> dict[str, Any]:
@@ -130,7 +70,7 @@ def run(config: DictConfig, run: RunDir) -> dict[str, Any]:
     if problems := check(config, run):
         raise UserError("; ".join(problems))
     plain = cast(dict[str, Any], OmegaConf.to_container(config, resolve=True))
-    plain["data"] |= {key: _word(plain["data"][key]) for key in _WORDS}
+    plain["data"] |= {key: settings.word(plain["data"][key]) for key in _WORDS}
     out = _out(config, run)
     with _fresh(out) as work:
         preparation = Preparation(plain, run, work)
@@ -184,12 +124,7 @@ def _nothing_left(ledger: Mapping[str, Any], out: Path) -> UserError:
 
 
 def _out(config: DictConfig, run: RunDir) -> Path:
-    return Path(config.data.out).expanduser().resolve() if config.data.out else run.data
-
-
-def _word(value: Any) -> Any:
-    """`off` is a boolean to YAML."""
-    return "off" if value is False else value
+    return Path(str(config.data.out)).expanduser().resolve() if config.data.out else run.data
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from funreason_train.calls import Call
-from funreason_train.data.augment import Augment, problems
+from funreason_train.data.augment import Augment
 from funreason_train.data.checks import passes
 from funreason_train.data.names import restore
 from funreason_train.dialogue import AssistantStep, Trajectory, Turn
@@ -128,12 +128,6 @@ def test_distractors_are_new_and_hidden_among_the_others() -> None:
     assert len(orders) > 4
     (shuffled,) = _variants(shuffle_tools=True)
     assert sorted(tool["name"] for tool in shuffled.tools) == sorted(tool["name"] for tool in CHAT.tools)
-
-
-def test_mistakes() -> None:
-    assert problems(OFF) == []
-    wrong = {"irrelevance": 2, "mask_names": -1, "distractors": 1.5, "shuffle_tools": True}
-    assert len(problems(wrong)) == 3
 
 
 def test_a_run_with_everything(prepare: Prepare, tmp_path: Path) -> None:
