@@ -112,7 +112,7 @@ def forget() -> None:
     """Empties the reward's caches, so that each round starts as a training step does."""
     from funreason_train.reward import gold, score
 
-    gold.read_gold.cache_clear()
+    gold._HELD.clear()
     score._remembered.cache_clear()
 
 

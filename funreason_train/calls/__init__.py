@@ -2,7 +2,7 @@
 
 from .accepted import Acceptance, AcceptedCall
 from .markers import CONTROL_MARKERS, find_markers
-from .match import Match, Matcher, match_calls
+from .match import Match, match_calls
 from .parse import REASONS, CallSyntaxError, is_argument_name, is_tool_name, parse_calls
 from .render import render_calls
 from .schema import Schema, check_call, compile_schema, index_tools
@@ -16,7 +16,6 @@ __all__ = [
     "Call",
     "CallSyntaxError",
     "Match",
-    "Matcher",
     "Schema",
     "check_call",
     "compile_schema",

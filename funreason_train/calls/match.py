@@ -10,7 +10,6 @@ import re
 from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from itertools import repeat
 from typing import Any, Literal
 
@@ -60,70 +59,33 @@ def match_calls(
         ordered: Whether the order of the calls matters.
         strings: `exact`, or `bfcl` for BFCL's rule: case, spaces and ``,./-_*^`` do not count, ' equals ".
     """
-    return Matcher(gold, tools, strings).match(predicted, ordered=ordered)
-
-
-class Matcher:
-    """Right calls in their canonical form; comparing with them again costs little.
-
-    Args:
-        gold: The right calls.
-        tools: As in `match_calls`.
-        strings: As in `match_calls`.
-    """
-
-    def __init__(
-        self,
-        gold: Sequence[Call],
-        tools: Iterable[Mapping[str, Any]] | Mapping[str, Schema] = (),
-        strings: Strings = "exact",
-    ) -> None:
-        self._canon = Canon(tools, strings)
-        self._calls = gold
-        self._names = [call.name for call in gold]
-        self._keys = [call.arguments.keys() for call in gold]
-
-    @cached_property
-    def _gold(self) -> list[CallForm]:
-        return list(map(self._canon.call, self._calls))
-
-    def match(self, predicted: Sequence[Call], *, ordered: bool = False) -> Match:
-        """As `match_calls`."""
-        if len(predicted) != len(self._calls):
-            return _COUNT
-        names = [call.name for call in predicted]
-        if names != self._names and sorted(names) != sorted(self._names):
-            return _TOOLS
-        ours, theirs = list(map(self._canon.call, predicted)), self._gold
-        if ours == theirs:
-            return _EQUAL
-        if _permuted(ours, theirs):
-            return Match(False, "order") if ordered else _EQUAL
-        if names == self._names and [call.arguments.keys() for call in predicted] == self._keys:
-            return _VALUES
-        return _VALUES if Counter(map(_shape, ours)) == Counter(map(_shape, theirs)) else _ARGUMENTS
+    return Canon(tools, strings).match(predicted, gold, ordered=ordered)
 
 
 _EQUAL, _COUNT, _TOOLS = Match(True, "equal"), Match(False, "count"), Match(False, "tools")
 _ARGUMENTS, _VALUES = Match(False, "arguments"), Match(False, "values")
+_ORDER = Match(False, "order")
+
+
+def _same_keys(one: Call, other: Call) -> bool:
+    return one.arguments.keys() == other.arguments.keys()
 
 
 def _permuted(ours: list[Any], theirs: list[Any]) -> bool:
-    """Whether two lists of the same length, known to differ, differ in their order alone."""
-    return len(ours) > 1 and set(ours) == set(theirs) and Counter(ours) == Counter(theirs)
-
-
-def _shape(form: CallForm) -> tuple[str, frozenset[str]]:
-    return form[0], frozenset([name for name, _ in form[1]])
+    """Whether two lists of the same length hold the same, in whatever order."""
+    return ours == theirs or (len(ours) > 1 and set(ours) == set(theirs) and Counter(ours) == Counter(theirs))
 
 
 _TEXTS, _WHOLE_NUMBERS = {str}, {int}
+_SCALARS = {int, float, bool, type(None)}  # of these, two of one type have equal forms if they are equal
 
 CallForm = tuple[str, frozenset[tuple[str, Hashable]]]
 
 
 class Canon:
     """Turns calls into hashable forms; two calls mean the same exactly if their forms are equal.
+
+    It remembers what it has learnt of the tools, so that comparing again costs less.
 
     Args:
         tools: The offered tools, or their `index_tools`.
@@ -135,11 +97,51 @@ class Canon:
     ) -> None:
         self.index: Mapping[str, Schema] = tools if isinstance(tools, Mapping) else index_tools(tools)
         self._exact = strings == "exact"
-        self._defaults: dict[int, list[tuple[str, Hashable]]] = {}  # by the schema's id
+        self._defaults: dict[int, dict[str, Hashable]] = {}  # by the schema's id
+
+    def match(self, predicted: Sequence[Call], gold: Sequence[Call], *, ordered: bool = False) -> Match:
+        """As `match_calls`. Forms are built only where names and plain values leave the question open."""
+        if len(predicted) != len(gold):
+            return _COUNT
+        names, wanted = [call.name for call in predicted], [call.name for call in gold]
+        if names != wanted and sorted(names) != sorted(wanted):
+            return _TOOLS
+        if names == wanted and all(map(_same_keys, predicted, gold)):
+            if all(map(self._same, predicted, gold)):
+                return _EQUAL
+            if len(set(names)) == len(names):  # no call has another partner
+                return _VALUES
+        elif not _permuted([self._names(call) for call in predicted], [self._names(call) for call in gold]):
+            return _ARGUMENTS
+        ours, theirs = [self.call(call) for call in predicted], [self.call(call) for call in gold]
+        if ours == theirs:
+            return _EQUAL
+        if _permuted(ours, theirs):
+            return _ORDER if ordered else _EQUAL
+        return _VALUES
 
     def call(self, call: Call) -> CallForm:
         """The form of one call: its name, and a form for each argument, stated or defaulted."""
         return call.name, self._object(call.arguments, self.index.get(call.name, ANY))
+
+    def _names(self, call: Call) -> tuple[str, frozenset[str]]:
+        """Its name and the names in its form: of its arguments, stated or defaulted."""
+        defaulted = self._defaulted(self.index.get(call.name, ANY))
+        return call.name, frozenset(call.arguments.keys() | defaulted.keys())
+
+    def _same(self, one: Call, other: Call) -> bool:
+        """Whether two calls with the same name and the same argument names have equal forms."""
+        properties, wanted = self.index.get(one.name, ANY).properties, other.arguments
+        for name, item in one.arguments.items():
+            value, kind = wanted[name], type(item)
+            if kind is type(value) and (kind in _SCALARS or (kind is str and self._exact)):
+                if item != value:
+                    return False
+                continue
+            schema = properties.get(name, ANY)
+            if self.value(item, schema) != self.value(value, schema):
+                return False
+        return True
 
     def _object(self, value: Mapping[str, Any], schema: Schema) -> frozenset[tuple[str, Hashable]]:
         properties, exact = schema.properties, self._exact
@@ -147,17 +149,20 @@ class Canon:
             (name, item if exact and type(item) is str else self.value(item, properties.get(name, ANY)))
             for name, item in value.items()
         ]
-        if not properties:
-            return frozenset(forms)
-        defaults = self._defaults.get(id(schema))
-        if defaults is None:
-            defaults = self._defaults[id(schema)] = [
-                (name, self.value(part.default, part))
-                for name, part in properties.items()
-                if part.default is not MISSING and name not in schema.required
-            ]
-        forms += [pair for pair in defaults if pair[0] not in value]
+        if properties:
+            forms += [pair for pair in self._defaulted(schema).items() if pair[0] not in value]
         return frozenset(forms)
+
+    def _defaulted(self, schema: Schema) -> dict[str, Hashable]:
+        """The forms of what an object's keys stand for when they are left out."""
+        found = self._defaults.get(id(schema))
+        if found is None:
+            found = self._defaults[id(schema)] = {
+                name: self.value(part.default, part)
+                for name, part in schema.properties.items()
+                if part.default is not MISSING and name not in schema.required
+            }
+        return found
 
     def value(self, value: Any, schema: Schema) -> Hashable:
         """The form of one value that its schema describes."""

@@ -60,4 +60,4 @@ def _string(value: str) -> str:
     text = encode_basestring(value)
     if "<" in text:
         text = TOKEN_LIKE.sub(lambda match: "\\u003c" + match[0][1:], text)
-    return _SURROGATE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
+    return text if text.isascii() else _SURROGATE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)

@@ -74,6 +74,11 @@ def split_completion(text: str, *, lenient: bool = False) -> tuple[str, str, boo
         The thought, the answer, whether there is a `</think>`, and the fault of form that shows already, or
         an empty string.
     """
+    start = text.find("<")
+    if start >= 0 and text.startswith(THINK_CLOSE, start):
+        answer = text[start + len(THINK_CLOSE) :].strip()
+        if "<" not in answer:  # no other marker anywhere
+            return text[:start].strip(), answer, True, ""
     if text.rstrip()[-1:] == ">":
         text = _without_end(text)
     before, close, answer = text.rpartition(THINK_CLOSE)

@@ -12,7 +12,8 @@ from funreason_train.calls import Call, Schema, check_call, index_tools, match_c
 from funreason_train.dialogue.protocol import render_target
 
 from .gold import read_gold
-from .score import compute_score, reason_of
+from .outcome import reason_of
+from .score import compute_score
 
 Reward = Callable[..., Mapping[str, float]]
 

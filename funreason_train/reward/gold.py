@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
 from typing import Any, TypeVar
 
 from funreason_train.calls import (
@@ -13,18 +12,17 @@ from funreason_train.calls import (
     AcceptedCall,
     Call,
     Match,
-    Matcher,
     Schema,
     index_tools,
     render_calls,
 )
-from funreason_train.calls.match import Strings
+from funreason_train.calls.match import Canon, Strings
 from funreason_train.calls.parse import MAX_CALLS, MAX_CHARS, MAX_DEPTH
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False, slots=True)
 class Gold:
-    """What a ground truth says.
+    """What a ground truth says. Nobody changes it: all answers to a prompt share it.
 
     Attributes:
         calls: The right calls; none means that plain text is right. Of a gold that accepts several values,
@@ -32,65 +30,89 @@ class Gold:
         tools: The schemas of the tools that these calls use.
         acceptance: The accepted values, for a gold that has lists of them.
         turns: User turns of the task, for a row that is an episode.
+        text: What the model would write to make these very calls; None if nothing reads back as them for
+            sure. An answer that is this text is right by every rule, and need not be read.
     """
 
     calls: tuple[Call, ...]
     tools: Mapping[str, Schema]
     acceptance: Acceptance | None = None
     turns: int | None = None
-    _matchers: dict[Strings, Matcher] = field(default_factory=dict, repr=False)
-
-    @cached_property
-    def text(self) -> str | None:
-        """What the model would write to make these very calls; None if nothing reads back as them for sure.
-
-        An answer that is this text is right by every rule, and need not be read: `parse_calls` reads back
-        what `render_calls` writes, and only NaN, which has no spelling, differs from itself.
-        """
-        if self.acceptance or not 0 < len(self.calls) <= MAX_CALLS:
-            return None
-        try:
-            text = render_calls(self.calls)
-        except (ValueError, RecursionError):
-            return None
-        plain = text.isascii() and len(text) <= MAX_CHARS  # some letters of identifiers cannot be read
-        return text if plain and text.count("[") + text.count("{") <= MAX_DEPTH else None
+    text: str | None = None
+    _canons: dict[Strings, Canon] = field(default_factory=dict, repr=False)
 
     def match(self, calls: Sequence[Call], *, ordered: bool, strings: Strings) -> Match:
         """Whether `calls` are the right ones (see `match_calls`)."""
         if self.acceptance:
             return self.acceptance.match(calls, ordered=ordered)
-        if strings not in self._matchers:
-            self._matchers[strings] = Matcher(self.calls, self.tools, strings)
-        return self._matchers[strings].match(calls, ordered=ordered)
+        if strings not in self._canons:
+            self._canons[strings] = Canon(self.tools, strings)
+        return self._canons[strings].match(calls, self.calls, ordered=ordered)
 
 
-@lru_cache(maxsize=1024)  # the answers of one group arrive close together
+# The answers of one group arrive close together, each with a string of its own. To hash a whole ground truth
+# takes ten times as long as to compare it with an equal one, so a part of it finds the candidate.
+_HELD: dict[tuple[int, str], tuple[str, Gold]] = {}
+_MOST_HELD = 1024
+_KEY_CHARS = 128
+
+
 def read_gold(ground_truth: str) -> Gold:
-    """Reads the JSON string that `compute_score` describes.
+    """Reads the JSON string that `compute_score` describes; for an equal one soon after, the same object.
 
     Raises:
         ValueError: if it is anything else; the message says what is wrong.
     """
+    if not isinstance(ground_truth, str):
+        raise ValueError("it is no JSON string")
+    key = len(ground_truth), ground_truth[:_KEY_CHARS]
+    held = _HELD.get(key)
+    if held is not None and held[0] == ground_truth:
+        return held[1]
+    gold = _read(ground_truth)
+    if len(_HELD) >= _MOST_HELD:
+        _HELD.clear()
+    _HELD[key] = ground_truth, gold
+    return gold
+
+
+def _read(ground_truth: str) -> Gold:
     value = _object(ground_truth)
-    accepted = [_read_call(AcceptedCall.from_json, call) for call in value["calls"] if "accepted" in call]
-    if accepted and len(accepted) != len(value["calls"]):
+    calls: list[Call] = []
+    accepted: list[AcceptedCall] = []
+    for call in value["calls"]:
+        if "accepted" in call:
+            accepted.append(_read_call(AcceptedCall.from_json, call))
+            calls.append(accepted[-1].example())
+        else:
+            calls.append(_read_call(Call.from_json, call))
+    if accepted and len(accepted) != len(calls):
         raise ValueError("either all gold calls list their accepted values or none does")
-    plain = (_read_call(Call.from_json, call) for call in value["calls"])
-    calls = tuple(call.example() for call in accepted) or tuple(plain)
     turns = value.get("turns")
     if turns is not None and (type(turns) is not int or turns < 1):
         raise ValueError("turns is no number of user turns")
     # Only the gold calls' tools are ever compared with; compiling all of them would be half of the work.
     names = {call.name for call in calls}
     tools = index_tools([tool for tool in value["tools"] if tool["name"] in names])
-    return Gold(calls, tools, Acceptance(accepted, tools) if accepted else None, turns)
+    if accepted:
+        return Gold(tuple(calls), tools, Acceptance(accepted, tools), turns)
+    return Gold(tuple(calls), tools, None, turns, _text(calls))
 
 
-def _object(ground_truth: Any) -> dict[str, Any]:
+def _text(calls: Sequence[Call]) -> str | None:
+    """What `render_calls` writes, if `parse_calls` reads it back; NaN, equal to nothing, has no text."""
+    if not 0 < len(calls) <= MAX_CALLS:
+        return None
+    try:
+        text = render_calls(calls)
+    except (ValueError, RecursionError):
+        return None
+    plain = text.isascii() and len(text) <= MAX_CHARS  # some letters of identifiers cannot be read
+    return text if plain and text.count("[") + text.count("{") <= MAX_DEPTH else None
+
+
+def _object(ground_truth: str) -> dict[str, Any]:
     """The ground truth's object, with calls and tools of the right shape."""
-    if not isinstance(ground_truth, str):
-        raise ValueError("it is no JSON string")
     try:
         value = json.loads(ground_truth)
     except (ValueError, RecursionError):

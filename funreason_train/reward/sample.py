@@ -10,7 +10,7 @@ from typing import Any
 
 from ..errors import UserError
 from .audit import Finding, audit
-from .score import check_options
+from .options import check_options
 
 _COLUMNS = ["data_source", "reward_model"]
 _SHOWN = 3

@@ -10,124 +10,17 @@ completion. The imports are absolute because a file loaded by path has no packag
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 from funreason_train.calls import Call
-from funreason_train.calls.match import STRING_RULES
-from funreason_train.dialogue.completion import ERRORS, read_answer, split_completion
+from funreason_train.dialogue.completion import read_answer, split_completion
 from funreason_train.reward.gold import Gold, read_gold
+from funreason_train.reward.options import RewardOptions, read_options
+from funreason_train.reward.outcome import outcome, overrule, reason_of
 from funreason_train.reward.partial import similarity
 from funreason_train.reward.progress import TurnOutcome, progress, read_turns
-
-VARIANTS = ("binary", "partial", "bfcl", "progress")
-
-OUTCOMES = (
-    "right",
-    "count",  # another number of calls
-    "tools",  # another tool
-    "arguments",  # another set of argument names
-    "values",
-    "order",
-    "text_for_calls",
-    "calls_for_text",
-    "empty_thought",
-    "over_long",
-    "not_text",  # the completion is not a string
-    "ground_truth",  # the row cannot be scored
-    "options",  # the reward is configured wrongly
-    "internal",  # an exception: a defect of this package
-)
-EPISODE_OUTCOMES = ("turns",)  # a user turn was not done
-
-# A reason's number in the metrics is its index here: append, never reorder.
-_REASONS = (*OUTCOMES, *ERRORS, *EPISODE_OUTCOMES)
-REASON_CODES = {reason: code for code, reason in enumerate(_REASONS)}
-_OUR_FAULT = frozenset({"not_text", "ground_truth", "options", "internal"})
-_REPORTED = {
-    reason: (float(code), 1.0 if reason in _OUR_FAULT else 0.0) for reason, code in REASON_CODES.items()
-}
-
-
-@dataclass(frozen=True, eq=False)
-class RewardOptions:
-    """How answers are scored; the defaults stand in `configs/reward/`.
-
-    Attributes:
-        variant: `binary`: 1 for the right calls in the right form, else 0. `partial`: in between for right
-            names, argument names and values, less for every surplus call. `bfcl`: binary with BFCL's string
-            rule and, where the gold has them, its lists of accepted values. `progress`: an episode's share
-            of user turns that were done, given their outcomes; binary for a row that is no episode.
-        ordered: Whether the order of the calls matters.
-        strings: `exact` or `bfcl` (see `match_calls`); the variant `bfcl` implies the latter.
-        require_thought: Whether an empty thought is a fault of form.
-        max_chars: A longer completion scores 0; None for no limit.
-        soft_chars: From here to `max_chars` the score falls linearly, to 1 - `soft_weight` of itself.
-        soft_weight: 0 (no length penalty) to 1.
-    """
-
-    variant: str = "binary"
-    ordered: bool = False
-    strings: str = "exact"
-    require_thought: bool = False
-    max_chars: int | None = None
-    soft_chars: int | None = None
-    soft_weight: float = 0.0
-
-
-# What verl may pass besides the configured options.
-_FRAMEWORK_KEYS = ("reward_router_address", "reward_model_tokenizer")
-
-
-def check_options(options: Mapping[str, Any]) -> list[str]:
-    """Every mistake in the options of `compute_score`, as sentences; empty if they can be used."""
-    known = RewardOptions.__dataclass_fields__
-    problems = [
-        f"there is no reward option {key!r}; there are {', '.join(known)}"
-        for key in options
-        if key not in known and key not in _FRAMEWORK_KEYS
-    ]
-    chosen = _chosen(options)
-    if chosen.variant not in VARIANTS:
-        problems.append(f"there is no reward variant {chosen.variant!r}; there are {', '.join(VARIANTS)}")
-    if chosen.strings not in STRING_RULES:
-        problems.append(f"there is no string rule {chosen.strings!r}; there are {', '.join(STRING_RULES)}")
-    for name in ("ordered", "require_thought"):
-        if not isinstance(getattr(chosen, name), bool):
-            problems.append(f"the reward option {name} must be true or false")
-    return problems + _length_problems(chosen)
-
-
-def _chosen(options: Mapping[str, Any]) -> RewardOptions:
-    known = RewardOptions.__dataclass_fields__
-    return RewardOptions(**{key: value for key, value in options.items() if key in known})
-
-
-def _options(options: Mapping[str, Any]) -> RewardOptions | None:
-    """The options, checked; None if they cannot be used. The same object for the same options."""
-    try:
-        return _checked(**options)
-    except TypeError:  # a value that cannot be hashed
-        return None if check_options(options) else _chosen(options)
-
-
-@lru_cache(maxsize=64, typed=True)  # True and 1 are equal, and only one of them is an option's value
-def _checked(**options: Any) -> RewardOptions | None:
-    return None if check_options(options) else _chosen(options)
-
-
-def _length_problems(chosen: RewardOptions) -> list[str]:
-    limits = (chosen.max_chars, chosen.soft_chars)
-    if any(limit is not None and (type(limit) is not int or limit <= 0) for limit in limits):
-        return ["max_chars and soft_chars must be whole numbers above 0, or null"]
-    if type(chosen.soft_weight) not in (int, float) or not 0 <= chosen.soft_weight <= 1:
-        return ["soft_weight must be a number from 0 to 1"]
-    if chosen.soft_weight and (not chosen.max_chars or not chosen.soft_chars):
-        return ["a soft length penalty (soft_weight > 0) needs both soft_chars and max_chars"]
-    if chosen.soft_chars and chosen.max_chars and chosen.soft_chars >= chosen.max_chars:
-        return ["soft_chars must be smaller than max_chars"]
-    return []
 
 
 def compute_score(
@@ -158,27 +51,22 @@ def compute_score(
         (characters of the completion); `reason` (its number in `REASON_CODES`); `error` (1 if the fault is
         not the model's: an unusable ground truth or option, to be counted and stopped on).
     """
-    chosen = _options(options)
+    chosen = read_options(options)
     if chosen is None:
-        return _result("options")
+        return outcome("options")
     if not isinstance(solution_str, str):
-        return _result("not_text")
+        return outcome("not_text")
     try:
         gold = read_gold(ground_truth)
         if gold.acceptance and chosen.variant != "bfcl":
-            return _result("ground_truth", length=len(solution_str))
+            return outcome("ground_truth", length=len(solution_str))
         turns = _turns(gold, extra_info) if chosen.variant == "progress" else None
     except Exception:
-        return _result("ground_truth", length=len(solution_str))
+        return outcome("ground_truth", length=len(solution_str))
     try:
         return _score(solution_str, gold, chosen, turns)
     except Exception:
-        return _result("internal", length=len(solution_str))
-
-
-def reason_of(result: Mapping[str, float]) -> str:
-    """The reason of a result in words, such as `values` or `unclosed`."""
-    return _REASONS[int(result["reason"])]
+        return outcome("internal", length=len(solution_str))
 
 
 def _turns(gold: Gold, extra_info: Mapping[str, Any] | None) -> tuple[TurnOutcome, ...] | None:
@@ -191,61 +79,46 @@ def _turns(gold: Gold, extra_info: Mapping[str, Any] | None) -> tuple[TurnOutcom
     return turns
 
 
-class _Verdict(NamedTuple):
-    """What is said of an answer before its length counts."""
-
-    reason: str
-    right: bool = False
-    score: float = 0.0
-    calls: int = 0
-    well_formed: bool = False
-
-
 def _score(
     text: str, gold: Gold, options: RewardOptions, turns: tuple[TurnOutcome, ...] | None
 ) -> dict[str, float]:
     thought, answer, closed, error = split_completion(text)
     if error:
-        verdict = _Verdict(error)
+        found = outcome(error, gold_calls=len(gold.calls), closed=closed)
     elif turns is not None:
-        verdict = _read(answer)
+        found = _read(answer, gold)
     elif len(answer) <= _REMEMBERED_CHARS:
-        verdict = _remembered(answer, gold, options)
+        found = _remembered(answer, gold, options).copy()
     else:
-        verdict = _judge(answer, gold, options)
-    if options.require_thought and not thought and verdict.well_formed:
-        verdict = _Verdict("empty_thought", calls=verdict.calls)
+        found = _judge(answer, gold, options)
+    if options.require_thought and not thought and found["format"]:
+        overrule(found, "empty_thought")
+        found["format"] = 0.0
     if turns is not None and closed:
-        verdict = _judge_episode(verdict, turns, gold.turns)
+        _judge_episode(found, turns, gold.turns)
     if options.max_chars is not None and len(text) > options.max_chars:
-        verdict = _Verdict("over_long", calls=verdict.calls, well_formed=verdict.well_formed)
-    factor = 1.0 if options.soft_chars is None else _length_factor(len(text), options)
-    return _result(
-        verdict.reason,
-        verdict.score * factor,
-        verdict.right,
-        verdict.well_formed,
-        closed,
-        verdict.calls,
-        len(gold.calls),
-        len(text),
-    )
+        overrule(found, "over_long")
+    if options.soft_chars is not None:
+        found["score"] *= _length_factor(len(text), options)
+    found["length"] = float(len(text))
+    return found
 
 
-def _read(answer: str) -> _Verdict:
+def _read(answer: str, gold: Gold) -> dict[str, float]:
     """Whether an answer has the right form, whatever it says."""
     calls, error = read_answer(answer)
-    return _Verdict(error) if calls is None else _Verdict("right", True, 1.0, len(calls), True)
+    if calls is None:
+        return outcome(error, gold_calls=len(gold.calls), closed=True)
+    return _well_formed("right", 1.0, len(calls), gold)
 
 
-def _judge(answer: str, gold: Gold, options: RewardOptions) -> _Verdict:
+def _judge(answer: str, gold: Gold, options: RewardOptions) -> dict[str, float]:
     if answer == gold.text:
-        return _Verdict("right", True, 1.0, len(gold.calls), True)
+        return _well_formed("right", 1.0, len(gold.calls), gold)
     calls, error = read_answer(answer)
     if calls is None:
-        return _Verdict(error)
-    reason, right, score = _compare(calls, gold, options)
-    return _Verdict(reason, right, score, len(calls), True)
+        return outcome(error, gold_calls=len(gold.calls), closed=True)
+    return _well_formed(*_compare(calls, gold, options), len(calls), gold)
 
 
 # The samples of one prompt arrive close together, and many of them end in the same answer.
@@ -253,29 +126,32 @@ _REMEMBERED_CHARS = 2_000
 _remembered = lru_cache(maxsize=4096)(_judge)
 
 
-def _compare(calls: Sequence[Call], gold: Gold, options: RewardOptions) -> tuple[str, bool, float]:
-    """The reason, whether the calls are the right ones, and their score."""
+def _well_formed(reason: str, score: float, calls: int, gold: Gold) -> dict[str, float]:
+    return outcome(reason, score, calls=calls, gold_calls=len(gold.calls), well_formed=True, closed=True)
+
+
+def _compare(calls: Sequence[Call], gold: Gold, options: RewardOptions) -> tuple[str, float]:
+    """The reason and the score of calls, `right` and 1 if they are the right ones."""
     if bool(calls) != bool(gold.calls):
-        return ("calls_for_text" if calls else "text_for_calls"), False, 0.0
+        return ("calls_for_text" if calls else "text_for_calls"), 0.0
     if not calls:
-        return "right", True, 1.0
+        return "right", 1.0
     strings: Any = "bfcl" if options.variant == "bfcl" else options.strings
     match = gold.match(calls, ordered=options.ordered, strings=strings)
     if match.equal:
-        return "right", True, 1.0
+        return "right", 1.0
     if options.variant != "partial":
-        return match.reason, False, 0.0
-    score = similarity(calls, gold.calls, gold.tools, ordered=options.ordered, strings=strings)
-    return match.reason, False, score
+        return match.reason, 0.0
+    return match.reason, similarity(calls, gold.calls, gold.tools, ordered=options.ordered, strings=strings)
 
 
-def _judge_episode(last: _Verdict, turns: tuple[TurnOutcome, ...], expected: int | None) -> _Verdict:
-    """The verdict of an episode whose last answer was closed and is otherwise as `last` says."""
-    if not last.right and turns:
+def _judge_episode(found: dict[str, float], turns: tuple[TurnOutcome, ...], expected: int | None) -> None:
+    """Puts an episode's score in the place of its last answer's, which must be well formed to count."""
+    last = reason_of(found)
+    if last != "right" and turns:
         turns = (*turns[:-1], replace(turns[-1], well_formed=False))
     score = progress(turns, expected)
-    reason = "right" if score == 1.0 else "turns" if last.right else last.reason
-    return last._replace(reason=reason, right=score == 1.0, score=score)
+    overrule(found, "right" if score == 1.0 else "turns" if last == "right" else last, score)
 
 
 def _length_factor(length: int, options: RewardOptions) -> float:
@@ -283,27 +159,3 @@ def _length_factor(length: int, options: RewardOptions) -> float:
         return 1.0
     excess = (length - options.soft_chars) / (options.max_chars - options.soft_chars)
     return 1.0 - options.soft_weight * min(1.0, max(0.0, excess))
-
-
-def _result(
-    reason: str,
-    score: float = 0.0,
-    right: bool = False,
-    well_formed: bool = False,
-    closed: bool = False,
-    num_calls: int = 0,
-    gold_calls: int = 0,
-    length: int = 0,
-) -> dict[str, float]:
-    code, error = _REPORTED[reason]
-    return {
-        "score": score,
-        "acc": 1.0 if right else 0.0,
-        "format": 1.0 if well_formed else 0.0,
-        "closed": 1.0 if closed else 0.0,
-        "num_calls": 1.0 * num_calls,
-        "gold_calls": 1.0 * gold_calls,
-        "length": 1.0 * length,
-        "reason": code,
-        "error": error,
-    }

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import UserError
+from ..reward.options import check_options
 from ..reward.sample import audit_file
-from ..reward.score import check_options
 from ..run.paths import RunDir
 from . import checkpoints, limits
 from .compose import in_environments, longest_prompt

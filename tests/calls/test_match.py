@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import random
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from funreason_train.calls import Call, match_calls
+from funreason_train.calls.match import Canon, Strings
 
 TOOLS: list[dict[str, Any]] = [
     {
@@ -137,3 +139,38 @@ def test_any_order_of_the_same_calls_matches(calls: list[Call], rng: random.Rand
 @given(call_lists, call_lists)
 def test_matching_is_symmetric(left: list[Call], right: list[Call]) -> None:
     assert match_calls(left, right) == match_calls(right, left)
+
+
+few_values = {
+    "number": st.sampled_from([1, 1.0, True, "1", float("nan")]),
+    "anything": st.sampled_from([[1], [1.0], [True], 0, -0.0, None]),
+    "text": st.sampled_from(["all", "All", "a.ll", 1]),
+    "limit": st.sampled_from([10, 10.0, True]),
+    "place": st.sampled_from([{"x": 1}, {"x": 1.0, "unit": "km"}, {"x": 1, "unit": "mi"}]),
+}
+few_arguments = st.fixed_dictionaries({}, optional=few_values)
+few_calls = st.lists(st.builds(Call, st.sampled_from(["f", "f", "g", "h"]), few_arguments), max_size=4)
+
+
+@given(few_calls, few_calls, st.data(), st.sampled_from(["exact", "bfcl"]))
+def test_the_quick_answers_are_those_of_the_forms(
+    left: list[Call], right: list[Call], data: st.DataObject, strings: Strings
+) -> None:
+    if data.draw(st.booleans()):
+        right = [data.draw(st.sampled_from([call, *right])) for call in data.draw(st.permutations(left))]
+    canon = Canon(TOOLS, strings)
+    ours, theirs = ([canon.call(call) for call in side] for side in (left, right))
+    names = [
+        Counter((name, frozenset(key for key, _ in form)) for name, form in side) for side in (ours, theirs)
+    ]
+    if len(left) != len(right):
+        reason = "count"
+    elif Counter(name for name, _ in ours) != Counter(name for name, _ in theirs):
+        reason = "tools"
+    elif Counter(ours) == Counter(theirs):
+        reason = "equal" if ours == theirs else "order"
+    else:
+        reason = "values" if names[0] == names[1] else "arguments"
+    assert match_calls(left, right, TOOLS, ordered=True, strings=strings).reason == reason
+    unordered = "equal" if reason == "order" else reason
+    assert match_calls(left, right, TOOLS, strings=strings).reason == unordered

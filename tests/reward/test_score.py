@@ -284,6 +284,25 @@ def test_a_ground_truth_that_cannot_be_used_is_our_fault(ground_truth: Any) -> N
     assert (result["score"], result["error"]) == (0, 1)
 
 
+def test_ground_truths_that_look_alike_are_told_apart() -> None:
+    """Of the same length and beginning; their last tools, thousands of characters on, differ."""
+    filler = [{"name": f"tool_{number}", "description": "x" * 80} for number in range(40)]
+
+    def at(default: str) -> dict[str, float]:
+        unit = {"type": "string", "default": default}
+        tools = [*filler, {"name": "f", "parameters": {"type": "object", "properties": {"unit": unit}}}]
+        calls = [{"name": "f", "arguments": {"unit": "km"}}]
+        return compute_score("test", "t</think>[f()]", json.dumps({"calls": calls, "tools": tools}))
+
+    assert [at(default)["score"] for default in ("km", "mi", "km")] == [1, 0, 1]
+
+
+def test_a_result_is_the_callers_own() -> None:
+    first = judge("[cancel()]", PWD)
+    first["score"] = 1.0
+    assert judge("[cancel()]", PWD)["score"] == 0
+
+
 def test_nan_in_a_ground_truth_is_never_matched() -> None:
     ground_truth = '{"calls": [{"name": "f", "arguments": {"a": NaN}}], "tools": []}'
     for value in ("nan", "NaN", "None", '"NaN"'):
