@@ -81,6 +81,7 @@ _OF_SOURCES = {
     "rows": _Number(1, whole=True, null="all"),
     "weight": _Number(0, 100, above=True, what="how often a conversation counts"),
 }
+_OF_GENERATORS = {key: _Number(0, whole=True) for key in ("trajectories", "heldout_tasks", "tuning_tasks")}
 _SWITCHES = ("augment.shuffle_tools",)
 
 
@@ -142,7 +143,13 @@ def _node(name: str, node: Any) -> Iterator[str]:
     for key, choices in options.items():
         if node[key] not in choices:
             yield f"data.{name}.{key} is '{node[key]}'; it takes {' or '.join(choices)}"
-    yield from _values(f"data.{name}", node, _OF_SOURCES)
+    generator = {key: number for key, number in _OF_GENERATORS.items() if key in node}
+    yield from _values(f"data.{name}", node, _OF_SOURCES | generator)
+    for key, number in (("categories", _Number(0)), ("errors", _SHARE)):
+        if key in node:
+            yield from _values(f"data.{name}.{key}", node[key], dict.fromkeys(node[key], number))
+    if "categories" in node and not any(node.categories.values()):
+        yield f"data.{name}.categories are all 0; one of them must be above"
 
 
 def _choices(data: Any) -> Iterator[str]:

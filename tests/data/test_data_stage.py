@@ -24,6 +24,7 @@ from funreason_train.data.ledger import Ledger
 from funreason_train.data.parallel import Workers
 from funreason_train.data.reading import RejectedWriter, read_source
 from funreason_train.data.rows import REASONS
+from funreason_train.data.sources.embedded_plans import CATEGORIES
 from funreason_train.data.spool import Spool, decode, encode
 from funreason_train.data.steps import cut
 from funreason_train.dialogue import AssistantStep, Trajectory, Turn, read_completion
@@ -340,6 +341,14 @@ def test_a_run_without_rows_says_why_and_leaves_the_earlier_result(prepare: Prep
         (["data.augment.mask_names=x"], "data.augment.mask_names is x"),
         (["data.augment.distractors=1.5"], "data.augment.distractors is 1.5; it is a number of tools"),
         (["data.augment.shuffle_tools=3"], "data.augment.shuffle_tools is 3; it is true or false"),
+        (["data.datasets=[embedded]", "data.embedded.trajectories=x"], "data.embedded.trajectories is x"),
+        (["data.datasets=[embedded]", "data.embedded.heldout_tasks=-1"], "data.embedded.heldout_tasks is -1"),
+        (["data.datasets=[embedded]", "data.embedded.categories.single=-1"], "categories.single is -1"),
+        (
+            ["data.datasets=[embedded]", *(f"data.embedded.categories.{one}=0" for one in CATEGORIES)],
+            "data.embedded.categories are all 0",
+        ),
+        (["data.datasets=[embedded]", "data.embedded.errors.guess_value=2"], "it is a share, from 0 to 1"),
         (["seed=1.5"], "seed is 1.5; it is a whole number"),
     ],
 )
