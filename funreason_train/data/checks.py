@@ -40,7 +40,7 @@ def check_text(trajectory: Trajectory) -> Trajectory | None:
     Such a text is kept: what renders prompts and targets escapes it (see `dialogue.escape`).
 
     Raises:
-        RowError: `bad_character`.
+        RowError: `bad_character`, `not_finite`, `tool_shape`.
     """
     escaped = False
     for tool in trajectory.tools:
@@ -66,7 +66,12 @@ def check_text(trajectory: Trajectory) -> Trajectory | None:
 @once(8192)
 def _tool_text(tool: Mapping[str, Any]) -> tuple[bool, bool]:
     """Whether a tool holds what cannot be written, and whether something in it will be escaped."""
-    text = json.dumps(tool, ensure_ascii=False)
+    try:
+        text = json.dumps(tool, ensure_ascii=False, allow_nan=False)
+    except ValueError:
+        raise RowError("not_finite", "a tool holds a number that is not finite") from None
+    except TypeError as error:  # a date or the like, out of a table
+        raise RowError("tool_shape", f"a tool holds a value without a form in JSON: {error}"[:200]) from None
     return _BAD.search(text) is not None, has_markers(text)
 
 

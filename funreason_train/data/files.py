@@ -72,7 +72,7 @@ def locate(path: str) -> list[Path] | None:
     """
     here = Path(path).expanduser()
     if here.is_dir():
-        files = sorted(file for file in here.rglob("*") if file.name.endswith(SUFFIXES) and file.is_file())
+        files = sorted(file for file in here.rglob("*") if _known(file) and file.is_file())
         files = [
             file for file in files if not any(part.startswith(".") for part in file.parts[len(here.parts) :])
         ]
@@ -82,7 +82,7 @@ def locate(path: str) -> list[Path] | None:
             )
         return files
     if here.is_file():
-        if not here.name.endswith(SUFFIXES):
+        if not _known(here):
             raise UserError(
                 "this kind of file is not read", where=path, mend=f"Known kinds are {', '.join(SUFFIXES)}"
             )
@@ -94,6 +94,10 @@ def locate(path: str) -> list[Path] | None:
         where=path,
         mend="Give a local file, a folder of files, or a hub id OWNER/NAME",
     )
+
+
+def _known(file: Path) -> bool:
+    return file.name.lower().endswith(SUFFIXES)
 
 
 def records(
@@ -117,29 +121,41 @@ def records(
     if files is None:
         yield from _hub(path, split, hub_file)
         return
+    here = Path(path).expanduser()
     for file in files:
-        for position, row in _file(file):
+        name = file.relative_to(here).as_posix() if file != here else file.name
+        for position, row in _file(file, name):
             yield position, row.parsed() if parse and isinstance(row, Unparsed) else row
 
 
-def _file(file: Path) -> Iterator[Record]:
-    if file.name.endswith(".parquet"):
-        yield from _parquet(file)
+def _file(file: Path, name: str) -> Iterator[Record]:
+    """Rows of a file; `name` is what positions call it."""
+    kind = file.name.lower()
+    if kind.endswith(".parquet"):
+        yield from _parquet(file, name)
         return
     try:
-        with cast(BinaryIO, (gzip.open if file.name.endswith(".gz") else open)(file, "rb")) as stream:
-            head = stream.read(4)
-            if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-                raise RowError("encoding", "the file is UTF-16; save it as UTF-8")
+        with cast(BinaryIO, (gzip.open if kind.endswith(".gz") else open)(file, "rb")) as stream:
+            _refuse(stream.read(4))
             stream.seek(0)
-            if ".jsonl" in file.name:
-                yield from _lines(stream, file.name)
-            else:
-                yield from _Values(stream, file.name)
+            yield from _lines(stream, name) if ".jsonl" in kind else _Values(stream, name)
     except (OSError, EOFError, zlib.error) as error:
-        yield file.name, Unreadable(RowError("damaged_file", f"{type(error).__name__}: {error}"))
+        yield name, Unreadable(RowError("damaged_file", f"{type(error).__name__}: {error}"))
     except RowError as error:
-        yield file.name, Unreadable(error)
+        yield name, Unreadable(error)
+
+
+def _refuse(head: bytes) -> None:
+    """Tells what a file is by its first bytes where it cannot be text in UTF-8.
+
+    Raises:
+        RowError: `encoding`, `damaged_file`.
+    """
+    if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, codecs.BOM_UTF32_BE)):
+        raise RowError("encoding", "the file is UTF-16 or UTF-32; save it as UTF-8")
+    for magic, ending in ((b"\x1f\x8b", ".gz"), (b"PAR1", ".parquet")):
+        if head.startswith(magic):
+            raise RowError("damaged_file", f"this is no text; by its content its name should end in {ending}")
 
 
 def _lines(stream: BinaryIO, name: str) -> Iterator[Record]:
@@ -243,7 +259,7 @@ class _Values:
             )
 
 
-def _parquet(file: Path) -> Iterator[Record]:
+def _parquet(file: Path, name: str) -> Iterator[Record]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -252,11 +268,11 @@ def _parquet(file: Path) -> Iterator[Record]:
         with pq.ParquetFile(file) as parquet:
             for batch in parquet.iter_batches(batch_size=256):
                 for row in _batch_rows(batch):
-                    yield f"{file.name}[{number}]", row
+                    yield f"{name}[{number}]", row
                     number += 1
     except (pa.ArrowException, OSError) as error:
         yield (
-            f"{file.name}[{number}]",
+            f"{name}[{number}]",
             Unreadable(RowError("damaged_file", f"{type(error).__name__}: {error}")),
         )
 

@@ -80,7 +80,7 @@ class Rejection:
 
     Attributes:
         source: The data set's name in the config.
-        position: `FILE:LINE`, `FILE[INDEX]` or `HUB_ID[INDEX]`.
+        position: `FILE:LINE`, `FILE[INDEX]` or `HUB_ID[INDEX]`; FILE is told from the folder that was given.
         id: The row's own id, if it has one.
         reason: One of `REASONS`.
         detail: What exactly is wrong.

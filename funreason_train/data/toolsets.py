@@ -102,8 +102,8 @@ def _python_like(parameters: Mapping[str, Any], tool: str) -> Schema:
         optional = type_schema(kind)[1] if isinstance(kind, str) else False
         if isinstance(declared.get("required"), bool):
             optional = optional or not declared["required"]
-        properties[str(name)] = json_schema(declared)
-        if not (optional or "default" in declared):
+        schema = properties[str(name)] = json_schema(declared)
+        if not (optional or "default" in schema):
             required.append(str(name))
     return {"properties": properties, "required": required}
 

@@ -249,10 +249,10 @@ class _Reader:
         self._nodes += 1
         if self._nodes > _LARGEST:
             raise RowError("tool_shape", f"a schema of more than {_LARGEST} parts")
-        schema: Schema = {key: declared[key] for key in _KEPT if declared.get(key) is not None}
+        schema: Schema = {key: declared[key] for key in _KEPT if not _missing(declared.get(key))}
         # A table puts nulls into all fields that an object lacks; elsewhere null is a default like others.
-        if "default" in declared and not any(declared.get(key, "") is None for key in _PADDED):
-            schema["default"] = declared["default"]
+        if declared.get("default", 0) is None and not any(declared.get(key, "") is None for key in _PADDED):
+            schema["default"] = None
         if declared.get("const") is not None:
             schema["enum"] = [declared["const"]]
         if not isinstance(schema.get("description", ""), str):
@@ -305,6 +305,11 @@ class _Reader:
         schema = self.read(_resolve(reference, self._root))
         self._open.pop()
         return schema
+
+
+def _missing(value: Any) -> bool:
+    """Whether nothing stands there: null, or NaN, which is what tables make of it among numbers."""
+    return value is None or value != value
 
 
 def _required(declared: Mapping[str, Any], properties: Mapping[str, Any]) -> list[str]:

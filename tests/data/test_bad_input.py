@@ -179,6 +179,55 @@ def test_whole_files_of_the_wrong_kind(prepare: Prepare, tmp_path: Path) -> None
     assert (result["sources"]["apigen"]["read"], result["sources"]["apigen"]["kept"]) == (7, 1)
 
 
+def test_what_tables_hold_and_json_has_not(prepare: Prepare, tmp_path: Path) -> None:
+    """Dates, decimals, bytes and NaN of a parquet file: a row each, and the exports are whole."""
+    import datetime
+    import decimal
+
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    def table(name: str, **values: Any) -> None:
+        """A row for each value, as the argument of a call and as a default."""
+        for place in ("argument", "default"):
+            rows = []
+            for number, value in enumerate(values.values()):
+                used = value if place == "argument" else 1
+                call = {"id": "1", "function": {"name": "f", "arguments": {"a": used}}}
+                schema = {"a": {"type": None, "default": value if place == "default" else None}}
+                messages = [
+                    {"role": "user", "content": f"{name} {place} {number}"},
+                    {"role": "assistant", "content": None, "tool_calls": [call]},
+                    {"role": "tool", "content": "1", "tool_call_id": "1"},
+                    {"role": "assistant", "content": "ok"},
+                ]
+                parameters = {"type": "object", "properties": schema}
+                tool = {"type": "function", "function": {"name": "f", "parameters": parameters}}
+                rows.append({"messages": messages, "tools": [tool], "score": float("nan")})
+            pq.write_table(pa.Table.from_pylist(rows), tmp_path / f"{name}-{place}.parquet")
+
+    table("date", a=datetime.date(2020, 1, 1))
+    table("decimal", a=decimal.Decimal("1.50"))
+    table("bytes", a=b"\xff\x00")
+    table("nan", a=float("nan"))
+    out, result = prepare(
+        "data.datasets=[openai]", f"data.openai.path={tmp_path}", "data.val_share=0", "data.decontaminate=off"
+    )
+    rejected = [json.loads(line) for line in (out / "rejected.jsonl").read_text().splitlines()]
+    assert {one["position"]: one["reason"] for one in rejected} == {
+        "bytes-argument.parquet[0]": "call_syntax",
+        "bytes-default.parquet[0]": "tool_shape",
+        "date-argument.parquet[0]": "call_syntax",
+        "date-default.parquet[0]": "tool_shape",
+        "decimal-argument.parquet[0]": "call_syntax",
+        "decimal-default.parquet[0]": "tool_shape",
+        "nan-argument.parquet[0]": "not_finite",
+    }
+    assert (result["sources"]["openai"]["read"], result["sources"]["openai"]["kept"]) == (8, 1)
+    for row in pq.read_table(out / "rl" / "train.parquet")["reward_model"].to_pylist():
+        assert "NaN" not in row["ground_truth"]  # where tables have no default
+
+
 def test_a_gap_in_a_reader_costs_one_row(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(row: Any, options: Any) -> None:
         raise ZeroDivisionError("oops")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import gzip
 import io
 import json
@@ -62,6 +63,22 @@ def test_parquet(tmp_path: Path) -> None:
     assert _read(tmp_path / "broken.parquet") == ["damaged_file"]
 
 
+def test_positions_tell_files_of_one_name_apart_and_links_are_followed_without_end(tmp_path: Path) -> None:
+    folder = tmp_path / "my rows=1"
+    for part in ("a", "b", ".hidden"):
+        (folder / part).mkdir(parents=True)
+        (folder / part / "rows.jsonl").write_text('{"n": 1}\n')
+    (tmp_path / "elsewhere.json").write_text('[{"n": 2}]')
+    (folder / "link.json").symlink_to(tmp_path / "elsewhere.json")
+    (folder / "gone.json").symlink_to(tmp_path / "nowhere.json")
+    (folder / "a" / "loop").symlink_to(folder)
+    assert [position for position, _ in records(str(folder))] == [
+        "a/rows.jsonl:1",
+        "b/rows.jsonl:1",
+        "link.json[0]",
+    ]
+
+
 def test_folder_reads_its_files_in_order(tmp_path: Path) -> None:
     (tmp_path / "b.jsonl").write_text('{"n": 2}\n')
     (tmp_path / "a.json").write_text('[{"n": 1}]')
@@ -91,6 +108,16 @@ def test_folder_reads_its_files_in_order(tmp_path: Path) -> None:
         ("x.json", b'[{"a": 1},\n{"a" 2},\n{"a": 3}]', [{"a": 1}, "invalid_json", {"a": 3}]),
         ("x.json", b'[{"a": NaN},\n{"a": 3}]', ["not_finite", {"a": 3}]),
         ("x.json", b'[{"a": "\xff"}, {"a": 3}]', ["encoding", {"a": 3}]),
+        ("x.jsonl", b'\xef\xbb\xbf{"a": 1}\r\n\r\n{"a": 2}\r\n', [{"a": 1}, {"a": 2}]),
+        ("x.json", b'[\r\n{"a": 1},\r\n{"a" 2},\r\n{"a": 3}\r\n]\r\n', [{"a": 1}, "invalid_json", {"a": 3}]),
+        ("x.json", '[{"a": 1}]'.encode("utf-16"), ["encoding"]),
+        ("x.json", '[{"a": 1}]'.encode("utf-32-be"), ["invalid_json"]),
+        ("x.json", codecs.BOM_UTF32_BE + '[{"a": 1}]'.encode("utf-32-be"), ["encoding"]),
+        ("x.json", gzip.compress(b'[{"a": 1}]'), ["damaged_file"]),  # its name lies
+        ("x.jsonl", b"PAR1\n\x15", ["damaged_file"]),
+        ("x.json.gz", b'[{"a": 1}]', ["damaged_file"]),
+        ("x.JSON.GZ", gzip.compress(b'{"a": 1}') * 2, [{"a": 1}] * 2),
+        ("x.jsonl.gz", gzip.compress(b'{"a": 1}\n') + b"garbage", [{"a": 1}, "damaged_file"]),
         ("x.json.gz", b"\x1f\x8b not gzip", ["damaged_file"]),
         ("x.jsonl.gz", gzip.compress(b'{"a": 1}\n' * 9, mtime=0)[:-12], [{"a": 1}] * 9 + ["damaged_file"]),
     ],
@@ -99,7 +126,7 @@ def test_damage_is_contained(tmp_path: Path, name: str, data: bytes, expected: l
     path = tmp_path / name
     path.write_bytes(data)
     found = _read(path)
-    if name.endswith("l.gz"):  # how much of a cut gzip stream can be had is the decompressor's affair
+    if len(expected) > 9:  # how much of a cut gzip stream can be had is the decompressor's affair
         assert found[-1] == "damaged_file" and all(row == {"a": 1} for row in found[:-1])
     else:
         assert found == expected
