@@ -14,11 +14,12 @@ MISSING: Final = object()
 """The default of a parameter that states none (None is a default that can be stated)."""
 
 _MAX_DEPTH = 32
-# JSON schema's names, and the spellings of Python-like dialects that mean the same.
-_TYPES = {name: name for name in ("string", "integer", "number", "boolean", "array", "object", "null")} | {
+_NAMES = ("string", "integer", "number", "boolean", "array", "object", "null")
+TYPE_NAMES = {name: name for name in _NAMES} | {
     **{"str": "string", "int": "integer", "float": "number", "double": "number", "bool": "boolean"},
     **{"list": "array", "tuple": "array", "dict": "object", "none": "null"},
 }
+"""Names of types, JSON schema's own and those of Python-like dialects, to JSON schema's."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ ANY = Schema()
 
 # Most arguments state a type and nothing else that compiling them looks at.
 _PLAIN_KEYS = frozenset({"type", "description", "title"})
-_PLAIN = {spelling: Schema(types=frozenset({name})) for spelling, name in _TYPES.items()}
+_PLAIN = {spelling: Schema(types=frozenset({name})) for spelling, name in TYPE_NAMES.items()}
 
 
 def compile_schema(schema: Any, depth: int = 0) -> Schema:
@@ -106,7 +107,7 @@ def _with_default(schema: Mapping[str, Any], **parts: Any) -> Schema:
 def _type_names(schema: Mapping[str, Any]) -> frozenset[str] | None:
     stated = schema.get("type")
     names = stated if isinstance(stated, list) else [stated]
-    known = [_TYPES.get(name.lower()) if isinstance(name, str) else None for name in names]
+    known = [TYPE_NAMES.get(name.lower()) if isinstance(name, str) else None for name in names]
     if schema.get("nullable") is True:
         known.append("null")
     return None if None in known else frozenset(name for name in known if name)

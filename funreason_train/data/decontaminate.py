@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -46,12 +45,3 @@ def _benchmark(folder: Path, size: int) -> Benchmark:
     from .overlap import Benchmark  # imports numpy, which a dry run can do without
 
     return Benchmark.read(folder, size)
-
-
-def bfcl_folder() -> Path | None:
-    """Where the installed `bfcl-eval` keeps its data, found without importing it; None if it is not there."""
-    spec = importlib.util.find_spec("bfcl_eval")
-    for place in (spec.submodule_search_locations or ()) if spec else ():
-        if (folder := Path(place) / "data").is_dir():
-            return folder
-    return None

@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from ..dialogue import render_target
+from ..environments.bfcl.documents import bfcl_folder
 from ..errors import UserError
 from ..progress import report
 from ..run.paths import RunDir, write_json, write_text
 from .augment import Augment, wanted
 from .checks import Pass, naming, passes
 from .counting import count, loaded
-from .decontaminate import Decontaminate, bfcl_folder
+from .decontaminate import Decontaminate
 from .export import SIDES, write_tasks
 from .gate import MEND, proof
 from .ledger import Ledger

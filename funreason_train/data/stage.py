@@ -12,10 +12,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from ..environments.bfcl.documents import bfcl_folder
 from ..errors import UserError
 from ..run.paths import RunDir, write_json
 from . import settings
-from .decontaminate import bfcl_folder
 from .lengths import tokenizer_problems
 from .manifest import manifest
 from .prepare import Preparation

@@ -21,8 +21,8 @@ from typing import Any, NoReturn
 
 from ...calls import Call
 from ...dialogue import PromptStyle, history_answer, system_prompt
+from ...environments.bfcl.execute import one_line
 from .decode import Answer, listed, pack, read_answer
-from .execute import one_line
 
 NAME = "funreason"  # of the handler in bfcl-eval's registry, which allows no underscore
 UNCLOSED = "response outputs too long or no slash think in response."

@@ -12,11 +12,11 @@ import ast
 import json
 import warnings
 from dataclasses import dataclass
-from typing import Any
 
 from ...calls import Call, CallSyntaxError, parse_calls
 from ...calls.markers import CALL_CLOSE, CALL_OPEN
 from ...calls.parse import MAX_CHARS
+from ...environments.bfcl.execute import Executable
 
 
 @dataclass(frozen=True)
@@ -82,23 +82,6 @@ def pack(answer: Answer) -> list[str]:
     if answer.refused:
         return [json.dumps({"refused": answer.refused})]
     return [json.dumps(call.to_json()) for call in answer.calls or ()]
-
-
-@dataclass(frozen=True)
-class Executable:
-    """A call to execute, of the model's or of the ground truth.
-
-    Attributes:
-        name: The method's name, possibly dotted.
-        args: Positional arguments; only ground truths have any.
-        kwargs: Keyword arguments.
-        refused: Why nothing is to be executed; else empty.
-    """
-
-    name: str
-    args: tuple[Any, ...] = ()
-    kwargs: dict[str, Any] | None = None
-    refused: str = ""
 
 
 def unpack(text: str) -> Executable:

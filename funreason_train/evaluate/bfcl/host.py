@@ -1,8 +1,8 @@
 """bfcl-eval in a process of its own: `python -m funreason_train.evaluate.bfcl.host OPTIONS`.
 
-It needs the standard library, bfcl-eval and this package's `calls` and `dialogue`, so that any version of
-bfcl-eval can run in an environment of its own. Speaks lines over its standard input and output, `KEY\tJSON`,
-where KEY is an entry's id.
+It needs the standard library, bfcl-eval and this package's `calls`, `dialogue` and `environments`, so that
+any version of bfcl-eval can run in an environment of its own. Speaks lines over its standard input and
+output, `KEY\tJSON`, where KEY is an entry's id.
 
     from us     \t{"version", "isolation", "entries": {category: [id, …]}, "needs": {id: [id, …]},
                    "not_run": {category: reason}}                          once, when it is ready
@@ -32,10 +32,11 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from ...dialogue import PromptStyle
+from ...environments.bfcl.execute import one_line
+from ...environments.bfcl.sandbox import LimitReached, Watchdog, cause_of_death, limit_memory, lock
 from . import bridge
 from .categories import WEB_SEARCH, is_prerequisite
-from .execute import Executor, one_line
-from .sandbox import LimitReached, Watchdog, cause_of_death, limit_memory, lock
+from .execute import Executor
 
 _WALL = 60.0  # seconds on the clock for one call
 _WEB_WALL = 900.0  # with the web, where bfcl-eval waits and tries again

@@ -1,0 +1,120 @@
+"""Executing calls in BFCL's classes without evaluating text.
+
+bfcl-eval's own `execute_multi_turn_func_call` (`eval_checker/multi_turn_eval/multi_turn_utils.py`) builds a
+string and hands it to `eval`. Here the method is looked up among the public ones of the instances and called
+with literal arguments; the strings that come back are the same.
+"""
+
+from __future__ import annotations
+
+import copy
+import importlib
+import inspect
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from .sandbox import LimitReached
+
+MAX_RESULT = 1_000_000  # characters
+FAILED = "Error during execution: "
+"""How the answer to a call begins that raised an exception."""
+
+_FORBIDDEN = ("kill", "exit", "quit", "remove", "unlink", "popen", "Popen", "run")  # as in bfcl-eval
+
+Methods = dict[str, Callable[..., Any]]
+
+
+@dataclass(frozen=True)
+class Executable:
+    """A call to execute, of the model's or of the ground truth.
+
+    Attributes:
+        name: The method's name, possibly dotted.
+        args: Positional arguments; only ground truths have any.
+        kwargs: Keyword arguments.
+        refused: Why nothing is to be executed; else empty.
+    """
+
+    name: str
+    args: tuple[Any, ...] = ()
+    kwargs: dict[str, Any] | None = None
+    refused: str = ""
+
+
+def make_instance(class_name: str, scenario: Mapping[str, Any], long_context: bool = False) -> Any:
+    """A new object of one of bfcl-eval's classes, in its initial state.
+
+    Args:
+        class_name: The class; a configuration or a benchmark names it, a model never does.
+        scenario: Its part of the initial configuration; copied.
+        long_context: Whether it fills itself with the additions of the long-context category.
+    """
+    from bfcl_eval.constants.executable_backend_config import CLASS_FILE_PATH_MAPPING, STATELESS_CLASSES
+
+    made = getattr(importlib.import_module(CLASS_FILE_PATH_MAPPING[class_name]), class_name)()
+    if class_name not in STATELESS_CLASSES:
+        made._load_scenario(copy.deepcopy(scenario), long_context=long_context)
+    return made
+
+
+def public_methods(instance: Any) -> Methods:
+    """What a call may name."""
+    found = inspect.getmembers(instance, predicate=inspect.ismethod)
+    return {name: method for name, method in found if not name.startswith("_")}
+
+
+def execute(read: Callable[[], Executable], methods: Methods) -> str:
+    """Executes one call.
+
+    Args:
+        read: Reads the call; what it raises is the call's own failure.
+        methods: See `public_methods`.
+
+    Returns:
+        What the model sees: the answer as text, or `FAILED` and the exception.
+
+    Raises:
+        LimitReached: the call took too much memory, or its result is too long.
+    """
+    try:
+        return _as_text(_call(read(), methods))
+    except MemoryError:
+        raise LimitReached("memory_limit: a call took too much memory and was stopped") from None
+    except Exception as error:
+        return f"{FAILED}{error}"
+
+
+def _call(call: Executable, methods: Methods) -> Any:
+    if call.refused:
+        raise ValueError(f"the call cannot be read ({call.refused})")
+    parts = call.name.split(".")
+    if parts[min(1, len(parts) - 1)] in _FORBIDDEN:
+        raise PermissionError(f"Function call {parts[min(1, len(parts) - 1)]} is not allowed.")
+    if call.name not in methods:
+        raise NameError(f"name '{parts[0]}' is not defined")
+    return methods[call.name](*call.args, **(call.kwargs or {}))
+
+
+def _as_text(value: Any) -> str:
+    if type(value) is dict:
+        try:
+            text = json.dumps(value)
+        except Exception:  # an object that is no JSON
+            text = str(value)
+    else:
+        text = value if type(value) is str else str(value)
+    if len(text) > MAX_RESULT:
+        raise LimitReached(f"result_limit: a call's result has more than {MAX_RESULT} characters")
+    return text
+
+
+_WORDS = re.compile(r"\s+")
+
+
+def one_line(value: Any, most: int = 2000) -> str:
+    """A value as text for a reason: white space collapsed, cut at `most` characters."""
+    text = _WORDS.sub(" ", str(value)).strip()
+    return text if len(text) <= most else text[: most - 1] + "…"
