@@ -1,4 +1,4 @@
-"""Environments by name: this project's own, and what a user's modules add."""
+"""Environments by name: this project's own, BFCL's, and what a user's modules add."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 from ..errors import UserError
 from .base import Environment
+from .bfcl.environment import PREFIX, environment_kind
 from .helpdesk import Helpdesk
 from .shop import Shop
 from .travel import Travel
@@ -17,11 +18,17 @@ ENVIRONMENTS: dict[str, type[Environment]] = {kind.name: kind for kind in (Helpd
 def make_environment(name: str) -> Environment:
     """A new, empty environment.
 
+    Args:
+        name: One of `ENVIRONMENTS`, or `bfcl/CLASS` (see `bfcl.environment`).
+
     Raises:
-        UserError: There is no environment of that name.
+        UserError: There is no environment of that name, or what it needs is not installed.
     """
+    if name.startswith(PREFIX):
+        return environment_kind(name)()
     if name not in ENVIRONMENTS:
-        raise UserError(f"there is no environment {name}", mend=f"Choose one of {', '.join(ENVIRONMENTS)}.")
+        known = f"{', '.join(ENVIRONMENTS)}, or {PREFIX}CLASS for a class of BFCL's"
+        raise UserError(f"there is no environment {name}", mend=f"Choose one of {known}.")
     return ENVIRONMENTS[name]()
 
 

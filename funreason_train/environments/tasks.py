@@ -10,6 +10,7 @@ from typing import Any
 
 from ..calls import Call
 from .base import State
+from .bfcl.execute import FAILED
 from .registry import make_environment
 
 
@@ -101,6 +102,17 @@ def play_gold(task: Task) -> list[GoldTurn]:
         )
         for turn in task.turns
     ]
+
+
+def is_failure(result: str) -> bool:
+    """Whether a call's answer says that it failed, in BFCL's words or in our environments'."""
+    if result.startswith(FAILED):
+        return True
+    try:
+        value = json.loads(result)
+    except ValueError:
+        return False
+    return isinstance(value, dict) and "error" in value
 
 
 def write_tasks(path: Path, tasks: Iterable[Task]) -> int:

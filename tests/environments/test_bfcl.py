@@ -1,0 +1,251 @@
+"""BFCL's classes as environments: answers and states as BFCL's, one state an environment, limits a call."""
+
+import gc
+import os
+import signal
+import threading
+import time
+
+import pytest
+
+from funreason_train.calls import Call
+from funreason_train.environments import make_environment
+from funreason_train.environments.bfcl import documents
+from funreason_train.environments.bfcl.documents import CLASSES, bfcl_folder
+from funreason_train.environments.bfcl.environment import environment_kind
+from funreason_train.environments.bfcl.sessions import Sessions
+from funreason_train.environments.tasks import is_failure
+from funreason_train.errors import UserError
+
+shipped = pytest.mark.skipif(bfcl_folder() is None, reason="bfcl-eval is not installed")
+
+FILES = {"plan.txt": {"type": "file", "content": "4 8 15"}, "old": {"type": "directory", "contents": {}}}
+CONFIG = {"GorillaFileSystem": {"root": {"desk": {"type": "directory", "contents": FILES}}}}
+
+
+def files(sessions=None):
+    """A small file system."""
+    environment = kind("bfcl/GorillaFileSystem", sessions)
+    environment.reset(CONFIG)
+    return environment
+
+
+def kind(name, sessions):
+    if sessions is None:
+        return make_environment(name)
+    base = environment_kind(name)
+    return type("Limited", (base,), {"sessions": sessions})()
+
+
+def listing(environment):
+    return environment.call(Call("ls", {}))
+
+
+@shipped
+def test_every_documented_function_is_offered_in_the_schema_of_all_tools():
+    names = [tool["name"] for one in CLASSES for tool in make_environment(f"bfcl/{one}").tools()]
+    assert len(set(names)) == len(names) == 128
+
+    def types(value):
+        if isinstance(value, dict):
+            yield from [value["type"]] if isinstance(value.get("type"), str) else []
+            value = list(value.values())
+        for one in value if isinstance(value, list) else ():
+            yield from types(one)
+
+    tools = make_environment(f"bfcl/{'+'.join(CLASSES)}").tools()
+    assert len(tools) == 128 and all(set(tool) == {"name", "description", "parameters"} for tool in tools)
+    assert set(types(tools)) == {"object", "string", "number", "integer", "array", "boolean"}
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("bfcl/WebSearchAPI", "BFCL has no class 'WebSearchAPI'"),
+        ("bfcl/os", "BFCL has no class 'os'"),
+        ("bfcl/", "BFCL has no class ''"),
+        ("bfcl/MathAPI+MathAPI", "names a class twice"),
+    ],
+)
+def test_a_class_that_cannot_be_played_is_the_users_mistake(name, message):
+    with pytest.raises(UserError, match=message):
+        make_environment(name)
+
+
+def test_without_bfcl_eval_the_error_says_what_to_install(monkeypatch):
+    monkeypatch.setattr(documents, "bfcl_folder", lambda: None)
+    documents.class_documents.cache_clear()
+    environment_kind.cache_clear()
+    with pytest.raises(UserError, match=r"bfcl/TwitterAPI needs bfcl-eval.*extra cpu or gpu"):
+        make_environment("bfcl/TwitterAPI")
+
+
+@shipped
+def test_answers_are_bfcls_and_the_state_is_what_bfcl_compares():
+    environment = files()
+    before = environment.snapshot()
+    assert listing(environment) == '{"current_directory_content": ["plan.txt", "old"]}'
+    assert environment.call(Call("cd", {"folder": "old"})) == '{"current_working_directory": "old"}'
+    assert environment.compare(before) == [], "BFCL does not compare where one is"
+    assert environment.call(Call("touch", {"file_name": "new"})) == "None"
+    (difference,) = environment.compare(before)
+    assert difference.startswith("GorillaFileSystem/root/contents/old/contents/new is ")
+    assert environment.call(Call("cat", {"name": "x"})).startswith("Error during execution: ")
+    with pytest.raises(ValueError, match="has no class MathAPI"):
+        environment.reset({"MathAPI": {}})
+    environment.reset({"GorillaFileSystem": {"root": {"desk": {"type": "directory"}}}})
+    with pytest.raises(ValueError, match=r"cannot be loaded \(KeyError: 'contents'\)"):
+        listing(environment)
+
+
+@shipped
+def test_several_classes_at_once():
+    environment = make_environment("bfcl/GorillaFileSystem+MathAPI+TradingBot")
+    environment.reset(CONFIG)
+    assert environment.call(Call("sum_values", {"numbers": [4, 8, 15]})) == '{"result": 27}'
+    assert "plan.txt" in listing(environment)
+    state = environment.snapshot()
+    assert list(state) == ["GorillaFileSystem", "MathAPI", "TradingBot"]
+    assert state["TradingBot"]["orders"]["12345"]["symbol"] == "AAPL"
+
+
+@shipped
+def test_interleaved_episodes_do_not_see_each_other():
+    one, two = files(), files()
+    config = {"GorillaFileSystem": {"root": {"other": {"type": "directory", "contents": {}}}}}
+    three = make_environment("bfcl/GorillaFileSystem")
+    three.reset(config)
+    for number, environment in enumerate((one, two, three)):
+        environment.call(Call("touch", {"file_name": f"mine{number}"}))
+        environment.call(Call("square_root", {"number": 2, "precision": 3}))
+    assert [listing(one), listing(two), listing(three)] == [
+        '{"current_directory_content": ["plan.txt", "old", "mine0"]}',
+        '{"current_directory_content": ["plan.txt", "old", "mine1"]}',
+        '{"current_directory_content": ["mine2"]}',
+    ]
+    one.reset(CONFIG)
+    assert "mine0" not in listing(one)
+
+
+@shipped
+def test_what_is_random_is_the_same_in_every_process():
+    login = Call(
+        "authenticate_travel",
+        {
+            **{"client_id": "c", "client_secret": "s", "refresh_token": "r", "grant_type": "read_write"},
+            **{"user_first_name": "A", "user_last_name": "B"},
+        },
+    )
+    answers = set()
+    for sessions in (Sessions(), Sessions()):
+        environment = kind("bfcl/TravelAPI", sessions)
+        answers.add(environment.call(login))
+    (answer,) = answers
+    assert not is_failure(answer), answer
+    other = make_environment("bfcl/TravelAPI")
+    other.reset({"TravelAPI": {"random_seed": 7}})
+    assert other.call(login) != answer
+
+
+HOSTILE = {
+    "private": Call("_load_scenario", {"scenario": {}}),
+    "dunder": Call("__class__", {}),
+    "attribute": Call("root", {}),
+    "dotted": Call("GorillaFileSystem.rm", {"file_name": "plan.txt"}),
+    "dotted dunder": Call("ls.__globals__", {}),
+    "builtin": Call("open", {"file": "/tmp/x", "mode": "w"}),
+    "no function of this class": Call("power", {"base": 10, "exponent": 100_000_000}),
+    "unknown argument": Call("ls", {"self": 1}),
+    "wrong types": Call("mkdir", {"dir_name": {"a": [1, None]}}),
+    "path": Call("cat", {"file_name": "../../etc/passwd"}),
+    "huge": Call("cat", {"file_name": "x" * 1_000_000}),
+    "huge number": Call("cat", {"file_name": 10**4000}),
+}
+
+
+@shipped
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_hostile_call_fails_and_changes_nothing(name):
+    environment = files()
+    before = environment.snapshot()
+    assert is_failure(environment.call(HOSTILE[name]))
+    assert environment.compare(before) == []
+
+
+@shipped
+def test_a_call_that_takes_for_ever_is_stopped_alone():
+    sessions = Sessions(seconds=1.0)
+    burning = kind("bfcl/GorillaFileSystem+MathAPI", sessions)
+    burning.reset(CONFIG)
+    burning.call(Call("touch", {"file_name": "kept"}))
+    before = burning.snapshot()
+    answers = []
+    burn = Call("power", {"base": 10, "exponent": 100_000_000})
+    thread = threading.Thread(target=lambda: answers.append(burning.call(burn)))
+    thread.start()
+    other = files(sessions)
+    others = 0
+    while thread.is_alive():
+        assert "plan.txt" in listing(other)
+        others += 1
+        time.sleep(0.01)
+    assert others > 3, "nothing else was played meanwhile"
+    assert answers[0].startswith("Error during execution: time_limit")
+    assert burning.compare(before) == [] and '"kept"' in listing(burning)
+
+
+@shipped
+def test_a_call_that_takes_all_memory_is_stopped_alone():
+    environment = kind("bfcl/GorillaFileSystem+MathAPI", Sessions(memory=64, seconds=20.0))
+    environment.reset(CONFIG)
+    environment.call(Call("touch", {"file_name": "kept"}))
+    greedy = Call("square_root", {"number": 2, "precision": 400_000_000})
+    answer = environment.call(greedy)
+    assert answer.startswith("Error during execution: memory_limit"), answer
+    assert '"kept"' in listing(environment)
+
+
+@shipped
+def test_more_environments_than_processes_keep_their_states():
+    sessions = Sessions(kept=2)
+    several = [files(sessions) for _ in range(5)]
+    for round in range(2):
+        for number, environment in enumerate(several):
+            assert environment.call(Call("touch", {"file_name": f"{round}-{number}"})) == "None"
+    for number, environment in enumerate(several):
+        assert f'"old", "0-{number}", "1-{number}"]' in listing(environment)
+    assert len(children_of(sessions.host)) <= 3
+    del several, environment
+    gc.collect()
+    for _ in range(100):
+        if not children_of(sessions.host):
+            break
+        time.sleep(0.05)
+    assert children_of(sessions.host) == []
+
+
+@shipped
+def test_a_host_that_was_killed_is_replaced_and_states_are_made_again():
+    sessions = Sessions()
+    environment = files(sessions)
+    environment.call(Call("touch", {"file_name": "kept"}))
+    host = sessions.host
+    for process in [*children_of(host), host]:
+        os.kill(process, signal.SIGKILL)
+    answer = listing(environment)
+    assert answer.startswith("Error during execution: crash")
+    assert '"kept"' in listing(environment)
+    assert '"kept"' not in listing(files(sessions))
+
+
+@shipped
+def test_what_fails_in_any_environment_is_known_as_such():
+    shop = make_environment("shop")
+    assert is_failure(shop.call(Call("get_price", {"item": "K1"})))
+    assert not is_failure("None") and not is_failure('["error"]') and not is_failure('{"result": 1}')
+
+
+def children_of(process):
+    import psutil
+
+    return [child.pid for child in psutil.Process(process).children()]
