@@ -83,3 +83,10 @@ def test_rows_are_those_of_both_sides_together() -> None:
     assert rows_of_sides(1000, 0.02) == (980, 20)
     assert rows_of_sides(7, 0.0) == (7, 0)
     assert rows_of_sides(None, 0.5) == (None, None)
+
+
+def test_every_machine_draws_the_same() -> None:
+    """Written out, so that no machine, version of Python or hash seed can draw otherwise unnoticed."""
+    kept = _kept(*(f"k{number}" for number in range(12)))
+    assert [one.offset for one in split(kept, 0.3, 5)[1]] == [20, 80]
+    assert [one.offset for one in mix(kept, {"a": _node(weight=0.5)}, 7)] == [90, 0, 70, 100, 80, 50]
