@@ -173,9 +173,10 @@ def _actor(config: DictConfig, prompt_tokens: int) -> dict[str, Any]:
         f"{actor}.grad_clip": rl.clip_grad,
         f"{actor}.optim.clip_grad": rl.clip_grad,
         f"{actor}.ppo_mini_batch_size": rl.prompts_per_update or rl.prompts_per_step,
-        f"{actor}.use_dynamic_bsz": True,
+        f"{actor}.use_dynamic_bsz": rl.dynamic_batches,
         # A pass holds at least one sample.
         f"{actor}.ppo_max_token_len_per_gpu": max(rl.tokens_per_pass, sample),
+        f"{actor}.ppo_micro_batch_size_per_gpu": None if rl.dynamic_batches else rl.samples_per_pass,
         f"{actor}.fsdp_config.param_offload": rl.offload_parameters,
         f"{actor}.fsdp_config.optimizer_offload": rl.offload_optimizer,
         f"{actor}.fsdp_config.seed": config.seed,
@@ -189,8 +190,7 @@ def _actor(config: DictConfig, prompt_tokens: int) -> dict[str, Any]:
         f"{actor}.kl_loss_coef": algorithm.kl_loss,
         f"{actor}.kl_loss_type": algorithm.kl_loss_type,
         f"{ref}.fsdp_config.param_offload": rl.offload_parameters,
-        f"{ref}.log_prob_use_dynamic_bsz": True,
-        f"{ref}.log_prob_max_token_len_per_gpu": max(rl.tokens_per_log_prob_pass, sample),
+        **_log_prob_passes(config, ref, sample),
     }
 
 
@@ -212,14 +212,23 @@ def _rollout(config: DictConfig, run: RunDir, prompt_tokens: int) -> dict[str, A
         f"{rollout}.max_num_seqs": rl.rollout.sequences,
         # A step takes whole prompts there, see configs/rl.yaml.
         f"{rollout}.max_num_batched_tokens": max(rl.rollout.tokens_per_step, context if on_cpu else 0),
-        f"{rollout}.log_prob_use_dynamic_bsz": True,
-        f"{rollout}.log_prob_max_token_len_per_gpu": max(rl.tokens_per_log_prob_pass, sample),
+        **_log_prob_passes(config, rollout, sample),
         f"{rollout}.calculate_log_probs": True,
         f"{rollout}.agent.num_workers": rl.rollout.workers,
         f"{rollout}.agent.default_agent_loop": ENVIRONMENT if episodes else "protocol",
         f"{rollout}.agent.agent_loop_config_path": str(
             run.rl / AGENT_LOOPS.name if episodes else AGENT_LOOPS
         ),
+    }
+
+
+def _log_prob_passes(config: DictConfig, part: str, sample: int) -> dict[str, Any]:
+    """How passes without gradient are cut: the actor's (verl keeps that under `rollout`), the reference's."""
+    rl = config.rl
+    return {
+        f"{part}.log_prob_use_dynamic_bsz": rl.dynamic_batches,
+        f"{part}.log_prob_max_token_len_per_gpu": max(rl.tokens_per_log_prob_pass, sample),
+        f"{part}.log_prob_micro_batch_size_per_gpu": None if rl.dynamic_batches else rl.samples_per_pass,
     }
 
 

@@ -23,6 +23,7 @@ _WHOLE = {
     "warmup_steps": 0,
     "tokens_per_pass": 1,
     "tokens_per_log_prob_pass": 1,
+    "samples_per_pass": 1,
     "rollout.tensor_parallel": 1,
     "rollout.sequences": 1,
     "rollout.tokens_per_step": 1,
@@ -56,6 +57,7 @@ _INSIDE = {
 }
 _SWITCHES = (
     "trust_rollout_log_probs",
+    "dynamic_batches",
     "share_prompts",
     "gradient_checkpointing",
     "offload_optimizer",

@@ -27,6 +27,7 @@ from . import egpo, health, limits, records
 from .checkpoints import KeepVerified
 from .compose import ENVIRONMENT
 from .groups import BoundedGroups
+from .pulse import Pulse
 from .sampling import prompt_name, sample_order
 from .tokens import completion_text, text_of
 
@@ -63,6 +64,7 @@ def train(config: DictConfig, rl: Mapping[str, Any], metrics: Path) -> None:
             teacher_client=trainer.get_teacher_client(),
             reward_loop_worker_handles=trainer.get_reward_handles(),
         )
+        trainer.replay_buffer.pulse = Pulse(manager.agent_loop_workers)
         trainer.fit(manager)
     finally:
         if getattr(trainer, "logger", None) is not None:
@@ -116,7 +118,9 @@ def _recording(base: type) -> Any:
             if not self.episodes:
                 return int(super()._get_required_batch_multiple(dp_size))
             # Episodes differ in their responses, and verl would make an update of every so many rows.
-            return math.lcm(dp_size, self.config.actor_rollout_ref.rollout.n) * self.updates
+            actor = self.config.actor_rollout_ref.actor
+            a_pass = 1 if actor.use_dynamic_bsz else int(actor.ppo_micro_batch_size_per_gpu)
+            return math.lcm(dp_size * a_pass, self.config.actor_rollout_ref.rollout.n) * self.updates
 
         def _update_actor(self, batch: Any, metrics: dict[str, Any]) -> Any:
             if self.episodes:

@@ -124,6 +124,8 @@ def _batch(config: DictConfig, train: Prompts) -> list[str]:
             f"rl.samples_per_prompt) cannot be divided among {workers} workers "
             "(of all nodes together)"
         )
+    elif not rl.dynamic_batches and not in_environments(config):
+        found += _passes(config, update * rl.samples_per_prompt // workers)
     per_node = rl.devices[config.cluster.device].workers_per_node
     if per_node < 1 or per_node % rl.rollout.tensor_parallel:
         found.append(
@@ -141,6 +143,18 @@ def _batch(config: DictConfig, train: Prompts) -> list[str]:
             f"heads of {rl.model}"
         )
     return found
+
+
+def _passes(config: DictConfig, share: int) -> list[str]:
+    """Whether `share`, the samples of an update that one worker gets, makes whole passes of a fixed count."""
+    count = config.rl.samples_per_pass
+    if share % count == 0:
+        return []
+    fitting = max(number for number in range(1, min(share, count) + 1) if share % number == 0)
+    return [
+        f"rl.samples_per_pass={count} does not divide the {share} samples of an update that each worker gets "
+        f"(rl.dynamic_batches=false makes passes of one size); {fitting} would"
+    ]
 
 
 def _algorithm(config: DictConfig) -> list[str]:

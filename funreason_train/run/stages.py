@@ -20,6 +20,7 @@ from .. import __version__
 from ..errors import UserError
 from ..progress import VARIABLE as PROGRESS_VARIABLE
 from . import manifest as lineage
+from .cause import first_cause, in_one_line
 from .display import StageDisplay
 from .memory import PeakMemory
 from .paths import RunDir, read_json, write_text
@@ -315,11 +316,23 @@ def _spawn(
         return dict(outcome["ok"] or {}), peak.bytes
     if outcome.get("user"):
         raise UserError(str(outcome["error"]))
-    why = outcome.get("error") or f"its process ended with code {process.returncode} without a word"
-    raise StageFailed(
-        f"the stage '{stage.name}' failed: {why}\n  its log: {log}\n"
-        "  the same command continues where it stopped"
-    )
+    why = f"its process ended with code {process.returncode} without a word"
+    raise StageFailed(_failure(stage.name, in_one_line(outcome.get("error") or why), log))
+
+
+def _failure(name: str, why: str, log: Path) -> str:
+    """What is said of a stage that crashed: the first error of its log, and the one that ended it."""
+    after = "the same command continues where it stopped"
+    # Progress bars end their lines with a carriage return, which editors do not count.
+    with log.open(encoding="utf-8", errors="replace", newline="\n") as lines:
+        cause = first_cause(lines)
+    if cause is None:
+        return f"the stage '{name}' failed: {why}\n  its log: {log}\n  {after}"
+    who = cause.process or "the driver"
+    first = f"the stage '{name}' failed, first in {who}: {cause.error} (line {cause.line} of {log})"
+    echo = "" if why in cause.error or cause.error in why else f"\n  its end: {why}"
+    mend = f"\n  {cause.mend}" if cause.mend else ""
+    return f"{first}{mend}{echo}\n  {after}"
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

@@ -13,8 +13,8 @@ SAMPLES = 2
 class Queue:
     """Stands in for TransferQueue and the rollout: one prompt is done at each poll, as `order` picks."""
 
-    def __init__(self, scores, order):
-        self.scores, self.order = scores, order
+    def __init__(self, scores, order, failing=()):
+        self.scores, self.order, self.failing = scores, order, failing
         self.prompts, self.samples, self.drawn = {}, {}, 0
 
     def draw(self, count):
@@ -28,7 +28,8 @@ class Queue:
         running = [name for name, tag in self.prompts.items() if tag["status"] == "running"]
         if running:
             name = self.order(running)
-            self.prompts[name]["status"] = "finished"
+            failed = int(name[-6:]) in self.failing
+            self.prompts[name]["status"] = "failure" if failed else "finished"
             for sample in range(SAMPLES):
                 self.samples[f"{name}_{sample}_0"] = {"seq_len": 1}
 
@@ -66,7 +67,7 @@ def buffer_on(monkeypatch):
             train_batch_size=4,
             gen_batch_size=1,
         )
-        buffer.whole_rounds, buffer.limit = whole_rounds, limit
+        buffer.whole_rounds, buffer.limit, buffer.log_seconds = whole_rounds, limit, 0.0
         return buffer
 
     return make
@@ -114,3 +115,66 @@ def test_without_the_filter_all_groups_are_taken(buffer_on):
     batch, figures = buffer_on(queue, metric=None).sample(1, "train", 4)
     assert len({key.split("_")[0] for key in batch.keys}) == 4 and figures == {}
     assert all(a <= b for a, b in itertools.pairwise(sorted(batch.keys)))
+
+
+@pytest.mark.parametrize("metric", [None, "reward"])
+def test_a_prompt_whose_samples_failed_ends_the_step(buffer_on, metric):
+    """verl would train on the other prompts without a word, or send weights to a dead engine for ever."""
+    queue = Queue(lambda prompt, sample: float(sample), min, failing=(2,))
+    queue.draw(4)
+    with pytest.raises(RuntimeError, match=r"the samples of 1 prompts could not be made \(00000001-000002\)"):
+        buffer_on(queue, metric=metric).sample(1, "train", 4)
+
+
+class Rollout:
+    """Stands in for Ray and one agent worker, which dies after so many looks."""
+
+    def __init__(self, looks, busy=False):
+        self.looks, self.busy, self.asked = looks, busy, 0
+        self.__ray_ready__ = self
+
+    def remote(self):
+        self.asked += 1
+        return object()
+
+    def wait(self, answers, num_returns, timeout):
+        dead = self.asked > self.looks
+        return (list(answers), []) if dead or not self.busy else ([], list(answers))
+
+    def get(self, answer):
+        if self.asked > self.looks:
+            raise RuntimeError("the actor died")
+
+
+def test_a_process_that_died_is_noticed_while_its_samples_are_awaited(buffer_on, monkeypatch):
+    """verl does not look after the calls it gave to its agent workers, and waits for ever."""
+    import sys
+
+    from funreason_train.rl.pulse import Pulse
+
+    worker = Rollout(looks=3)
+    monkeypatch.setitem(sys.modules, "ray", worker)
+    queue = Queue(None, min)
+    queue.draw(4)
+    monkeypatch.setattr(queue, "poll", lambda: None)  # nothing is ever done
+    buffer = buffer_on(queue)
+    buffer.pulse = Pulse([worker], every=0.0)
+    with pytest.raises(RuntimeError, match="the actor died"):
+        buffer.sample(1, "train", 4)
+
+
+def test_a_busy_process_is_asked_once_and_not_waited_for(monkeypatch):
+    import sys
+
+    from funreason_train.rl.pulse import Pulse
+
+    worker = Rollout(looks=3, busy=True)
+    monkeypatch.setitem(sys.modules, "ray", worker)
+    pulse = Pulse([worker], every=0.0)
+    for _ in range(5):
+        pulse.look()
+    assert worker.asked == 1
+    patient = Pulse([worker], every=60.0)
+    patient.look()
+    patient.look()
+    assert worker.asked == 2

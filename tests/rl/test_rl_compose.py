@@ -38,6 +38,9 @@ COMMON = {
     "actor_rollout_ref.actor.strategy": "fsdp2",
     "actor_rollout_ref.model.use_remove_padding": True,
     "actor_rollout_ref.actor.use_dynamic_bsz": True,
+    "actor_rollout_ref.actor.ppo_micro_batch_size_per_gpu": None,
+    "actor_rollout_ref.rollout.log_prob_use_dynamic_bsz": True,
+    "actor_rollout_ref.ref.log_prob_use_dynamic_bsz": True,
     "reward.custom_reward_function.name": "compute_score",
     "reward.custom_reward_function.reward_kwargs.variant": "binary",
 }
@@ -145,6 +148,17 @@ def test_agent_loops_name_a_class_of_ours(tmp_path):
         (["rl.verl.actor_rollout_ref.actor.ppo_epochs=2"], {"actor_rollout_ref.actor.ppo_epochs": 2}),
         (["rl.trust_rollout_log_probs=true"], {"algorithm.rollout_correction.bypass_mode": True}),
         (["rl.share_prompts=false"], {"actor_rollout_ref.model.use_remove_padding": False}),
+        (
+            ["rl.dynamic_batches=false", "rl.samples_per_pass=16", "rl.algorithm.kl_loss=0.1"],
+            {
+                "actor_rollout_ref.actor.use_dynamic_bsz": False,
+                "actor_rollout_ref.actor.ppo_micro_batch_size_per_gpu": 16,
+                "actor_rollout_ref.rollout.log_prob_use_dynamic_bsz": False,
+                "actor_rollout_ref.rollout.log_prob_micro_batch_size_per_gpu": 16,
+                "actor_rollout_ref.ref.log_prob_use_dynamic_bsz": False,
+                "actor_rollout_ref.ref.log_prob_micro_batch_size_per_gpu": 16,
+            },
+        ),
         (["rl.steps=7"], {"trainer.total_training_steps": 7}),
         (["rl.epochs=3", "rl.prompts_per_step=16"], {"trainer.total_training_steps": 12}),
     ],

@@ -32,6 +32,20 @@ def test_a_sound_run_has_no_problem(tmp_path):
         (["rl.steps=0"], "at least one step"),
         (["cluster=h20x32", "rl.share_prompts=true", "rl.prompts_per_step=64"], "works on CPU only"),
         (["rl.rollout.tensor_parallel=3"], "does not divide the 4 attention heads"),
+        (
+            ["rl.dynamic_batches=false", "rl.samples_per_pass=10", "rl.prompts_per_update=24"],
+            "rl.samples_per_pass=10 does not divide the 192 samples of an update that each worker gets "
+            "(rl.dynamic_batches=false makes passes of one size); 8 would",
+        ),
+        (
+            [
+                "cluster=h20x32",
+                "rl.dynamic_batches=false",
+                "rl.samples_per_pass=16",
+                "rl.prompts_per_step=32",
+            ],
+            "does not divide the 8 samples of an update that each worker gets",
+        ),
     ],
 )
 def test_each_mistake_is_one_sentence(tmp_path, words, part):
@@ -86,7 +100,14 @@ def test_rows_without_gold_are_counted_and_named(tmp_path):
     assert "3 of 4 rows lack a readable gold answer (row 1, 2, 3)" in " ".join(stage.check(config, run))
 
 
+def test_passes_of_a_fixed_count_ask_for_nothing_where_they_are_not_made(tmp_path):
+    config, run = small_run(tmp_path, "rl.samples_per_pass=7")
+    assert stage.check(config, run) == []
+
+
 MALFORMED = {
+    "rl.dynamic_batches=0": "rl.dynamic_batches=0: true or false is needed",
+    "rl.samples_per_pass=0": "rl.samples_per_pass=0: a whole number from 1 on is needed",
     "rl.prompts_per_step=many": "rl.prompts_per_step=many: a whole number from 1 on is needed",
     "rl.prompts_per_update=0": "rl.prompts_per_update=0: a whole number from 1 on or null is needed",
     "rl.samples_per_prompt=2.5": "rl.samples_per_prompt=2.5: a whole number from 1 on is needed",

@@ -36,7 +36,7 @@ class CpuEngine(transformer_impl.FSDPEngineWithLMHead):
 
     def _micro_batches(self, data: TensorDict, **options: Any) -> Any:
         """Micro-batches that keep the samples of a prompt together; verl's own where that does not apply."""
-        if not _shares(data) or self.get_data_parallel_size() > 1:
+        if not (_shares(data) and _dynamic(data)) or self.get_data_parallel_size() > 1:
             return _PREPARE(data, **options)
         lengths = data["responses"].offsets().diff().tolist()
         indices = shared_prompt.packs(_rows(data["prompts"]), lengths, int(data["max_token_len_per_gpu"]))
@@ -79,8 +79,12 @@ def _shares(data: TensorDict) -> bool:
         for key in ("use_fused_kernels", "distillation_use_topk", "calculate_sum_pi_squared")
     )
     packed = tu.get_non_tensor_data(data=data, key="use_remove_padding", default=False)
-    dynamic = tu.get_non_tensor_data(data=data, key="use_dynamic_bsz", default=True)
-    return bool(packed and dynamic and "prompts" in data and "responses" in data and not any(asked))
+    return bool(packed and "prompts" in data and "responses" in data and not any(asked))
+
+
+def _dynamic(data: TensorDict) -> bool:
+    """Whether passes are cut by tokens; those of a fixed count take samples as they lie, prompt by prompt."""
+    return bool(tu.get_non_tensor_data(data=data, key="use_dynamic_bsz", default=True))
 
 
 def _rows(nested: torch.Tensor) -> list[list[int]]:

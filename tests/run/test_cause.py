@@ -1,0 +1,160 @@
+"""Which words of a log are the first error: excerpts of logs of runs that ended badly."""
+
+import pytest
+
+from funreason_train.run import stages
+from funreason_train.run.cause import Cause, first_cause, in_one_line
+
+SERVER = "\x1b[36m(vLLMHttpServer pid=18617)\x1b[0m "
+CORE = f"{SERVER}(EngineCore pid=18860) ERROR 11-25 03:24:42 [core.py:1233] "
+OUTER = f"{SERVER}ERROR 11-25 03:24:42 [async_llm.py:704] "
+AGENT = "\x1b[36m(AgentLoopWorkerTQ pid=20189)\x1b[0m "
+RAYLET = "\x1b[33m(raylet)\x1b[0m "
+STEP = "step:1 - global_seqlen/min:62236.0 - actor/entropy:3.7"
+BAR = "\rTraining Progress:  33%|███▎      | 1/3 [01:24<02:48, 84.06s/it]"
+DEAD = (
+    "A worker died or was killed while executing a task by an unexpected system error. To troubleshoot the "
+    "problem, check the logs for the dead worker. Lease ID: 05000000c1 Worker ID: 01be85e7 Node ID: 279115d5 "
+    "Worker IP address: 192.0.2.2 Worker port: 45791 Worker PID: 20189 Worker exit type: SYSTEM_ERROR Worker "
+    "exit detail: Worker unexpectedly exits with a connection error code 2. End of file. Some common "
+    "causes include: (1) the process was killed by the OOM killer due to high memory usage, (2) ray "
+    "stop --force was called"
+)
+#: An exception in the engine: three processes tell of it, one of them why.
+ENGINE = [
+    STEP,
+    f"{BAR}{SERVER}2026-11-25 - WARNING - transfer_queue.utils.common - target_num_threads 8",
+    f"{CORE}EngineCore encountered a fatal error.",
+    f"{CORE}Traceback (most recent call last):",
+    f'{CORE}  File "/x/vllm/v1/engine/core.py", line 1224, in run_engine_core',
+    f"{CORE}    engine_core.run_busy_loop()",
+    f"{CORE}RuntimeError: CPU Generator does not use offset",
+    f"{OUTER}AsyncLLM output_handler failed.",
+    f"{OUTER}Traceback (most recent call last):",
+    f"{OUTER}vllm.v1.engine.exceptions.EngineDeadError: EngineCore encountered an issue. See stack trace "
+    "(above) for the root cause.",
+    f"{AGENT}Traceback (most recent call last):",
+    f"{AGENT}ray.exceptions.RayTaskError(EngineDeadError): \x1b[36mray::vLLMHttpServer.generate()\x1b[39m",
+    "Traceback (most recent call last):",
+    "RuntimeError: Sync replay buffer selected terminal groups with no materializable trajectories.",
+]
+#: The engine's process killed from outside.
+KILLED = [
+    STEP,
+    f"{SERVER}WARNING 11-25 05:50:07 [core_client.py:702] [shutdown] MPClient: engine core exited "
+    "unexpectedly; starting cleanup",
+    *ENGINE[7:],
+]
+#: SFT: Ray Train gives up waiting once, tries again, and trains.
+RETRIED = [
+    "\x1b[36m(TrainController pid=590)\x1b[0m Traceback (most recent call last):",
+    "\x1b[36m(TrainController pid=590)\x1b[0m     ray.get(",
+    "\x1b[36m(TrainController pid=590)\x1b[0m ray.exceptions.GetTimeoutError: Get timed out: some object(s) "
+    "not ready.",
+]
+
+
+def test_the_engine_s_own_exception_is_told_from_its_echoes():
+    cause = first_cause(ENGINE)
+    assert cause == Cause(7, "EngineCore pid=18860", "RuntimeError: CPU Generator does not use offset")
+    assert cause.mend == ""
+
+
+def test_an_engine_that_was_killed_has_no_exception_of_its_own():
+    cause = first_cause(KILLED)
+    assert (cause.line, cause.process) == (2, "vLLMHttpServer pid=18617")
+    assert "engine core exited unexpectedly" in cause.error and "dmesg" in cause.mend
+
+
+def test_ray_s_report_of_a_dead_worker_names_the_process():
+    cause = first_cause([f"{AGENT}Using dataset class: RLHFDataset", STEP, f"{BAR}{RAYLET}{DEAD}"])
+    assert (cause.line, cause.process) == (3, "AgentLoopWorkerTQ pid=20189")
+    assert cause.error == (
+        "A worker died or was killed (Worker unexpectedly exits with a connection error code 2. End of file)"
+    )
+    assert first_cause([RAYLET + DEAD]).process == "worker pid=20189"
+
+
+def test_what_went_before_a_healthy_step_did_no_harm():
+    assert first_cause(RETRIED).error.startswith("ray.exceptions.GetTimeoutError")
+    healthy = "\x1b[36m(RayTrainWorker pid=1022)\x1b[0m {'loss': '7.532', 'grad_norm': '5.976'}"
+    assert first_cause([*RETRIED, healthy]) is None
+    assert first_cause([*KILLED[1:], *ENGINE]).error == "RuntimeError: CPU Generator does not use offset"
+
+
+def test_words_that_go_on_below_belong_to_the_error():
+    """pydantic's, as vLLM ends over a setting."""
+    head = "\x1b[36m(vLLMHttpServer pid=11951)\x1b[0m "
+    cause = first_cause(
+        [
+            f"{head}Traceback (most recent call last):",
+            f'{head}  File "/x/vllm/engine/arg_utils.py", line 2316, in create_engine_config',
+            f"{head}pydantic_core._pydantic_core.ValidationError: 1 validation error for VllmConfig",
+            f"{head}  Value error, invalid literal for int() with base 10: '1e-05'",
+            "",
+            f"{head}  of something else",
+        ]
+    )
+    assert cause.error.endswith("for VllmConfig Value error, invalid literal for int() with base 10: '1e-05'")
+
+
+def test_a_log_without_an_error_has_no_cause():
+    assert first_cause([]) is None
+    warning = 'UserWarning: torchtitan engine is not available: ModuleNotFoundError("No module named")'
+    assert first_cause([STEP, warning, f"{SERVER}Traceback (most recent call last):", "  cut off"]) is None
+
+
+@pytest.mark.parametrize(
+    ("error", "part"),
+    [
+        ("torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB.", "rl.rollout.memory"),
+        ("ValueError: No available memory for the cache blocks.", "a larger share"),
+        (
+            "RuntimeError: [enforce fail] DefaultCPUAllocator: not enough memory: you tried",
+            "machine's memory",
+        ),
+        ("MemoryError", "machine's memory"),
+        ("OSError: [Errno 98] Address already in use", "another process holds the port"),
+        ("OSError: [Errno 28] No space left on device", "cluster.temp_dir"),
+    ],
+)
+def test_what_is_known_to_help_is_said(error, part):
+    cause = first_cause(
+        [
+            "(WorkerDict pid=7, ip=10.0.0.3) Traceback (most recent call last):",
+            f"(WorkerDict pid=7, ip=10.0.0.3) {error}",
+        ]
+    )
+    assert cause == Cause(2, "WorkerDict pid=7", error)
+    assert part in cause.mend
+
+
+def test_an_error_that_ray_carried_over_is_its_last_exception():
+    """As torch's exception reaches the driver: with the worker's traceback inside."""
+    carried = (
+        "RayTaskError(OutOfMemoryError): \x1b[36mray::WorkerDict.update_actor()\x1b[39m (pid=7)\n"
+        '  File "/x/engine_workers.py", line 804, in update_actor\n'
+        "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB."
+    )
+    assert in_one_line(carried) == "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB."
+    assert in_one_line("KeyError: 'x'") == "KeyError: 'x'"
+
+
+def test_a_failed_stage_says_the_first_error_where_it_stands_and_what_it_led_to(tmp_path):
+    log = tmp_path / "rl.1.log"
+    log.write_text("\n".join(ENGINE), encoding="utf-8")
+    text = stages._failure("rl", "RuntimeError: the samples of 4 prompts could not be made", log)
+    first, *rest = text.splitlines()
+    assert first == (
+        "the stage 'rl' failed, first in EngineCore pid=18860: RuntimeError: CPU Generator does not use "
+        f"offset (line 7 of {log})"
+    )
+    assert rest == [
+        "  its end: RuntimeError: the samples of 4 prompts could not be made",
+        "  the same command continues where it stopped",
+    ]
+    log.write_text("nothing")
+    assert stages._failure("rl", "KeyError: 'x'", log).splitlines()[:2] == [
+        "the stage 'rl' failed: KeyError: 'x'",
+        f"  its log: {log}",
+    ]
