@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
-from hypothesis import given
+import pytest
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from funreason_train.calls import find_markers
+from funreason_train.calls.markers import THINK_OPEN
 from funreason_train.data.checks import naming, passes
 from funreason_train.data.export import sft_blocks
 from funreason_train.data.export_rl import rl_batch, rl_table
+from funreason_train.data.lengths import load_tokenizer
 from funreason_train.data.near import signature
+from funreason_train.data.parity import ParityRow, token_parity
 from funreason_train.data.rows import RowError
 from funreason_train.data.sources import openai
 from funreason_train.data.spool import encode
-from funreason_train.data.steps import cut
-from funreason_train.dialogue import render_target
+from funreason_train.data.steps import Cut, cut
+from funreason_train.dialogue import Trajectory
 from funreason_train.reward import compute_score
 
+PROTOCOL = {"system": "compact", "answer": "bare"}
 OPTIONS = {"tools_missing": "infer", "text_with_calls": "thought"}
 
 _NAMES = st.sampled_from(
@@ -130,23 +136,37 @@ def _rows(draw: st.DrawFn) -> dict[str, Any]:
     return {"messages": messages, "tools": declared}
 
 
-@given(row=_rows(), answer=st.sampled_from(["bare", "tagged"]), system=st.sampled_from(["bfcl", "compact"]))
-def test_whatever_is_kept_is_exported_and_right(row: dict[str, Any], answer: str, system: str) -> None:
+def _kept(row: dict[str, Any]) -> Trajectory | None:
+    """The row's conversation as a run keeps it; None if it is turned away."""
     try:
         trajectory = openai.convert(row, OPTIONS)
         for check in [*naming("alias"), *passes()]:
             trajectory = check(trajectory) or trajectory
     except RowError:
+        return None
+    return trajectory
+
+
+def _exported(cuts: list[Cut]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """The rows of both exports, read back."""
+    sft = [
+        json.loads(b'{"id": ' + identity + opening + bytes(said[:end]) + target + b"]}")
+        for opening, said, rows in sft_blocks(one.shown for one in cuts)
+        for identity, end, target in rows
+    ]
+    return sft, rl_table(rl_batch([one.gold for one in cuts], 0, [None] * len(cuts))).to_pylist()
+
+
+@given(row=_rows(), answer=st.sampled_from(["bare", "tagged"]), system=st.sampled_from(["bfcl", "compact"]))
+def test_whatever_is_kept_is_exported_and_right(row: dict[str, Any], answer: str, system: str) -> None:
+    trajectory = _kept(row)
+    if trajectory is None:
         return
     encode(trajectory)
     signature(trajectory)
     cuts = cut(trajectory, {"system": system, "answer": answer})
-    for opening, said, rows in sft_blocks(one.shown for one in cuts):
-        for identity, end, target in rows:
-            json.loads(b'{"id": ' + identity + opening + bytes(said[:end]) + target + b"]}")
-    table = rl_table(rl_batch([one.gold for one in cuts], 0, [None] * len(cuts)))
     untrained = trajectory.meta.get("untrained", ())
-    for one, exported in zip(cuts, table.to_pylist(), strict=True):
+    for one, sft, rl in zip(cuts, *_exported(cuts), strict=True):
         for message in one.gold.messages:
             found = find_markers(message["content"])
             assert not found or (message["role"], set(found)) == (
@@ -154,7 +174,25 @@ def test_whatever_is_kept_is_exported_and_right(row: dict[str, Any], answer: str
                 {"<tool_call>", "</tool_call>"},
             )
         if one.gold.id.rpartition("/")[2] not in untrained:
-            truth = exported["reward_model"]["ground_truth"]
-            target = render_target(one.shown.thought, one.shown.answer)
-            score = compute_score("s", target, truth, exported["extra_info"])
+            target = sft["conversations"][-1]["value"].removeprefix(THINK_OPEN)
+            truth, extra = rl["reward_model"]["ground_truth"], rl["extra_info"]
+            score = compute_score(rl["data_source"], target, truth, extra)
             assert score["score"] == 1.0, score
+
+
+@pytest.mark.smoke
+def test_whatever_is_kept_has_the_same_tokens_in_all_frameworks(tokenizer_folder: Path) -> None:
+    """White space, markers and odd names included; LLaMA-Factory's own encoding of each exported row."""
+    rows: list[ParityRow] = []
+
+    @settings(max_examples=250, deadline=None, suppress_health_check=list(HealthCheck))
+    @given(_rows())
+    def collect(row: dict[str, Any]) -> None:
+        trajectory = _kept(row)
+        if trajectory is not None:
+            for sft, rl in zip(*_exported(cut(trajectory, PROTOCOL)), strict=True):
+                rows.append(ParityRow(f"{json.dumps(row)}: {sft['id']}", sft, rl["prompt"]))
+
+    collect()
+    assert len(rows) > 60
+    assert token_parity(rows, load_tokenizer(str(tokenizer_folder))) is None
