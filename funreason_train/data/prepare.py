@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from ..dialogue import render_target
+from ..environments import Task
 from ..environments.bfcl.documents import bfcl_folder
 from ..errors import UserError
 from ..progress import report
@@ -286,13 +288,16 @@ class Preparation:
 
     def _tasks(self) -> dict[str, int]:
         """Executable tasks, from the sources that have them."""
-        counts: dict[str, int] = {}
+        made: dict[str, list[Iterator[Task]]] = {}
         for node in self.nodes.values():
             module = source_module(node["format"])
             for name in ("heldout", "tuning") if hasattr(module, "tasks") else ():
                 tasks = module.tasks(name, node[f"{name}_tasks"], self.seed, node["categories"])
-                counts[name] = write_tasks(self.work / "tasks" / f"{name}.jsonl", tasks)
-        return counts
+                made.setdefault(name, []).append(tasks)
+        return {
+            name: write_tasks(self.work / "tasks" / f"{name}.jsonl", chain.from_iterable(some))
+            for name, some in made.items()
+        }
 
     def _build_tiny(self, train: Sequence[Kept]) -> str:
         """Builds the tiny model, whose tokenizer learns from the training conversations alone."""

@@ -31,6 +31,8 @@ REASONS = {
     "missing_argument": "a call lacks a required argument",
     "argument_type": "an argument is not of its declared type",
     "name_not_callable": "a name cannot be written in the call language (names: reject)",
+    "unplayable": "the task's environment does not exist, or does not load its configuration",
+    "gold_error": "a gold call of the task is answered by an error",
     "bad_character": "a NUL or an unpaired surrogate in the text",
     "untrained": "every response has weight 0",
     "duplicate": "the same conversation has been read before",

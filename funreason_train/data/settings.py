@@ -135,6 +135,8 @@ def _node(name: str, node: Any) -> Iterator[str]:
     except UserError as error:
         yield f"data.{name}: {error}"
         return
+    if lacking := getattr(module, "missing", str)():
+        yield f"data.{name}: {lacking}"
     options = getattr(module, "OPTIONS", {})
     needed = ["rows", "weight", *(("path", "split") if hasattr(module, "convert") else ()), *options]
     if missing := [key for key in needed if key not in node]:

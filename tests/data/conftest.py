@@ -33,7 +33,7 @@ def settings(tmp_path: Path) -> Callable[..., DictConfig]:
     def compose(*words: str) -> DictConfig:
         data = yaml.safe_load((CONFIGS / "data.yaml").read_text())
         del data["defaults"]
-        data |= {name: node(name) for name in ("apigen", "funreason_mt", "apigen_mt", "openai", "embedded")}
+        data |= {path.stem: node(path.stem) for path in (CONFIGS / "dataset").glob("*.yaml")}
         data |= {
             "parity": "off",
             "tokenizer": "off",

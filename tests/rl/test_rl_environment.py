@@ -8,6 +8,8 @@ from omegaconf import OmegaConf
 from rl_runs import model_folder, row, write_rows
 
 from funreason_train.environments import Task, registry
+from funreason_train.environments.bfcl import documents
+from funreason_train.environments.bfcl.environment import environment_kind
 from funreason_train.errors import UserError
 from funreason_train.rl import compose as settings
 from funreason_train.rl import prompts, stage, tasks
@@ -105,6 +107,7 @@ def broken(**change):
         ("[]", "cannot be read"),
         ("{}", "cannot be read"),
         (broken(environment="os"), "there is no environment os"),
+        (broken(environment="bfcl/os"), "BFCL has no class 'os' that can be played. Choose from Gorilla"),
         (broken(tools=["rm"]), "cannot be read"),
         (broken(turns=[]), "no user turn"),
     ],
@@ -112,6 +115,18 @@ def broken(**change):
 def test_a_task_that_cannot_be_played_is_named(text, sentence):
     with pytest.raises(UserError, match=sentence):
         tasks.read_task(text)
+
+
+def test_bfcls_environments_without_bfcl_eval_are_refused_before_ray(tmp_path, monkeypatch):
+    monkeypatch.setattr(documents, "bfcl_folder", lambda: None)
+    documents.class_documents.cache_clear()
+    environment_kind.cache_clear()
+    data = task_rows()
+    data[3]["extra_info"]["task"] = broken(environment="bfcl/TradingBot")
+    config, run = environment_run(tmp_path, rows=data)
+    found = " ".join(stage.check(config, run))
+    assert "env_train.parquet: 1 of 64 rows cannot be played (row 3: " in found
+    assert "bfcl/TradingBot needs bfcl-eval, which is not installed. Install the extra cpu or gpu" in found
 
 
 @pytest.mark.parametrize(

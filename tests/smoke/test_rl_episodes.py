@@ -1,17 +1,19 @@
 """Rollouts in environments with the real verl and vLLM: two steps, every prompt that of the evaluation.
 
-The model is made by hand: whatever it has read, it draws the next token from one distribution over the end
-of a thought, a word and the end of a turn, so about every tenth answer is a well-formed text.
+A third of the tasks are played in one of BFCL's environments. The model is made by hand: its next token
+depends on the last one alone, and most of its answers are one word or one call.
 """
 
 import json
+import math
 import subprocess
 import sys
 from collections import defaultdict
+from itertools import islice
 
 import pytest
 
-from funreason_train.data.sources.embedded import tasks
+from funreason_train.data.sources import bfcl_world, embedded
 from funreason_train.dialogue import render_prompt, system_prompt
 from funreason_train.environments import Episode, Limits
 from funreason_train.reward import compute_score
@@ -36,8 +38,17 @@ WORDS = [
 ]
 
 
+CALL = "[logout()]"
+# The last token to the next one, by likelihood; after any other it is as after an answer.
+CHAIN = {
+    "answer": {"<|im_end|>": 0.8, "Done": 0.2},
+    "<think>": {"</think>": 0.8, "Done": 0.2},
+    "</think>": {CALL: 0.6, "Done": 0.4},
+}
+
+
 def make_model(folder, texts):
-    """A model whose next token does not depend on anything."""
+    """A model that follows `CHAIN`."""
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -47,18 +58,22 @@ def make_model(folder, texts):
     build(folder, texts, config)
     tokenizer = AutoTokenizer.from_pretrained(folder)
     model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
-    (word,) = tokenizer("Done", add_special_tokens=False)["input_ids"][:1]
+    tokenizer.add_tokens(["Done", CALL])
+    tokenizer.save_pretrained(folder)
+    model.resize_token_embeddings(len(tokenizer))
     with torch.no_grad():
-        model.get_input_embeddings().weight[:, 0] = 1000.0  # after the norm: the root of the hidden size
-        head = model.get_output_embeddings().weight
+        entered, head = model.get_input_embeddings().weight, model.get_output_embeddings().weight
+        entered[:, : len(CHAIN)] = 0.0
         head.zero_()
-        head[:, 0] = -2.0
-        for token, weight in (
-            (tokenizer.convert_tokens_to_ids("</think>"), 0.3),
-            (word, 0.4),
-            (tokenizer.eos_token_id, 0.3),
-        ):
-            head[token, 0] = torch.log(torch.tensor(weight)) / config.model.hidden_size**0.5
+        head[:, : len(CHAIN)] = -2.0
+        entered[:, 0] = 1000.0  # after the norm: the root of the hidden size
+        for axis, (last, following) in enumerate(CHAIN.items()):
+            if axis:
+                number = tokenizer.convert_tokens_to_ids(last)
+                entered[number, 0], entered[number, axis] = 0.0, 1000.0
+            for token, weight in following.items():
+                size = config.model.hidden_size**0.5
+                head[tokenizer.convert_tokens_to_ids(token), axis] = math.log(weight) / size
     model.save_pretrained(folder)
     return tokenizer
 
@@ -70,7 +85,11 @@ def trained(tmp_path_factory):
     import pyarrow.parquet
 
     run = RunDir.at(tmp_path_factory.mktemp("run"))
-    chosen = list(tasks("train", 40, 5, CATEGORIES))
+    desk = bfcl_world.tasks("train", 120, 5, {"single": 0.5, "follow_up": 0.2, "missing": 0.3})
+    chosen = [
+        *embedded.tasks("train", 26, 5, CATEGORIES),
+        *islice((task for task in desk if task.environment == "bfcl/TicketAPI"), 14),
+    ]
     rows = []
     for index, task in enumerate(chosen):
         messages = [
@@ -131,6 +150,20 @@ def test_every_prompt_is_the_one_that_evaluation_would_show(trained):
             assert line["turn"] == episode.turn
             episode.receive(line["answer"])
         assert episode.done or lines[-1]["cut"]
+
+
+def test_calls_run_in_bfcls_environments_and_each_episode_has_its_own_state(trained):
+    run, _, by_prompt = trained
+    logouts = []
+    for lines in episodes(run):
+        results = [result for line in lines for result in line["results"]]
+        if by_prompt[lines[0]["prompt"]].environment == "bfcl/TicketAPI":
+            logouts.append(len(results))
+            # Whoever is logged out cannot be logged out again, and every episode begins logged in.
+            assert results == ['{"success": true}', *['{"success": false}'] * len(results)][: len(results)]
+        else:
+            assert set(results) <= {'{"error": "unknown_tool: logout"}'}
+    assert sum(map(bool, logouts)) > 5 and max(logouts) > 1
 
 
 def test_scores_are_those_of_the_whole_episode(trained):

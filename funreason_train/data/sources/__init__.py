@@ -2,7 +2,8 @@
 
 A format module either has `convert(row, options) -> Trajectory`, a pure function of one row of a file or hub
 data set that raises `RowError` (and `OPTIONS`, its own configuration keys with the values they take), or
-`read(config, seed) -> Iterator[Trajectory]`, which makes the conversations itself.
+`read(config, seed) -> Iterator[Trajectory]`, which makes the conversations itself. `missing()`, if there is
+one, says what a format needs and this environment lacks.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from types import ModuleType
 from ...errors import UserError
 
 #: `format:` in configs/dataset/*.yaml -> the module of this package that reads it.
-FORMATS = ("apigen", "funreason_mt", "apigen_mt", "openai", "embedded")
+FORMATS = ("apigen", "funreason_mt", "apigen_mt", "openai", "tasks", "embedded", "bfcl_world")
 
 
 def source_module(format: str) -> ModuleType:

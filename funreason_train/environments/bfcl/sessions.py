@@ -80,7 +80,6 @@ class Sessions:
         self._waiting: OrderedDict[int, Session] = OrderedDict()
         self._control: socket.socket | None = None
         self._process: subprocess.Popen[bytes] | None = None
-        self._owner = 0
 
     @property
     def host(self) -> int | None:
@@ -101,7 +100,7 @@ class Sessions:
     def take(self, owner: int) -> Session | None:
         """The owner's session if it waits; it is the caller's until it is put back."""
         with self._lock:
-            return self._waiting.pop(owner, None) if self._owner == os.getpid() else None
+            return self._waiting.pop(owner, None)
 
     def put(self, owner: int, session: Session) -> None:
         """Lets a session wait for its owner's next request; the one that waited longest may end for it."""
@@ -116,10 +115,19 @@ class Sessions:
         if (session := self.take(owner)) is not None:
             session.close()
 
+    def forget(self) -> None:
+        """Lets go of what a fork of a process has inherited: that one's sessions are not ours."""
+        self._lock = threading.Lock()
+        for session in self._waiting.values():
+            session.close()
+        self._waiting.clear()
+        if self._control is not None:
+            self._control.close()
+        self._control = self._process = None
+
     def _hand_over(self, connection: socket.socket) -> None:
-        if self._control is None or self._owner != os.getpid():  # a fork has its own
-            self._waiting.clear()
-            self._control, self._owner = self._start(), os.getpid()
+        if self._control is None:
+            self._control = self._start()
         socket.send_fds(self._control, [b"\n"], [connection.fileno()])
 
     def _start(self) -> socket.socket:
@@ -149,3 +157,5 @@ def _variables() -> dict[str, str]:
 
 SESSIONS = Sessions()
 """This process's."""
+
+os.register_at_fork(after_in_child=SESSIONS.forget)
