@@ -90,7 +90,8 @@ def run(config: DictConfig, run: RunDir) -> dict[str, Any]:
     metrics = run.rl / "metrics.jsonl"
     _forget_after(metrics, start)
     if start < target:
-        gate.ensure(train.file.parent.parent, config.rl.model, config)
+        tasks = train.file if in_environments(config) else None
+        gate.ensure(train.file.parent.parent, config.rl.model, config, tasks)
         _train(config, run, compose(config, run, train, val), metrics, environment)
         reached = checkpoints.latest(run.rl_checkpoints)
         if reached < target:

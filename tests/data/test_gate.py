@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from funreason_train.data import gate, parity
+from funreason_train.data.export import sft_messages
 from funreason_train.errors import UserError
 
 TEMPLATE = "qwen3_nothink"
@@ -37,12 +38,12 @@ def proved(prepare: Callable[..., tuple[Path, Any]], model: Path, monkeypatch: p
 
 
 @pytest.fixture
-def compared(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+def compared(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     """The comparisons that were started; each is done in this process, without a framework."""
-    jobs: list[list[str]] = []
+    jobs: list[dict[str, Any]] = []
 
     def run(command: list[str], **_: Any) -> subprocess.CompletedProcess[str]:
-        jobs.append(command[3:-1])
+        jobs.append(json.loads(command[3]))
         gate.main(*command[3:])
         return subprocess.CompletedProcess(command, 0)
 
@@ -56,14 +57,14 @@ def config(settings: Callable[..., DictConfig]) -> DictConfig:
 
 
 def test_what_the_data_stage_proved_is_not_compared_again(
-    proved: Path, model: Path, config: DictConfig, compared: list[list[str]]
+    proved: Path, model: Path, config: DictConfig, compared: list[dict[str, Any]]
 ) -> None:
     gate.ensure(proved, str(model), config)
     assert compared == []
 
 
 def test_a_tokenizer_saved_again_beside_its_trained_model_is_the_same(
-    proved: Path, model: Path, config: DictConfig, compared: list[list[str]]
+    proved: Path, model: Path, config: DictConfig, compared: list[dict[str, Any]]
 ) -> None:
     """As LLaMA-Factory leaves it: more keys, defaults spelled out, another layout of the file."""
     change(model / "tokenizer_config.json", is_local=True, padding_side="right", add_bos_token=False)
@@ -98,15 +99,23 @@ def test_anything_that_decides_tokens_is_compared_again(
     proved: Path,
     model: Path,
     config: DictConfig,
-    compared: list[list[str]],
+    compared: list[dict[str, Any]],
 ) -> None:
     other(model, config)
     gate.ensure(proved, str(model), config)
-    assert compared == [[str(proved), str(model), config.sft.template, "12", "0"]]
+    (job,) = compared
+    assert job == {
+        "data": str(proved),
+        "model": str(model),
+        "template": config.sft.template,
+        "count": 12,
+        "seed": 0,
+        "steps": True,
+    }
 
 
 def test_so_are_rows_written_after_the_proof(
-    proved: Path, model: Path, config: DictConfig, compared: list[list[str]]
+    proved: Path, model: Path, config: DictConfig, compared: list[dict[str, Any]]
 ) -> None:
     later = (proved / "manifest.json").stat().st_mtime_ns + 1_000_000_000
     os.utime(proved / "sft" / "train.json", ns=(later, later))
@@ -118,7 +127,7 @@ def test_and_rows_whose_stage_compared_nothing(
     prepare: Callable[..., tuple[Path, Any]],
     model: Path,
     config: DictConfig,
-    compared: list[list[str]],
+    compared: list[dict[str, Any]],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     data, _ = prepare(f"data.tokenizer={model}")
@@ -134,7 +143,7 @@ def test_a_difference_is_one_sentence_that_names_the_token(
     proved: Path,
     model: Path,
     config: DictConfig,
-    compared: list[list[str]],
+    compared: list[dict[str, Any]],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     other_chat_template(model, config)
@@ -145,7 +154,7 @@ def test_a_difference_is_one_sentence_that_names_the_token(
 
 
 def test_so_is_a_model_without_a_chat_template(
-    proved: Path, model: Path, config: DictConfig, compared: list[list[str]]
+    proved: Path, model: Path, config: DictConfig, compared: list[dict[str, Any]]
 ) -> None:
     (model / "chat_template.jinja").unlink()
     with pytest.raises(UserError, match="has no chat template") as caught:
@@ -163,7 +172,7 @@ def test_a_comparison_that_breaks_off_lets_nothing_pass(
 
 
 def test_rows_from_elsewhere_are_left_alone_and_that_is_said(
-    tmp_path: Path, model: Path, config: DictConfig, compared: list[list[str]], capfd: Any
+    tmp_path: Path, model: Path, config: DictConfig, compared: list[dict[str, Any]], capfd: Any
 ) -> None:
     (tmp_path / "mine" / "sft").mkdir(parents=True)
     (tmp_path / "mine" / "sft" / "train.json").write_text("[]")
@@ -172,7 +181,60 @@ def test_rows_from_elsewhere_are_left_alone_and_that_is_said(
     assert "their tokens are not compared" in capfd.readouterr().out
 
 
-def test_the_gate_can_be_switched_off(proved: Path, config: DictConfig, compared: list[list[str]]) -> None:
+def test_the_gate_can_be_switched_off(
+    proved: Path, config: DictConfig, compared: list[dict[str, Any]]
+) -> None:
     config.data.parity = False  # what `off` is in YAML
     gate.ensure(proved, "some/model", config)
     assert compared == []
+
+
+@pytest.fixture
+def played(
+    prepare: Callable[..., tuple[Path, Any]], model: Path, monkeypatch: pytest.MonkeyPatch
+) -> tuple[Path, list[Any]]:
+    """A proved data folder with tasks, and the rows that a later comparison is given."""
+    seen: list[Any] = []
+    monkeypatch.setattr(parity, "token_parity", lambda rows, *_: seen.extend(rows))
+    sizes = ("trajectories=20", "heldout_tasks=4", "tuning_tasks=4")
+    words = [f"data.embedded.{size}" for size in sizes]
+    data, _ = prepare(
+        "data.datasets=[embedded]",
+        *words,
+        "data.parity=sample",
+        f"data.tokenizer={model}",
+        "data.val_share=0.2",
+    )
+    seen.clear()
+    return data, seen
+
+
+def in_environments(config: DictConfig) -> DictConfig:
+    return OmegaConf.merge(config, {"rl": {"environment": {"modules": []}}})  # type: ignore[return-value]
+
+
+def test_first_prompts_of_tasks_are_compared_even_where_the_steps_are_proved(
+    played: tuple[Path, list[Any]], model: Path, config: DictConfig, compared: list[dict[str, Any]]
+) -> None:
+    data, seen = played
+    gate.ensure(data, str(model), in_environments(config), data / "rl" / "env_train.parquet")
+    assert [job["steps"] for job in compared] == [False]
+    assert len(seen) == 12
+    for row in seen:
+        messages, target = sft_messages(row.sft)
+        assert messages == row.prompt and messages[-1]["role"] == "user"
+        assert target.startswith("<think>")
+    # A step of the same conversation shows the same prompt in SFT.
+    steps = {row.id: sft_messages(row.sft)[0] for row in parity.sample_rows(data, 1000, 0)}
+    assert all(steps[f"{row.id.removeprefix('the task ')}/0.0"] == row.prompt for row in seen)
+
+
+def test_an_episode_that_shows_another_prompt_than_its_row_is_found_out(
+    played: tuple[Path, list[Any]], model: Path, config: DictConfig, compared: list[dict[str, Any]]
+) -> None:
+    """The data were made with one system prompt, and the rollouts are to show another."""
+    data, seen = played
+    other = in_environments(config)
+    other.protocol.system = "compact"
+    gate.ensure(data, str(model), other, data / "rl" / "env_train.parquet")
+    assert seen and all(sft_messages(row.sft)[0] != row.prompt for row in seen)

@@ -1,5 +1,6 @@
 """Everything that can be told before verl starts is told before verl starts, and all of it at once."""
 
+import json
 import subprocess
 from pathlib import Path
 
@@ -82,9 +83,13 @@ def test_tokens_that_differ_from_sft_s_stop_the_stage_before_ray_starts(tmp_path
     monkeypatch.setattr(subprocess, "run", differ)
     with pytest.raises(UserError, match=r"model: differ: at token 3\. Check"):
         stage.run(config, run)
-    assert [command[2:5] for command in commands] == [
-        ["funreason_train.data.gate", str(run.data), str(run.sft_model)]
-    ]
+    (command,) = commands
+    job = json.loads(command[3])
+    assert (command[2], job["data"], job["model"]) == (
+        "funreason_train.data.gate",
+        str(run.data),
+        str(run.sft_model),
+    )
     assert started == []
 
 

@@ -101,9 +101,13 @@ def test_tokens_that_differ_from_the_rollouts_stop_the_stage_before_it_tokenises
     monkeypatch.setattr(subprocess, "run", differ)
     with pytest.raises(UserError, match=r"model: differ: at token 3\. Check"):
         stage.run(config, run)
-    assert [command[2:5] for command in commands] == [
-        ["funreason_train.data.gate", str(run.data), str(tmp_path / "model")]
-    ]
+    (command,) = commands
+    job = json.loads(command[3])
+    assert (command[2], job["data"], job["model"]) == (
+        "funreason_train.data.gate",
+        str(run.data),
+        str(tmp_path / "model"),
+    )
 
 
 @pytest.mark.parametrize("change", [{"formatting": "openai"}, {"columns": {"tools": "tools"}}])

@@ -14,12 +14,14 @@ import pytest
 from omegaconf import OmegaConf
 from prepared import prepare, settings
 
+from funreason_train.calls import render_calls
 from funreason_train.calls.markers import THINK_OPEN
 from funreason_train.data import gate
 from funreason_train.data.export import sft_messages
 from funreason_train.data.lengths import load_tokenizer
 from funreason_train.data.parity import ParityRow, sample_rows, token_parity
-from funreason_train.dialogue import render_prompt
+from funreason_train.dialogue import render_prompt, render_target
+from funreason_train.environments import Task, make_environment, play
 from funreason_train.errors import UserError
 from funreason_train.run.compose import compose
 from funreason_train.run.paths import RunDir
@@ -63,6 +65,55 @@ def test_verl_reads_the_same_prompts(prepared: tuple[RunDir, Any]) -> None:
         ]
         assert prompt_ids(item["raw_prompt"], tokenizer) == ids
         assert len(ids) == item["extra_info"]["prompt_tokens"]
+
+
+def test_verl_reads_the_state_that_a_task_starts_from(tmp_path: Path) -> None:
+    """Tasks through verl's own data set: the state is whole, the gold calls solve it, the prompt is one."""
+    import pyarrow.parquet as pq
+    from verl.utils.dataset.rl_dataset import RLHFDataset
+
+    from funreason_train.rl.tokens import prompt_ids
+
+    run = RunDir.at(tmp_path / "run")
+    sizes = ("trajectories=30", "heldout_tasks=4", "tuning_tasks=4")
+    words = [f"data.embedded.{size}" for size in sizes]
+    prepare(run, "data.datasets=[embedded]", *words, "data.parity=off", "data.val_share=0.2")
+    tokenizer = load_tokenizer(str(run.base_model))
+    options = OmegaConf.create({"max_prompt_length": 100_000, "cache_dir": str(run.root / "cache")})
+    for side in ("train", "val"):
+        file = run.data / "rl" / f"env_{side}.parquet"
+        written = [json.loads(info["task"]) for info in pq.read_table(file).column("extra_info").to_pylist()]
+        read = RLHFDataset([str(file)], tokenizer, options)
+        assert len(read) == len(written) > 0
+        for number, one in enumerate(written):
+            item = read[number]
+            info = item["extra_info"]
+            task = Task.from_json(json.loads(info["task"]))
+            assert task.to_json() == one and task.config
+            live = make_environment(task.environment)
+            live.reset(task.config)
+            assert live.snapshot() == _loaded(one)
+            gold = iter([a for turn in task.turns for a in (*map(render_calls, turn.steps), turn.text)])
+            prompts: list[list[int]] = []
+
+            def answer(messages: Any, gold: Any = gold, prompts: Any = prompts) -> str:
+                prompts.append(prompt_ids(messages, tokenizer))
+                return render_target("", next(gold))
+
+            assert play(task, answer).right
+            assert prompt_ids(item["raw_prompt"], tokenizer) == prompts[0]
+            assert info["prompt_tokens"] == max(map(len, prompts))  # the longest of the gold conversation
+    shown = gate.task_rows(run.data / "rl" / "env_train.parquet", 8, 0, "bfcl")
+    assert len(shown) == 8 and token_parity(shown, tokenizer) is None
+    other = token_parity(gate.task_rows(run.data / "rl" / "env_train.parquet", 8, 0, "compact"), tokenizer)
+    assert other is not None and "the task " in other and "verl's parquet" in other
+
+
+def _loaded(written: dict[str, Any]) -> Any:
+    """The state that an environment starts from, by the task as it was written."""
+    live = make_environment(written["environment"])
+    live.reset(written["config"])
+    return live.snapshot()
 
 
 @pytest.mark.parametrize("template", ["chatml", "default"])
