@@ -14,12 +14,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import UserError
+from .kinds import misfit
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
 #: Nodes whose keys belong to a framework or to the user, so that new ones may be added.
 FREE_NODES = ("sft.llamafactory", "rl.verl", "cluster.env")
+
+
+#: Settings whose kinds are told together with what the stage's data lacks (rl/ranges.py).
+_TOLD_ELSEWHERE = "rl."
 
 
 def shipped(folder: str) -> Path:
@@ -134,7 +139,34 @@ def compose(section: str | None, words: Sequence[str] = ()) -> DictConfig:
             problems.append(str(error))
     if problems:
         raise UserError("; ".join(problems))
-    return _hydra([*choices, *map(str, placed)])
+    composed = _hydra([*choices, *map(str, placed)])
+    if problems := _misfits(placed, known, composed):
+        raise UserError("; ".join(problems))
+    return composed
+
+
+def _misfits(words: Iterable[_Word], known: DictConfig, composed: DictConfig) -> list[str]:
+    """Every setting whose value is of another kind than the one that it had before the user's word."""
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
+    found = []
+    for word in words:
+        if word.key.startswith(_TOLD_ELSEWHERE):
+            continue
+        try:
+            before, now = (OmegaConf.select(one, word.key) for one in (known, composed))
+        except OmegaConfBaseException:  # an interpolation that leads nowhere is told by whoever resolves it
+            continue
+        if problem := misfit(word.key, *map(_plain, (before, now))):
+            found.append(problem)
+    return found
+
+
+def _plain(value: Any) -> Any:
+    from omegaconf import OmegaConf
+
+    return OmegaConf.to_container(value) if OmegaConf.is_config(value) else value
 
 
 def _own_data_sets(

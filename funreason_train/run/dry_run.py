@@ -6,9 +6,10 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from ..cluster.topology import node_commands
+from ..errors import UserError
 from .display import console
 from .paths import RunDir, write_text
-from .stages import STAGES
+from .stages import STAGES, check
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -25,15 +26,25 @@ def show(names: list[str], config: DictConfig, run: RunDir, words: list[str]) ->
         config: The resolved configuration.
         run: The run directory.
         words: The user's settings as written, for the commands of the nodes.
+
+    Raises:
+        UserError: with every problem that the stages' checks find; what can be shown has been shown.
     """
     from omegaconf import OmegaConf
 
     documents = {"config.yaml": OmegaConf.to_yaml(config, resolve=True)}
     commands: list[str] = []
+    problems: list[str] = []
     for name in names:
+        found = check(STAGES[name], config, run)
+        problems += found
         if name in _WITH_PLAN:
             stage = importlib.import_module(f"funreason_train.{STAGES[name].package}.stage")
-            documents[f"{name}.yaml"] = _yaml(stage.plan(config, run))
+            try:
+                documents[f"{name}.yaml"] = _yaml(stage.plan(config, run))
+            except (UserError, TypeError, ValueError):
+                if not found:  # otherwise it is the same mistake, met again
+                    raise
             kept = [word for word in words if not word.startswith(("dry_run", "cluster="))]
             commands += node_commands(config.cluster, name, kept)
     if commands:
@@ -43,12 +54,11 @@ def show(names: list[str], config: DictConfig, run: RunDir, words: list[str]) ->
         if file != "config.yaml" or len(documents) == 1:
             console.rule(file, align="left")
             console.print(text, markup=False, highlight=False, soft_wrap=True)
-    console.print(
-        f"Dry run: nothing was started. {', '.join(documents)} are in {run.plan}; "
-        "the same command without dry_run=true runs it.",
-        highlight=False,
-        soft_wrap=True,
-    )
+    shown = f"Dry run: nothing was started. {', '.join(documents)} are in {run.plan}"
+    if problems:
+        console.print(f"{shown}.", highlight=False, soft_wrap=True)
+        raise UserError("it would not start: " + "; ".join(dict.fromkeys(problems)))
+    console.print(f"{shown}; the same command without dry_run=true runs it.", highlight=False, soft_wrap=True)
 
 
 def _yaml(value: Any) -> str:
