@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 FREE_NODES = ("sft.llamafactory", "rl.verl", "cluster.env")
 
 
-#: Settings whose kinds are told together with what the stage's data lacks (rl/ranges.py).
-_TOLD_ELSEWHERE = "rl."
+#: Settings that their stage judges, with what its data lacks (rl/ranges.py, data/settings.py).
+_TOLD_ELSEWHERE = ("rl.", "data.")
 
 
 def shipped(folder: str) -> Path:

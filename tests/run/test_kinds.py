@@ -31,8 +31,8 @@ def test_a_value_has_the_kind_of_the_shipped_one(shipped: object, right: list, w
 
 def test_all_of_them_are_told_at_once() -> None:
     with pytest.raises(UserError) as caught:
-        compose("data", ["val_share=some", "datasets=apigen", "max_dropped_share=[1]"])
-    assert all(key in str(caught.value) for key in ("val_share", "datasets", "max_dropped_share"))
+        compose("eval", ["samples=some", "categories=multi_turn", "temperature=[1]"])
+    assert all(key in str(caught.value) for key in ("samples", "categories", "temperature"))
 
 
 def test_a_key_that_a_recipe_fills_is_judged_by_the_recipe() -> None:
