@@ -124,6 +124,7 @@ def records(
     here = Path(path).expanduser()
     for file in files:
         name = file.relative_to(here).as_posix() if file != here else file.name
+        name = name.encode("utf-8", "backslashreplace").decode()  # of bytes that are no UTF-8
         for position, row in _file(file, name):
             yield position, row.parsed() if parse and isinstance(row, Unparsed) else row
 

@@ -53,7 +53,13 @@ def sample_rows(folder: Path, count: int, seed: int, side: str = "train") -> lis
         chosen.add(max(range(len(sizes)), key=sizes.__getitem__))
     rows = [json.loads(line) for number, line in enumerate(_lines(folder, side)) if number in chosen]
     prompts = _prompts(folder / "rl" / f"{side}.parquet", {row["id"] for row in rows})
-    return [ParityRow(row["id"], row, prompts.get(row["id"])) for row in rows]
+    return [ParityRow(row["id"], row, _same(row, prompts.get(row["id"], []))) for row in rows]
+
+
+def _same(row: dict[str, Any], prompts: Sequence[list[Message]]) -> list[Message] | None:
+    """The prompt of a row among those of its id, which is unique within a source alone."""
+    messages, _ = sft_messages(row)
+    return next((one for one in prompts if one == messages), prompts[0] if prompts else None)
 
 
 def _lines(folder: Path, side: str) -> Iterator[str]:
@@ -64,10 +70,10 @@ def _lines(folder: Path, side: str) -> Iterator[str]:
                 yield line
 
 
-def _prompts(file: Path, wanted: set[str]) -> dict[str, list[Message]]:
+def _prompts(file: Path, wanted: set[str]) -> dict[str, list[list[Message]]]:
     import pyarrow.parquet as pq
 
-    found: dict[str, list[Message]] = {}
+    found: dict[str, list[list[Message]]] = {}
     if not file.is_file():  # rows for SFT alone
         return found
     with pq.ParquetFile(file) as parquet:
@@ -76,7 +82,8 @@ def _prompts(file: Path, wanted: set[str]) -> dict[str, list[Message]]:
             hits = [number for number, info in enumerate(ids) if info["id"] in wanted]
             if hits:
                 prompts = parquet.read_row_group(group, columns=["prompt"]).column("prompt")
-                found.update((ids[number]["id"], prompts[number].as_py()) for number in hits)
+                for number in hits:
+                    found.setdefault(ids[number]["id"], []).append(prompts[number].as_py())
     return found
 
 

@@ -23,6 +23,7 @@ from .spool import Calls, Kept, Spool, body, encode
 from .steps import closing_steps, untrained_steps
 from .toolsets import unwrap
 
+_ID = 200  # characters of a row's own id that are kept
 _CHUNK = 128  # rows sent to a worker at a time
 
 
@@ -37,7 +38,7 @@ class RejectedWriter:
         self._path = path
 
     def __enter__(self) -> RejectedWriter:
-        self._file = self._path.open("w", encoding="utf-8")
+        self._file = self._path.open("w", encoding="utf-8", errors="backslashreplace")  # valid in JSON
         return self
 
     def write(self, rejection: Rejection) -> None:
@@ -89,7 +90,7 @@ class _Examine:
             return _rejection(self.name, position, row.raw, row.error)
         try:
             found = row if isinstance(row, Trajectory) else self._convert(row)
-            identity = found.id or position
+            identity = excerpt(found.id, _ID) or position
             meta = {**found.meta, "position": position}
             trajectory = replace(found, id=identity, source=self.name, meta=meta)
             for check in self.checks:

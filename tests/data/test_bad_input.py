@@ -77,6 +77,13 @@ def _cases(bomb: str) -> list[tuple[str, bytes, str | None]]:
         ("half a surrogate", _query(9, query="a\ud800b"), "bad_character"),
         ("an id that is there already", _query(10, id=0), None),
         ("an id of another kind", _query(11, id={"a": [1]}), None),
+        ("an id that cannot be written", _query(21, id="a\ud800\x00b"), None),
+        ("an id of a megabyte", _query(22, id="x" * 1_000_000), None),
+        (
+            "two tools under a name that cannot be written",
+            _query(23, tools=json.dumps([{"name": "a\ud800", "description": text} for text in "xy"])),
+            "duplicate_tool",
+        ),
         (
             "a schema that holds itself",
             _query(12, tools=_tools(_TREE), answers=_call({"next": {"x": 1}})),
@@ -132,7 +139,8 @@ def test_every_line_is_kept_or_turned_away_with_its_reason(prepare: Prepare, tmp
 
     rows = {row["id"].rpartition("/")[0]: row for row in json.loads((out / "sft" / "train.json").read_text())}
     assert len(rows) == account["kept"] == account["steps"]
-    assert {"0", "0~2"} <= rows.keys()
+    assert {"0", "0~2", "a\\ud800\\x00b"} <= rows.keys()
+    assert max(map(len, rows)) <= 200
     messages, target = sft_messages(rows["14"])
     assert unescape_markers(messages[1]["content"]) == ATTACK
     assert not find_markers(messages[1]["content"])
@@ -140,6 +148,22 @@ def test_every_line_is_kept_or_turned_away_with_its_reason(prepare: Prepare, tmp
     assert "_7SN.pj(" in rows["15"]["conversations"][-1]["value"]
     assert len(rows["4"]["conversations"][0]["value"]) == 5_000_000
     assert account["flags"]["escaped_markers"] == account["flags"]["aliased_names"] == 1
+
+
+def test_a_file_whose_name_is_no_text(prepare: Prepare, tmp_path: Path) -> None:
+    import os
+
+    folder = os.fsencode(tmp_path / "rows")
+    os.mkdir(folder)
+    try:
+        with open(folder + b"/\xff.jsonl", "w") as file:
+            file.write(json.dumps(_query(0, id=None)) + "\n{\n")
+    except OSError:
+        pytest.skip("this file system wants names in UTF-8")
+    words = ("data.datasets=[apigen]", f"data.apigen.path={tmp_path}/rows", "data.val_share=0")
+    out, result = prepare(*words, "data.decontaminate=off")
+    assert (result["sources"]["apigen"]["kept"], result["sources"]["apigen"]["read"]) == (1, 2)
+    assert json.loads((out / "rejected.jsonl").read_text())["position"] == "\\udcff.jsonl:2"
 
 
 def test_whole_files_of_the_wrong_kind(prepare: Prepare, tmp_path: Path) -> None:

@@ -236,6 +236,22 @@ def test_ids_are_unique_within_a_source(prepare: Prepare, tmp_path: Path) -> Non
     }
 
 
+def test_two_sources_with_the_same_ids_are_compared_row_by_row(prepare: Prepare, tmp_path: Path) -> None:
+    """An id is unique within its source: the parity gate must not take one's prompt for the other's."""
+    from funreason_train.data.export import sft_messages
+    from funreason_train.data.parity import sample_rows
+
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps(_query(number)) + "\n" for number in range(9)))
+    rows = [_query(number, query=f"Look for {number}") for number in range(9)]
+    (tmp_path / "b.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    node = "{format: apigen, path: %s, split: train, rows: null, weight: 1}"
+    words = [f"data.{name}=" + node % (tmp_path / f"{name}.jsonl") for name in "ab"]
+    out, _ = prepare("data.datasets=[a,b]", *words, "data.val_share=0", "data.decontaminate=off")
+    compared = sample_rows(out, 100, 0)
+    assert len(compared) == 18 and len({row.id for row in compared}) == 9
+    assert all(row.prompt == sft_messages(row.sft)[0] for row in compared)
+
+
 def test_closing_replies_can_stay_out_of_rl(prepare: Prepare) -> None:
     _, kept = prepare("data.datasets=[funreason_mt]", "data.val_share=0")
     _, without = prepare("data.datasets=[funreason_mt]", "data.val_share=0", "data.rl_closing_share=0")
