@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,20 +36,54 @@ def resolve(config: DictConfig, command: str) -> DictConfig:
         config.eval.models = {name: _absolute(str(path)) for name, path in config.eval.models.items()}
     if not config.eval.models:
         if command == "eval" and config.model.path:
-            config.eval.models = {Path(base).name: base}
+            config.eval.models = _named([base])
         else:
             config.eval.models = {"base": base, "sft": str(run.sft_model), "rl": str(run.export)}
     return config
 
 
 def _named(paths: list[str]) -> dict[str, str]:
-    """Names for a list of models: the folders' own, with as many of their parents as tell them apart."""
+    """Short names that tell a list of models apart, for columns of tables and folders of results.
+
+    A model in a run directory is named after the run and what it is there (`mine-sft`; `mine` for its
+    export), or only by what it is if all are of one run; any other model after its folder or its name on the
+    hub. Names that are still the same take parents in front, as many as tell them apart.
+    """
     full = [_absolute(path) for path in paths]
-    for depth in range(1, max((len(Path(path).parts) for path in full), default=0) + 1):
-        names = ["-".join(part.strip("/") or "root" for part in Path(path).parts[-depth:]) for path in full]
+    if len(set(full)) < len(full):
+        raise UserError("the same model stands in the list twice", where="model=[…]", mend="Name each once")
+    owners = [_owner(path) for path in full]
+    runs = {run for run, what in owners if what}
+    if len(runs) == 1 and all(Path(path).is_relative_to(Path(*run)) for path in full for run in runs):
+        return {what or _name([Path(path).name]): path for path, (_, what) in zip(full, owners, strict=True)}
+    owners = [(run, "" if what == "export" else what) for run, what in owners]
+    for depth in range(1, max(len(run) for run, _ in owners) + 1):
+        names = [_name([*run[-depth:], what]) for run, what in owners]
         if len(set(names)) == len(names):
             return dict(zip(names, full, strict=True))
-    raise UserError("the same model stands in the list twice", where="model=[…]", mend="Name each once")
+    raise UserError(
+        "no short names tell the models apart",
+        where="model=[…]",
+        mend="Name them: eval.models={mine: DIR, …}",
+    )
+
+
+#: Where a run keeps its trained models (`run.paths`): the end of the path, and what is there.
+_IN_A_RUN = {("sft", "model"): "sft", ("export",): "export"}
+
+
+def _owner(path: str) -> tuple[tuple[str, ...], str]:
+    """The run that a model belongs to, and what it is there; a model outside of any run is its own."""
+    parts = Path(path).parts
+    for end, what in _IN_A_RUN.items():
+        if parts[-len(end) :] == end and len(parts) > len(end) + 1:
+            return parts[: -len(end)], what
+    return parts, ""
+
+
+def _name(parts: Sequence[str]) -> str:
+    """Parts of a path as a name of a folder."""
+    return "-".join(re.sub(r"[^\w.+-]", "_", part.strip("/") or "root") for part in parts if part)
 
 
 def _absolute(path: str) -> str:

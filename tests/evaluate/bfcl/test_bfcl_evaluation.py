@@ -153,13 +153,34 @@ def test_results_that_were_not_finished_are_told(tmp_path, folders, asked, monke
         stage.run(config, run)
 
 
-def test_models_of_one_name_are_told_apart_and_twice_the_same_is_refused(tmp_path):
-    config, _ = configured(tmp_path, "model=[/a/sft/model,/a/rl/model]")
-    assert dict(config.eval.models) == {"sft-model": "/a/sft/model", "rl-model": "/a/rl/model"}
-    config, _ = configured(tmp_path, "model=[Qwen/Qwen3-4B,/a/export]")
-    assert dict(config.eval.models) == {"Qwen3-4B": "Qwen/Qwen3-4B", "export": "/a/export"}
+@pytest.mark.parametrize(
+    ("paths", "names"),
+    [
+        (["/x/a/sft/model", "/x/b/export"], ["a-sft", "b"]),
+        (["/x/a/export", "/x/b/export", "/x/b/base"], ["a", "b", "base"]),
+        (["/x/one/run/export", "/x/two/run/export"], ["one-run", "two-run"]),
+        (["/x/a/base", "/x/a/sft/model", "/x/a/export"], ["base", "sft", "export"]),
+        (["/x/a/export"], ["export"]),
+        (
+            ["/x/a/sft/model", "/models/Qwen3-4B", "Qwen/Qwen3-4B-Base"],
+            ["a-sft", "Qwen3-4B", "Qwen3-4B-Base"],
+        ),
+        (["Qwen/Qwen3-4B", "/mine/Qwen3-4B"], ["Qwen-Qwen3-4B", "mine-Qwen3-4B"]),
+        (["/x/a/export", "/x/a/model"], ["export", "model"]),
+        (["/x/a/base", "/x/b/base"], ["a-base", "b-base"]),
+        (["/x/my run/export", "/x/b/export"], ["my_run", "b"]),
+    ],
+)
+def test_models_in_a_list_are_named_after_their_runs(tmp_path, paths, names):
+    config, _ = configured(tmp_path, f"model=[{','.join(map(repr, paths))}]")
+    assert dict(config.eval.models) == dict(zip(names, paths, strict=True))
+
+
+def test_the_same_model_twice_is_refused(tmp_path):
     with pytest.raises(UserError, match="twice"):
         configured(tmp_path, "model=[/a/b,/a/b]")
+    with pytest.raises(UserError, match="no short names"):
+        configured(tmp_path, "model=[/a b,/a_b]")
 
 
 @pytest.mark.parametrize(
