@@ -30,7 +30,8 @@ class Environment:
     """A small world whose state changes only through its tools.
 
     A subclass lists its tables and marks its tools with `@tool`; a tool reads and writes `self.state`,
-    returns a JSON-able dict, and raises `ToolError` *before* it has changed anything.
+    returns a JSON-able dict, and raises `ToolError` *before* it has changed anything. A world of another kind
+    (BFCL's, `bfcl.environment`) overrides `reset`, `tools`, `call`, `snapshot` and `compare`.
 
     Attributes:
         name: The name in the registry.

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..environments import Task, read_tasks
+from ..environments import Task, make_environment, read_tasks
 from ..errors import UserError
 from ..progress import report
 from ..reward import check_options
@@ -135,6 +135,11 @@ def _read(path: Path) -> list[Task]:
         raise UserError("there is no task in it", where=str(path))
     if len({task.id for task in tasks}) < len(tasks):
         raise UserError("several tasks have the same id", where=str(path))
+    try:
+        for name in {task.environment for task in tasks}:
+            make_environment(name)
+    except UserError as error:
+        raise UserError(str(error), where=str(path)) from None
     return tasks
 
 

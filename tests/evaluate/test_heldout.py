@@ -6,7 +6,9 @@ from dataclasses import replace
 import pytest
 from evaluate.scripted import SAMPLING, TASKS, Scripted, encode, gold, render
 
+from funreason_train.data.sources import bfcl_world
 from funreason_train.environments import Limits
+from funreason_train.environments.bfcl.documents import bfcl_folder
 from funreason_train.evaluate import results
 from funreason_train.evaluate.attempts import Attempts
 from funreason_train.evaluate.heldout import Rules, play_tasks
@@ -25,6 +27,18 @@ def test_gold_answers_are_all_right():
     assert sorted(row["id"] for row in rows) == sorted(task.id for task in TASKS)
     assert all(row["right"] and not row["reasons"] for row in rows)
     assert results.score([rows], Attempts())["accuracy"] == 1.0
+
+
+@pytest.mark.skipif(bfcl_folder() is None, reason="bfcl-eval is not installed")
+def test_tasks_in_bfcls_environments_are_played_like_our_own():
+    found = list(bfcl_world.tasks("heldout", 20, 3, dict.fromkeys(bfcl_world.CATEGORIES, 1.0)))
+    answers = {task.id: gold(task) for task in found}
+    left_out = {task.id for task in found if task.category == "parallel"}
+    for name in left_out:
+        answers[name] = [answers[name][-1]]
+    rows = {row["id"]: row for row in play([*TASKS[:5], *found], Scripted({**GOLD, **answers}))}
+    assert left_out and {name for name, row in rows.items() if not row["right"]} == left_out
+    assert all("missing_result: " in rows[name]["reasons"][0] for name in left_out)
 
 
 def test_a_known_mixture_scores_exactly_the_known_share():
