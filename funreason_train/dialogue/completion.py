@@ -21,10 +21,15 @@ FORM_ERRORS = (
 ERRORS = (*FORM_ERRORS, *REASONS)
 
 _BRACKETED_CALL = re.compile(r"\[\s*+(?:[^\W\d][\w.]*+)\s*+\(")
-_JSON_CALL = re.compile(
-    r"""[`\s]*+(?:json\b)?\s*+\[?\s*+\{\s*+["'](?:name|function|tool|arguments|parameters)["']\s*+:"""
-)
+_JSON_OBJECT = re.compile(r"[`\s]*+(?:json\b)?\s*+\[?\s*+\{\s*+")
+_FIRST_KEY_OF_CALL = re.compile(r"""["'](?:name|tool)["']\s*+:""")
+_KEY_OF_CALL = re.compile(r"""["'](?:function|arguments|parameters|tool_calls)["']\s*+:""")
+# What a reader that mends an answer takes away before the first call and behind the last: BFCL's strips
+# quotes and back-ticks and adds brackets, and Python's passes over parentheses, commas and comments.
+_BEFORE_CALLS = re.compile(r"""(?:[`'"\s\[(\\]|\#[^\n]*+\n|(?:python|py|tool_code)(?=\s))*""")
+_AFTER_CALLS = re.compile(r"""(?:[`'"\s\],]|\#[^\n]*+)*""")
 _BARE_CALL = re.compile(r"[^\W\d][\w.]*+\(")
+_CALLED = re.compile(r"\w\(")
 _PROSE_AFTER_BRACKET = re.compile(r"\)\s++\w")  # "File(s) were found (two)"
 _WORD = re.compile(r"[^\W_]")
 
@@ -147,10 +152,25 @@ def _read_answer(answer: str, tagged: bool) -> tuple[list[Call] | None, str]:
 def _holds_calls(answer: str) -> bool:
     """Whether something that is meant as calls stands in an answer that is no call list.
 
-    A bracketed call anywhere, a call in JSON at the start, or what looks like calls once code fences are
-    stripped (BFCL's decoder strips them and puts the brackets round the rest before it executes).
+    A bracketed call anywhere, anything with a call in it between brackets, a call in JSON at the start, or
+    nothing but what looks like calls once fences, quotes, stray brackets and comments are taken away: BFCL's
+    decoder mends most such answers and executes them.
     """
-    if _BRACKETED_CALL.search(answer) or _JSON_CALL.match(answer):
-        return True
     bare = answer.strip("`\n ")
-    return bool(_BARE_CALL.match(bare)) and bare.endswith(")") and not _PROSE_AFTER_BRACKET.search(bare)
+    if _BRACKETED_CALL.search(answer) or (bare[:1] + bare[-1:] == "[]" and _CALLED.search(bare)):
+        return True
+    if opening := _JSON_OBJECT.match(answer):
+        start = opening.end()
+        return bool(_FIRST_KEY_OF_CALL.match(answer, start) or _KEY_OF_CALL.search(answer, start))
+    before = _BEFORE_CALLS.match(answer)
+    start, end = before.end() if before else 0, answer.rfind(")") + 1
+    if not _BARE_CALL.match(answer, start) or not _AFTER_CALLS.fullmatch(answer, end):
+        return False
+    return not _PROSE_AFTER_BRACKET.search(answer, start, end) or _are_calls(f"[{answer[start:end]}]")
+
+
+def _are_calls(text: str) -> bool:
+    try:
+        return bool(parse_calls(text))
+    except CallSyntaxError:
+        return False

@@ -11,6 +11,8 @@ from types import ModuleType
 
 import pytest
 
+from funreason_train.dialogue.completion import read_answer
+
 pytest.importorskip("bfcl_eval")
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # Python's parser warns of odd escapes
@@ -50,6 +52,17 @@ def test_every_disagreement_on_mutated_answers_is_explained(parity: ModuleType) 
     assert {(case.theirs == "right", case.ours == "right") for case in cases} == {
         (theirs, ours) for theirs in (True, False) for ours in (True, False)
     }
+
+
+def test_what_bfcl_reads_as_calls_is_no_plain_text(parity: ModuleType) -> None:
+    judge = parity.Judge()
+    decoded = [
+        case.answer
+        for case in parity.mutated_cases(judge, 0, every=97)
+        if case.theirs not in ("undecodable", "evaluates")
+    ]
+    assert len(decoded) > 500
+    assert [answer for answer in decoded if read_answer(answer)[0] == []] == []
 
 
 def test_an_answer_that_bfcl_would_evaluate_never_reaches_it(parity: ModuleType, tmp_path: Path) -> None:

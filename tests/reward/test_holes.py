@@ -308,3 +308,29 @@ def test_a_tuple_is_a_list(variant: str) -> None:
 def test_calls_hidden_in_prose_are_no_plain_text() -> None:
     assert reason_of(judge("I will call [pwd()] now.")) == "mixed_answer"
     assert score("I will call [pwd()] now.", PWD) == 0
+
+
+@EVERY_VARIANT
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "book(city='Oslo')]",
+        "book(city='Oslo'),",
+        "(book(city='Oslo'))",
+        "[(book(city='Oslo'))]",
+        "[#\nbook(city='Oslo')]",
+        "[\\\nbook(city='Oslo')\n]",
+        "`book(city='(a) b')]`",
+        "```python\nbook(city='Oslo')\n```",
+        json.dumps([{"id": "call_1", "type": "function", "function": {"name": "book", "arguments": "{}"}}]),
+    ],
+)
+def test_calls_that_others_mend_and_execute_are_no_plain_text(answer: str, variant: str) -> None:
+    assert score(answer, variant=variant) == 0
+    assert score(answer, Call("book", {"city": "Oslo"}), variant=variant) == 0
+
+
+@EVERY_VARIANT
+def test_openai_tools_echo_is_no_answer(variant: str) -> None:
+    echo = [{"type": "function", "function": tool} for tool in TOOLS]
+    assert score(json.dumps(echo), variant=variant) == score(json.dumps(echo[0]), variant=variant) == 0
