@@ -204,6 +204,34 @@ def test_how_a_response_is_read(content: str, calls: list[Call], text: str, flag
 
 
 @pytest.mark.parametrize(
+    ("content", "calls"),
+    [
+        ('[{"get-user": {"id": 1}}, {"g": {}}]', [Call("get-user", {"id": 1}), Call("g")]),
+        ('<tool_call>{"g": {"a": 1}}</tool_call>', [Call("g", {"a": 1})]),
+        ("[{'g': {'a': None}}]", [Call("g", {"a": None})]),
+        ('{"tool": "g", "args": {"a": 1}}', None),  # no form of a call that we know, but no reply either
+        ('{"rain": {"today": 1}}', []),
+        ('{"state": "g"}', []),
+        ("[]", []),
+        ('{"g": 1}', []),
+    ],
+)
+def test_json_that_names_an_offered_tool_is_not_taken_for_a_reply(
+    content: str, calls: list[Call] | None
+) -> None:
+    tools = [
+        {"name": name, "description": "", "parameters": {"properties": {}}} for name in ("get-user", "g")
+    ]
+    flags: list[str] = []
+    if calls is None:
+        with pytest.raises(RowError, match="call_syntax: JSON that names a tool"):
+            funreason_mt.read_response(content, flags, tools)
+        return
+    _, found, text = funreason_mt.read_response(content, flags, tools)
+    assert (list(found), text, flags) == (calls, "" if calls else content, ["json_calls"] if calls else [])
+
+
+@pytest.mark.parametrize(
     ("chat", "reason"),
     [
         (_chat("u:q"), "missing_field"),

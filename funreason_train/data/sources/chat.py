@@ -299,6 +299,10 @@ def read_response(
         try:
             calls += parse_odd_calls(bare, tools or ())
         except CallSyntaxError as error:
+            if by_name := _calls_by_name(bare, tools or ()):
+                calls += by_name
+                flags.append("json_calls")
+                continue
             in_json = _JSON_CALL.match(bare) or (tagged and bare[:1] == "{")
             if not in_json and not _CALL_LIKE.match(bare):
                 if len(parts) > 1:
@@ -331,6 +335,31 @@ def _json_calls(text: str) -> tuple[Call, ...]:
         if not isinstance(value, (list, dict)):
             raise
         return read_calls(value)
+
+
+def _calls_by_name(text: str, tools: Sequence[Tool]) -> tuple[Call, ...]:
+    """Calls written as `{TOOL: {ARGUMENT: VALUE}}` or a list of these, as BFCL has them; else none.
+
+    Raises:
+        RowError: `call_syntax` for JSON that names a tool in another way, beside what may be its arguments.
+    """
+    if text[:1] not in ("[", "{"):
+        return ()
+    try:
+        value = unwrap(text)
+    except RowError:
+        value = literal(text)
+    found = value if isinstance(value, list) else [value]
+    if not found or not all(isinstance(one, Mapping) and one for one in found):
+        return ()
+    names = {tool["name"] for tool in tools}
+    pairs = [pair for one in found for pair in one.items()]
+    if all(name in names and isinstance(arguments, Mapping) for name, arguments in pairs):
+        return tuple(Call(name, dict(arguments)) for name, arguments in pairs)
+    named = any(isinstance(one, str) and one in names for _, one in pairs)
+    if named and any(isinstance(one, Mapping) for _, one in pairs) and not _JSON_CALL.match(text):
+        raise RowError("call_syntax", f"JSON that names a tool is no form of a call: {text[:120]}")
+    return ()
 
 
 def _instructions(system: str | None) -> str | None:
