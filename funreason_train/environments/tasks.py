@@ -106,7 +106,7 @@ def play_gold(task: Task) -> list[GoldTurn]:
 
 def is_failure(result: str) -> bool:
     """Whether a call's answer says that it failed, in BFCL's words or in our environments'."""
-    if result.startswith(FAILED):
+    if result.startswith((FAILED, "[{'error': ")):  # the latter is how BFCL shows a list
         return True
     try:
         value = json.loads(result)

@@ -3,8 +3,11 @@
 import gc
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -13,10 +16,11 @@ from funreason_train.environments import make_environment
 from funreason_train.environments.bfcl import documents
 from funreason_train.environments.bfcl.documents import CLASSES, bfcl_folder
 from funreason_train.environments.bfcl.environment import environment_kind
-from funreason_train.environments.bfcl.sessions import Sessions
+from funreason_train.environments.bfcl.sessions import SESSIONS, Sessions
 from funreason_train.environments.tasks import is_failure
 from funreason_train.errors import UserError
 
+ROOT = Path(__file__).parents[2]
 shipped = pytest.mark.skipif(bfcl_folder() is None, reason="bfcl-eval is not installed")
 
 FILES = {"plan.txt": {"type": "file", "content": "4 8 15"}, "old": {"type": "directory", "contents": {}}}
@@ -239,9 +243,38 @@ def test_a_host_that_was_killed_is_replaced_and_states_are_made_again():
 
 
 @shipped
+def test_a_fork_has_a_host_of_its_own_and_leaves_this_processs_alone():
+    environment = files()
+    environment.call(Call("touch", {"file_name": "kept"}))
+    host = SESSIONS.host
+    if (pid := os.fork()) == 0:
+        code = 1
+        try:
+            fine = SESSIONS.host is None and '"kept"' in listing(environment) and SESSIONS.host != host
+            environment.call(Call("rm", {"file_name": "kept"}))
+            code = 0 if fine else 1
+        finally:
+            os._exit(code)
+    assert os.waitpid(pid, 0)[1] == 0
+    assert '"kept"' in listing(environment) and SESSIONS.host == host
+
+
+def test_a_host_needs_the_standard_library_and_this_package_alone():
+    """Any version of bfcl-eval can so live in an environment of its own."""
+    code = (
+        "import sys, funreason_train.environments.bfcl.host, funreason_train.evaluate.bfcl.host\n"
+        "known = {*sys.stdlib_module_names, 'funreason_train', '__main__'}\n"
+        "print({name.partition('.')[0] for name in sys.modules} - known)"
+    )
+    done = subprocess.run([sys.executable, "-S", "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert done.stdout == "set()\n", done.stdout + done.stderr
+
+
+@shipped
 def test_what_fails_in_any_environment_is_known_as_such():
     shop = make_environment("shop")
     assert is_failure(shop.call(Call("get_price", {"item": "K1"})))
+    assert is_failure(make_environment("bfcl/TicketAPI").call(Call("get_user_tickets", {})))
     assert not is_failure("None") and not is_failure('["error"]') and not is_failure('{"result": 1}')
 
 
