@@ -45,17 +45,34 @@ def compose(config: DictConfig, run: RunDir, train: Prompts, val: Prompts) -> Di
     """
     from omegaconf import OmegaConf
 
-    base = known.defaults()
+    base, layers = known.defaults(), _layers(config, run, train, val)
+    if problems := _unknown(base, layers):
+        raise UserError("; ".join(problems))
     OmegaConf.set_struct(base, False)
-    device = OmegaConf.to_container(config.rl.devices[config.cluster.device].verl, resolve=True)
-    added = OmegaConf.to_container(config.rl.verl, resolve=True)
-    layers = [nested(settings(config, run, train, val)), device, added]
-    problems = [problem for layer in layers for problem in known.unknown_keys(base, layer)]  # type: ignore[arg-type]
-    if problems:
-        raise UserError("; ".join(dict.fromkeys(problems)))
-    merged = OmegaConf.merge(base, *layers)  # type: ignore[arg-type]
+    merged = OmegaConf.merge(base, *layers)
     OmegaConf.set_struct(merged, True)
     return merged  # type: ignore[return-value]
+
+
+def unknown_keys(config: DictConfig, run: RunDir, train: Prompts, val: Prompts) -> list[str]:
+    """One sentence for each key that the installed verl does not know.
+
+    Raises:
+        UserError: if verl is not installed.
+    """
+    return _unknown(known.defaults(), _layers(config, run, train, val))
+
+
+def _layers(config: DictConfig, run: RunDir, train: Prompts, val: Prompts) -> list[Any]:
+    from omegaconf import OmegaConf
+
+    device = OmegaConf.to_container(config.rl.devices[config.cluster.device].verl, resolve=True)
+    added = OmegaConf.to_container(config.rl.verl, resolve=True)
+    return [nested(settings(config, run, train, val)), device, added]
+
+
+def _unknown(base: DictConfig, layers: list[Any]) -> list[str]:
+    return list(dict.fromkeys(problem for layer in layers for problem in known.unknown_keys(base, layer)))
 
 
 def target_steps(config: DictConfig, train: Prompts) -> int:

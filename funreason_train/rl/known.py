@@ -98,7 +98,11 @@ def _new_keys(config: Any, values: Mapping[str, Any], prefix: str = "") -> Itera
         if key in UNLISTED or any(key == node or key.startswith(f"{node}.") for node in FREE):
             continue
         if not isinstance(config, DictConfig) or name not in config.keys():  # noqa: SIM118 (`in` hides null)
-            target = config._get_node("_target_") if isinstance(config, DictConfig) else None
+            target = (
+                config._get_node("_target_", validate_access=False)
+                if isinstance(config, DictConfig)
+                else None
+            )
             if target is None or name not in _fields(str(target._value())):
                 yield key
             continue
@@ -112,7 +116,7 @@ def _takes(config: DictConfig, key: str) -> list[str]:
     node: Any = config
     for part in key.split(".")[:-1]:
         node = node._get_node(part)
-    target = node._get_node("_target_")
+    target = node._get_node("_target_", validate_access=False)
     return [*map(str, node.keys()), *(_fields(str(target._value())) if target is not None else ())]
 
 

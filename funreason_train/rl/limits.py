@@ -39,8 +39,9 @@ FIGURES = {
 def problems(health: Mapping[str, Any]) -> list[str]:
     """What is wrong with the settings under `rl.health`, one sentence each."""
     found = []
-    if int(health["patience"]) < 1:
-        found.append(f"rl.health.patience={health['patience']}: at least one step has to be looked at")
+    patience = health["patience"]
+    if type(patience) is not int or patience < 1:
+        found.append(f"rl.health.patience={patience}: a whole number of steps from 1 on is needed")
     for kind in ("warn", "stop"):
         for name, limit in health[kind].items():
             if name not in FIGURES:

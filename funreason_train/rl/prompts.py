@@ -59,7 +59,10 @@ def read(file: Path, tasks: bool = False) -> Prompts:
         missing = [name for name in COLUMNS if name not in source.schema_arrow.names]
         if missing:
             return Prompts(file, problems=(f"{file}: the column {', '.join(missing)} is missing",))
+        if flaws := _other_types(source.schema_arrow):
+            return Prompts(file, problems=tuple(f"{file}: {flaw}" for flaw in flaws))
         rows = source.read(columns=["reward_model", "extra_info"], use_threads=False)
+        unread = _prompt_flaws(source)
     except (ArrowException, OSError) as error:
         reason = " ".join(str(error).split())
         return Prompts(file, problems=(f"{file}: cannot be read as parquet ({reason})",))
@@ -76,7 +79,7 @@ def read(file: Path, tasks: bool = False) -> Prompts:
         tokens = (extra or {}).get("prompt_tokens")
         measured = measured and tokens is not None
         longest = max(longest, int(tokens or 0))
-    problems = []
+    problems = [f"{file}: {flaw}" for flaw in unread]
     if without_gold:
         numbers = list(without_gold)
         shown = ", ".join(map(str, numbers[:_SHOWN])) + (", …" if len(numbers) > _SHOWN else "")
@@ -93,6 +96,72 @@ def read(file: Path, tasks: bool = False) -> Prompts:
             "`funreason-train data` writes for sources with environments (embedded, bfcl_world, tasks)"
         )
     return Prompts(file, rows.num_rows, longest if measured else None, tuple(problems))
+
+
+def _other_types(schema: Any) -> list[str]:
+    """The columns that hold something else than verl and the reward read, each as a sentence."""
+    from pyarrow import types
+
+    def text(kind: Any) -> bool:
+        return bool(types.is_string(kind) or types.is_large_string(kind))
+
+    def texts(kind: Any, *names: str) -> bool:
+        fields = {one.name: one.type for one in kind} if types.is_struct(kind) else {}
+        return all(name in fields and text(fields[name]) for name in names)
+
+    def message_list(kind: Any) -> bool:
+        return bool(types.is_list(kind) or types.is_large_list(kind)) and texts(
+            kind.value_type, "role", "content"
+        )
+
+    reward, extra = schema.field("reward_model").type, schema.field("extra_info").type
+    tokens = {one.name: one.type for one in extra}.get("prompt_tokens") if types.is_struct(extra) else None
+    wanted = {
+        "data_source": (text(schema.field("data_source").type), "text"),
+        "prompt": (message_list(schema.field("prompt").type), "a list of messages {role, content}"),
+        # Where no row has a gold answer, the type is null; the rows are counted further down.
+        "reward_model": (
+            types.is_struct(reward)
+            and (
+                texts(reward, "ground_truth")
+                or any(one.name == "ground_truth" and types.is_null(one.type) for one in reward)
+            ),
+            "{ground_truth: JSON text}",
+        ),
+        "extra_info": (
+            types.is_struct(extra) and (tokens is None or types.is_integer(tokens) or types.is_null(tokens)),
+            "{prompt_tokens: a whole number, …}",
+        ),
+    }
+    return [
+        f"the column {name} holds {schema.field(name).type}, and {what} is needed"
+        for name, (right, what) in wanted.items()
+        if not right
+    ]
+
+
+#: Who may speak in a prompt (dialogue/messages.py).
+_ROLES = {"system", "user", "assistant", "tool"}
+
+
+def _prompt_flaws(source: Any) -> list[str]:
+    """What the prompts' roles say against them, each as a sentence; the texts are not read."""
+    import pyarrow.compute as pc
+
+    paths = [source.schema.column(number).path for number in range(len(source.schema))]
+    roles = next(path for path in paths if path.startswith("prompt.") and path.endswith(".role"))
+    column = source.read(columns=[roles], use_threads=False).column("prompt")
+    found = []
+    sizes = pc.fill_null(pc.list_value_length(column), 0)
+    if silent := pc.sum(pc.equal(sizes, 0)).as_py():
+        first = pc.index(pc.equal(sizes, 0), True).as_py()
+        found.append(f"{silent} of {len(column)} prompts hold no message (row {first})")
+    spoken = pc.unique(pc.struct_field(pc.list_flatten(column), "role")).to_pylist()
+    if strange := sorted({str(role) for role in spoken} - _ROLES):
+        found.append(
+            f"prompts hold messages of the role {', '.join(strange)}; there are {', '.join(sorted(_ROLES))}"
+        )
+    return found
 
 
 def _pairs(table: Any) -> Iterator[tuple[Any, Any]]:

@@ -17,8 +17,17 @@ from ..environments import load_environments
 from ..errors import UserError
 from ..run.paths import RunDir, write_text
 from . import checkpoints, prompts, ranges, session
-from .compose import AGENT_LOOPS, FLASH, agent_loops, compose, in_environments, plain, target_steps
-from .validate import problems
+from .compose import (
+    AGENT_LOOPS,
+    FLASH,
+    agent_loops,
+    compose,
+    in_environments,
+    plain,
+    target_steps,
+    unknown_keys,
+)
+from .validate import apart, problems
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -38,10 +47,10 @@ def _problems(config: DictConfig, run: RunDir, awaited: bool) -> list[str]:
         return [str(error)]
     if malformed := ranges.problems(config.rl):
         # What settings mean together cannot be told while one of them has no meaning.
-        return [*malformed, *([] if awaited else [*train.problems, *val.problems])]
+        return [*malformed, *apart(config), *([] if awaited else [*train.problems, *val.problems])]
     found = problems(config, run, train, val, awaited)
     try:
-        compose(config, run, train, val)
+        found += unknown_keys(config, run, train, val)
     except UserError as error:
         found.append(str(error))
     return found

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from omegaconf import OmegaConf
 
 from ..errors import UserError
 from ..reward.options import check_options
 from ..reward.sample import audit_file
 from ..run.paths import RunDir
-from . import checkpoints, limits
+from . import checkpoints, known, limits
 from .compose import in_environments, longest_prompt
 from .prompts import Prompts
 from .tasks import flaw, read_task
@@ -45,19 +47,31 @@ def problems(
     ]
 
 
+def apart(config: DictConfig) -> list[str]:
+    """The problems of parts that stand for themselves: the reward's options, the limits, keys for verl."""
+    added = OmegaConf.to_container(config.rl.verl, resolve=True)
+    return [
+        *(f"rl.reward: {mistake}" for mistake in check_options(_options(config))),
+        *limits.problems(config.rl.health),
+        *known.unknown_keys(known.defaults(), added),  # type: ignore[arg-type]
+    ]
+
+
+def _options(config: DictConfig) -> dict[str, Any]:
+    return OmegaConf.to_container(config.rl.reward, resolve=True)  # type: ignore[return-value]
+
+
 def _reward(config: DictConfig, train: Prompts, awaited: bool) -> list[str]:
     """Whether the reward's options exist, and whether it can be trusted on a sample of the rows."""
-    from omegaconf import OmegaConf
-
-    options = OmegaConf.to_container(config.rl.reward, resolve=True)
-    if mistakes := check_options(options):  # type: ignore[arg-type]
+    options = _options(config)
+    if mistakes := check_options(options):
         return [f"rl.reward: {mistake}" for mistake in mistakes]
     if awaited or train.problems or not config.rl.audit_rows:
         return []
     if in_environments(config):
         return _tasks(train.file, int(config.rl.audit_rows))
     try:
-        found = audit_file(train.file, int(config.rl.audit_rows), **options)  # type: ignore[arg-type]
+        found = audit_file(train.file, int(config.rl.audit_rows), **options)
     except UserError as error:
         return [str(error)]
     return [found.sentence()] if found.findings else []

@@ -136,8 +136,8 @@ def in_one_line(error: str) -> str:
     if "RayTaskError" in plain:
         last = [line for line in plain.splitlines()[1:] if _ERROR.match(line)]
         return _short((last or [plain])[-1])
-    lines = plain.splitlines() or [plain]
-    return plain if len(plain) <= _LONGEST else _short(lines[0])
+    whole = " ".join(plain.split())
+    return whole if len(whole) <= _LONGEST else _short(plain.splitlines()[0])
 
 
 def _spoken(lines: Iterable[str]) -> Iterator[tuple[int, str, str]]:

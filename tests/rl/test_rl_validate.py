@@ -160,6 +160,50 @@ def test_a_missing_column_is_named(tmp_path, column):
     assert problem.endswith(f"train.parquet: the column {column} is missing")
 
 
+OTHER_TYPES = {
+    "data_source": (7, "holds int64, and text is needed"),
+    "prompt": ("Book it.", "holds string, and a list of messages {role, content} is needed"),
+    "reward_model": ("gold", "holds string, and {ground_truth: JSON text} is needed"),
+    "extra_info": ({"prompt_tokens": "many"}, "{prompt_tokens: a whole number, …} is needed"),
+}
+
+
+@pytest.mark.parametrize("column", OTHER_TYPES)
+def test_a_column_of_another_type_is_named(tmp_path, column):
+    config, run = small_run(tmp_path)
+    value, said = OTHER_TYPES[column]
+    write_rows(run.data / "rl" / "train.parquet", [{**row(index), column: value} for index in range(64)])
+    (problem,) = stage.check(config, run)
+    assert f"train.parquet: the column {column} holds " in problem and problem.endswith(said)
+
+
+def test_prompts_that_nobody_speaks_or_a_stranger_does_are_told(tmp_path):
+    config, run = small_run(tmp_path)
+    rows = [row(index) for index in range(64)]
+    rows[5]["prompt"] = []
+    rows[7]["prompt"] = [{"role": "wizard", "content": "Book it."}]
+    write_rows(run.data / "rl" / "train.parquet", rows)
+    found = " ".join(stage.check(config, run))
+    assert "1 of 64 prompts hold no message (row 5)" in found
+    assert "messages of the role wizard; there are assistant, system, tool, user" in found
+
+
+def test_rows_that_all_lack_gold_are_counted_too(tmp_path):
+    """Their column has no type of its own."""
+    config, run = small_run(tmp_path)
+    write_rows(run.data / "rl" / "train.parquet", [without_gold(index) for index in range(64)])
+    assert "64 of 64 rows lack a readable gold answer" in " ".join(stage.check(config, run))
+
+
+def test_a_setting_without_meaning_hides_no_mistake_that_stands_for_itself(tmp_path):
+    words = ("rl.temperature=0", "rl.health.patience=x", "rl.reward.variant=nice", "rl.verl.trainer.nnode=3")
+    config, run = small_run(tmp_path, *words, "rl.verl.trainr.nodes=3")
+    found = stage.check(config, run)
+    parts = ("rl.temperature=0:", "rl.health.patience=x:", "variant 'nice'", "'trainer.nnode'", "'trainr'")
+    assert len(found) == len(parts)
+    assert all(any(part in problem for problem in found) for part in parts)
+
+
 def test_an_empty_validation_set_is_an_error_before_the_start(tmp_path):
     import pyarrow
     import pyarrow.parquet

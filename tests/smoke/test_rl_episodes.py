@@ -35,6 +35,9 @@ WORDS = [
     "rl.max_response_tokens=12",
     "rl.learning_rate=1e-3",
     "rl.save_every=2",
+    # Passes of a fixed count; the other runs have dynamic ones.
+    "rl.dynamic_batches=false",
+    "rl.samples_per_pass=16",
 ]
 
 
