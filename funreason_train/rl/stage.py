@@ -17,6 +17,7 @@ from ..environments import load_environments
 from ..errors import UserError
 from ..run.paths import RunDir, write_text
 from . import checkpoints, prompts, ranges, session
+from .brief import lines as brief_lines
 from .compose import (
     AGENT_LOOPS,
     FLASH,
@@ -70,6 +71,11 @@ def _packages(config: DictConfig) -> list[str]:
 def plan(config: DictConfig, run: RunDir) -> DictConfig:
     """The full verl configuration that `run` would use."""
     return compose(config, run, *_prompts(config, run))
+
+
+def brief(config: DictConfig, run: RunDir) -> list[str]:
+    """What the run comes to, in a few lines."""
+    return brief_lines(config, *_prompts(config, run))
 
 
 def run(config: DictConfig, run: RunDir) -> dict[str, Any]:

@@ -35,6 +35,7 @@ def show(names: list[str], config: DictConfig, run: RunDir, words: list[str]) ->
     documents = {"config.yaml": OmegaConf.to_yaml(config, resolve=True)}
     commands: list[str] = []
     problems: list[str] = []
+    briefs: list[tuple[str, list[str]]] = []
     for name in names:
         found = check(STAGES[name], config, run)
         problems += found
@@ -42,6 +43,8 @@ def show(names: list[str], config: DictConfig, run: RunDir, words: list[str]) ->
             stage = importlib.import_module(f"funreason_train.{STAGES[name].package}.stage")
             try:
                 documents[f"{name}.yaml"] = _yaml(stage.plan(config, run))
+                if not found and hasattr(stage, "brief"):
+                    briefs.append((name, stage.brief(config, run)))
             except (UserError, TypeError, ValueError):
                 if not found:  # otherwise it is the same mistake, met again
                     raise
@@ -54,6 +57,9 @@ def show(names: list[str], config: DictConfig, run: RunDir, words: list[str]) ->
         if file != "config.yaml" or len(documents) == 1:
             console.rule(file, align="left")
             console.print(text, markup=False, highlight=False, soft_wrap=True)
+    for name, lines in briefs:
+        console.rule(f"{name} in brief", align="left")
+        console.print("\n".join(lines) + "\n", markup=False, highlight=False, soft_wrap=True)
     shown = f"Dry run: nothing was started. {', '.join(documents)} are in {run.plan}"
     if problems:
         console.print(f"{shown}.", highlight=False, soft_wrap=True)

@@ -42,6 +42,21 @@ def test_a_dry_run_resolves_everything_and_imports_no_framework(
     assert not (tmp_path / "manifest.json").exists()
 
 
+def test_a_dry_run_of_rl_says_in_brief_what_it_comes_to(tmp_path: Path) -> None:
+    out = dry_run("rl", "funreason_mt_4b", tmp_path)
+    brief = dict(line.split(": ", 1) for line in out.split("rl in brief")[1].splitlines()[1:12])
+    assert brief["step"] == "1,024 prompts x 8 samples = 8,192, 256 a worker, in 1 optimiser update"
+    assert brief["workers"].startswith("4 nodes x 8 = 32, with 32 rollout engines of 1, each taking 60% of")
+    assert brief["tokens"] == "prompt 24,576 + response 8,192; nothing is cut"
+    assert brief["passes"].startswith("up to 32,768 tokens, without gradient 32,768; attention ")
+    assert brief["length"] == "5 passes over the data"
+    assert brief["data"].startswith("not there yet (") and brief["reward"] == "binary"
+    assert brief["algorithm"].startswith(
+        "grpo, clip 0.2/0.2, KL loss 0.001 (low_var_kl), token-mean, entropy"
+    )
+    assert brief["start"] == str(tmp_path / "sft" / "model")
+
+
 def test_the_h20_recipe_names_a_command_for_each_node(tmp_path: Path) -> None:
     dry_run("sft", "funreason_mt_4b", tmp_path)
     lines = (tmp_path / "plan" / "commands.txt").read_text().splitlines()

@@ -230,3 +230,17 @@ def test_the_recipe_for_the_reference_cluster_composes():
     verl = stage.plan(config, RunDir.at("runs/none"))
     assert key(verl, "data.max_prompt_length") == config.rl.max_prompt_tokens
     assert key(verl, "trainer.n_gpus_per_node") * key(verl, "trainer.nnodes") == 32
+
+
+def test_the_brief_of_a_run_follows_its_settings_and_data(tmp_path):
+    words = ("rl.dynamic_batches=false", "rl.epochs=3", "rl.prompts_per_step=16", "rl.prompts_per_update=8")
+    config, run = small_run(tmp_path, *words, "algorithm=dapo", "rl.trust_rollout_log_probs=true")
+    brief = dict(line.split(": ", 1) for line in stage.brief(config, run))
+    assert brief["data"] == f"64 prompts ({run.data / 'rl' / 'train.parquet'})"
+    assert brief["length"] == "12 steps, 3 passes over the data"
+    assert brief["step"] == "16 prompts x 8 samples = 128, 128 a worker, in 2 optimiser updates"
+    assert brief["passes"] == "8 samples each; attention sdpa, a prompt computed once for its samples"
+    assert brief["algorithm"] == (
+        "dapo, clip 0.2/0.28, no KL loss, token-mean, no entropy bonus, groups without signal replaced, "
+        "learning rate 1e-06 (constant), log-probabilities of the rollout engine trusted"
+    )
