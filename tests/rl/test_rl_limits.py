@@ -1,7 +1,11 @@
 """Which figures warn and which end a run."""
 
+import json
+
+import pytest
 from rl_runs import small_run
 
+from funreason_train.errors import UserError
 from funreason_train.rl import health, limits, stage
 
 FLAT = [{"health/groups_without_signal": 1.0}, {"health/groups_without_signal": 0.97}]
@@ -21,6 +25,73 @@ def test_entropy_has_a_least():
     low = [{"health/entropy": 0.001}]
     assert "below 0.01 in this step" in limits.crossed(low, {"entropy": 0.01}, patience=1)[0]
     assert limits.crossed([{"health/entropy": 0.5}], {"entropy": 0.01}, patience=1) == []
+
+
+@pytest.mark.parametrize("name", limits.FIGURES)
+def test_every_figure_has_a_limit_that_is_crossed_beyond_it_and_not_at_it(name):
+    figure = limits.FIGURES[name]
+    beyond, side = (0.2, "below") if figure.least else (0.4, "above")
+    (sentence,) = limits.crossed([{figure.metric: beyond}], {name: 0.3}, patience=1)
+    assert sentence == f"{figure.says} is {beyond:g}, {side} 0.3 in this step ({name})"
+    assert limits.crossed([{figure.metric: 0.3}], {name: 0.3}, patience=1) == []
+    assert limits.crossed([{figure.metric: 0.6 - beyond}], {name: 0.3}, patience=1) == []
+
+
+def recorder(file, health):
+    """The trainer's record of steps, on a verl that does nothing."""
+    from omegaconf import OmegaConf
+
+    from funreason_train.rl import trainer
+
+    class Verl:
+        def __init__(self, config):
+            self.config, self.total_training_steps, self.global_steps = config, 9, 0
+
+        def _compute_metrics(self, batch, metrics, timing, global_steps, epoch):
+            metrics["timing_s/step"] = 1.0
+
+    actor = {"actor": {"ppo_mini_batch_size": 4}, "rollout": {"agent": {"default_agent_loop": "protocol"}}}
+    config = OmegaConf.create({"data": {"train_batch_size": 4}, "actor_rollout_ref": actor})
+    return trainer._recording(Verl)(config, file, health, None)
+
+
+def test_a_run_warns_and_ends_after_so_many_steps_beyond_a_limit(tmp_path):
+    file = tmp_path / "metrics.jsonl"
+    health_settings = {"patience": 2, "warn": {"unclosed": 0.5}, "stop": {"reward_errors": 0.05}}
+    record = recorder(file, health_settings)
+
+    def step(number, **figures):
+        record.global_steps = number
+        record.line_at = file.stat().st_size if file.exists() else 0
+        record._compute_metrics(None, {"health/score": 0.25, **figures}, {}, number, 0)
+
+    step(1, **{"reward/error": 0.5, "reward/unclosed": 0.9})
+    step(2, **{"reward/error": 0.0, "reward/unclosed": 0.8})
+    step(3, **{"reward/error": 0.1, "reward/unclosed": 0.1})
+    with pytest.raises(UserError) as caught:
+        step(4, **{"reward/error": 0.2, "reward/unclosed": 0.1})
+    text = str(caught.value)
+    assert text.startswith("reinforcement learning was ended at step 4: the share of samples that the reward")
+    assert "is 0.2, above 0.05 in each of the last 2 steps (reward_errors)" in text
+    assert str(tmp_path / "rollouts" / "4.jsonl") in text and "continues from the last checkpoint" in text
+    lines = [json.loads(line) for line in file.read_text().splitlines()]
+    assert [(line["step"], line["timing_s/step"]) for line in lines] == [
+        (1, 1.0),
+        (2, 1.0),
+        (3, 1.0),
+        (4, 1.0),
+    ]
+    warned = [json.loads(line) for line in (tmp_path / "warnings.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in warned] == [2]
+    assert warned[0]["warnings"] == [
+        "the share of answers without </think> is 0.8, above 0.5 in each of the last 2 steps (unclosed)"
+    ]
+
+
+def test_the_difference_between_engine_and_actor_is_over_what_the_model_wrote():
+    rollout, actor = [[-1.0, -2.0, -9.0], [-3.0]], [[-1.5, -2.0, -1.0], [-2.0]]
+    assert health.log_prob_difference(rollout, actor, [[1, 1, 0], [1]]) == pytest.approx(0.5)
+    assert health.log_prob_difference([], [], []) == 0.0
 
 
 def test_a_figure_that_a_mode_does_not_compute_is_passed_over():

@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -186,6 +187,28 @@ def test_prompts_that_nobody_speaks_or_a_stranger_does_are_told(tmp_path):
     found = " ".join(stage.check(config, run))
     assert "1 of 64 prompts hold no message (row 5)" in found
     assert "messages of the role wizard; there are assistant, system, tool, user" in found
+
+
+def test_the_command_tells_all_mistakes_at_once_with_code_2_and_starts_nothing(tmp_path):
+    run = small_run(tmp_path, rows=8)[1]
+    write_rows(run.data / "rl" / "train.parquet", [without_gold(index) for index in range(8)])
+    write_rows(run.data / "rl" / "val.parquet", [{**row(0), "prompt": "Book it."}])
+    words = ["samples_per_prompt=1", "prompts_per_step=7", "prompts_per_update=2", "max_model_tokens=60"]
+    words += ["reward.variant=nice", "verl.trainer.nnode=1"]
+    command = [sys.executable, "-X", "importtime", "-m", "funreason_train", "rl", f"run_dir={run.root}"]
+    done = subprocess.run(
+        [*command, f"rl.model={run.sft_model}", *(f"rl.{word}" for word in words)],
+        capture_output=True,
+        text=True,
+    )
+    said = [line for line in done.stderr.splitlines() if not line.startswith("import time:")]
+    assert done.returncode == 2 and "Traceback" not in done.stderr + done.stdout
+    parts = ("8 of 8 rows lack", "the column prompt holds string", "variant 'nice'", "at least 2")
+    parts += ("multiple of rl.prompts_per_update=2", "rl.max_model_tokens=60", "'trainer.nnode'")
+    assert all(sum(part in line for line in said) == 1 for part in parts), said
+    imported = {line.rsplit("|", 1)[-1].strip() for line in done.stderr.splitlines()}
+    assert imported.isdisjoint({"ray", "torch", "verl", "vllm"})
+    assert not run.rl_checkpoints.exists()
 
 
 def test_rows_that_all_lack_gold_are_counted_too(tmp_path):
