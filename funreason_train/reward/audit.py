@@ -61,17 +61,24 @@ def audit(
     return [finding for number, row in enumerate(rows) for finding in _audit_row(number, row, bound)]
 
 
+def source_of(row: Mapping[str, Any]) -> str:
+    """A row's data_source; empty if it has none that is a text."""
+    name = row.get("data_source")
+    return name if isinstance(name, str) else ""
+
+
 def _audit_row(number: int, row: Mapping[str, Any], reward: Reward) -> Iterator[Finding]:
-    source = str(row.get("data_source") or "")
+    source = source_of(row)
     if not source:
-        yield Finding(number, source, "data_source", "it has no data_source, by which scores are reported")
+        yield Finding(number, source, "data_source", "it has no data_source that is a text")
     try:
-        truth = row["reward_model"]["ground_truth"]
-        gold = list(read_gold(truth).calls)
+        truth = _ground_truth(row)
+        read = read_gold(truth)
+        gold = list(read.calls)
         documents = json.loads(truth)["tools"]
         tools = index_tools(documents)
         answer = render_calls(gold) if gold else _TEXT
-    except (KeyError, TypeError, ValueError) as error:
+    except (ValueError, RecursionError) as error:
         yield Finding(number, source, "ground_truth", f"the ground truth cannot be read: {error}")
         return
     for call in gold:
@@ -80,6 +87,8 @@ def _audit_row(number: int, row: Mapping[str, Any], reward: Reward) -> Iterator[
     result = reward(source, render_target(_THOUGHT, answer), truth, None)
     best = result["score"]
     why = reason_of(result) if "reason" in result else "it gives no reason"
+    if read.acceptance and why == "ground_truth":
+        why = "it lists accepted values, which only the variant bfcl reads"
     if best < 1.0:
         yield Finding(number, source, "gold", f"the gold answer scores {best:g} ({why})")
     for case, completion in _cheap_answers(gold, answer, tools, documents):
@@ -88,6 +97,14 @@ def _audit_row(number: int, row: Mapping[str, Any], reward: Reward) -> Iterator[
             yield Finding(
                 number, source, case, f"{case.replace('_', ' ')} scores {cheap:g} like the gold answer"
             )
+
+
+def _ground_truth(row: Mapping[str, Any]) -> str:
+    model = row.get("reward_model")
+    truth = model.get("ground_truth") if isinstance(model, Mapping) else None
+    if not isinstance(truth, str):
+        raise ValueError("reward_model holds no ground_truth that is a text")
+    return truth
 
 
 def _cheap_answers(

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any
 
 from funreason_train.calls import (
     Acceptance,
@@ -69,7 +69,10 @@ def read_gold(ground_truth: str) -> Gold:
     held = _HELD.get(key)
     if held is not None and held[0] == ground_truth:
         return held[1]
-    gold = _read(ground_truth)
+    try:
+        gold = _read(ground_truth)
+    except RecursionError:
+        raise ValueError("its values are nested too deeply") from None
     if len(_HELD) >= _MOST_HELD:
         _HELD.clear()
     _HELD[key] = ground_truth, gold
@@ -82,10 +85,12 @@ def _read(ground_truth: str) -> Gold:
     accepted: list[AcceptedCall] = []
     for call in value["calls"]:
         if "accepted" in call:
-            accepted.append(_read_call(AcceptedCall.from_json, call))
+            accepted.append(AcceptedCall.from_json(call))
             calls.append(accepted[-1].example())
+        elif isinstance(call.get("arguments"), dict):
+            calls.append(Call(call["name"], call["arguments"]))
         else:
-            calls.append(_read_call(Call.from_json, call))
+            raise ValueError(f"the arguments of the gold call {call['name']!r} are no object")
     if accepted and len(accepted) != len(calls):
         raise ValueError("either all gold calls list their accepted values or none does")
     turns = value.get("turns")
@@ -105,7 +110,7 @@ def _text(calls: Sequence[Call]) -> str | None:
         return None
     try:
         text = render_calls(calls)
-    except (ValueError, RecursionError):
+    except ValueError:
         return None
     plain = text.isascii() and len(text) <= MAX_CHARS  # some letters of identifiers cannot be read
     return text if plain and text.count("[") + text.count("{") <= MAX_DEPTH else None
@@ -128,13 +133,3 @@ def _object(ground_truth: str) -> dict[str, Any]:
         if not isinstance(tool.get("parameters") or {}, dict):
             raise ValueError(f"the parameters of the tool {tool['name']!r} are no JSON schema")
     return value
-
-
-_Read = TypeVar("_Read")
-
-
-def _read_call(read: Callable[[Mapping[str, Any]], _Read], call: Mapping[str, Any]) -> _Read:
-    try:
-        return read(call)
-    except (KeyError, TypeError, ValueError):
-        raise ValueError(f"the arguments of the gold call {call['name']!r} are no object") from None

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import UserError
-from .audit import Finding, audit
+from .audit import Finding, audit, source_of
 from .options import check_options
 
 _COLUMNS = ["data_source", "reward_model"]
@@ -79,4 +79,4 @@ def audit_file(file: Path, limit: int | None = None, **options: Any) -> Audit:
     rows = table.take(numbers).to_pylist() if numbers else []
     found = audit(rows, **options)
     findings = tuple(Finding(numbers[item.row], item.data_source, item.case, item.message) for item in found)
-    return Audit(file, len(rows), Counter(str(row["data_source"]) for row in rows), findings)
+    return Audit(file, len(rows), Counter(map(source_of, rows)), findings)

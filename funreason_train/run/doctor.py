@@ -27,9 +27,12 @@ def doctor(config: DictConfig, run: RunDir) -> None:
         raise UserError(
             f"{file}: there is no such file; name an RL export with reward=FILE, or a run_dir that has one"
         )
+    rows = config.doctor.rows
+    if rows is not None and (type(rows) is not int or rows < 1):
+        raise UserError(f"doctor.rows={rows}: must be a whole number above 0, or null for all rows")
     options = OmegaConf.to_container(config.rl.reward, resolve=True)
     assert isinstance(options, dict)
-    result = audit_file(file, config.doctor.rows, **{str(name): value for name, value in options.items()})
+    result = audit_file(file, rows, **{str(name): value for name, value in options.items()})
     _show(result)
     problems = [sentence for sentence in (result.sentence(), _tokenizer(config)) if sentence]
     if not result.rows:
@@ -40,14 +43,16 @@ def doctor(config: DictConfig, run: RunDir) -> None:
 
 
 def _show(result: Audit) -> None:
+    from rich.markup import escape
     from rich.table import Table
 
-    table = Table(title=f"Reward on {result.rows} rows of {result.file.name}", title_justify="left")
+    title = f"Reward on {result.rows} rows of {escape(result.file.name)}"
+    table = Table(title=title, title_justify="left")
     for name in ("data_source", "rows", "rows with findings"):
         table.add_column(name, justify="left" if name == "data_source" else "right")
     for source, count in sorted(result.sources.items()):
         bad = {finding.row for finding in result.findings if finding.data_source == source}
-        table.add_row(source, str(count), str(len(bad)))
+        table.add_row(escape(source), str(count), str(len(bad)))
     console.print(table)
     for finding in result.findings:
         console.print(

@@ -46,6 +46,15 @@ def test_a_gold_call_is_found_that_its_tools_forbid() -> None:
     [
         {},
         {"reward_model": None},
+        {"reward_model": "{}"},
+        {"reward_model": {"ground_truth": None}},
+        {"reward_model": {"ground_truth": {"calls": [], "tools": []}}},
+        {
+            "reward_model": {
+                "ground_truth": '{"calls": [{"name": "f", "arguments": {"a": %s}}], "tools": []}'
+                % ("[" * 900 + "]" * 900)
+            }
+        },
         {"reward_model": {"ground_truth": "{"}},
         {"reward_model": {"ground_truth": '{"calls": 3, "tools": []}'}},
         {"reward_model": {"ground_truth": '{"calls": [{"name": "a-b", "arguments": {}}], "tools": []}'}},
@@ -62,7 +71,7 @@ def test_a_row_is_found_that_cannot_be_scored(broken: dict[str, Any]) -> None:
 
 
 def test_a_row_without_a_data_source_is_found() -> None:
-    for missing in (None, ""):
+    for missing in (None, "", 3, ["test"]):
         findings = audit([row(PWD), {**row(PWD), "data_source": missing}])
         assert [(finding.row, finding.case) for finding in findings] == [(1, "data_source")]
 
@@ -74,7 +83,9 @@ def test_a_gold_of_accepted_values_is_audited_with_one_choice_of_them() -> None:
         "reward_model": {"ground_truth": json.dumps({"calls": calls, "tools": TOOLS})},
     }
     assert audit([good], variant="bfcl") == []
-    assert {finding.case for finding in audit([good])} == {"gold"}
+    findings = audit([good])
+    assert {finding.case for finding in findings} == {"gold"}
+    assert "variant bfcl" in findings[0].message
 
 
 @pytest.mark.parametrize("variant", VARIANTS)

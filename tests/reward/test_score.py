@@ -268,6 +268,8 @@ def test_a_completion_that_is_no_text(solution: Any) -> None:
         '{"calls": [{"name": "f"}], "tools": []}',
         '{"calls": [{"name": 3, "arguments": {}}], "tools": []}',
         '{"calls": [{"name": "f", "arguments": "{}"}], "tools": []}',
+        '{"calls": [{"name": "f", "arguments": []}], "tools": []}',
+        '{"calls": [{"name": "f", "arguments": [["a", 1]]}], "tools": []}',
         '{"calls": [{"name": "f", "accepted": {"a": 1}}], "tools": []}',
         '{"calls": [{"name": "f", "accepted": {"a": []}}], "tools": []}',
         '{"calls": [{"name": "f", "accepted": {}}, {"name": "f", "arguments": {}}], "tools": []}',

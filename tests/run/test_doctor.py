@@ -21,10 +21,10 @@ RIGHT = {"name": "lamp", "arguments": {"on": True}}
 WRONG = {"name": "lamp", "arguments": {"on": "yes"}}
 
 
-def write(path: Path, *golds: dict[str, Any]) -> Path:
+def write(path: Path, *golds: dict[str, Any], source: str = "mine") -> Path:
     rows = [
         {
-            "data_source": "mine",
+            "data_source": source,
             "reward_model": {"style": "rule", "ground_truth": json.dumps({"calls": [gold], "tools": [TOOL]})},
         }
         for gold in golds
@@ -48,6 +48,16 @@ def test_a_bad_row_is_named_and_the_exit_code_is_2(
     assert "1 of the 3 rows" in error and "row 2 (mine)" in error and "Traceback" not in error
 
 
+def test_a_source_that_looks_like_markup_is_shown_as_it_is(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = write(tmp_path / "[red]rl.parquet", RIGHT, WRONG, source="[red]mine[/blue]")
+    assert main(["doctor", f"doctor.reward='{file}'", f"run_dir={tmp_path}"]) == 2
+    shown = capsys.readouterr()
+    assert "[red]mine[/blue]" in shown.out and "[red]rl.parquet" in shown.out
+    assert "[red]mine[/blue]" in shown.err
+
+
 def test_rows_are_counted_in_the_file_when_only_some_are_looked_at(tmp_path: Path) -> None:
     file = write(tmp_path / "rl.parquet", *[RIGHT] * 5, *[WRONG] * 5)
     found = audit_file(file, limit=2)
@@ -63,6 +73,8 @@ def test_rows_are_counted_in_the_file_when_only_some_are_looked_at(tmp_path: Pat
         (["reward=other.parquet"], "the column data_source, reward_model is missing"),
         (["reward=rl.parquet", "rl.reward.variant=generous"], "generous"),
         (["reward=rl.parquet", "+rl.reward.colour=red"], "there is no setting 'rl.reward.colour'"),
+        (["reward=rl.parquet", "rows=0"], "whole number above 0"),
+        (["reward=rl.parquet", "rows=all"], "whole number above 0"),
         (["reward=rl.parquet", "tokenizer=."], "no tokenizer could be loaded"),
     ],
 )
