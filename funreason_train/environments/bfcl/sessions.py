@@ -148,7 +148,7 @@ def _variables() -> dict[str, str]:
     kept = ("PATH", "HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH")
     return {
         **{name: os.environ[name] for name in kept if name in os.environ},
-        "PYTHONPATH": str(_REPOSITORY),
+        "PYTHONPATH": os.pathsep.join(filter(None, (str(_REPOSITORY), os.environ.get("PYTHONPATH")))),
         "PYTHONHASHSEED": "0",
         "PYTHONDONTWRITEBYTECODE": "1",
         "TZ": "UTC",
