@@ -96,3 +96,25 @@ def test_a_run_that_is_done_starts_nothing(tmp_path):
     )
     result = stage.run(config, run)
     assert (result["steps"], result["resumed_from"], result["reward"]) == (4, 4, 0.5)
+
+
+@pytest.mark.parametrize(("saved", "damage", "reached"), [(3, None, 3), (4, "data.pt", 3)])
+def test_a_run_that_ends_before_its_target_failed_whatever_verl_says(
+    tmp_path, monkeypatch, saved, damage, reached
+):
+    """verl#7401: it may end with code 0 and nothing trained, or with a save cut off."""
+    config, run = small_run(tmp_path, "rl.steps=4")
+
+    def end_early(*_):
+        save(run.rl_checkpoints, 3)
+        if saved != 3:
+            save(run.rl_checkpoints, saved, damage=damage)
+
+    monkeypatch.setattr(stage, "_train", end_early)
+    with pytest.raises(RuntimeError, match=f"ended at step {reached} of 4 without an error"):
+        stage.run(config, run)
+    monkeypatch.setattr(stage, "_train", lambda *_: save(run.rl_checkpoints, 4))
+    assert checkpoints.settle(run.rl_checkpoints) == 3
+    result = stage.run(config, run)
+    assert (result["steps"], result["resumed_from"]) == (4, 3)
+    assert result["checkpoint"] == str(checkpoints.path_of(run.rl_checkpoints, 4))
