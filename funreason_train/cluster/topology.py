@@ -28,7 +28,7 @@ def node_commands(
     if profile.nodes == 1:
         return [f"funreason-train {stage} cluster={profile.name}{tail}"]
     return [
-        f"NNODES={profile.nodes} NODE_RANK={rank} HEAD_ADDR=<address of node 0> "
+        f"NNODES={profile.nodes} NODE_RANK={rank} HEAD_ADDR=ADDRESS_OF_NODE_0 "
         f"bash launch/{stage}_{profile.name}.sh{tail}"
         for rank in range(profile.nodes)
     ]

@@ -114,6 +114,11 @@ def test_a_log_without_an_error_has_no_cause():
             "machine's memory",
         ),
         ("MemoryError", "machine's memory"),
+        (
+            "ray.exceptions.OutOfMemoryError: 1 worker(s) were killed due to the node running low on memory. "
+            "Memory on the node (IP: 192.0.2.2) was 2.54GB used / 23.54GB limit (0.107922)",
+            "machine's memory",
+        ),
         ("OSError: [Errno 98] Address already in use", "another process holds the port"),
         ("OSError: [Errno 28] No space left on device", "cluster.temp_dir"),
     ],
