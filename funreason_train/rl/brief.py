@@ -51,7 +51,11 @@ def _length(config: DictConfig, train: Prompts) -> str:
     if rl.steps is None and not train.rows:
         return f"{rl.epochs} passes over the data"
     steps = target_steps(config, train)
-    return f"{steps:,} steps" + ("" if rl.steps is not None else f", {rl.epochs} passes over the data")
+    if rl.steps is not None:
+        return f"{steps:,} steps"
+    left = train.rows % rl.prompts_per_step  # verl takes whole batches of each shuffled pass
+    without = f", each without {left:,} that make no whole step" if left else ""
+    return f"{steps:,} steps, {rl.epochs} passes over the data{without}"
 
 
 def _tokens(prompt: int) -> str:

@@ -238,6 +238,11 @@ def test_the_brief_of_a_run_follows_its_settings_and_data(tmp_path):
     brief = dict(line.split(": ", 1) for line in stage.brief(config, run))
     assert brief["data"] == f"64 prompts ({run.data / 'rl' / 'train.parquet'})"
     assert brief["length"] == "12 steps, 3 passes over the data"
+    config.rl.prompts_per_step = 24
+    assert "length: 6 steps, 3 passes over the data, each without 16 that make no whole step" in stage.brief(
+        config, run
+    )
+    config.rl.prompts_per_step = 16
     assert brief["step"] == "16 prompts x 8 samples = 128, 128 a worker, in 2 optimiser updates"
     assert brief["passes"] == "8 samples each; attention sdpa, a prompt computed once for its samples"
     assert brief["algorithm"] == (
