@@ -229,6 +229,17 @@ def test_more_environments_than_processes_keep_their_states():
 
 
 @shipped
+def test_an_environment_may_be_collected_at_any_moment():
+    sessions = Sessions()
+    environment = files(sessions)
+    listing(environment)
+    with sessions._lock:  # as when a collection starts while a session is put back
+        del environment
+        gc.collect()
+    assert "plan.txt" in listing(files(sessions))
+
+
+@shipped
 def test_a_host_that_was_killed_is_replaced_and_states_are_made_again():
     sessions = Sessions()
     environment = files(sessions)

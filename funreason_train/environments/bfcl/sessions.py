@@ -76,7 +76,7 @@ class Sessions:
     ) -> None:
         self._limits: dict[str, float] = {"seconds": seconds, "wall": wall, "memory": memory}
         self._kept = kept
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # an environment may be collected, and dropped, while we hold it
         self._waiting: OrderedDict[int, Session] = OrderedDict()
         self._control: socket.socket | None = None
         self._process: subprocess.Popen[bytes] | None = None
@@ -104,9 +104,11 @@ class Sessions:
 
     def put(self, owner: int, session: Session) -> None:
         """Lets a session wait for its owner's next request; the one that waited longest may end for it."""
+        surplus: list[Session] = []
         with self._lock:
             self._waiting[owner] = session
-            surplus = [self._waiting.popitem(last=False)[1] for _ in range(len(self._waiting) - self._kept)]
+            while len(self._waiting) > self._kept:
+                surplus.append(self._waiting.popitem(last=False)[1])
         for one in surplus:
             one.close()
 
@@ -117,7 +119,7 @@ class Sessions:
 
     def forget(self) -> None:
         """Lets go of what a fork of a process has inherited: that one's sessions are not ours."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         for session in self._waiting.values():
             session.close()
         self._waiting.clear()
