@@ -22,12 +22,14 @@ from typing import Any
 from ..calls import Call, is_argument_name, is_tool_name
 from ..calls.parse import CallSyntaxError, parse_calls
 from ..dialogue import Trajectory, Turn
+from .rows import RowError
 
 #: {"tools": {alias: name}, "arguments": {alias: name}}
 Names = Mapping[str, Mapping[str, str]]
 
 FLAG = "aliased_names"
 
+_LONGEST = 256  # characters of a name that gets an alias
 _WORD = re.compile(r"\w+(?:\.\w+)*")
 _ODD = re.compile(r"\W+")
 _NOT_ASCII = re.compile(r"[^A-Za-z0-9_]+")
@@ -36,11 +38,17 @@ _BEFORE, _AFTER = r"(?<![\w.-])", r"(?!\w|[.-]\w)"
 
 
 def alias_names(trajectory: Trajectory) -> Trajectory | None:
-    """The conversation under aliases; None if every name can be written as it is."""
+    """The conversation under aliases; None if every name can be written as it is.
+
+    Raises:
+        RowError: `name_not_callable` for a name of endless length.
+    """
     calls = [call for turn in trajectory.turns for step in turn.steps for call in step.calls]
     odd_tools, odd_arguments, taken = _odd_names(trajectory.tools, calls)
     if not odd_tools and not odd_arguments:
         return None
+    if any(len(name) > _LONGEST for name in (*odd_tools, *odd_arguments)):
+        raise RowError("name_not_callable", f"a name has more than {_LONGEST} characters")
     for text in _texts(trajectory):
         taken.update(_WORD.findall(text))
     names = _choose(odd_tools, odd_arguments, taken)

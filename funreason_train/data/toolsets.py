@@ -16,7 +16,9 @@ from .types import Schema, any_of, has_type, json_schema, type_schema
 Tool = dict[str, Any]
 _INSIDE = {"anyOf", "enum", "items", "properties", "nullable"}
 _LIST = re.compile(r"\[\s*\{")
-_OBJECT_LINE = re.compile(r"^\s*(?=\{)", re.MULTILINE)
+_OBJECT_LINE = re.compile(r"^[^\S\n]*(?=\{)", re.MULTILINE)
+_FAILURES = 1_000  # beginnings of a list that are none: beyond, no list is looked for any more
+_READ_AGAIN = 20  # how often all of a text may be read in vain
 
 
 @once(8192)
@@ -40,6 +42,8 @@ def read_tool(declared: Any) -> tuple[Tool, list[str]]:
         raise RowError("tool_shape", "a tool without a name")
     name = declared["name"]
     parameters = declared.get("parameters", declared.get("input_schema"))
+    if isinstance(parameters, str):
+        parameters = unwrap(parameters)
     if parameters is None:
         parameters = {}
     if not isinstance(parameters, Mapping):
@@ -165,26 +169,58 @@ def find_tools(system: str) -> tuple[Any, str] | None:
     Returns:
         The list as read, and the prompt without it; None if there is no such list.
     """
-    decoder = json.JSONDecoder()
+    reader = _Reader(system)
     for match in _LIST.finditer(system):
-        try:
-            value, end = decoder.raw_decode(system, match.start())
-        except (ValueError, RecursionError):
-            continue
-        if all(_is_tool(one) for one in value):
+        value, end = reader.read(match.start())
+        if value is not None and all(_is_tool(one) for one in value):
             return value, _without(system, match.start(), end)
+        if reader.tired:
+            break
+    reader = _Reader(system)
     found, first, last = [], None, 0
     for match in _OBJECT_LINE.finditer(system):
         if match.end() < last:
             continue
-        try:
-            value, end = decoder.raw_decode(system, match.end())
-        except (ValueError, RecursionError):
-            continue
+        value, end = reader.read(match.end())
         if _is_tool(value):
             found.append(value)
             first, last = match.end() if first is None else first, end
+        elif reader.tired:
+            break
     return (found, _without(system, first, last)) if first is not None else None
+
+
+class _Reader:
+    """Reads JSON in the middle of a text; gives up on texts that are made to be read in vain.
+
+    Attributes:
+        tired: Whether too much has been read without finding a tool.
+    """
+
+    def __init__(self, text: str) -> None:
+        self._text, self._decoder = text, json.JSONDecoder()
+        self._failures, self._characters = _FAILURES, _READ_AGAIN * len(text)
+
+    @property
+    def tired(self) -> bool:
+        return self._failures < 0 or self._characters < 0
+
+    def read(self, start: int) -> tuple[Any, int]:
+        """The value that begins here and where it ends; None and its own beginning if there is none."""
+        self._failures -= 1
+        try:
+            value, end = self._decoder.raw_decode(self._text, start)
+        except ValueError as error:
+            whole = not isinstance(error, json.JSONDecodeError) or error.msg.startswith("Unterminated")
+            self._characters -= (len(self._text) if whole else error.pos) - start  # type: ignore[attr-defined]
+            return None, start
+        except RecursionError:
+            return None, start
+        if _is_tool(value):
+            self._failures += 1
+        else:
+            self._characters -= end - start
+        return value, end
 
 
 def _is_tool(value: Any) -> bool:

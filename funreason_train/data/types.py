@@ -269,6 +269,8 @@ class _Reader:
                 schema.update(any_of([self.read(one) for one in declared[key]]))
         if items := self._items(declared):
             schema["items"] = items
+        if not isinstance(declared.get("properties") or {}, Mapping):
+            raise RowError("tool_shape", f"properties are a {type(declared['properties']).__name__}")
         if isinstance(declared.get("properties"), Mapping):
             properties = {name: one for name, one in declared["properties"].items() if one is not None}
             schema["properties"] = {str(name): self.read(one) for name, one in properties.items()}

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from funreason_train.calls import Call, CallSyntaxError, is_argument_name, is_tool_name, render_calls
 from funreason_train.data.checks import passes
 from funreason_train.data.names import alias_names, original_calls, parse_odd_calls, restore
+from funreason_train.data.rows import RowError
 from funreason_train.dialogue import AssistantStep, Trajectory, Turn, steps_of
 
 
@@ -138,6 +139,12 @@ def test_aliases_are_names_and_the_way_back_is_exact(before: Trajectory) -> None
     assert after.turns[0].user == before.turns[0].user
     assert restore(after) == before
     assert alias_names(before) == after
+
+
+def test_a_name_of_endless_length_is_turned_away() -> None:
+    tool = {"name": "1." * 100_000, "description": "", "parameters": {"properties": {}}}
+    with pytest.raises(RowError, match="name_not_callable"):
+        alias_names(Trajectory("i", "s", (tool,), (Turn("q", (AssistantStep("", text="x"),)),)))
 
 
 def test_call_lists_in_which_odd_names_stand() -> None:

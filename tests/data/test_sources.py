@@ -194,6 +194,10 @@ def test_padding_columns_are_no_messages() -> None:
         ),
         ('```json\n[{"name": "f", "arguments": {}}]\n```', [Call("f")], "", ["json_calls"]),
         ("```\n[f(a=1)]\n```", [Call("f", {"a": 1})], "", []),
+        ("```python \n\n[f(a=1)]\n\n  ```", [Call("f", {"a": 1})], "", []),
+        ("```\nAll done.\n``` it is```", [], "```\nAll done.\n``` it is```", []),
+        ("<answer>[f()]</answer><answer>[g()]</answer>", [Call("f"), Call("g")], "", []),
+        ("<answer>hi", [], "<answer>hi", []),
         ("[1] is the first source.", [], "[1] is the first source.", []),
     ],
 )
@@ -201,6 +205,38 @@ def test_how_a_response_is_read(content: str, calls: list[Call], text: str, flag
     raised: list[str] = []
     _, found, plain = funreason_mt.read_response(content, raised)
     assert (list(found), plain, raised) == (calls, text, flags)
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        ("<tool_call>" * 30_000, None),
+        ("<answer>" * 30_000 + "</answer>", None),
+        ("```json\n" + "\n" * 300_000 + "x", None),
+        ("[f(" * 100_000, "call_syntax"),
+        ("<think>" * 50_000, "unclosed_think"),
+    ],
+)
+def test_endless_responses_are_read_in_linear_time(content: str, reason: str | None) -> None:
+    """Minutes each where time grows with the square of the length."""
+    chat = [{"role": "user", "content": "q"}, {"role": "assistant", "content": content}]
+    if reason is None:
+        assert funreason_mt.convert(chat, KEEP).turns[0].steps[0].text
+        return
+    with pytest.raises(RowError, match=reason):
+        funreason_mt.convert(chat, KEEP)
+
+
+@pytest.mark.parametrize(
+    "system", ["\n" * 300_000, '[{"a":"' + "[{" * 150_000, '\n{"a": 1' * 40_000, '[{"name": "x"}, ' * 20_000]
+)
+def test_endless_system_prompts_are_searched_in_linear_time(system: str) -> None:
+    chat = [
+        *({"role": "system", "content": "x" + system}, {"role": "user", "content": "q"}),
+        {"role": "assistant", "content": "[f(a=1)]"},
+    ]
+    trajectory = funreason_mt.convert(chat, KEEP)
+    assert trajectory.meta["flags"] == ["tools_inferred"]
 
 
 @pytest.mark.parametrize(

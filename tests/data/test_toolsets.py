@@ -131,6 +131,14 @@ def test_ten_thousand_tools_of_one_name() -> None:
     assert (len(tools), flags) == (5_000, ["repeated_tool"] * 5_000)
 
 
+def test_parameters_as_json_text() -> None:
+    parameters = {"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"]}
+    tool = {"name": "f", "description": "", "parameters": parameters}
+    assert read_tool({**tool, "parameters": json.dumps(parameters)}) == read_tool(tool)
+    with pytest.raises(RowError, match="properties are a list"):
+        read_tool({**tool, "parameters": {"type": "object", "properties": [{"name": "a"}]}})
+
+
 @pytest.mark.parametrize("declared", ["{", 5, [5], [{"name": ""}], [{"name": "f", "parameters": []}], None])
 def test_what_is_no_tool_list(declared: Any) -> None:
     with pytest.raises(RowError):

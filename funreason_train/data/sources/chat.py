@@ -21,8 +21,8 @@ from .results import Result, arranged, literal
 #: Where a row holds its messages, if it is an object.
 LISTS = ("conversations", "conversation", "messages", "dialogue")
 
-_WRAPPED = re.compile(r"<(tool_call|answer)>(.*?)</\1>", re.DOTALL)
-_FENCED = re.compile(r"\A```(?:json|python)?\s*\n(.*)\n\s*```\Z", re.DOTALL)
+_WRAPPER = re.compile(r"<(tool_call|answer)>")
+_FENCE = re.compile(r"```(?:json|python)?[^\S\n]*\n")
 _CALL_LIKE = re.compile(r"\[\s*[\w.-]+\(|\[\s*\{\s*[\"'](name|arguments|function)[\"']|[\w.-]+\([^)]*\)\s*\Z")
 _JSON_CALL = re.compile(
     r"\{\s*[\"'](?:name|function|type|id)[\"']\s*:.*[\"'](?:arguments|parameters)[\"']", re.DOTALL
@@ -282,20 +282,16 @@ def read_response(
     if "<think>" in thought or "<think>" in body or "</think>" in body:
         raise RowError("unclosed_think", "more than one think block in a response")
     thought, body = thought.strip(), body.strip()
-    wrapped = list(_WRAPPED.finditer(body))
-    tagged = any(match.group(1) == "tool_call" for match in wrapped)
-    if wrapped:
-        outside = _WRAPPED.sub("", body).strip()
-        if outside:
-            raise RowError("call_syntax", "text stands beside the tagged answer")
-        parts = [match.group(2).strip() for match in wrapped]
-    else:
-        parts = [body]
+    wrapped, outside = _wrapped(body)
+    tagged = any(tag == "tool_call" for tag, _ in wrapped)
+    if wrapped and outside:
+        raise RowError("call_syntax", "text stands beside the tagged answer")
+    parts = [text for _, text in wrapped] or [body]
     if not any(parts):
         raise RowError("empty_answer")
     calls: list[Call] = []
     for part in parts:
-        bare = fenced.group(1).strip() if (fenced := _FENCED.match(part)) else part
+        bare = _unfenced(part)
         try:
             calls += parse_odd_calls(bare, tools or ())
         except CallSyntaxError as error:
@@ -315,6 +311,32 @@ def read_response(
             calls += _json_calls(bare)
             flags.append("json_calls")
     return thought, tuple(calls), ""
+
+
+def _wrapped(body: str) -> tuple[list[tuple[str, str]], str]:
+    """What stands inside pairs of tags, as (tag, text), and what stands outside; in linear time."""
+    found, outside, at, unclosed = [], [], 0, set()  # type: list[tuple[str, str]], list[str], int, set[str]
+    for opening in _WRAPPER.finditer(body):
+        tag = opening.group(1)
+        if opening.start() < at or tag in unclosed:
+            continue
+        end = body.find(f"</{tag}>", opening.end())
+        if end < 0:
+            unclosed.add(tag)
+            continue
+        found.append((tag, body[opening.end() : end].strip()))
+        outside.append(body[at : opening.start()])
+        at = end + len(f"</{tag}>")
+    return found, "".join([*outside, body[at:]]).strip()
+
+
+def _unfenced(text: str) -> str:
+    """The text inside a Markdown fence that is all there is; any other text as it stands."""
+    opening = _FENCE.match(text)
+    if opening is None or not text.endswith("```"):
+        return text
+    inside, _, last = text[opening.end() - 1 : -3].rpartition("\n")
+    return text if last.strip() else inside.strip()
 
 
 def _json_calls(text: str) -> tuple[Call, ...]:
