@@ -6,6 +6,8 @@ import difflib
 import importlib.util
 from typing import TYPE_CHECKING, Any
 
+from ..run.kinds import misfit
+
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
@@ -92,6 +94,34 @@ _LOGGERS = {
     "clearml": "clearml",
     "trackio": "trackio",
 }
+
+
+#: What holds keys of its own, the outer ones first, and what is a list.
+_NODES = ("environment", "rollout", "algorithm", "reward", "verl", "health", "health.warn", "health.stop")
+_LISTS = ("loggers", "environment.modules")
+
+
+def shapes(rl: DictConfig) -> list[str]:
+    """Every part that is no node or no list where one is needed; nothing inside of it can be looked at."""
+    found: dict[str, str] = {}
+    for key in (*_NODES, *_LISTS):
+        if key.rpartition(".")[0] in found:
+            continue
+        shipped: Any = [] if key in _LISTS else {}
+        value = _value(rl, key)
+        if value is None:
+            found[key] = (
+                f"rl.{key}=null: a {'list' if key in _LISTS else 'node with keys of its own'} is needed"
+            )
+        elif problem := misfit(f"rl.{key}", shipped, _plain(value)):
+            found[key] = problem
+    return list(found.values())
+
+
+def _plain(value: Any) -> Any:
+    from omegaconf import OmegaConf
+
+    return OmegaConf.to_container(value) if OmegaConf.is_config(value) else value
 
 
 def problems(rl: DictConfig) -> list[str]:

@@ -42,6 +42,8 @@ def check(config: DictConfig, run: RunDir) -> list[str]:
 
 def _problems(config: DictConfig, run: RunDir, awaited: bool) -> list[str]:
     """One sentence a problem; with `awaited`, data and model of earlier stages are not missed."""
+    if misshapen := ranges.shapes(config.rl):
+        return misshapen
     try:
         train, val = _prompts(config, run)
     except UserError as error:

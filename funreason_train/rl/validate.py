@@ -41,6 +41,7 @@ def problems(
         *_mode(config),
         *_batch(config, train),
         *_algorithm(config),
+        *_contradictions(config),
         *limits.problems(config.rl.health),
         *_lengths(config, train, val),
         *_resume(config, run),
@@ -168,6 +169,28 @@ def _passes(config: DictConfig, share: int) -> list[str]:
     return [
         f"rl.samples_per_pass={count} does not divide the {share} samples of an update that each worker gets "
         f"(rl.dynamic_batches=false makes passes of one size); {fitting} would"
+    ]
+
+
+#: Keys of verl's that settings of ours decide together with others; set alone they contradict those.
+_OURS = {
+    "actor_rollout_ref.actor.use_dynamic_bsz": "rl.dynamic_batches",
+    "actor_rollout_ref.actor.ppo_micro_batch_size_per_gpu": "rl.samples_per_pass",
+    "actor_rollout_ref.rollout.log_prob_use_dynamic_bsz": "rl.dynamic_batches",
+    "actor_rollout_ref.rollout.log_prob_micro_batch_size_per_gpu": "rl.samples_per_pass",
+    "actor_rollout_ref.rollout.n": "rl.samples_per_prompt",
+    "data.train_batch_size": "rl.prompts_per_step",
+    "actor_rollout_ref.actor.ppo_mini_batch_size": "rl.prompts_per_update",
+    "trainer.total_training_steps": "rl.steps",
+    "trainer.save_freq": "rl.save_every",
+}
+
+
+def _contradictions(config: DictConfig) -> list[str]:
+    return [
+        f"rl.verl.{key}={value}: set {ours}, which decides this key and others with it"
+        for key, ours in _OURS.items()
+        if (value := OmegaConf.select(config.rl.verl, key)) is not None
     ]
 
 

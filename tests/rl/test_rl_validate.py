@@ -189,6 +189,31 @@ def test_prompts_that_nobody_speaks_or_a_stranger_does_are_told(tmp_path):
     assert "messages of the role wizard; there are assistant, system, tool, user" in found
 
 
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [
+        ("rl.verl=3", "rl.verl=3: a node with keys of its own is needed"),
+        ("rl.loggers=console", "rl.loggers=console: a list, rl.loggers=[…], is needed"),
+        ("rl.loggers=null", "rl.loggers=null: a list is needed"),
+        (
+            "rl.environment.modules=mine",
+            "rl.environment.modules=mine: a list, rl.environment.modules=[…], is needed",
+        ),
+        ("rl.health=no", "rl.health=no: a node with keys of its own is needed"),
+        ("rl.health.warn=0.5", "rl.health.warn=0.5: a node with keys of its own is needed"),
+        ("rl.rollout=vllm", "rl.rollout=vllm: a node with keys of its own is needed"),
+        (
+            "rl.verl.actor_rollout_ref.actor.use_dynamic_bsz=false",
+            "rl.verl.actor_rollout_ref.actor.use_dynamic_bsz=False: set rl.dynamic_batches, which decides "
+            "this key and others with it",
+        ),
+    ],
+)
+def test_a_setting_of_another_shape_or_beside_ours_is_one_sentence(tmp_path, word, said):
+    config, run = small_run(tmp_path, word)
+    assert stage.check(config, run) == [said]
+
+
 def test_the_command_tells_all_mistakes_at_once_with_code_2_and_starts_nothing(tmp_path):
     run = small_run(tmp_path, rows=8)[1]
     write_rows(run.data / "rl" / "train.parquet", [without_gold(index) for index in range(8)])
