@@ -1,6 +1,8 @@
 """Which words of a log are the first error: excerpts of logs of runs that ended badly."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as some
 
 from funreason_train.run import stages
 from funreason_train.run.cause import Cause, first_cause, in_one_line
@@ -163,3 +165,17 @@ def test_a_failed_stage_says_the_first_error_where_it_stands_and_what_it_led_to(
         "the stage 'rl' failed: KeyError: 'x'",
         f"  its log: {log}",
     ]
+
+
+_words = some.sampled_from(
+    [*ENGINE, *KILLED, *RETRIED, RAYLET + DEAD, "", " ", "\r", "(a) (b pid=1) c", "x" * 9000]
+)
+
+
+@given(some.lists(some.one_of(_words, some.text())))
+def test_any_log_is_read_and_what_is_quoted_is_short_and_on_one_line(lines):
+    cause = first_cause(lines)
+    if cause is not None:
+        assert 1 <= cause.line <= len(lines) and cause.error
+        assert len(cause.error) <= 300 and "\n" not in cause.error and "\x1b" not in cause.error
+    assert len(in_one_line("\n".join(lines))) <= 300
