@@ -314,7 +314,9 @@ def _hub(name: str, split: str, file: str | None) -> Iterator[Record]:
         raise UserError(
             f"the data set cannot be read from the hub{beyond} ({type(error).__name__})",
             where=name,
-            mend=f"If it is gated, accept its terms on https://huggingface.co/datasets/{name} and put a token"
+            mend="There is no local file or folder of that name. "
+            * (not number)
+            + f"If it is gated, accept its terms on https://huggingface.co/datasets/{name} and put a token"
             f" into the environment variable HF_TOKEN{unset}; without a network, download"
             f" {file or 'its file of ' + ', '.join(SUFFIXES)} from there on another machine and give the"
             " local file as path",

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from omegaconf import DictConfig
 
 _OURS = ("manifest.json", "ledger.json")
+_MADE = (*_OURS, "rejected.jsonl", "card.md", "card.html", "sft", "rl", "tasks")
 _WORDS = ("dedup", "decontaminate", "length_cache", "parity", "tokenizer")  # keys that may be `off`
 
 
@@ -44,10 +45,18 @@ def check(config: DictConfig, run: RunDir) -> list[str]:
             " or set data.decontaminate=off"
         )
     problems += tokenizer_problems(config)
-    out = _out(config, run)
-    if out.is_dir() and any(out.iterdir()) and not any((out / name).exists() for name in _OURS):
-        problems.append(f"{out} holds files that are not ours to replace; give another out=DIR")
-    return problems
+    return [*problems, *_not_ours(_out(config, run))]
+
+
+def _not_ours(out: Path) -> Iterator[str]:
+    """Whether something stands in the way that this stage did not make, and which it would replace."""
+    if out.exists() and not out.is_dir():
+        yield f"{out} is a file, which is not ours to replace; give a folder as out=DIR"
+    elif out.is_dir() and (names := sorted(one.name for one in out.iterdir())):
+        strange = [name for name in names if name not in _MADE]
+        if strange or not set(names) & set(_OURS):
+            named = f" ({', '.join(strange[:3])})" if strange else ""
+            yield f"{out} holds files that are not ours to replace{named}; give another out=DIR"
 
 
 def run(config: DictConfig, run: RunDir) -> dict[str, Any]:

@@ -140,9 +140,30 @@ def compose(section: str | None, words: Sequence[str] = ()) -> DictConfig:
     if problems:
         raise UserError("; ".join(problems))
     composed = _hydra([*choices, *map(str, placed)])
-    if problems := _misfits(placed, known, composed):
+    if problems := [*_misfits(placed, known, composed), *_dangling(placed, composed)]:
         raise UserError("; ".join(problems))
     return composed
+
+
+def _dangling(words: Iterable[_Word], composed: DictConfig) -> list[str]:
+    """Every `${…}` in what the user wrote that refers to nothing."""
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
+    found = []
+    for word in words:
+        if word.value is None or "${" not in word.value:
+            continue
+        try:
+            value = OmegaConf.select(composed, word.key)
+            if OmegaConf.is_config(value):
+                OmegaConf.to_container(value, resolve=True)
+        except OmegaConfBaseException as error:
+            found.append(
+                f"{word.key}={word.value}: {str(error).splitlines()[0]} (inside ${{…}} stands another"
+                " setting, or ${oc.env:NAME} for a variable of the shell; write \\${…} for the text itself)"
+            )
+    return found
 
 
 def _misfits(words: Iterable[_Word], known: DictConfig, composed: DictConfig) -> list[str]:
@@ -156,7 +177,7 @@ def _misfits(words: Iterable[_Word], known: DictConfig, composed: DictConfig) ->
             continue
         try:
             before, now = (OmegaConf.select(one, word.key) for one in (known, composed))
-        except OmegaConfBaseException:  # an interpolation that leads nowhere is told by whoever resolves it
+        except OmegaConfBaseException:  # an interpolation that leads nowhere is told by `_dangling`
             continue
         if problem := misfit(word.key, *map(_plain, (before, now))):
             found.append(problem)

@@ -387,9 +387,24 @@ def test_a_model_folder_without_tokenizer(settings: Callable[..., DictConfig], t
 def test_files_that_are_not_ours_are_never_replaced(
     settings: Callable[..., DictConfig], tmp_path: Path
 ) -> None:
-    (tmp_path / "thesis.tex").write_text("years of work")
-    config = settings(f"data.out={tmp_path}")
-    assert "not ours to replace" in stage.check(config, RunDir.at(config.run_dir))[0]
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "thesis.tex").write_text("years of work")
+    for place in (out, out / "thesis.tex"):
+        config = settings(f"data.out={place}")
+        assert "not ours to replace" in stage.check(config, RunDir.at(config.run_dir))[0]
+        with pytest.raises(UserError, match="not ours to replace"):
+            stage.run(config, RunDir.at(config.run_dir))
+    assert (out / "thesis.tex").read_text() == "years of work"
+
+
+def test_nor_are_files_that_were_put_beside_an_earlier_result(prepare: Prepare, tmp_path: Path) -> None:
+    out, _ = prepare(f"data.out={tmp_path}/out")
+    prepare(f"data.out={tmp_path}/out")
+    (out / "mine.jsonl").write_text("{}")
+    with pytest.raises(UserError, match=r"not ours to replace \(mine\.jsonl\)"):
+        prepare(f"data.out={tmp_path}/out")
+    assert (out / "mine.jsonl").read_text() == "{}"
 
 
 def test_the_stage_is_light_to_import() -> None:

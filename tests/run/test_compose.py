@@ -50,6 +50,13 @@ def test_any_path_can_be_given_bare(path: str) -> None:
     assert compose("data", [f"apigen.path={path}"]).data.apigen.path == path
 
 
+def test_a_reference_to_nothing_is_one_sentence() -> None:
+    with pytest.raises(UserError, match=r"apigen\.path=\$\{HOME\}/a\.json.*oc\.env:NAME"):
+        compose("data", ["apigen.path=${HOME}/a.json"])
+    assert compose("data", ["apigen.path=${seed}.json"]).data.apigen.path == "0.json"
+    assert compose("data", ["apigen.path=\\${HOME}/a.json"]).data.apigen.path == "${HOME}/a.json"
+
+
 @pytest.mark.parametrize(
     ("word", "wanted"),
     [
