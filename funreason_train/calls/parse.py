@@ -166,16 +166,14 @@ def _plain_calls(text: str) -> list[Call] | None:
         elif last == '"' or last == "'":
             arguments[name] = rest[2:-1]
         elif last == "]":
-            arguments[name] = [_plain_scalar(item) for item in _PLAIN_ITEM.findall(rest)]
+            items = _PLAIN_ITEM.findall(rest)
+            arguments[name] = [item[1:-1] if item[0] in "\"'" else _plain_word(item) for item in items]
         else:
-            arguments[name] = _plain_scalar(rest[1:])
+            arguments[name] = _plain_word(rest[1:])
     return calls if len(calls) <= MAX_CALLS else None
 
 
-def _plain_scalar(text: str) -> Any:
-    first = text[0]
-    if first == '"' or first == "'":
-        return text[1:-1]
+def _plain_word(text: str) -> Any:
     if text in _CONSTANTS:
         return _CONSTANTS[text]
     return float(text) if "." in text else int(text)

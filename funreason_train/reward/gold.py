@@ -116,12 +116,18 @@ def _text(calls: Sequence[Call]) -> str | None:
     return text if plain and text.count("[") + text.count("{") <= MAX_DEPTH else None
 
 
+_JSON = json.JSONDecoder()
+
+
 def _object(ground_truth: str) -> dict[str, Any]:
     """The ground truth's object, with calls and tools of the right shape."""
+    text = ground_truth.strip(" \t\r\n")
     try:
-        value = json.loads(ground_truth)
+        value, end = _JSON.raw_decode(text)  # json.loads without its detours
     except (ValueError, RecursionError):
         raise ValueError("it is not JSON") from None
+    if end < len(text):
+        raise ValueError("it is not JSON")
     if not isinstance(value, dict) or not all(isinstance(value.get(key), list) for key in ("calls", "tools")):
         raise ValueError("it is no object with the lists calls and tools")
     for call in value["calls"]:

@@ -41,7 +41,6 @@ def reason_of(result: Mapping[str, float]) -> str:
 def outcome(
     reason: str,
     score: float = 0.0,
-    *,
     calls: int = 0,
     gold_calls: int = 0,
     well_formed: bool = False,
@@ -55,9 +54,9 @@ def outcome(
         "acc": 1.0 if reason == "right" else 0.0,
         "format": 1.0 if well_formed else 0.0,
         "closed": 1.0 if closed else 0.0,
-        "num_calls": float(calls),
-        "gold_calls": float(gold_calls),
-        "length": float(length),
+        "num_calls": 1.0 * calls,
+        "gold_calls": 1.0 * gold_calls,
+        "length": 1.0 * length,
         "reason": code,
         "error": error,
     }

@@ -127,7 +127,7 @@ _remembered = lru_cache(maxsize=4096)(_judge)
 
 
 def _well_formed(reason: str, score: float, calls: int, gold: Gold) -> dict[str, float]:
-    return outcome(reason, score, calls=calls, gold_calls=len(gold.calls), well_formed=True, closed=True)
+    return outcome(reason, score, calls, len(gold.calls), True, True)
 
 
 def _compare(calls: Sequence[Call], gold: Gold, options: RewardOptions) -> tuple[str, float]:

@@ -263,6 +263,8 @@ def test_a_completion_that_is_no_text(solution: Any) -> None:
         "[]",
         "{}",
         '{"calls": []}',
+        '{"calls": [], "tools": []} []',
+        '{"calls": [], "tools": []},',
         '{"calls": null, "tools": []}',
         '{"calls": "pwd", "tools": []}',
         '{"calls": [{"name": "f"}], "tools": []}',
