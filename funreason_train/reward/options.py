@@ -51,9 +51,9 @@ def check_options(options: Mapping[str, Any]) -> list[str]:
         if key not in known and key not in _FRAMEWORK_KEYS
     ]
     chosen = _chosen(options)
-    if chosen.variant not in VARIANTS:
+    if not isinstance(chosen.variant, str) or chosen.variant not in VARIANTS:
         problems.append(f"there is no reward variant {chosen.variant!r}; there are {', '.join(VARIANTS)}")
-    if chosen.strings not in STRING_RULES:
+    if not isinstance(chosen.strings, str) or chosen.strings not in STRING_RULES:
         problems.append(f"there is no string rule {chosen.strings!r}; there are {', '.join(STRING_RULES)}")
     for name in ("ordered", "require_thought"):
         if not isinstance(getattr(chosen, name), bool):
@@ -70,7 +70,7 @@ def read_options(options: Mapping[str, Any]) -> RewardOptions | None:
     """The options, checked; None if they cannot be used. The same object for the same options."""
     try:
         return _checked(**options)
-    except TypeError:  # a value that cannot be hashed
+    except Exception:  # a value that cannot be hashed
         return None if check_options(options) else _chosen(options)
 
 

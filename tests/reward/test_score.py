@@ -342,10 +342,24 @@ def test_hostile_answers_score_nothing(answer: str, gold: tuple[Call, ...]) -> N
     assert result["score"] == 0
 
 
+class Odd:
+    """A value that can be neither compared nor hashed, as an array can be."""
+
+    def __eq__(self, other: object) -> bool:
+        raise ValueError
+
+    def __hash__(self) -> int:
+        raise ValueError
+
+
 @pytest.mark.parametrize(
     ("options", "word"),
     [
         ({"variant": "generous"}, "generous"),
+        ({"variant": Odd()}, "Odd"),
+        ({"strings": Odd()}, "Odd"),
+        ({"ordered": Odd()}, "ordered"),
+        ({"max_chars": Odd()}, "max_chars"),
         ({"variant": ["binary"]}, "binary"),
         ({"strings": "fuzzy"}, "fuzzy"),
         ({"colour": "red"}, "colour"),
