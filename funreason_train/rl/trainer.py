@@ -17,6 +17,7 @@ import numpy as np
 import torch
 import transfer_queue as tq
 from omegaconf import DictConfig
+from transfer_queue import interface
 from verl.trainer.ppo.v1 import AgentLoopManagerTQ, get_trainer_cls, trainer_base
 from verl.utils import tensordict_utils
 from verl.utils.debug import marked_timer
@@ -64,12 +65,17 @@ def train(config: DictConfig, rl: Mapping[str, Any], metrics: Path) -> None:
             teacher_client=trainer.get_teacher_client(),
             reward_loop_worker_handles=trainer.get_reward_handles(),
         )
-        trainer.replay_buffer.pulse = Pulse(manager.agent_loop_workers)
+        trainer.replay_buffer.pulse = Pulse([*manager.agent_loop_workers, *_storage_units()])
         trainer.fit(manager)
     finally:
         if getattr(trainer, "logger", None) is not None:
             trainer.logger.finish()
         tq.close()
+
+
+def _storage_units() -> list[Any]:
+    """The processes that hold a step's samples; TransferQueue keeps their handles to itself."""
+    return list((interface._TQ_STORAGE or {}).get("SimpleStorage", {}).values())
 
 
 def _prepare_buffer(buffer: Any, config: DictConfig, rl: Mapping[str, Any]) -> None:
