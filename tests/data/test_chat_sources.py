@@ -359,6 +359,14 @@ def test_a_message_of_weight_0_is_history_and_no_step(
     assert account["tokens"]["target"]["max"] == rl["extra_info"]["target_tokens"]
 
 
+def test_tools_are_inferred_from_what_is_taught_alone() -> None:
+    mistaken, mended = _made(_call("f", {"b": 1}), weight=0), _made(_call("f", {"a": 1}), weight=float("nan"))
+    row = _chat(_user(), mistaken, _answered("no b"), mended, _answered("ok"), DONE, tools=None)
+    trajectory = openai.convert(row, INFER)
+    assert list(trajectory.tools[0]["parameters"]["properties"]) == ["a"]
+    assert dict(trajectory.meta) == {"flags": ["tools_inferred"], "untrained": ["0.0"]}
+
+
 def test_a_weight_between_0_and_1_is_flagged() -> None:
     row = _chat(_user(), {**DONE, "weight": 0.5})
     assert openai.convert(row, INFER).meta == {"flags": ["message_weight_ignored"]}

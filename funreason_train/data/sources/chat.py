@@ -78,12 +78,15 @@ class Offer:
     system: str | None
     flags: list[str]
 
-    def infer(self, turns: Sequence[Turn], missing: str) -> tuple[tuple[Tool, ...], list[str]]:
+    def infer(
+        self, turns: Sequence[Turn], missing: str, untrained: Sequence[str] = ()
+    ) -> tuple[tuple[Tool, ...], list[str]]:
         """The tools and flags, whatever the row says.
 
         Args:
             turns: The conversation.
             missing: What to do without any list: `infer` (offer what the gold calls show) or `reject`.
+            untrained: `TURN.RESPONSE` of those whose calls are no gold.
 
         Raises:
             RowError: `no_tools`.
@@ -92,7 +95,13 @@ class Offer:
             return self.tools, self.flags
         if missing == "reject":
             raise RowError("no_tools")
-        calls = (call for turn in turns for step in turn.steps for call in step.calls)
+        calls = (
+            call
+            for number, turn in enumerate(turns)
+            for place, step in enumerate(turn.steps)
+            if f"{number}.{place}" not in untrained
+            for call in step.calls
+        )
         return infer_tools(calls), [*self.flags, "tools_inferred"]
 
 

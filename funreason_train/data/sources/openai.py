@@ -51,7 +51,7 @@ def convert(row: Any, options: Mapping[str, Any]) -> Trajectory:
     for message in messages:
         _add(chat, message, options["text_with_calls"])
     turns = chat.finish()
-    tools, raised = chat.offer.infer(turns, options["tools_missing"])
+    tools, raised = chat.offer.infer(turns, options["tools_missing"], chat.untrained)
     flags = chat.flags + raised
     if declared is not None:
         turns = _without_padding(turns, tools, flags)
@@ -120,11 +120,13 @@ def _respond(chat: Conversation, message: Mapping[str, Any], text_with_calls: st
 
 
 def _trained(message: Mapping[str, Any], flags: list[str]) -> bool:
-    """Whether a message is a target; a weight between the API's two, 0 and 1, is flagged and counts as 1."""
+    """Whether a message is a target; a weight other than the API's, 0 and 1, is flagged and counts as 1."""
     weight = message.get("weight")
-    if weight not in (None, 0, 1):
+    if weight is None or weight != weight:  # NaN, as tables have it where there is none
+        return True
+    if weight not in (0, 1):
         flags.append("message_weight_ignored")
-    return weight is None or weight != 0
+    return bool(weight != 0)
 
 
 def _text(message: Mapping[str, Any]) -> str:
