@@ -29,7 +29,7 @@ _KEY_OF_CALL = re.compile(r"""["'](?:function|arguments|parameters|tool_calls)["
 _BEFORE_CALLS = re.compile(r"""(?:[`'"\s\[(\\]|\#[^\n]*+\n|(?:python|py|tool_code)(?=\s))*""")
 _AFTER_CALLS = re.compile(r"""(?:[`'"\s\],]|\#[^\n]*+)*""")
 _BARE_CALL = re.compile(r"[^\W\d][\w.]*+\(")
-_CALLED = re.compile(r"\w\(")
+_CALLED = re.compile(r"\w\((?!e?s\))")  # but not "the file(s)"
 _PROSE_AFTER_BRACKET = re.compile(r"\)\s++\w")  # "File(s) were found (two)"
 _WORD = re.compile(r"[^\W_]")
 

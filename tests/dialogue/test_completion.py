@@ -45,6 +45,7 @@ def test_reads_calls(text: str) -> None:
         "是的",
         "f(x) is the answer (to f(y)).",
         "print(x), then exit() ends it.",
+        "[Please name the file(s) to remove.]",
         '{"files": ["a", "b"]}',
     ],
 )
