@@ -252,7 +252,14 @@ class Preparation:
         share = self.data["val_share"]
         asked = {name: rows_of_sides(node["rows"], share) for name, node in self.nodes.items()}
         for number, (side, mine) in enumerate(zip(SIDES, split(kept, share, self.seed), strict=True)):
-            nodes = {name: {**node, "rows": asked[name][number]} for name, node in self.nodes.items()}
+            nodes = {
+                name: {
+                    **node,
+                    "rows": asked[name][number],
+                    "weight": node["weight"] if side == "train" else 1,
+                }
+                for name, node in self.nodes.items()
+            }
             there = Counter(one.source for one in mine)
             for name, node in nodes.items():
                 if (missing := (node["rows"] or 0) - there[name]) > 0:

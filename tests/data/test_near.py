@@ -164,6 +164,19 @@ def test_near_duplicates_that_stay_are_on_one_side(
     assert {side for number in twice for side in sides[number]} == {"train", "val"}
 
 
+def test_weights_are_for_training_and_validation_has_each_conversation_once(
+    prepare: Prepare, two_sources: list[str]
+) -> None:
+    words = (*two_sources, "data.val_share=0.2")
+    _, once = prepare(*words)
+    out, result = prepare(*words, "data.a.weight=3", "data.b.weight=0.5")
+    for name, weight in (("a", 3), ("b", 0.5)):
+        plain, weighted = (one["sources"][name]["conversations"] for one in (once, result))
+        assert weighted == {"train": round(plain["train"] * weight), "val": plain["val"]}
+    rows = json.loads((out / "sft" / "val.json").read_text())
+    assert len(rows) == sum(one["conversations"]["val"] for one in once["sources"].values())
+
+
 def test_rows_count_both_sides_and_what_is_missing_is_said(prepare: Prepare, two_sources: list[str]) -> None:
     _, result = prepare(*two_sources, "data.val_share=0.2", "data.a.rows=40", "data.b.rows=500")
     a, b = (result["sources"][name] for name in "ab")
