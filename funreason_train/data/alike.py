@@ -41,7 +41,7 @@ _COMMON_SHARE = 0.4  # of the words of the shorter description
 
 
 def could_answer(
-    tool: Mapping[str, Any], called: Sequence[Mapping[str, Any]], calls: Iterable[Call], question: str
+    tool: Mapping[str, Any], called: Sequence[Mapping[str, Any]], calls: Iterable[Call], asked: frozenset[str]
 ) -> bool:
     """Whether a tool might be called as well, or may not be told from one that might.
 
@@ -54,12 +54,11 @@ def could_answer(
         tool: `{"name", "description", "parameters"}`.
         called: Those that the gold calls use.
         calls: The gold calls.
-        question: What the user asks.
+        asked: The `words` of what the user asks.
     """
     name, about = _said(tool)
     if not name | about or (name | about) & _UNIVERSAL:
         return True
-    asked = words(question)
     nearest = 1
     for other in called:
         its_name, its_about = _said(other)

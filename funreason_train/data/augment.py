@@ -17,7 +17,7 @@ from typing import Any
 
 from ..calls import Call
 from ..dialogue import AssistantStep, Trajectory, Turn
-from .alike import could_answer
+from .alike import could_answer, words
 from .checks import content_digest
 from .names import rename
 from .spool import Kept, encode, read_spool
@@ -215,19 +215,21 @@ class _Wanted:
 
     called: Sequence[Mapping[str, Any]]
     calls: Sequence[Call]
-    question: str
+    asked: frozenset[str]
 
     @classmethod
     def of(cls, tools: Sequence[Mapping[str, Any]], turns: Sequence[Turn]) -> _Wanted:
         calls = [call for turn in turns for step in turn.steps for call in step.calls]
         names = {call.name for call in calls}
         return cls(
-            [tool for tool in tools if tool["name"] in names], calls, "\n".join(turn.user for turn in turns)
+            [tool for tool in tools if tool["name"] in names],
+            calls,
+            words("\n".join(turn.user for turn in turns)),
         )
 
     def met_by(self, tool: Mapping[str, Any]) -> bool:
         """Whether another tool might do it."""
-        return could_answer(tool, self.called, self.calls, self.question)
+        return could_answer(tool, self.called, self.calls, self.asked)
 
 
 def _unlike(

@@ -24,7 +24,7 @@ def _tool(name: str, about: str = "", /, **arguments: str) -> dict[str, Any]:
 
 WEATHER = _tool("get_weather", "Current weather conditions in a place.", city="string")
 CALL = Call("get_weather", {"city": "Oslo"})
-QUESTION = "Will I need an umbrella in Oslo, what does the weather look like?"
+QUESTION = words("Will I need an umbrella in Oslo, what does the weather look like?")
 
 
 @pytest.mark.parametrize(
@@ -75,14 +75,14 @@ def test_what_cannot(tool: dict[str, Any]) -> None:
 )
 def test_names_that_speak_of_one_thing(one: str, other: str) -> None:
     first, second = _tool(one, "One.", x="string"), _tool(other, "Another.", y="integer")
-    assert could_answer(second, [first], [Call(one, {"x": "a"})], "Do it")
-    assert could_answer(first, [second], [Call(other, {"y": 1})], "Do it")
+    assert could_answer(second, [first], [Call(one, {"x": "a"})], words("Do it"))
+    assert could_answer(first, [second], [Call(other, {"y": 1})], words("Do it"))
 
 
 def test_the_question_decides_where_nothing_is_called() -> None:
     """A reply without calls is right only as long as no distractor answers."""
     assert could_answer(WEATHER, [], [], QUESTION)
-    assert not could_answer(WEATHER, [], [], "Who wrote Faust?")
+    assert not could_answer(WEATHER, [], [], words("Who wrote Faust?"))
 
 
 def test_words() -> None:
