@@ -49,6 +49,12 @@ class Audit:
         )
 
 
+def spread(count: int, limit: int | None) -> list[int]:
+    """The numbers of `limit` of `count` rows, evenly spread; None: all of them."""
+    wanted = min(count, limit or count)
+    return [at * count // wanted for at in range(wanted)]
+
+
 def audit_file(file: Path, limit: int | None = None, **options: Any) -> Audit:
     """Scores the gold answer and the cheap answers of a file's rows.
 
@@ -73,9 +79,7 @@ def audit_file(file: Path, limit: int | None = None, **options: Any) -> Audit:
         table = source.read(columns=_COLUMNS, use_threads=False)
     except (ArrowException, OSError) as error:
         raise UserError(f"{file}: cannot be read as parquet ({' '.join(str(error).split())})") from None
-    count = table.num_rows
-    wanted = min(count, limit or count)
-    numbers = [at * count // wanted for at in range(wanted)]
+    numbers = spread(table.num_rows, limit)
     rows = table.take(numbers).to_pylist() if numbers else []
     found = audit(rows, **options)
     findings = tuple(Finding(numbers[item.row], item.data_source, item.case, item.message) for item in found)

@@ -15,7 +15,7 @@ from ..run.paths import RunDir
 from . import checkpoints, known, limits
 from .compose import in_environments, longest_prompt
 from .prompts import Prompts
-from .tasks import flaw, read_task
+from .tasks import audit_tasks
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -80,24 +80,13 @@ def _reward(config: DictConfig, train: Prompts, awaited: bool) -> list[str]:
 
 def _tasks(file: Path, limit: int) -> list[str]:
     """Plays the gold conversation of a sample of the tasks, spread over the file."""
-    import pyarrow.parquet as parquet
-
-    texts = [
-        extra["task"]
-        for batch in parquet.ParquetFile(file, pre_buffer=False)
-        .read(columns=["extra_info"], use_threads=False)
-        .to_batches()
-        for extra in batch.column("extra_info").to_pylist()
-    ]
-    wanted = min(len(texts), limit)
-    numbers = [at * len(texts) // wanted for at in range(wanted)]
-    flaws = {number: found for number in numbers if (found := flaw(read_task(texts[number])))}
-    if not flaws:
+    found = audit_tasks(file, limit)
+    if not found.findings:
         return []
-    first = next(iter(flaws))
+    first = found.findings[0]
     return [
-        f"{file}: the score cannot be trusted on {len(flaws)} of the {wanted} tasks looked at "
-        f"(row {first}: {flaws[first]})"
+        f"{file}: the score cannot be trusted on {len(found.findings)} of the {found.rows} tasks looked at "
+        f"(row {first.row}: {first.message})"
     ]
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..errors import UserError
 from ..reward.sample import Audit, audit_file
@@ -32,7 +33,7 @@ def doctor(config: DictConfig, run: RunDir) -> None:
         raise UserError(f"doctor.rows={rows}: must be a whole number above 0, or null for all rows")
     options = OmegaConf.to_container(config.rl.reward, resolve=True)
     assert isinstance(options, dict)
-    result = audit_file(file, rows, **{str(name): value for name, value in options.items()})
+    result = _audit(file, rows, {str(name): value for name, value in options.items()})
     _show(result)
     problems = [sentence for sentence in (result.sentence(), _tokenizer(config)) if sentence]
     if not result.rows:
@@ -40,6 +41,23 @@ def doctor(config: DictConfig, run: RunDir) -> None:
     if problems:
         raise UserError("; ".join(problems))
     console.print("Nothing to mend.")
+
+
+def _audit(file: Path, rows: int | None, options: dict[str, Any]) -> Audit:
+    """Scores answers; where the file holds executable tasks, plays their gold calls as well.
+
+    A reward for whole tasks scores nothing else.
+    """
+    from ..rl.tasks import audit_tasks, holds_tasks
+
+    if not holds_tasks(file):
+        return audit_file(file, rows, **options)
+    console.print("The rows are executable tasks: their gold calls are played.")
+    played = audit_tasks(file, rows)
+    if options.get("variant") == "progress":
+        return played
+    scored = audit_file(file, rows, **options)
+    return replace(scored, findings=scored.findings + played.findings)
 
 
 def _show(result: Audit) -> None:

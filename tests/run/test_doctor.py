@@ -9,6 +9,7 @@ import pyarrow.parquet
 import pytest
 
 from funreason_train.cli import main
+from funreason_train.data.sources import embedded
 from funreason_train.reward.sample import audit_file
 from funreason_train.rl.tokens import lost_in_decoding
 
@@ -46,6 +47,32 @@ def test_a_bad_row_is_named_and_the_exit_code_is_2(
     assert main(["doctor", f"reward={file}", f"run_dir={tmp_path}"]) == 2
     error = capsys.readouterr().err
     assert "1 of the 3 rows" in error and "row 2 (mine)" in error and "Traceback" not in error
+
+
+@pytest.mark.parametrize("variant", ["binary", "progress"])
+def test_executable_tasks_are_played(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], variant: str
+) -> None:
+    tasks = [task.to_json() for task in embedded.tasks("train", 4, 0, {"single": 1.0})]
+    truth = {"calls": [RIGHT], "tools": [TOOL], "turns": 1}
+    rows = [
+        {
+            "data_source": "mine",
+            "reward_model": {"style": "rule", "ground_truth": json.dumps(truth)},
+            "extra_info": {"task": json.dumps(task)},
+        }
+        for task in tasks
+    ]
+    file = tmp_path / "env.parquet"
+    words = ["doctor", f"reward={file}", f"run_dir={tmp_path}", f"rl.reward.variant={variant}"]
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), file)
+    assert main(words) == 0
+    assert "played" in capsys.readouterr().out
+    rows[2]["extra_info"] = {"task": json.dumps({**tasks[2], "environment": "nowhere"})}
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), file)
+    assert main(words) == 2
+    error = capsys.readouterr().err
+    assert "1 of the 4 rows" in error and "row 2 (mine)" in error and "nowhere" in error
 
 
 def test_a_source_that_looks_like_markup_is_shown_as_it_is(
