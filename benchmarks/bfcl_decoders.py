@@ -21,6 +21,7 @@ from pathlib import Path
 os.environ.setdefault("BFCL_PROJECT_ROOT", tempfile.mkdtemp(prefix="bfcl-"))
 REPOSITORY = Path(__file__).resolve().parents[1]
 _spec = importlib.util.spec_from_file_location("bfcl_mock", REPOSITORY / "tests/evaluate/bfcl_mock.py")
+assert _spec is not None and _spec.loader is not None
 bfcl_mock = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(bfcl_mock)
 

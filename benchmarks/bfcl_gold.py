@@ -27,6 +27,7 @@ from funreason_train.evaluate.generate import Sampling
 REPOSITORY = Path(__file__).resolve().parents[1]
 MOCK = REPOSITORY / "tests" / "evaluate" / "bfcl_mock.py"
 _spec = importlib.util.spec_from_file_location("bfcl_mock", MOCK)
+assert _spec is not None and _spec.loader is not None
 bfcl_mock = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(bfcl_mock)
 

@@ -21,6 +21,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 THREADS = 32
 DEFAULT = ["multi_turn_base", "simple_python", "live_multiple"]  # whose prompts all differ
@@ -47,6 +48,7 @@ def main() -> int:
         stdout=subprocess.PIPE,
         text=True,
     )
+    assert server.stdin is not None and server.stdout is not None
     try:
         url = server.stdout.readline().strip()
         if arguments.full:
@@ -148,7 +150,8 @@ def theirs(arguments: argparse.Namespace) -> None:
     address = urlparse(arguments.url)
     os.environ |= {"LOCAL_SERVER_ENDPOINT": address.hostname, "LOCAL_SERVER_PORT": str(address.port)}
     stub = types.ModuleType("bfcl_eval.constants.model_config")
-    stub.MODEL_CONFIG_MAPPING = {}
+    models: dict[str, Any] = {}
+    vars(stub)["MODEL_CONFIG_MAPPING"] = models
     sys.modules[stub.__name__] = stub
     from bfcl_eval import _llm_response_generation as generation
     from bfcl_eval import utils
@@ -203,8 +206,8 @@ def theirs(arguments: argparse.Namespace) -> None:
         input_price=None,
         output_price=None,
     )
-    stub.MODEL_CONFIG_MAPPING["mock"] = config
-    entries = {}
+    models["mock"] = config
+    entries: dict[str, Any] = {}
     for category in arguments.categories:
         found = utils.load_dataset_entry(category)
         entries |= {entry["id"]: entry for entry in evenly(found, arguments.limit)}

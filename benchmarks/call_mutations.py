@@ -157,7 +157,8 @@ def _with_a_parameter(
     """States a parameter that the answer leaves out: with its default, or with something else."""
 
     def change(call: Call) -> Call | None:
-        schema = next((tool["parameters"]["properties"] for tool in tools if tool["name"] == call.name), {})
+        offered = (tool["parameters"]["properties"] for tool in tools if tool["name"] == call.name)
+        schema: dict[str, Any] = next(offered, {})
         for name in draw.sample(sorted(schema), len(schema)):
             known = schema[name].get("default")
             if name not in call.arguments and (not default or "default" in schema[name]):
@@ -182,7 +183,7 @@ def _turned(calls: list[Call], tools: Tools, draw: random.Random) -> list[Call] 
 CALLS: dict[str, Callable[[list[Call], Tools, random.Random], list[Call] | None]] = {
     "calls turned round": _turned,
     "arguments turned round": lambda calls, tools, draw: [
-        Call(call.name, dict(reversed(call.arguments.items()))) for call in calls
+        Call(call.name, dict(reversed(list(call.arguments.items())))) for call in calls
     ],
     "a call less": lambda calls, tools, draw: calls[:-1] or None,
     "a call twice": lambda calls, tools, draw: [*calls, draw.choice(calls)],

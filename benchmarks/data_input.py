@@ -9,6 +9,7 @@ import json
 import random
 import sys
 from pathlib import Path
+from typing import Any
 
 VERBS = [
     "get",
@@ -96,7 +97,7 @@ def tool(number: int) -> dict:
 
 def arguments(of: dict, draw: random.Random) -> dict:
     """Fitting arguments for every parameter."""
-    found = {}
+    found: dict[str, Any] = {}
     for name, parameter in of["parameters"].items():
         kind = parameter["type"]
         if kind.startswith("str"):

@@ -20,8 +20,8 @@ from typing import Any
 import numpy as np
 
 from funreason_train.calls import Call
-from funreason_train.data.checks import content_digest, passes
-from funreason_train.data.decontaminate import Decontaminate, bfcl_folder
+from funreason_train.data.checks import Pass, content_digest, passes
+from funreason_train.data.decontaminate import Decontaminate
 from funreason_train.data.export import FROM
 from funreason_train.data.near import signature
 from funreason_train.data.rows import RowError
@@ -29,6 +29,7 @@ from funreason_train.data.sources import source_module
 from funreason_train.data.split import opening_key
 from funreason_train.data.steps import cut
 from funreason_train.dialogue import AssistantStep, Trajectory, Turn, render_target
+from funreason_train.environments.bfcl.documents import bfcl_folder
 
 OPTIONS = {"error_tool_response": "keep", "tools_missing": "infer"}
 PROTOCOL = {"system": "bfcl", "answer": "bare"}
@@ -62,7 +63,7 @@ def from_json(text: str) -> Trajectory:
 def read(row: dict[str, Any], source: str) -> dict[str, Any]:
     """Parses, converts and checks one line."""
     folder = bfcl_folder()
-    checks = [*passes(), *([Decontaminate(folder, 8, 0.5)] if folder else [])]
+    checks: list[Pass] = [*passes(), *([Decontaminate(folder, 8, 0.5)] if folder else [])]
     try:
         trajectory = source_module(source).convert(json.loads(row["text"]), OPTIONS)
         for check in checks:
@@ -162,4 +163,4 @@ def main(apigen: str, funreason: str, out: str, processes: int) -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:4], processes=int(sys.argv[4]))
+    main(sys.argv[1], sys.argv[2], sys.argv[3], processes=int(sys.argv[4]))

@@ -50,7 +50,8 @@ def main(prompt_tokens: int = 2048, samples: int = 8, repeats: int = 3) -> None:
             f"prompt {prompt_tokens} tokens, {samples} samples, answers "
             f"{', '.join(str(len(answer)) for _, answer in rows)} tokens; {torch.get_num_threads()} thread(s)"
         )
-        seconds, losses, norms = {}, {}, {}
+        seconds: dict[str, list[float]] = {}
+        losses, norms = {}, {}
         workers = {
             "padded rows": _worker(model, shared=False),
             "shared prompt": _worker(model, shared=True),
