@@ -9,6 +9,7 @@ episode, and a call of an episode whose process had to make room and is made aga
 
 from __future__ import annotations
 
+import argparse
 import os
 import platform
 import time
@@ -41,6 +42,9 @@ def fastest(work: Callable[[], object], times: int) -> float:
 
 def main() -> None:
     """Measures and prints."""
+    argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    ).parse_args()
     import psutil
 
     print(f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}\n")

@@ -6,10 +6,10 @@ python benchmarks/quickstart_seeds.py runs/seed0 runs/seed1 runs/seed2
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import platform
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -52,11 +52,13 @@ def category_rows(runs: list[Path]) -> list[str]:
     return rows
 
 
-def main(folders: list[str]) -> None:
+def main() -> None:
     """Prints both tables as Markdown."""
-    if not folders:
-        sys.exit(__doc__)
-    runs = [Path(folder) for folder in folders]
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("runs", type=Path, nargs="+", help="run directories of the quickstart")
+    runs = parser.parse_args().runs
     print(f"{os.cpu_count()} cores, {platform.machine()}, {platform.system()}\n")
     print("| seed | base | SFT | RL | RL minus SFT, points (95 %) | groups without signal | time | memory |")
     print("|---|---:|---:|---:|---:|---:|---:|---:|")
@@ -68,4 +70,4 @@ def main(folders: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()

@@ -15,6 +15,7 @@ tests/rl/test_shared_prompt.py), so they have no update of their own to be timed
 
 from __future__ import annotations
 
+import argparse
 import os
 import random
 import statistics
@@ -28,7 +29,7 @@ from typing import Any
 _BUDGET = 1 << 20  # tokens a pass: all samples in one
 
 
-def main(prompt_tokens: int = 2048, samples: int = 8, repeats: int = 3) -> None:
+def main(prompt_tokens: int, samples: int, repeats: int) -> None:
     os.environ |= {
         "VERL_PLATFORM": "cpu",
         "VERL_USE_EXTERNAL_MODULES": "funreason_train.rl.cpu.plugin",
@@ -235,4 +236,9 @@ def _prefix_grouper(model: Path, rows: list[tuple[list[int], list[int]]]) -> str
 
 
 if __name__ == "__main__":
-    main(*(int(word) for word in sys.argv[1:]))
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    for name, default in (("prompt_tokens", 2048), ("samples", 8), ("repeats", 3)):
+        parser.add_argument(name, type=int, nargs="?", default=default)
+    main(**vars(parser.parse_args()))
