@@ -270,7 +270,8 @@ def leaves(config: DictConfig, prefix: str = "") -> list[str]:
 def unknown(kind: str, name: str, known: Iterable[str]) -> str:
     """The sentence for a name that does not exist, with the nearest one that does."""
     known = list(dict.fromkeys(known))
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    short = [key for key in known if _initials(key.split(".")[-1]) == name.split(".")[-1]]
+    near = short[:1] or difflib.get_close_matches(name, known, n=1, cutoff=0.5)
     if not near:  # a wrong section or a forgotten one: compare the last part alone
         tail = name.split(".")[-1]
         near = [key for key in known if key.split(".")[-1] == tail][:1]
@@ -279,3 +280,9 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> str:
         return f"there is no {kind} '{name}'; did you mean '{near[0]}'?"
     listed = f" (there are: {', '.join(known)})" if len(known) <= 12 else ""
     return f"there is no {kind} '{name}'{listed}"
+
+
+def _initials(key: str) -> str:
+    """What people call `learning_rate`; empty for a single word."""
+    words = key.split("_")
+    return "".join(word[:1] for word in words) if len(words) > 1 else ""
