@@ -270,10 +270,11 @@ def leaves(config: DictConfig, prefix: str = "") -> list[str]:
 def unknown(kind: str, name: str, known: Iterable[str]) -> str:
     """The sentence for a name that does not exist, with the nearest one that does."""
     known = list(dict.fromkeys(known))
-    short = [key for key in known if _initials(key.split(".")[-1]) == name.split(".")[-1]]
+    section, _, tail = name.rpartition(".")
+    short = [key for key in known if _initials(key.split(".")[-1]) == tail]
+    short.sort(key=lambda key: key.rpartition(".")[0] != section)
     near = short[:1] or difflib.get_close_matches(name, known, n=1, cutoff=0.5)
     if not near:  # a wrong section or a forgotten one: compare the last part alone
-        tail = name.split(".")[-1]
         near = [key for key in known if key.split(".")[-1] == tail][:1]
         near = near or difflib.get_close_matches(tail, known, n=1, cutoff=0.6)
     if near:

@@ -61,7 +61,8 @@ def test_a_reference_to_nothing_is_one_sentence() -> None:
     ("word", "wanted"),
     [
         ("lerning_rate=1", "learning_rate"),
-        ("lr=1", "learning_rate"),
+        ("lr=1", "'learning_rate'"),
+        ("rl.lr=1", "'rl.learning_rate'"),
         ("sft.epoch=1", "sft.epochs"),
         ("rl.prompt_per_step=1", "rl.prompts_per_step"),
         ("cluster=h20", "h20x32"),
