@@ -11,11 +11,9 @@ from typing import Any
 from ..progress import report
 from .length_cache import LengthCache, cache_folder, fingerprint
 from .lengths import Lengths, Unlike, load_tokenizer
-from .parallel import Workers, chunks
+from .parallel import BATCH, Workers, chunks
 from .spool import Kept, read_spool
 from .steps import cut
-
-_BATCH = 64  # conversations sent to a worker at a time
 
 #: (prompt, target) tokens of each step of a conversation, by the conversation's content.
 ByContent = dict[bytes, list[tuple[int, int]]]
@@ -89,8 +87,8 @@ def count(
 
 def _counted(kept: Sequence[Kept], work: _Measure, workers: Workers) -> ByContent:
     found: ByContent = {}
-    done = workers.map(work, chunks(kept, _BATCH))
-    for some, lengths in zip(chunks(kept, _BATCH), done, strict=True):
+    done = workers.map(work, chunks(kept, BATCH))
+    for some, lengths in zip(chunks(kept, BATCH), done, strict=True):
         report(len(found), len(kept), "counting tokens")
         found |= {one.content: sizes for one, sizes in zip(some, lengths, strict=True)}
     return found

@@ -19,6 +19,7 @@ Result = TypeVar("Result")
 
 # Rows make millions of objects and no cycles; looking for some took an eighth of the time.
 _RARELY = (1_000_000, 50, 50)
+BATCH = 64  # conversations sent to a worker at a time
 _FEW = 3  # up to so many chunks are done here: starting processes would take longer
 
 

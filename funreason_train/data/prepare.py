@@ -24,7 +24,7 @@ from .gate import MEND, proof
 from .ledger import Ledger
 from .lengths import chosen_tokenizer
 from .overlong import too_long
-from .parallel import Workers, chunks
+from .parallel import BATCH, Workers, chunks
 from .reading import RejectedWriter, read_source
 from .rendering import Render, write_side
 from .rows import Rejection, RowError
@@ -32,8 +32,6 @@ from .sources import source_module
 from .split import mix, rows_of_sides, split
 from .spool import Kept, Spool, read_spool
 from .steps import cut
-
-_BATCH = 64  # conversations sent to a worker at a time
 
 
 class Preparation:
@@ -158,7 +156,7 @@ class Preparation:
             for group in groups.values()
             for number, one in enumerate(group)
         ]
-        made = (each for some in self.workers.map(augment, chunks(work, _BATCH)) for each in some)
+        made = (each for some in self.workers.map(augment, chunks(work, BATCH)) for each in some)
         changed: dict[int, Kept] = {}
         added: list[Kept] = []
         for number, ((one, _), (variants, counts)) in enumerate(zip(work, made, strict=True)):

@@ -12,11 +12,9 @@ from typing import Any
 from ..progress import report
 from .export import SftBlock, SftWriter, sft_blocks
 from .export_rl import RlBatch, RlWriter, rl_batch
-from .parallel import Workers, chunks
+from .parallel import BATCH, Workers, chunks
 from .spool import Kept, read_spool
 from .steps import cut
-
-_BATCH = 64  # conversations sent to a worker at a time
 
 
 @dataclass(frozen=True)
@@ -103,7 +101,7 @@ def write_side(
 
     def numbered() -> Iterator[tuple[tuple[int, int], Sequence[Kept]]]:
         steps = tasks = 0
-        for some in chunks(chosen, _BATCH):
+        for some in chunks(chosen, BATCH):
             yield (steps, tasks), some
             steps += sum(len(rl_steps(one, render.closing_share)) for one in some)
             tasks += sum(map(playable, some))
@@ -114,7 +112,7 @@ def write_side(
         RlWriter(work / "rl", side, tasks=True) as tasks_out,
     ):
         for number, (blocks, steps, tasks) in enumerate(workers.map(render, numbered())):
-            report(number * _BATCH, len(chosen), f"writing {side}")
+            report(number * BATCH, len(chosen), f"writing {side}")
             sft_out.write(blocks)
             rl_out.write(steps)
             tasks_out.write(tasks)

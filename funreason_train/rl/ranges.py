@@ -113,15 +113,9 @@ def shapes(rl: DictConfig) -> list[str]:
             found[key] = (
                 f"rl.{key}=null: a {'list' if key in _LISTS else 'node with keys of its own'} is needed"
             )
-        elif problem := misfit(f"rl.{key}", shipped, _plain(value)):
+        elif problem := misfit(f"rl.{key}", shipped, value):
             found[key] = problem
     return list(found.values())
-
-
-def _plain(value: Any) -> Any:
-    from omegaconf import OmegaConf
-
-    return OmegaConf.to_container(value) if OmegaConf.is_config(value) else value
 
 
 def problems(rl: DictConfig) -> list[str]:

@@ -179,15 +179,9 @@ def _misfits(words: Iterable[_Word], known: DictConfig, composed: DictConfig) ->
             before, now = (OmegaConf.select(one, word.key) for one in (known, composed))
         except OmegaConfBaseException:  # an interpolation that leads nowhere is told by `_dangling`
             continue
-        if problem := misfit(word.key, *map(_plain, (before, now))):
+        if problem := misfit(word.key, before, now):
             found.append(problem)
     return found
-
-
-def _plain(value: Any) -> Any:
-    from omegaconf import OmegaConf
-
-    return OmegaConf.to_container(value) if OmegaConf.is_config(value) else value
 
 
 def _own_data_sets(

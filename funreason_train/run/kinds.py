@@ -13,7 +13,7 @@ def misfit(key: str, shipped: Any, value: Any) -> str | None:
 
     Args:
         key: The setting.
-        shipped: Its value before the user's word; null tells nothing.
+        shipped: Its value before the user's word, plain or as OmegaConf holds it; null tells nothing.
         value: The user's.
     """
     if shipped is None or value is None:

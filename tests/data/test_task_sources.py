@@ -11,13 +11,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from funreason_train.calls import render_calls
+from funreason_train.calls import Call, render_calls
 from funreason_train.data import settings as data_settings
+from funreason_train.data.rows import RowError
 from funreason_train.data.sources import bfcl_world
+from funreason_train.data.sources import tasks as task_source
 from funreason_train.data.sources.embedded import tasks as own_tasks
 from funreason_train.dialogue import render_target
-from funreason_train.environments import Task, play, read_tasks
+from funreason_train.environments import Task, TaskTurn, play, read_tasks
 from funreason_train.environments.bfcl.documents import bfcl_folder
+from funreason_train.errors import UserError
 
 Prepare = Callable[..., tuple[Path, dict[str, Any]]]
 FOLDER = bfcl_folder()
@@ -189,6 +192,27 @@ def test_an_item_depends_on_the_seed_and_its_number_alone() -> None:
     many, few = (list(bfcl_world.tasks("tuning", count, 3, EVERY)) for count in (12, 5))
     assert many[:5] == few
     assert few != list(bfcl_world.tasks("tuning", 5, 4, EVERY))
+
+
+@shipped
+def test_a_category_whose_gold_always_fails_is_told_and_not_drawn_for_ever(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def no_file(world: Any) -> Any:
+        return (bfcl_world.FILES,), [
+            TaskTurn("Read it.", ((Call("cat", {"file_name": "no.txt"}),),), "Done.")
+        ]
+
+    monkeypatch.setitem(bfcl_world.CATEGORIES, "single", (no_file,))
+    with pytest.raises(UserError, match=r"category single can be solved.*cat: .*No such file"):
+        list(bfcl_world.tasks("train", 1, 0, {"single": 1.0}))
+
+
+def test_a_field_that_is_no_json_text_costs_its_row() -> None:
+    for text, reason in (('{"TicketAPI": ', "invalid_json"), ('{"TicketAPI": NaN}', "not_finite")):
+        with pytest.raises(RowError) as caught:
+            task_source.convert({**DESK, "config": text}, {})
+        assert caught.value.reason == reason
 
 
 def test_without_bfcl_eval_the_generator_says_so_before_anything_is_made(

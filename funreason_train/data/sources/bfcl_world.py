@@ -48,6 +48,7 @@ _CURES = (
     *("cleaned the contacts", "swapped the cable", "oiled the hinge", "reset the panel", "ordered a new one"),
     *("tightened the valve", "updated the list", "moved it to the shade", "replaced the bulb"),
 )
+_DRAWS = 50  # of a task, before none is expected to succeed
 _OTHERS = 3  # tools offered beside those that are needed
 
 
@@ -67,7 +68,7 @@ def read(config: Mapping[str, Any], seed: int) -> Iterator[Trajectory]:
         Trajectories whose steps are gold; `meta["task"]` is the executable task.
 
     Raises:
-        UserError: an unknown category.
+        UserError: an unknown category, or one whose tasks all fail.
     """
     yield from _drawn("train", config["trajectories"], seed, config["categories"])
 
@@ -90,10 +91,20 @@ def _drawn(split: Split, count: int, seed: int, categories: Mapping[str, float])
     for index in range(count):
         rng = random.Random(f"bfcl/{seed}/{split}/{index}")
         category = rng.choices(names, weights)[0]
-        found = None
-        while found is None:
-            found = _conversation(rng, split, category, f"bfcl-{split}-{index:06d}")
-        yield found
+        yield _executed(rng, split, category, f"bfcl-{split}-{index:06d}")
+
+
+def _executed(rng: random.Random, split: Split, category: str, identity: str) -> Trajectory:
+    """The first task that is drawn whose gold calls all succeed."""
+    for _ in range(_DRAWS):
+        try:
+            return _conversation(rng, split, category, identity)
+        except RowError as error:
+            reason = error.detail
+    raise UserError(
+        f"no task of the category {category} can be solved in BFCL's environments ({reason})",
+        mend="Install the bfcl-eval that this package names, or set categories." + category + "=0",
+    )
 
 
 def _think(calls: tuple[Call, ...], text: str) -> str:
@@ -102,8 +113,12 @@ def _think(calls: tuple[Call, ...], text: str) -> str:
     return "A value is missing; I have to ask." if text.endswith("?") else "Nothing is left to call."
 
 
-def _conversation(rng: random.Random, split: Split, category: str, identity: str) -> Trajectory | None:
-    """A task as it is solved, or None if a gold call of what was drawn fails."""
+def _conversation(rng: random.Random, split: Split, category: str, identity: str) -> Trajectory:
+    """A task as it is solved.
+
+    Raises:
+        RowError: a gold call of what was drawn fails.
+    """
     world = _World.drawn(rng, split)
     classes, turns = rng.choice(CATEGORIES[category])(world)
     environment = f"bfcl/{'+'.join(classes)}"
@@ -113,10 +128,7 @@ def _conversation(rng: random.Random, split: Split, category: str, identity: str
     rng.shuffle(offered)
     config = {name: world.config[name] for name in classes if name in world.config}
     task = Task(identity, category, environment, config, tuple(offered), tuple(turns))
-    try:
-        return conversation(task, _think)
-    except RowError:
-        return None
+    return conversation(task, _think)
 
 
 @dataclass

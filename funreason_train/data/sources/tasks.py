@@ -16,7 +16,6 @@ the environment answers every gold call without an error. SFT's rows made from i
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -25,6 +24,7 @@ from ...dialogue import AssistantStep, Trajectory, Turn
 from ...environments import Task, make_environment, play_gold
 from ...environments.tasks import is_failure
 from ...errors import UserError
+from ..files import loads
 from ..rows import RowError
 
 Think = Callable[[tuple[Call, ...], str], str]
@@ -47,7 +47,7 @@ def convert(row: Any, options: Mapping[str, Any]) -> Trajectory:
         raise RowError("row_shape", f"the row is a {type(row).__name__}, not an object")
     value = dict(row)
     try:
-        value |= {key: json.loads(value[key]) for key in _NESTED if isinstance(value.get(key), str)}
+        value |= {key: loads(value[key]) for key in _NESTED if isinstance(value.get(key), str)}
         value.setdefault("category", "own")
         if not value.get("tools"):
             value["tools"] = [tool["name"] for tool in make_environment(value["environment"]).tools()]
