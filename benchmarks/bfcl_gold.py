@@ -21,8 +21,8 @@ from pathlib import Path
 from funreason_train.evaluate.bfcl.categories import GROUPS, choose_categories
 from funreason_train.evaluate.bfcl.run import BfclModel, BfclOptions, run_bfcl
 from funreason_train.evaluate.bfcl.versions import VERSIONS, python_of
-from funreason_train.evaluate.engine import EngineOptions
-from funreason_train.evaluate.generate import Sampling
+from funreason_train.evaluate.serve.engine import EngineOptions
+from funreason_train.evaluate.serve.generate import Sampling
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 MOCK = REPOSITORY / "tests" / "evaluate" / "bfcl_mock.py"

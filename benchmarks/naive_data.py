@@ -20,20 +20,20 @@ from typing import Any
 import numpy as np
 
 from funreason_train.calls import Call
-from funreason_train.data.checks import Pass, content_digest, passes
-from funreason_train.data.decontaminate import Decontaminate
-from funreason_train.data.export import FROM
-from funreason_train.data.near import signature
-from funreason_train.data.rows import RowError
-from funreason_train.data.sources import source_module
-from funreason_train.data.split import opening_key
+from funreason_train.data.check.checks import Pass, content_digest, passes
+from funreason_train.data.check.decontaminate import Decontaminate
+from funreason_train.data.check.near import signature
+from funreason_train.data.export.sharegpt import FROM
+from funreason_train.data.export.split import opening_key
+from funreason_train.data.read.formats import source_module
+from funreason_train.data.read.rows import RowError
 from funreason_train.data.steps import cut
 from funreason_train.dialogue import AssistantStep, Trajectory, Turn, render_target
 from funreason_train.environments.bfcl.documents import bfcl_folder
 
 OPTIONS = {"error_tool_response": "keep", "tools_missing": "infer"}
 PROTOCOL = {"system": "bfcl", "answer": "bare"}
-PERMUTATIONS, BANDS, ROWS = 60, 12, 5  # as funreason_train.data.near has them
+PERMUTATIONS, BANDS, ROWS = 60, 12, 5  # as funreason_train.data.check.near has them
 ALIKE = 0.85
 
 

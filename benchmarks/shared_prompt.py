@@ -6,7 +6,7 @@ One GRPO group: SAMPLES answers of 16 to 48 tokens to one prompt. verl's `Traini
 (forward, PPO loss, backward, clipping, AdamW) of the `tiny` model from the same weights on the same samples:
 
 - `padded rows`: verl's own path without packing, each sample a row with its own copy of the prompt;
-- `shared prompt`: the samples in one row behind one copy of it (funreason_train/rl/shared_prompt.py).
+- `shared prompt`: the samples in one row behind one copy of it (funreason_train/rl/cpu/shared_prompt.py).
 
 Times are CPU seconds of this process, so that others do not count. It also runs the functions behind verl's
 `actor.use_prefix_grouper` on the same samples. verl 0.9.1's trainer never calls them (see
@@ -85,7 +85,7 @@ def _model(folder: Path, positions: int) -> Path:
     import torch
     from transformers import Qwen3Config, Qwen3ForCausalLM
 
-    from funreason_train.run.compose import compose
+    from funreason_train.settings.compose import compose
 
     shape = compose(None, []).model
     config = Qwen3Config(
@@ -120,9 +120,9 @@ def _worker(model: Path, shared: bool) -> Any:
     from verl.workers.engine_workers import TrainingWorker, TrainingWorkerConfig
     from verl.workers.utils.losses import ppo_loss
 
-    from funreason_train.rl import known
-    from funreason_train.rl.compose import nested
-    from funreason_train.run.compose import compose
+    from funreason_train.rl.verl import known
+    from funreason_train.rl.verl.compose import nested
+    from funreason_train.settings.compose import compose
 
     verl = known.defaults()
     OmegaConf.set_struct(verl, False)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from .overlong import Cost
+from .measure.overlong import Cost
 
 
 @dataclass

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from .files import fingerprint, locate
-from .sources import source_module
+from .read.files import fingerprint, locate
+from .read.formats import source_module
 
 _PACKAGES = ("funreason-train", "pyarrow", "datasets", "transformers", "tokenizers")
 

@@ -13,23 +13,23 @@ from ..dialogue import render_target
 from ..environments import Task
 from ..environments.bfcl.documents import bfcl_folder
 from ..errors import UserError
-from ..progress import report
+from ..parity.gate import MEND, proof
 from ..run.paths import RunDir, write_json, write_text
-from .augment import Augment, wanted
-from .checks import Pass, naming, passes
-from .counting import count, loaded
-from .decontaminate import Decontaminate
-from .export import SIDES, write_tasks
-from .gate import MEND, proof
+from ..run.progress import report
+from .check.augment import Augment, wanted
+from .check.checks import Pass, naming, passes
+from .check.decontaminate import Decontaminate
+from .export.rendering import Render, write_side
+from .export.sharegpt import SIDES, write_tasks
+from .export.split import mix, rows_of_sides, split
 from .ledger import Ledger
-from .lengths import chosen_tokenizer
-from .overlong import too_long
+from .measure.counting import count, loaded
+from .measure.lengths import chosen_tokenizer
+from .measure.overlong import too_long
 from .parallel import BATCH, Workers, chunks
-from .reading import RejectedWriter, read_source
-from .rendering import Render, write_side
-from .rows import Rejection, RowError
-from .sources import source_module
-from .split import mix, rows_of_sides, split
+from .read.formats import source_module
+from .read.reading import RejectedWriter, read_source
+from .read.rows import Rejection, RowError
 from .spool import Kept, Spool, read_spool
 from .steps import cut
 
@@ -118,7 +118,7 @@ class Preparation:
         """Turns near-duplicates away, or sees to it that they stand on one side of the split."""
         if sum(bool(one.signature) for one in kept) < 2:
             return kept
-        from .near import joined_keys, near_pairs
+        from .check.near import joined_keys, near_pairs
 
         report(0, None, "comparing conversations")
         drop = self.data["dedup"] == "near"
@@ -306,7 +306,7 @@ class Preparation:
 
     def _build_tiny(self, train: Sequence[Kept]) -> str:
         """Builds the tiny model, whose tokenizer learns from the training conversations alone."""
-        from ..tiny import build
+        from ..models.tiny import build
 
         report(0, None, "building the tiny model")
         build(self.run_dir.base_model, self._texts(train), self.config)
@@ -322,7 +322,7 @@ class Preparation:
                 yield render_target(each.shown.thought, each.shown.answer)
 
     def _parity(self, path: str) -> None:
-        from .parity import sample_rows, token_parity
+        from ..parity.tokens import sample_rows, token_parity
 
         rows = sample_rows(self.work, self.data["parity_rows"], self.seed)
         report(0, None, "comparing the frameworks' tokens")

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import UserError
-from .files import locate
-from .sources import source_module
+from .read.files import locate
+from .read.formats import source_module
 
 _CHOICES = {
     "dedup": ("near", "exact", "off"),

@@ -16,8 +16,8 @@ from ..environments.bfcl.documents import bfcl_folder
 from ..errors import UserError
 from ..run.paths import RunDir, write_json
 from . import settings
-from .lengths import tokenizer_problems
 from .manifest import manifest
+from .measure.lengths import tokenizer_problems
 from .prepare import Preparation
 from .report import print_ledger
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .statistics import mean_over_seeds, mean_share, pass_at_k
+from ..pages.statistics import mean_over_seeds, mean_share, pass_at_k
 
 Tries = Mapping[str, Sequence[bool]]
 """Task id to its verdicts, one an attempt, in the order of `Attempts.all`."""

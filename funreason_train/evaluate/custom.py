@@ -18,10 +18,10 @@ from ..environments import Task, read_tasks
 from ..environments.tasks import play_gold
 from ..errors import UserError
 from ..reward import compute_score, reason_of
-from .generate import Generator, Sampling
 from .play import Encode, Render, play
+from .serve.generate import Generator, Sampling
 
-#: The columns of the RL export that are read (funreason_train/data/export.py).
+#: The columns of the RL export that are read (funreason_train/data/export/sharegpt.py).
 COLUMNS = ("data_source", "prompt", "reward_model")
 
 

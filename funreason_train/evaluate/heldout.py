@@ -9,8 +9,8 @@ from typing import Any
 from ..calls import render_calls
 from ..dialogue import Message, PromptStyle
 from ..environments import Episode, Limits, Task
-from .generate import Generator, Sampling
 from .play import Encode, Render, play
+from .serve.generate import Generator, Sampling
 
 
 @dataclass(frozen=True)

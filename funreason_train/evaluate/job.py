@@ -12,9 +12,9 @@ from typing import Any
 from ..dialogue import PromptStyle
 from ..environments import Limits
 from ..run.manifest import digests
-from .engine import EngineOptions
-from .generate import Sampling
 from .heldout import Rules
+from .serve.engine import EngineOptions
+from .serve.generate import Sampling
 
 
 @dataclass(frozen=True)

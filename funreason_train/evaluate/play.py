@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from ..dialogue import Message
-from .generate import Generator, Sampling
+from .serve.generate import Generator, Sampling
 
 Render = Callable[[list[Message]], str]
 Encode = Callable[[str], list[int]]

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import UserError
-from ..run.compose import unknown
+from ..models import folder as models
 from ..run.paths import RunDir
-from . import models
+from ..settings.compose import unknown
 from .attempts import Attempts
 from .bfcl.categories import choose_categories
 from .bfcl.versions import VERSIONS

@@ -10,20 +10,20 @@ from typing import TYPE_CHECKING, Any
 
 from ..environments import Task, make_environment, read_tasks
 from ..errors import UserError
-from ..progress import report
+from ..models.folder import context_of, local_folder
+from ..pages.table import compare
 from ..reward import check_options
 from ..run.manifest import digest_file
 from ..run.paths import RunDir, read_json, write_text
+from ..run.progress import report
 from . import results
 from .attempts import Attempts
 from .browser import failed_tasks, write_browser
 from .custom import is_rows, read_own_tasks, read_rows
 from .job import Job, Model, fingerprint, model_fingerprint
-from .models import context_of, local_folder
-from .replicas import LineCounter, run_replicas, worker_command
-from .serving import engine_options, replica_environments, sampling_of
+from .serve.replicas import LineCounter, run_replicas, worker_command
+from .serve.serving import engine_options, replica_environments, sampling_of
 from .settings import attempts_of, task_file
-from .table import compare
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -190,7 +190,7 @@ def _served(settings: DictConfig, models: list[Model]) -> list[Model]:
     """The attempts of one model with the name that the endpoint gives it, if it is needed."""
     if not settings.endpoint or not any(model.tasks for model in models):
         return models
-    from .endpoint import choose_served
+    from .serve.endpoint import choose_served
 
     name = choose_served(settings.endpoint, settings.served_name, models[0].path)
     return [replace(model, served_name=name) for model in models]

@@ -12,13 +12,16 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..data import gate
 from ..environments import load_environments
 from ..errors import UserError
+from ..parity import gate
 from ..run.paths import RunDir, write_text
-from . import checkpoints, prompts, ranges, session
-from .brief import lines as brief_lines
-from .compose import (
+from . import checkpoints
+from .settings import prompts, ranges
+from .settings.brief import lines as brief_lines
+from .settings.validate import apart, problems
+from .verl import session
+from .verl.compose import (
     AGENT_LOOPS,
     FLASH,
     agent_loops,
@@ -28,7 +31,6 @@ from .compose import (
     target_steps,
     unknown_keys,
 )
-from .validate import apart, problems
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -152,7 +154,7 @@ def _train(
     # declare.
     here = {"cpus": 4 * workers + 16, "gpus": workers} if config.cluster.device == "cpu" else {}
     with session.prepared(config), connect(config.cluster, environment, **here):
-        from .trainer import train
+        from .train.trainer import train
 
         OmegaConf.resolve(verl)
         train(session.validated(verl), plain(config.rl), metrics)

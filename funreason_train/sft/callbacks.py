@@ -9,8 +9,8 @@ from typing import Any
 
 from transformers import TrainerCallback
 
-from ..progress import report
 from ..run.paths import write_text
+from ..run.progress import report
 
 
 class MetricsCallback(TrainerCallback):

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..cluster import Profile, gpu_problem
-from ..data import gate
 from ..errors import UserError
-from ..progress import report
+from ..parity import gate
 from ..run.paths import read_json, write_json
+from ..run.progress import report
 from . import checkpoints, dataset, deepspeed
 from .arguments import Paths, argument_problems, batch_of, compose
 from .worker import DONE, clear_final

@@ -12,7 +12,14 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from funreason_train.calls import REASONS, Call, CallSyntaxError, is_argument_name, is_tool_name, parse_calls
+from funreason_train.calls import (
+    REASONS,
+    Call,
+    CallSyntaxError,
+    is_argument_name,
+    is_tool_name,
+    parse_calls,
+)
 from funreason_train.calls.parse import _plain_calls, _Reader
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from funreason_train.calls import Call
-from funreason_train.data.alike import could_answer, words
+from funreason_train.data.check.alike import could_answer, words
 
 
 def _tool(name: str, about: str = "", /, **arguments: str) -> dict[str, Any]:

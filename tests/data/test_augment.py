@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from funreason_train.calls import Call
-from funreason_train.data.augment import Augment
-from funreason_train.data.checks import passes
-from funreason_train.data.names import restore
+from funreason_train.data.check.augment import Augment
+from funreason_train.data.check.checks import passes
+from funreason_train.data.read.names import restore
 from funreason_train.dialogue import AssistantStep, Trajectory, Turn
 
 Prepare = Callable[..., tuple[Path, dict[str, Any]]]

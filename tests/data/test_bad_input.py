@@ -12,11 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from funreason_train.calls import find_markers
-from funreason_train.data.checks import naming, passes
-from funreason_train.data.export import sft_messages
-from funreason_train.data.reading import _Examine
-from funreason_train.data.rows import FLAGS, Rejection, RowError
-from funreason_train.data.sources import apigen, apigen_mt, funreason_mt, openai
+from funreason_train.data.check.checks import naming, passes
+from funreason_train.data.export.sharegpt import sft_messages
+from funreason_train.data.read.formats import apigen, apigen_mt, funreason_mt, openai
+from funreason_train.data.read.reading import _Examine
+from funreason_train.data.read.rows import FLAGS, Rejection, RowError
 from funreason_train.dialogue import unescape_markers
 
 Prepare = Callable[..., tuple[Path, dict[str, Any]]]

@@ -16,13 +16,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from funreason_train.data.card import choose, examples
-from funreason_train.data.card.charts import bars
-from funreason_train.data.card.histogram import histogram
-from funreason_train.data.lengths import Lengths, load_tokenizer
-from funreason_train.data.rows import FLAGS
+from funreason_train.data.measure.lengths import Lengths, load_tokenizer
+from funreason_train.data.read.rows import FLAGS
 from funreason_train.data.spool import Kept
 from funreason_train.data.steps import cut
 from funreason_train.dialogue import AssistantStep, Trajectory, Turn
+from funreason_train.pages.charts import bars
+from funreason_train.pages.histogram import histogram
 
 Prepare = Callable[..., tuple[Path, dict[str, Any]]]
 BARE = {"system": "bfcl", "answer": "bare"}

@@ -11,8 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from funreason_train.calls import Call
-from funreason_train.data.rows import RowError
-from funreason_train.data.sources import apigen_mt, openai
+from funreason_train.data.read.formats import apigen_mt, openai
+from funreason_train.data.read.rows import RowError
 
 INFER = {"tools_missing": "infer", "text_with_calls": "thought"}
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from funreason_train.calls import Call
-from funreason_train.data.checks import check_text, content_digest, passes
-from funreason_train.data.rows import RowError
+from funreason_train.data.check.checks import check_text, content_digest, passes
+from funreason_train.data.read.rows import RowError
 from funreason_train.dialogue import AssistantStep, Trajectory, Turn
 
 TOOLS = (

@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from funreason_train.data import files
-from funreason_train.data.files import Unreadable, fingerprint, locate, records
+from funreason_train.data.read import files
+from funreason_train.data.read.files import Unreadable, fingerprint, locate, records
 from funreason_train.errors import UserError
 
 ROWS = [{"a": 1}, {"b": ["x", None, 2.5]}, [{"role": "user", "content": "grüße"}]]

@@ -19,18 +19,18 @@ from omegaconf import DictConfig
 
 from funreason_train.calls import Call
 from funreason_train.data import stage
-from funreason_train.data.checks import passes
+from funreason_train.data.check.checks import passes
 from funreason_train.data.ledger import Ledger
 from funreason_train.data.parallel import Workers
-from funreason_train.data.reading import RejectedWriter, read_source
-from funreason_train.data.rows import REASONS
-from funreason_train.data.sources.embedded_plans import CATEGORIES
+from funreason_train.data.read.reading import RejectedWriter, read_source
+from funreason_train.data.read.rows import REASONS
 from funreason_train.data.spool import Spool, decode, encode
 from funreason_train.data.steps import cut
 from funreason_train.dialogue import AssistantStep, Trajectory, Turn, read_completion
 from funreason_train.errors import UserError
 from funreason_train.reward import compute_score
 from funreason_train.run.paths import RunDir
+from funreason_train.synth.embedded.plans import CATEGORIES
 
 Prepare = Callable[..., tuple[Path, dict[str, Any]]]
 FIXTURES = Path(__file__).parents[1] / "fixtures"
@@ -238,8 +238,8 @@ def test_ids_are_unique_within_a_source(prepare: Prepare, tmp_path: Path) -> Non
 
 def test_two_sources_with_the_same_ids_are_compared_row_by_row(prepare: Prepare, tmp_path: Path) -> None:
     """An id is unique within its source: the parity gate must not take one's prompt for the other's."""
-    from funreason_train.data.export import sft_messages
-    from funreason_train.data.parity import sample_rows
+    from funreason_train.data.export.sharegpt import sft_messages
+    from funreason_train.parity.tokens import sample_rows
 
     (tmp_path / "a.jsonl").write_text("".join(json.dumps(_query(number)) + "\n" for number in range(9)))
     rows = [_query(number, query=f"Look for {number}") for number in range(9)]

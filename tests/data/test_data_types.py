@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from funreason_train.calls import Call, check_call
-from funreason_train.data.rows import RowError
-from funreason_train.data.toolsets import read_tool
-from funreason_train.data.types import json_schema, type_schema
+from funreason_train.calls.declared import json_schema, type_schema
+from funreason_train.data.read.rows import RowError
+from funreason_train.data.read.toolsets import read_tool
 
 STRING, INTEGER, NUMBER = {"type": "string"}, {"type": "integer"}, {"type": "number"}
 

@@ -13,9 +13,10 @@ from typing import Any
 import pytest
 from omegaconf import DictConfig, OmegaConf
 
-from funreason_train.data import gate, parity
-from funreason_train.data.export import sft_messages
+from funreason_train.data.export.sharegpt import sft_messages
 from funreason_train.errors import UserError
+from funreason_train.parity import gate
+from funreason_train.parity import tokens as parity
 
 TEMPLATE = "qwen3_nothink"
 DIFFERENCE = "r/0.0: the ids differ: at token 3 of 9 (protocol) and 9 (LLaMA-Factory)"

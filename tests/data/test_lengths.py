@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from funreason_train.data.lengths import Lengths, Unlike, load_tokenizer
-from funreason_train.data.sources import apigen, funreason_mt
+from funreason_train.data.measure.lengths import Lengths, Unlike, load_tokenizer
+from funreason_train.data.read.formats import apigen, funreason_mt
 from funreason_train.dialogue import Step, render_prompt, render_target, steps_of
 from funreason_train.errors import UserError
 

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from funreason_train.calls import Call, CallSyntaxError, is_argument_name, is_tool_name, render_calls
-from funreason_train.data.checks import passes
-from funreason_train.data.names import alias_names, original_calls, parse_odd_calls, restore
-from funreason_train.data.rows import RowError
+from funreason_train.data.check.checks import passes
+from funreason_train.data.read.names import alias_names, original_calls, parse_odd_calls, restore
+from funreason_train.data.read.rows import RowError
 from funreason_train.dialogue import AssistantStep, Trajectory, Turn, steps_of
 
 

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from funreason_train.calls import Call
-from funreason_train.data.near import Pair, joined_keys, near_pairs, shingles, signature
-from funreason_train.data.words import ngrams, words
+from funreason_train.data.check.near import Pair, joined_keys, near_pairs, shingles, signature
+from funreason_train.data.check.words import ngrams, words
 from funreason_train.dialogue import AssistantStep, Trajectory, Turn
 
 Prepare = Callable[..., tuple[Path, dict[str, Any]]]

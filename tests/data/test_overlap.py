@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from funreason_train.calls import Call
-from funreason_train.data.decontaminate import Decontaminate
-from funreason_train.data.overlap import Benchmark
-from funreason_train.data.rows import RowError
+from funreason_train.data.check.decontaminate import Decontaminate
+from funreason_train.data.check.overlap import Benchmark
+from funreason_train.data.read.rows import RowError
 from funreason_train.dialogue import AssistantStep, Trajectory, Turn
 from funreason_train.environments.bfcl.documents import bfcl_folder
 
@@ -138,7 +138,7 @@ def test_every_question_and_trace_of_the_installed_benchmark_is_known() -> None:
 def test_reading_the_benchmark_runs_none_of_its_code() -> None:
     code = """if True:
         import sys
-        from funreason_train.data.overlap import Benchmark
+        from funreason_train.data.check.overlap import Benchmark
         from funreason_train.environments.bfcl.documents import bfcl_folder
         Benchmark.read(bfcl_folder(), 8)
         sys.exit("bfcl_eval" in sys.modules)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from funreason_train.data.overlong import Cost, too_long
+from funreason_train.data.measure.overlong import Cost, too_long
 from funreason_train.data.spool import Kept
 from funreason_train.errors import UserError
 

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from funreason_train.calls import Call
-from funreason_train.data.rows import RowError
-from funreason_train.data.sources import apigen, funreason_mt, source_module
+from funreason_train.data.read.formats import apigen, funreason_mt, source_module
+from funreason_train.data.read.rows import RowError
 from funreason_train.errors import UserError
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from funreason_train.data.export.split import mix, opening_key, rows_of_sides, split
 from funreason_train.data.ledger import spread
-from funreason_train.data.split import mix, opening_key, rows_of_sides, split
 from funreason_train.data.spool import Kept
 from funreason_train.dialogue import AssistantStep, Trajectory, Turn
 

@@ -13,14 +13,14 @@ import pytest
 
 from funreason_train.calls import Call, render_calls
 from funreason_train.data import settings as data_settings
-from funreason_train.data.rows import RowError
-from funreason_train.data.sources import bfcl_world
-from funreason_train.data.sources import tasks as task_source
-from funreason_train.data.sources.embedded import tasks as own_tasks
+from funreason_train.data.read.formats import tasks as task_source
+from funreason_train.data.read.rows import RowError
 from funreason_train.dialogue import render_target
 from funreason_train.environments import Task, TaskTurn, play, read_tasks
 from funreason_train.environments.bfcl.documents import bfcl_folder
 from funreason_train.errors import UserError
+from funreason_train.synth import bfcl_world
+from funreason_train.synth.embedded.generate import tasks as own_tasks
 
 Prepare = Callable[..., tuple[Path, dict[str, Any]]]
 FOLDER = bfcl_folder()

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from funreason_train.calls import Call, check_call
-from funreason_train.data.rows import RowError
-from funreason_train.data.toolsets import find_tools, infer_tools, read_tool, read_tools
+from funreason_train.data.read.rows import RowError
+from funreason_train.data.read.toolsets import find_tools, infer_tools, read_tool, read_tools
 from funreason_train.dialogue import system_prompt
 
 TOOL = {

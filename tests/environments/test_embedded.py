@@ -10,20 +10,20 @@ import pytest
 import yaml
 
 from funreason_train.calls import Call, check_call
-from funreason_train.data.sources import embedded
-from funreason_train.data.sources.embedded_phrases import TOOLS
-from funreason_train.data.sources.embedded_plans import (
+from funreason_train.dialogue import steps_of
+from funreason_train.environments import ENVIRONMENTS, make_environment, play_gold
+from funreason_train.errors import UserError
+from funreason_train.synth.embedded import generate as embedded
+from funreason_train.synth.embedded.phrases import TOOLS
+from funreason_train.synth.embedded.plans import (
     CATEGORIES,
     needed_split,
     offered_split,
     plans_of,
     tool_names,
 )
-from funreason_train.data.sources.embedded_teacher import ERRORS
-from funreason_train.data.sources.embedded_words import NAME_PARTS, SPLITS, split_of
-from funreason_train.dialogue import steps_of
-from funreason_train.environments import ENVIRONMENTS, make_environment, play_gold
-from funreason_train.errors import UserError
+from funreason_train.synth.embedded.teacher import ERRORS
+from funreason_train.synth.embedded.words import NAME_PARTS, SPLITS, split_of
 
 CONFIG = yaml.safe_load((Path(__file__).parents[2] / "configs/dataset/embedded.yaml").read_text())
 TASKS = {split: list(embedded.tasks(split, 300, 3, CONFIG["categories"])) for split in SPLITS}

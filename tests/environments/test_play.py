@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from funreason_train.calls import Call, render_calls
-from funreason_train.data.sources.embedded import tasks
-from funreason_train.data.sources.embedded_plans import CATEGORIES
 from funreason_train.dialogue import find_markers, render_target
 from funreason_train.environments import Episode, Limits, Task, play, play_gold, read_tasks, write_tasks
+from funreason_train.synth.embedded.generate import tasks
+from funreason_train.synth.embedded.plans import CATEGORIES
 
 TASKS = list(tasks("train", 140, 7, dict.fromkeys(CATEGORIES, 1.0)))
 CHANGING = {

@@ -297,7 +297,7 @@ def byte_table(tokenizer: Path) -> list[bytes]:
 
 def make_model(folder: Path, texts: Iterable[str], vocabulary: int) -> Path:
     """A model folder without weights: a byte-level tokenizer with the protocol's chat template."""
-    from funreason_train.tiny.tokenizer import train_tokenizer, wrap_tokenizer
+    from funreason_train.models.tokenizer import train_tokenizer, wrap_tokenizer
 
     wrap_tokenizer(train_tokenizer(texts, vocabulary)).save_pretrained(folder)
     (folder / "config.json").write_text('{"model_type": "qwen3", "max_position_embeddings": 262144}')

@@ -13,7 +13,7 @@ from funreason_train.dialogue import QWEN_CHAT_TEMPLATE, render_prompt
 from funreason_train.evaluate.bfcl.client import HostClient
 from funreason_train.evaluate.bfcl.host import HostOptions
 from funreason_train.evaluate.bfcl.play import play_entries
-from funreason_train.evaluate.generate import Generated, Sampling
+from funreason_train.evaluate.serve.generate import Generated, Sampling
 
 SAMPLING = Sampling(temperature=0.0, top_p=0.7, max_tokens=20_000, max_model_tokens=1_500_000, seed=0)
 OFFLINE = (

@@ -1,10 +1,10 @@
 """A model that follows a script, and tasks for it to play."""
 
 from funreason_train.calls import render_calls
-from funreason_train.data.sources.embedded import tasks
-from funreason_train.data.sources.embedded_plans import CATEGORIES
 from funreason_train.dialogue import render_target
-from funreason_train.evaluate.generate import Generated, Sampling
+from funreason_train.evaluate.serve.generate import Generated, Sampling
+from funreason_train.synth.embedded.generate import tasks
+from funreason_train.synth.embedded.plans import CATEGORIES
 
 TASKS = list(tasks("heldout", 40, 3, dict.fromkeys(CATEGORIES, 1.0)))
 SAMPLING = Sampling(temperature=0.0, top_p=1.0, max_tokens=64, max_model_tokens=4096, seed=0)

@@ -3,7 +3,7 @@
 import pytest
 
 from funreason_train.evaluate.attempts import Attempt, Attempts
-from funreason_train.evaluate.statistics import wilson
+from funreason_train.pages.statistics import wilson
 
 
 def test_one_attempt_has_the_plain_figures():

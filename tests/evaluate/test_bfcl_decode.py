@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from funreason_train.calls import Call, CallSyntaxError, parse_calls, render_calls
-from funreason_train.environments.bfcl.sandbox import cause_of_death
+from funreason_train.environments.sandbox.limits import cause_of_death
 from funreason_train.errors import UserError
 from funreason_train.evaluate.bfcl import versions
 from funreason_train.evaluate.bfcl.categories import CATEGORIES, GROUPS, choose_categories
@@ -115,7 +115,7 @@ def test_a_ground_truth_is_read_by_literals():
 def locked(code, network=False):
     program = (
         "import os, socket, subprocess, sys\n"
-        "from funreason_train.environments.bfcl import sandbox\n"
+        "from funreason_train.environments.sandbox import limits as sandbox\n"
         f"how = sandbox.lock({network})\n" + code
     )
     root = str(Path(__file__).parents[2])

@@ -17,7 +17,7 @@ from funreason_train.dialogue import (
     steps_of,
 )
 from funreason_train.evaluate.bfcl.play import EngineFeed, play_entries
-from funreason_train.evaluate.generate import Generated
+from funreason_train.evaluate.serve.generate import Generated
 
 CALL_SECONDS = 2.0
 

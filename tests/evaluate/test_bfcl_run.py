@@ -8,8 +8,8 @@ from evaluate.bfcl_playing import gold_script
 
 from funreason_train.errors import UserError
 from funreason_train.evaluate.bfcl.run import BfclModel, BfclOptions, run_bfcl
-from funreason_train.evaluate.engine import EngineOptions
-from funreason_train.evaluate.generate import Sampling
+from funreason_train.evaluate.serve.engine import EngineOptions
+from funreason_train.evaluate.serve.generate import Sampling
 
 CATEGORIES = ("simple_python", "multi_turn_base", "web_search_base")
 ENGINE = EngineOptions("cpu", "float32", 1, 8, 4096, 32, None, 0.9, True, 247_000, 0)

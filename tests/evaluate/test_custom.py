@@ -14,16 +14,16 @@ from evaluate.mock_endpoint import serving
 from evaluate.scripted import SAMPLING, TASKS, Scripted, encode, gold, render
 
 from funreason_train.calls import Call
-from funreason_train.cli import main
-from funreason_train.data.export_rl import RlWriter, rl_batch
+from funreason_train.commands.cli import main
+from funreason_train.data.export.verl import RlWriter, rl_batch
 from funreason_train.dialogue import Step, render_prompt, render_target
 from funreason_train.environments import write_tasks
 from funreason_train.errors import UserError
 from funreason_train.evaluate import results
 from funreason_train.evaluate.browser import read_browser
 from funreason_train.evaluate.custom import play_rows, read_own_tasks, read_rows
-from funreason_train.run.compose import compose
 from funreason_train.run.paths import RunDir
+from funreason_train.settings.compose import compose
 
 TOOL = {
     "name": "add",

@@ -4,7 +4,7 @@ import pytest
 from evaluate import bfcl_mock
 
 from funreason_train.dialogue import render_prompt
-from funreason_train.evaluate.encoding import PromptEncoder
+from funreason_train.evaluate.serve.encoding import PromptEncoder
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from funreason_train.evaluate.engine import EngineOptions, environment
+from funreason_train.evaluate.serve.engine import EngineOptions, environment
 
 CPU = EngineOptions(
     device="cpu",
@@ -63,8 +63,8 @@ def test_every_argument_exists_in_the_installed_vllm():
 
 
 def test_options_travel_as_json(tmp_path):
-    from funreason_train.evaluate.generate import Sampling
     from funreason_train.evaluate.job import Job, Model
+    from funreason_train.evaluate.serve.generate import Sampling
 
     model = Model("base", "/m", "/parts", ("a", "b"), 4096, 3, "m")
     job = Job("/tasks", (model,), Sampling(0.0, 1.0, 8, 4096, 1), 6, "compact", 4, CPU, "http://x/v1")

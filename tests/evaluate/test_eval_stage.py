@@ -12,15 +12,15 @@ from funreason_train.environments import Episode, write_tasks
 from funreason_train.errors import UserError
 from funreason_train.evaluate import stage
 from funreason_train.evaluate.browser import read_browser
-from funreason_train.evaluate.replicas import ReplicaFailed
-from funreason_train.run.compose import compose
+from funreason_train.evaluate.serve.replicas import ReplicaFailed
 from funreason_train.run.paths import RunDir
+from funreason_train.settings.compose import compose
 
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
     """A tiny model's folder."""
-    from funreason_train.tiny import build
+    from funreason_train.models.tiny import build
 
     folder = tmp_path_factory.mktemp("models") / "tiny"
     build(folder, [turn.user for task in TASKS for turn in task.turns], compose(None, []))

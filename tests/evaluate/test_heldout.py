@@ -6,13 +6,13 @@ from dataclasses import replace
 import pytest
 from evaluate.scripted import SAMPLING, TASKS, Scripted, encode, gold, render
 
-from funreason_train.data.sources import bfcl_world
 from funreason_train.environments import Limits
 from funreason_train.environments.bfcl.documents import bfcl_folder
 from funreason_train.evaluate import results
 from funreason_train.evaluate.attempts import Attempts
 from funreason_train.evaluate.heldout import Rules, play_tasks
 from funreason_train.evaluate.play import dump
+from funreason_train.synth import bfcl_world
 
 RULES = Rules("compact", Limits())
 GOLD = {task.id: gold(task) for task in TASKS}

@@ -3,9 +3,9 @@
 from dataclasses import replace
 
 from funreason_train.environments import Limits
-from funreason_train.evaluate.generate import Sampling
 from funreason_train.evaluate.heldout import Rules
 from funreason_train.evaluate.job import fingerprint, model_fingerprint
+from funreason_train.evaluate.serve.generate import Sampling
 
 SAMPLING, RULES = Sampling(0.0, 0.7, 64, 4096, 0), Rules("compact", Limits())
 

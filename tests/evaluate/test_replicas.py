@@ -9,7 +9,7 @@ import time
 import psutil
 import pytest
 
-from funreason_train.evaluate.replicas import LineCounter, ReplicaFailed, devices, run_replicas
+from funreason_train.evaluate.serve.replicas import LineCounter, ReplicaFailed, devices, run_replicas
 
 
 def run(tmp_path, code, replicas=2, moved=lambda: 0, patience=60.0):
@@ -58,7 +58,7 @@ def test_progress_keeps_replicas_alive(tmp_path):
 def test_a_worker_ends_with_the_process_that_started_it(tmp_path):
     worker = (
         "import threading, time\n"
-        "from funreason_train.evaluate.worker import end_with_parent\n"
+        "from funreason_train.evaluate.serve.worker import end_with_parent\n"
         "threading.Thread(target=end_with_parent, daemon=True).start()\n"
         "time.sleep(600)"
     )

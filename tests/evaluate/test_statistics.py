@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from funreason_train.evaluate.statistics import (
+from funreason_train.pages.statistics import (
     mean_over_seeds,
     mean_share,
     paired_difference,

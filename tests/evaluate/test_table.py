@@ -6,7 +6,7 @@ from rich.console import Console
 
 from funreason_train.evaluate.attempts import Attempts
 from funreason_train.evaluate.results import score
-from funreason_train.evaluate.table import compare
+from funreason_train.pages.table import compare
 
 
 def model(right):

@@ -6,8 +6,8 @@ import pytest
 
 from funreason_train.errors import UserError
 from funreason_train.export import stage
-from funreason_train.run.compose import compose
 from funreason_train.run.paths import RunDir
+from funreason_train.settings.compose import compose
 
 
 def test_a_run_killed_before_its_first_checkpoint_can_go_on(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from omegaconf import DictConfig
 
-from funreason_train.run.compose import compose, recipes, shipped
+from funreason_train.settings.compose import compose, recipes, shipped
 
 
 def dry_run(command: str, recipe: str, run: Path) -> str:

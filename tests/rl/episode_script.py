@@ -3,10 +3,10 @@
 import asyncio
 
 from funreason_train.calls import render_calls
-from funreason_train.data.sources.embedded import tasks
-from funreason_train.data.sources.embedded_plans import CATEGORIES
 from funreason_train.dialogue import QWEN_CHAT_TEMPLATE, render_prompt, render_target
-from funreason_train.rl.episodes import EpisodeRules, Written, play_episode
+from funreason_train.rl.rollout.episodes import EpisodeRules, Written, play_episode
+from funreason_train.synth.embedded.generate import tasks
+from funreason_train.synth.embedded.plans import CATEGORIES
 
 TASKS = list(tasks("train", 140, 7, dict.fromkeys(CATEGORIES, 1.0)))
 RULES = EpisodeRules(style="compact", responses=6, seconds=60.0, prompt_tokens=20_000, response_tokens=400)

@@ -2,8 +2,8 @@
 
 import json
 
-from funreason_train.run.compose import compose
 from funreason_train.run.paths import RunDir
+from funreason_train.settings.compose import compose
 
 TOOL = {
     "name": "book_room",

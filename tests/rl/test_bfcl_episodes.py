@@ -8,13 +8,13 @@ import pytest
 from episode_script import RULES, TOKENIZER, completion, flat, gold, run
 
 from funreason_train.calls import Call, render_calls
-from funreason_train.data.sources import bfcl_world
 from funreason_train.environments.bfcl.documents import bfcl_folder
 from funreason_train.environments.bfcl.sessions import SESSIONS
 from funreason_train.environments.tasks import Task, TaskTurn
 from funreason_train.reward import compute_score
-from funreason_train.rl import tasks
-from funreason_train.rl.episodes import Written, play_episode
+from funreason_train.rl.rollout.episodes import Written, play_episode
+from funreason_train.rl.settings import tasks
+from funreason_train.synth import bfcl_world
 
 pytestmark = pytest.mark.skipif(bfcl_folder() is None, reason="bfcl-eval is not installed")
 

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rl_runs import small_run
 
-from funreason_train.rl import egpo, stage
+from funreason_train.rl import stage
+from funreason_train.rl.train import egpo
 
 # What a tokenizer without a tag token would make of "ab</think>\n\n[f()]"; the tag is complete with token 4.
 PIECES = ["a", "b", "</", "think", ">", "\n\n", "[f", "()]"]

@@ -13,10 +13,10 @@ from hypothesis import strategies as some
 from funreason_train.dialogue import QWEN_CHAT_TEMPLATE, render_prompt
 from funreason_train.environments import Limits, play_gold
 from funreason_train.environments.play import make_environment
-from funreason_train.evaluate.generate import Generated, Sampling
 from funreason_train.evaluate.heldout import Rules, play_tasks
+from funreason_train.evaluate.serve.generate import Generated, Sampling
 from funreason_train.reward import compute_score
-from funreason_train.rl.episodes import record
+from funreason_train.rl.rollout.episodes import record
 
 TRUTH = '{"calls": [], "tools": []}'
 

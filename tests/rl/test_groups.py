@@ -51,7 +51,7 @@ class Queue:
 def buffer_on(monkeypatch):
     from verl.trainer.ppo.v1 import replay_buffer
 
-    from funreason_train.rl.groups import BoundedGroups
+    from funreason_train.rl.train.groups import BoundedGroups
 
     def make(queue, whole_rounds=True, limit=None, metric="reward"):
         monkeypatch.setattr(replay_buffer, "tq", queue)
@@ -150,7 +150,7 @@ def test_a_process_that_died_is_noticed_while_its_samples_are_awaited(buffer_on,
     """verl does not look after the calls it gave to its agent workers, and waits for ever."""
     import sys
 
-    from funreason_train.rl.pulse import Pulse
+    from funreason_train.rl.train.pulse import Pulse
 
     worker = Rollout(looks=3)
     monkeypatch.setitem(sys.modules, "ray", worker)
@@ -166,7 +166,7 @@ def test_a_process_that_died_is_noticed_while_its_samples_are_awaited(buffer_on,
 def test_a_busy_process_is_asked_once_and_not_waited_for(monkeypatch):
     import sys
 
-    from funreason_train.rl.pulse import Pulse
+    from funreason_train.rl.train.pulse import Pulse
 
     worker = Rollout(looks=3, busy=True)
     monkeypatch.setitem(sys.modules, "ray", worker)

@@ -10,9 +10,10 @@ from omegaconf import OmegaConf
 from rl_runs import small_run
 
 from funreason_train.errors import UserError
-from funreason_train.rl import known, stage
-from funreason_train.rl.compose import REWARD
-from funreason_train.run.compose import compose as compose_all
+from funreason_train.rl import stage
+from funreason_train.rl.verl import known
+from funreason_train.rl.verl.compose import REWARD
+from funreason_train.settings.compose import compose as compose_all
 
 
 def key(verl, name):
@@ -81,7 +82,7 @@ def test_the_keys_that_matter(tmp_path, cluster, expected):
 
 
 def test_no_cpu_setting_reaches_a_gpu_run(tmp_path):
-    from funreason_train.rl.session import environment
+    from funreason_train.rl.verl.session import environment
 
     config, run = small_run(tmp_path, "cluster=h20x32")
     written = OmegaConf.to_yaml(stage.plan(config, run), resolve=True)

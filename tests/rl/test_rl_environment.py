@@ -11,10 +11,11 @@ from funreason_train.environments import Task, registry
 from funreason_train.environments.bfcl import documents
 from funreason_train.environments.bfcl.environment import environment_kind
 from funreason_train.errors import UserError
-from funreason_train.rl import compose as settings
-from funreason_train.rl import prompts, stage, tasks
-from funreason_train.run.compose import compose
+from funreason_train.rl import stage
+from funreason_train.rl.settings import prompts, tasks
+from funreason_train.rl.verl import compose as settings
 from funreason_train.run.paths import RunDir
+from funreason_train.settings.compose import compose
 
 WORDS = ["rl.rollout_mode=environment", "reward=progress"]
 

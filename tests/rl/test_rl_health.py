@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from funreason_train.rl import health
+from funreason_train.rl.train import health
 
 
 def test_groups_whose_samples_score_alike_carry_no_signal():

@@ -6,7 +6,9 @@ import pytest
 from rl_runs import small_run
 
 from funreason_train.errors import UserError
-from funreason_train.rl import health, limits, stage
+from funreason_train.rl import stage
+from funreason_train.rl.settings import limits
+from funreason_train.rl.train import health
 
 FLAT = [{"health/groups_without_signal": 1.0}, {"health/groups_without_signal": 0.97}]
 
@@ -41,7 +43,7 @@ def recorder(file, health):
     """The trainer's record of steps, on a verl that does nothing."""
     from omegaconf import OmegaConf
 
-    from funreason_train.rl import trainer
+    from funreason_train.rl.train import trainer
 
     class Verl:
         def __init__(self, config):

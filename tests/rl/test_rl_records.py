@@ -5,8 +5,8 @@ import json
 import pytest
 
 from funreason_train.reward import compute_score
-from funreason_train.rl import records
-from funreason_train.rl.records import Row
+from funreason_train.rl.train import records
+from funreason_train.rl.train.records import Row
 
 GOLD = '{"calls": [{"name": "f", "arguments": {"a": 1}}], "tools": []}'
 

@@ -9,7 +9,8 @@ import pytest
 from rl_runs import row, small_run, write_rows
 
 from funreason_train.errors import UserError
-from funreason_train.rl import prompts, stage
+from funreason_train.rl import stage
+from funreason_train.rl.settings import prompts
 from funreason_train.run.paths import write_text
 
 
@@ -87,7 +88,7 @@ def test_tokens_that_differ_from_sft_s_stop_the_stage_before_ray_starts(tmp_path
     (command,) = commands
     job = json.loads(command[3])
     assert (command[2], job["data"], job["model"]) == (
-        "funreason_train.data.gate",
+        "funreason_train.parity.gate",
         str(run.data),
         str(run.sft_model),
     )
@@ -357,8 +358,8 @@ def test_prompts_that_were_not_measured_need_a_limit(tmp_path):
 
 
 def test_what_earlier_stages_have_yet_to_make_is_missed_only_when_the_stage_runs(tmp_path):
-    from funreason_train.run.compose import compose
     from funreason_train.run.paths import RunDir
+    from funreason_train.settings.compose import compose
 
     run = RunDir.at(tmp_path)
     config = compose("rl", [f"run_dir={run.root}", f"rl.model={run.sft_model}"])

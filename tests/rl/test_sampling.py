@@ -1,6 +1,6 @@
 """A sample's seed depends on what it is, not on when it is made; a resume keeps the order of the prompts."""
 
-from funreason_train.rl.sampling import prompt_name, sample_order, sample_seed
+from funreason_train.rl.rollout.sampling import prompt_name, sample_order, sample_seed
 
 
 def row(step=3, place=2, sample=1, index=7, uid=None):

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from funreason_train.rl import shared_prompt
+from funreason_train.rl.cpu import shared_prompt
 
 torch = pytest.importorskip("torch")
 
@@ -108,7 +108,7 @@ def test_samples_packed_into_one_row_do_not_see_each_other_with_plain_attention(
 
 def test_verl_takes_its_own_key_for_a_shared_prompt_and_ignores_it():
     """verl#7202. When this fails, verl has mended it: compare it with ours in benchmarks/shared_prompt.py."""
-    from funreason_train.rl import known
+    from funreason_train.rl.verl import known
 
     folder = known.verl_folder()
     callers = [

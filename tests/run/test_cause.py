@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from funreason_train.run import stages
-from funreason_train.run.cause import Cause, first_cause, in_one_line
+from funreason_train.commands import stages
+from funreason_train.commands.cause import Cause, first_cause, in_one_line
 
 SERVER = "\x1b[36m(vLLMHttpServer pid=18617)\x1b[0m "
 CORE = f"{SERVER}(EngineCore pid=18860) ERROR 11-25 03:24:42 [core.py:1233] "

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from funreason_train.cli import COMMANDS, main
+from funreason_train.commands.cli import COMMANDS, main
 
 
 @pytest.mark.parametrize("words", [[], ["--help"], ["help"]])
@@ -58,7 +58,7 @@ def test_a_mistake_is_one_sentence_and_exit_code_2(
 
 
 def test_a_failed_stage_is_not_a_success(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from funreason_train.run import stages
+    from funreason_train.commands import stages
 
     def crash(*_: object) -> object:
         raise stages.StageFailed("the stage 'data' failed: killed")

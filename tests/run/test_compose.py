@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from funreason_train.errors import UserError
-from funreason_train.run.compose import FREE_NODES, compose, group_choices, leaves, recipes
+from funreason_train.settings.compose import FREE_NODES, compose, group_choices, leaves, recipes
 
 
 def test_a_key_is_found_in_the_commands_own_section() -> None:
@@ -128,6 +128,6 @@ def test_every_recipe_composes_and_sets_only_known_keys(recipe: str) -> None:
 
 
 def test_the_shipped_folders_are_found() -> None:
-    from funreason_train.run.compose import shipped
+    from funreason_train.settings.compose import shipped
 
     assert Path(shipped("configs"), "config.yaml").is_file()

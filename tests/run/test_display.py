@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from funreason_train.run import display
+from funreason_train.commands import display
 
 
 @pytest.fixture

@@ -8,10 +8,10 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 
-from funreason_train.cli import main
-from funreason_train.data.sources import embedded
+from funreason_train.commands.cli import main
 from funreason_train.reward.sample import audit_file
-from funreason_train.rl.tokens import lost_in_decoding
+from funreason_train.rl.rollout.tokens import lost_in_decoding
+from funreason_train.synth.embedded import generate as embedded
 
 TOOL = {
     "name": "lamp",

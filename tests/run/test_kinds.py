@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from funreason_train import cli
+from funreason_train.commands import cli
 from funreason_train.errors import UserError
-from funreason_train.run.compose import compose
-from funreason_train.run.kinds import misfit
+from funreason_train.settings.compose import compose
+from funreason_train.settings.kinds import misfit
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from funreason_train import progress
+from funreason_train.run import progress
 
 
 def test_the_last_report_is_read_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from omegaconf import DictConfig
 
+from funreason_train.commands import stages
 from funreason_train.errors import UserError
-from funreason_train.run import stages
-from funreason_train.run.compose import compose
 from funreason_train.run.paths import RunDir, write_json
-from funreason_train.run.resolve import resolve
+from funreason_train.settings.compose import compose
+from funreason_train.settings.resolve import resolve
 
 
 @pytest.fixture
@@ -105,7 +105,7 @@ def test_where_a_stage_runs_is_not_part_of_its_job(run: RunDir, spawned: list[in
 def test_the_processes_that_a_killed_command_left_are_waited_for(tmp_path: Path) -> None:
     code = (
         "import os, signal, subprocess, sys; from pathlib import Path\n"
-        "from funreason_train.run import stages; from funreason_train.run.paths import RunDir\n"
+        "from funreason_train.commands import stages; from funreason_train.run.paths import RunDir\n"
         "with stages.locked(RunDir(Path(sys.argv[1]))) as lock:\n"
         "    subprocess.Popen(['sleep', '3'], pass_fds=(lock,))\n"
         "    os.kill(os.getpid(), signal.SIGKILL)\n"

@@ -22,7 +22,7 @@ def test_an_installed_wheel_composes_its_recipes(tmp_path: Path) -> None:
     tops = {path.name for path in site.iterdir()}
     assert {top for top in tops if not top.endswith(".dist-info")} == {"funreason_train"}
     show = (
-        "import funreason_train; from funreason_train.run.compose import compose;"
+        "import funreason_train; from funreason_train.settings.compose import compose;"
         "print(funreason_train.__file__); print(compose('rl', ['+recipe=egpo_4b']).rl.algorithm.name)"
     )
     shown = subprocess.run(

@@ -9,9 +9,9 @@ import pytest
 from omegaconf import DictConfig
 
 from funreason_train.errors import UserError
-from funreason_train.run.compose import compose as compose_tree
 from funreason_train.run.paths import RunDir
-from funreason_train.run.resolve import resolve
+from funreason_train.settings.compose import compose as compose_tree
+from funreason_train.settings.resolve import resolve
 from funreason_train.sft import stage
 from funreason_train.sft.arguments import Paths, argument_problems, compose
 from funreason_train.sft.batch import Batch

@@ -13,9 +13,9 @@ from omegaconf import DictConfig
 from test_sft_checkpoints import checkpoint, tensors
 
 from funreason_train.errors import UserError
-from funreason_train.run.compose import compose
 from funreason_train.run.paths import RunDir, write_json
-from funreason_train.run.resolve import resolve
+from funreason_train.settings.compose import compose
+from funreason_train.settings.resolve import resolve
 from funreason_train.sft import dataset, stage, tokenise
 from funreason_train.sft.arguments import Paths
 
@@ -104,7 +104,7 @@ def test_tokens_that_differ_from_the_rollouts_stop_the_stage_before_it_tokenises
     (command,) = commands
     job = json.loads(command[3])
     assert (command[2], job["data"], job["model"]) == (
-        "funreason_train.data.gate",
+        "funreason_train.parity.gate",
         str(run.data),
         str(tmp_path / "model"),
     )

@@ -5,15 +5,15 @@ import json
 import pytest
 
 from funreason_train.evaluate import stage
-from funreason_train.run.compose import compose
 from funreason_train.run.paths import RunDir
-from funreason_train.run.resolve import resolve
+from funreason_train.settings.compose import compose
+from funreason_train.settings.resolve import resolve
 
 pytestmark = pytest.mark.smoke
 
 
 def test_a_tiny_model_plays_single_turn_and_multi_turn_entries(tmp_path):
-    from funreason_train.tiny import build
+    from funreason_train.models.tiny import build
 
     texts = ["Find the area of a triangle.", '"description": "The name of the file.", "type": "string"'] * 20
     sizes = ["model.vocab_size=800", "model.layers=2", "model.max_positions=32768"]

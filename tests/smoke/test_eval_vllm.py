@@ -4,12 +4,12 @@ import json
 
 import pytest
 
-from funreason_train.data.sources.embedded import tasks
-from funreason_train.data.sources.embedded_plans import CATEGORIES
 from funreason_train.environments import write_tasks
 from funreason_train.evaluate import stage
-from funreason_train.run.compose import compose
 from funreason_train.run.paths import RunDir
+from funreason_train.settings.compose import compose
+from funreason_train.synth.embedded.generate import tasks
+from funreason_train.synth.embedded.plans import CATEGORIES
 
 pytestmark = pytest.mark.smoke
 TASKS = list(tasks("tuning", 12, 3, dict.fromkeys(CATEGORIES, 1.0)))
@@ -17,7 +17,7 @@ TOKENS = 8
 
 
 def build_model(folder, seed):
-    from funreason_train.tiny import build
+    from funreason_train.models.tiny import build
 
     config = compose(None, [f"seed={seed}", "model.vocab_size=600", "model.layers=2"])
     build(folder, [turn.user for task in TASKS for turn in task.turns], config)

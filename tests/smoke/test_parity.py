@@ -16,16 +16,16 @@ from prepared import prepare, settings
 
 from funreason_train.calls import render_calls
 from funreason_train.calls.markers import THINK_OPEN
-from funreason_train.data import gate
-from funreason_train.data.export import sft_messages
-from funreason_train.data.lengths import load_tokenizer
-from funreason_train.data.parity import ParityRow, sample_rows, token_parity
+from funreason_train.data.export.sharegpt import sft_messages
+from funreason_train.data.measure.lengths import load_tokenizer
 from funreason_train.dialogue import render_prompt, render_target
 from funreason_train.environments import Task, make_environment, play
 from funreason_train.errors import UserError
-from funreason_train.run.compose import compose
+from funreason_train.parity import gate
+from funreason_train.parity.tokens import ParityRow, sample_rows, token_parity
 from funreason_train.run.paths import RunDir
-from funreason_train.run.resolve import resolve
+from funreason_train.settings.compose import compose
+from funreason_train.settings.resolve import resolve
 from funreason_train.sft import arguments, dataset
 
 pytestmark = pytest.mark.smoke
@@ -50,7 +50,7 @@ def test_verl_reads_the_same_prompts(prepared: tuple[RunDir, Any]) -> None:
     """Through verl's own data set and the agent loop that makes the rollouts."""
     from verl.utils.dataset.rl_dataset import RLHFDataset
 
-    from funreason_train.rl.tokens import prompt_ids
+    from funreason_train.rl.rollout.tokens import prompt_ids
 
     run, tokenizer = prepared
     options = OmegaConf.create({"max_prompt_length": 100_000, "cache_dir": str(run.root / "cache")})
@@ -72,7 +72,7 @@ def test_verl_reads_the_state_that_a_task_starts_from(tmp_path: Path) -> None:
     import pyarrow.parquet as pq
     from verl.utils.dataset.rl_dataset import RLHFDataset
 
-    from funreason_train.rl.tokens import prompt_ids
+    from funreason_train.rl.rollout.tokens import prompt_ids
 
     run = RunDir.at(tmp_path / "run")
     sizes = ("trajectories=30", "heldout_tasks=4", "tuning_tasks=4")

@@ -11,10 +11,10 @@ from omegaconf import DictConfig, OmegaConf
 
 from funreason_train.calls import CONTROL_MARKERS
 from funreason_train.data import stage
-from funreason_train.data.export import sft_messages
-from funreason_train.data.lengths import load_tokenizer
-from funreason_train.data.parity import llamafactory_encoder, sample_rows, token_parity
-from funreason_train.rl.tokens import prompt_ids
+from funreason_train.data.export.sharegpt import sft_messages
+from funreason_train.data.measure.lengths import load_tokenizer
+from funreason_train.parity.tokens import llamafactory_encoder, sample_rows, token_parity
+from funreason_train.rl.rollout.tokens import prompt_ids
 from funreason_train.run.paths import RunDir
 
 pytestmark = pytest.mark.smoke

@@ -13,13 +13,14 @@ from itertools import islice
 
 import pytest
 
-from funreason_train.data.sources import bfcl_world, embedded
 from funreason_train.dialogue import render_prompt, system_prompt
 from funreason_train.environments import Episode, Limits
 from funreason_train.reward import compute_score
 from funreason_train.rl import checkpoints
-from funreason_train.run.compose import compose
 from funreason_train.run.paths import RunDir
+from funreason_train.settings.compose import compose
+from funreason_train.synth import bfcl_world
+from funreason_train.synth.embedded import generate as embedded
 
 pytestmark = pytest.mark.smoke
 PROMPTS, SAMPLES, STEPS = 12, 8, 2
@@ -55,7 +56,7 @@ def make_model(folder, texts):
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    from funreason_train.tiny import build
+    from funreason_train.models.tiny import build
 
     config = compose(None, ["model.vocab_size=600", "model.layers=1", "model.tie_embeddings=false"])
     build(folder, texts, config)

@@ -17,9 +17,10 @@ import pytest
 
 from funreason_train.dialogue.protocol import render_prompt, system_prompt
 from funreason_train.export import stage as export
-from funreason_train.rl import checkpoints, limits
-from funreason_train.run.compose import compose
+from funreason_train.rl import checkpoints
+from funreason_train.rl.settings import limits
 from funreason_train.run.paths import RunDir
+from funreason_train.settings.compose import compose
 
 pytestmark = pytest.mark.smoke
 TOOLS = [
@@ -83,7 +84,7 @@ def prepared(tmp_path_factory):
     import pyarrow.parquet
     from transformers import AutoTokenizer
 
-    from funreason_train.tiny import build
+    from funreason_train.models.tiny import build
 
     root = tmp_path_factory.mktemp("prepared")
     config = compose(None, ["model.vocab_size=600", "model.layers=2"])

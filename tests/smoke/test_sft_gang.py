@@ -18,9 +18,9 @@ from omegaconf import DictConfig
 
 from funreason_train.dialogue import QWEN_CHAT_TEMPLATE
 from funreason_train.errors import UserError
-from funreason_train.run.compose import compose
 from funreason_train.run.paths import RunDir, write_json
-from funreason_train.run.resolve import resolve
+from funreason_train.settings.compose import compose
+from funreason_train.settings.resolve import resolve
 from funreason_train.sft import stage
 from funreason_train.sft.checkpoints import latest_complete
 

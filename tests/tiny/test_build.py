@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from funreason_train.data.sources import embedded
 from funreason_train.dialogue import render_prompt, render_target, steps_of, system_prompt
-from funreason_train.tiny import build
-from funreason_train.tiny.tokenizer import SPECIAL, TAGS
+from funreason_train.models.tiny import build
+from funreason_train.models.tokenizer import SPECIAL, TAGS
+from funreason_train.synth.embedded import generate as embedded
 
 ROOT = Path(__file__).parents[2]
 CONFIG = {"seed": 5, "model": yaml.safe_load((ROOT / "configs/model/tiny.yaml").read_text())}
@@ -109,7 +109,7 @@ def test_a_value_is_the_same_tokens_wherever_it_stands(tokenizer):
 
 
 def test_held_out_values_are_made_of_known_parts(tokenizer):
-    from funreason_train.data.sources.embedded_words import names
+    from funreason_train.synth.embedded.words import names
 
     lengths = [len(tokenizer(name).input_ids) for name in names("heldout")]
     assert sum(lengths) / len(lengths) <= 2.5

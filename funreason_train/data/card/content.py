@@ -10,11 +10,11 @@ from typing import Any
 
 from ...calls.markers import THINK_OPEN
 from ...dialogue import QWEN_CHAT_TEMPLATE, Trajectory, render_prompt, render_target
-from ..lengths import TURN_CLOSE, TURN_OPEN
-from ..rows import FLAGS, REASONS
+from ...pages.histogram import Histogram, histogram
+from ..measure.lengths import TURN_CLOSE, TURN_OPEN
+from ..read.rows import FLAGS, REASONS
 from ..spool import Kept
 from ..steps import cut
-from .histogram import Histogram, histogram
 
 _EXAMPLES = 10
 _SETTINGS = (

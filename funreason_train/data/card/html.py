@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from pathlib import Path
 
-from .charts import bars
+from ...pages.charts import bars
 from .content import Card, Example, Source
 
 #: Longest text of one message and most supervised tokens that are shown; what is left out is said.

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
+from ...pages.histogram import Histogram
 from .content import Card, Example
-from .histogram import Histogram
 
 _TEXT = 4_000  # characters of one message that are shown; what is left out is said
 _BAR = 32  # characters of the longest bar

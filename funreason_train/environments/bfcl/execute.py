@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .sandbox import LimitReached
+from ..sandbox.limits import LimitReached
 
 MAX_RESULT = 1_000_000  # characters
 FAILED = "Error during execution: "

@@ -24,9 +24,9 @@ import sys
 from collections.abc import Iterator
 from typing import Any, NoReturn
 
+from ..sandbox.limits import LimitReached, Watchdog, cause_of_death, limit_memory, lock
 from .documents import CLASSES
 from .execute import Executable, Methods, execute, make_instance, one_line, public_methods
-from .sandbox import LimitReached, Watchdog, cause_of_death, limit_memory, lock
 
 MAX_STATE = 10_000_000  # characters
 

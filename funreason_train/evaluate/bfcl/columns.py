@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from ..statistics import Difference, correlation_of, weighted_sum
+from ...pages.statistics import Difference, correlation_of, weighted_sum
 from .categories import MEMORY, MULTI_TURN, WEB_SEARCH
 
 _SIMPLE = ("simple_python", "simple_java", "simple_javascript")

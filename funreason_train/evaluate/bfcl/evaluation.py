@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 from ...cluster.profile import available_cores
 from ...errors import UserError
+from ...models.folder import context_of, local_folder
 from ...run.paths import RunDir, write_json, write_text
 from ..attempts import Attempt, Attempts
 from ..browser import label, write_browser
-from ..endpoint import choose_served
 from ..job import model_fingerprint
-from ..models import context_of, local_folder
 from ..play import dump
-from ..serving import engine_options, replica_environments, sampling_of
+from ..serve.endpoint import choose_served
+from ..serve.serving import engine_options, replica_environments, sampling_of
 from ..settings import attempts_of
 from . import scores as scoring
 from .categories import choose_categories

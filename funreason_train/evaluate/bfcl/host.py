@@ -33,7 +33,7 @@ from typing import Any, NoReturn
 
 from ...dialogue import PromptStyle
 from ...environments.bfcl.execute import one_line
-from ...environments.bfcl.sandbox import LimitReached, Watchdog, cause_of_death, limit_memory, lock
+from ...environments.sandbox.limits import LimitReached, Watchdog, cause_of_death, limit_memory, lock
 from . import bridge
 from .categories import WEB_SEARCH, is_prerequisite
 from .execute import Executor

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from ...dialogue import Message
-from ..generate import Generated, Generator, Sampling
+from ..serve.generate import Generated, Generator, Sampling
 from .client import HostClient, HostFailed
 
 Render = Callable[[list[Message]], str]

@@ -20,11 +20,11 @@ from typing import Any
 
 from ...dialogue import Message, render_prompt
 from ...run.paths import write_json
-from ..encoding import PromptEncoder
-from ..engine import EngineOptions
-from ..generate import Sampling
 from ..play import dump
-from ..worker import end_with_parent, load_tokenizer
+from ..serve.encoding import PromptEncoder
+from ..serve.engine import EngineOptions
+from ..serve.generate import Sampling
+from ..serve.worker import end_with_parent, load_tokenizer
 from .client import HostClient
 from .host import HostOptions
 from .play import EngineFeed, Feed, QueueFeed, play_entries
@@ -133,12 +133,12 @@ def _play(job: BfclJob, model: Share, names: list[str], number: int) -> None:
 def _feed(job: BfclJob, model: Share, events: queue.SimpleQueue[Any]) -> Iterator[Feed]:
     with contextlib.ExitStack() as stack:
         if job.endpoint:
-            from ..endpoint import EndpointGenerator
+            from ..serve.endpoint import EndpointGenerator
 
             generator = EndpointGenerator(job.endpoint, job.served_name, job.concurrency, events)
             yield QueueFeed(stack.enter_context(generator), events)
         else:
-            from ..engine import vllm_engine
+            from ..serve.engine import vllm_engine
 
             engine = replace(job.engine, max_model_tokens=model.max_model_tokens)
             yield EngineFeed(stack.enter_context(vllm_engine(model.path, engine)), events)

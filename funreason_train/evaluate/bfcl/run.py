@@ -24,13 +24,13 @@ from typing import Any
 
 from ...dialogue import PromptStyle
 from ...errors import UserError
-from ...progress import report
 from ...run.paths import read_json, write_json, write_text
+from ...run.progress import report
 from .. import results
-from ..engine import EngineOptions
-from ..generate import Sampling
 from ..play import dump
-from ..replicas import LineCounter, run_replicas
+from ..serve.engine import EngineOptions
+from ..serve.generate import Sampling
+from ..serve.replicas import LineCounter, run_replicas
 from .categories import is_prerequisite
 from .client import HostClient
 from .host import HostOptions
@@ -95,7 +95,7 @@ class BfclOptions:
 def run_bfcl(models: Sequence[BfclModel], options: BfclOptions, logs: Path) -> dict[str, dict[str, Any]]:
     """Answers and checks everything that is left to do; finished entries are kept.
 
-    Progress is reported through `funreason_train.progress`.
+    Progress is reported through `funreason_train.run.progress`.
 
     Args:
         models: One after another.

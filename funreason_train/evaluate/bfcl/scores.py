@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import UserError
+from ...pages.statistics import Difference, mean_share, paired_difference
 from ..attempts import Attempts, Tries, over_seeds
-from ..statistics import Difference, mean_share, paired_difference
 from .columns import COLUMNS, Column, column_value, missing
 
 Rows = Mapping[str, Sequence[Mapping[str, Any]]]

@@ -6,14 +6,14 @@ import pytest
 from evaluate.bfcl.bfcl_results import verdicts, write_results
 from evaluate.mock_endpoint import serving
 
-from funreason_train.cli import main
+from funreason_train.commands.cli import main
 from funreason_train.errors import UserError
 from funreason_train.evaluate import stage
 from funreason_train.evaluate.bfcl import evaluation
 from funreason_train.evaluate.browser import read_browser
-from funreason_train.run.compose import compose
 from funreason_train.run.paths import RunDir
-from funreason_train.run.resolve import resolve
+from funreason_train.settings.compose import compose
+from funreason_train.settings.resolve import resolve
 
 SHARES = {"base": 0.2, "sft": 0.5, "rl": 0.6}
 

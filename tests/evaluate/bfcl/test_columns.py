@@ -15,7 +15,7 @@ from funreason_train.evaluate.bfcl.columns import (
     entry_correlation,
     missing,
 )
-from funreason_train.evaluate.statistics import mean_share
+from funreason_train.pages.statistics import mean_share
 
 BY_KEY = {column.key: column for column in COLUMNS}
 

@@ -1,0 +1,192 @@
+"""The console script `funreason-train COMMAND [key=value …]`.
+
+Composing, printing help, checking and dry runs import no framework; a stage runs in a process of its own.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .. import __version__
+from ..errors import UserError
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+    from ..run.paths import RunDir
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command: its section of the configuration, one line of help, an example, and what it does."""
+
+    section: str
+    summary: str
+    example: str
+    run: Callable[[DictConfig, RunDir], None]
+
+
+def _stage(name: str) -> Callable[[DictConfig, RunDir], None]:
+    def run(config: DictConfig, run_dir: RunDir) -> None:
+        from .pipeline import run_stages
+
+        run_stages([name], config, run_dir)
+
+    return run
+
+
+def _pipeline(config: DictConfig, run_dir: RunDir) -> None:
+    from .pipeline import run_stages
+
+    run_stages(list(config.pipeline.stages), config, run_dir, summarise=True)
+
+
+def _doctor(config: DictConfig, run_dir: RunDir) -> None:
+    from .doctor import doctor
+
+    doctor(config, run_dir)
+
+
+COMMANDS = {
+    "data": Command(
+        "data",
+        "read data sets, check every row, cut them into steps and export them for both frameworks",
+        "funreason-train data datasets=[apigen] apigen.path=xlam.json out=data",
+        _stage("data"),
+    ),
+    "sft": Command(
+        "sft",
+        "fine-tune with LLaMA-Factory in a Ray Train gang",
+        "funreason-train sft +recipe=funreason_mt_4b cluster=h20x32 dry_run=true",
+        _stage("sft"),
+    ),
+    "rl": Command(
+        "rl",
+        "train with verl's GRPO, vLLM rollouts and the rule-based reward",
+        "funreason-train rl +recipe=funreason_mt_4b cluster=h20x32 dry_run=true",
+        _stage("rl"),
+    ),
+    "export": Command(
+        "export",
+        "merge the RL checkpoint into a Hugging Face folder and compare it key by key",
+        "funreason-train export run_dir=runs/mine",
+        _stage("export"),
+    ),
+    "eval": Command(
+        "eval",
+        "serve models with vLLM: held-out tasks, BFCL or tasks of your own; tables, intervals and failures",
+        "funreason-train eval benchmark=bfcl model=[BASE,SFT,RL] categories=[multi_turn] run_dir=runs/mine",
+        _stage("eval"),
+    ),
+    "pipeline": Command(
+        "pipeline",
+        "all of the above in order; a finished stage is skipped, an interrupted one resumes",
+        "funreason-train pipeline +recipe=quickstart_cpu seed=1 run_dir=runs/seed1",
+        _pipeline,
+    ),
+    "doctor": Command(
+        "doctor",
+        "score gold and cheap answers with the reward, and see whether the tokenizer keeps an answer's tags",
+        "funreason-train doctor reward=runs/mine/data/rl/train.parquet",
+        _doctor,
+    ),
+}
+
+
+def _overview() -> str:
+    width = max(map(len, COMMANDS))
+    lines = ["usage: funreason-train COMMAND [key=value ...]", "", "commands:"]
+    lines += [f"  {name:<{width}}  {command.summary}" for name, command in COMMANDS.items()]
+    lines += [
+        "",
+        "`funreason-train COMMAND --help` lists a command's settings, `--version` the version.",
+        "Any setting can be overridden with key=value; +recipe=NAME chooses a named run;",
+        "dry_run=true shows what would run.",
+    ]
+    return "\n".join(lines)
+
+
+def _help(name: str) -> str:
+    from ..settings.compose import group_choices, recipes, shipped
+
+    command = COMMANDS[name]
+    parts = [f"funreason-train {name}: {command.summary}", f"example: {command.example}"]
+    choices = "\n".join(f"  {group}={'|'.join(found)}" for group, found in group_choices().items())
+    parts.append(f"choices:\n{choices}\n  +recipe={'|'.join(recipes())}")
+    for title, file in (("this command", command.section), ("every command", "config")):
+        text = (shipped("configs") / f"{file}.yaml").read_text(encoding="utf-8")
+        parts.append(f"settings of {title} (configs/{file}.yaml):\n" + _indent(_without_header(text)))
+    return "\n\n".join(parts)
+
+
+def _without_header(text: str) -> str:
+    """The settings of a YAML file with their comments, less the package line and the defaults list."""
+    kept, skipping = [], False
+    for line in text.splitlines():
+        if line.startswith("# @package"):
+            continue
+        if line.startswith("defaults:"):
+            skipping = True
+        elif not (skipping and (line.startswith(("  -", "- ")) or not line.strip())):
+            skipping = False
+            kept.append(line)
+    return "\n".join(kept).strip()
+
+
+def _indent(text: str) -> str:
+    return "\n".join(f"  {line}".rstrip() for line in text.splitlines())
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command line; returns 0 done, 1 failed, 2 a mistake to mend, 130 interrupted."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if not words or words[0] in ("-h", "--help", "help"):
+        print(_overview())
+        return 0
+    if words[0] == "--version":
+        print(f"funreason-train {__version__}")
+        return 0
+    try:
+        return _run(words[0], words[1:])
+    except UserError as error:
+        print(f"funreason-train: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("funreason-train: interrupted; the same command continues where it stopped", file=sys.stderr)
+        return 130
+
+
+def _run(name: str, words: list[str]) -> int:
+    from ..settings.compose import compose, unknown
+
+    if name not in COMMANDS:
+        raise UserError(unknown("command", name, COMMANDS))
+    if "--help" in words or "-h" in words:
+        print(_help(name))
+        return 0
+    from ..run.paths import RunDir
+    from ..settings.resolve import resolve
+    from .dry_run import show
+    from .stages import StageFailed
+
+    command = COMMANDS[name]
+    config = resolve(compose(command.section, words), name)
+    run_dir = RunDir.at(Path(config.run_dir))
+    if config.dry_run and name != "doctor":
+        stages = list(config.pipeline.stages) if name == "pipeline" else [name]
+        show(stages, config, run_dir, words)
+        return 0
+    try:
+        command.run(config, run_dir)
+    except StageFailed as error:
+        print(f"funreason-train: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

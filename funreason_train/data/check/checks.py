@@ -1,0 +1,163 @@
+"""What a conversation must satisfy to be trained on: a list of passes, each of which may raise `RowError`."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from ...calls import check_call, index_tools, is_argument_name, is_tool_name
+from ...dialogue import Trajectory, has_markers, read_completion, render_target, rendered_answers
+from ...plain import once
+from ..read.names import alias_names
+from ..read.rows import RowError
+from ..spool import body
+
+Pass = Callable[[Trajectory], Trajectory | None]
+"""Looks at one conversation, and raises `RowError` or gives it back mended; None leaves it as it is."""
+
+_BAD = re.compile("[\x00\ud800-\udfff]")
+_PROBLEMS = {"wrong_type": "argument_type", "not_in_enum": "argument_type"}
+
+
+def passes() -> list[Pass]:
+    """The checks that a run applies to each conversation, in order; each looks at one conversation alone."""
+    return [check_text, check_calls, check_answers]
+
+
+def naming(policy: str) -> list[Pass]:
+    """What comes before the checks where `names` is `alias`: odd names are replaced (see `names`)."""
+    return [alias_names] if policy == "alias" else []
+
+
+def check_text(trajectory: Trajectory) -> Trajectory | None:
+    """Every character can be written; a text that looks like a control token is flagged `escaped_markers`.
+
+    Such a text is kept: what renders prompts and targets escapes it (see `dialogue.escape`).
+
+    Raises:
+        RowError: `bad_character`, `not_finite`, `tool_shape`.
+    """
+    escaped = False
+    for tool in trajectory.tools:
+        bad, odd = _tool_text(tool)
+        if bad:
+            raise _bad_character("the tools")
+        escaped |= odd
+    texts = [trajectory.system or ""]
+    for turn in trajectory.turns:
+        texts.append(turn.user)
+        for step in turn.steps:
+            texts += (step.thought, step.text, *step.results)
+    together = "\n".join(texts)  # one search; where it finds something, each text is asked
+    if _BAD.search(together):
+        raise _bad_character(_where_bad(trajectory))
+    escaped |= has_markers(together) and any(map(has_markers, texts))
+    if not escaped:
+        return None
+    flags = [*trajectory.meta.get("flags", ()), "escaped_markers"]
+    return replace(trajectory, meta={**trajectory.meta, "flags": flags})
+
+
+@once(8192)
+def _tool_text(tool: Mapping[str, Any]) -> tuple[bool, bool]:
+    """Whether a tool holds what cannot be written, and whether something in it will be escaped."""
+    try:
+        text = json.dumps(tool, ensure_ascii=False, allow_nan=False)
+    except ValueError:
+        raise RowError("not_finite", "a tool holds a number that is not finite") from None
+    except TypeError as error:  # a date or the like, out of a table
+        raise RowError("tool_shape", f"a tool holds a value without a form in JSON: {error}"[:200]) from None
+    return _BAD.search(text) is not None, has_markers(text)
+
+
+def _where_bad(trajectory: Trajectory) -> str:
+    """Which text of a conversation holds a character that cannot be written."""
+    if _BAD.search(trajectory.system or ""):
+        return "the system prompt"
+    for number, turn in enumerate(trajectory.turns):
+        if _BAD.search(turn.user):
+            return f"user message {number}"
+        for step in turn.steps:
+            for what, texts in (
+                ("a thought", [step.thought]),
+                ("a reply", [step.text]),
+                ("a tool result", step.results),
+            ):
+                if any(map(_BAD.search, texts)):
+                    return f"{what} in turn {number}"
+    return "a text"
+
+
+def _bad_character(where: str) -> RowError:
+    return RowError("bad_character", f"{where} holds a NUL or an unpaired surrogate")
+
+
+def check_calls(trajectory: Trajectory) -> None:
+    """Every call can be written; every gold call names an offered tool and fits its parameters.
+
+    A response that is history alone (`meta["untrained"]`) may show a mistake that a later one mends.
+
+    Raises:
+        RowError: `name_not_callable`, `not_finite`, `unknown_tool`, `unknown_argument`, `missing_argument`,
+            `argument_type`.
+    """
+    called = {call.name for turn in trajectory.turns for step in turn.steps for call in step.calls}
+    schemas = index_tools(tool for tool in trajectory.tools if tool["name"] in called)
+    untrained = trajectory.meta.get("untrained", ())
+    for turn_number, turn in enumerate(trajectory.turns):
+        for number, step in enumerate(turn.steps):
+            for call in step.calls:
+                for name in (call.name, *call.arguments):
+                    if not (is_tool_name(name) if name is call.name else is_argument_name(name)):
+                        raise RowError("name_not_callable", f"{name!r} is no name of the call language")
+                if not all(map(_finite, call.arguments.values())):
+                    raise RowError("not_finite", f"{call.name} has an argument that is not a finite number")
+                if untrained and f"{turn_number}.{number}" in untrained:
+                    continue
+                problems = check_call(call, schemas)
+                if problems:
+                    slug = problems[0].partition(":")[0]
+                    raise RowError(_PROBLEMS.get(slug, slug), "; ".join(problems))
+
+
+def _finite(value: Any) -> bool:
+    if isinstance(value, float):
+        return math.isfinite(value)
+    if isinstance(value, list):
+        return all(map(_finite, value))
+    return all(map(_finite, value.values())) if isinstance(value, dict) else True
+
+
+def check_answers(trajectory: Trajectory) -> None:
+    """Every target, read back as the reward reads a completion, means what the row says.
+
+    Raises:
+        RowError: `call_syntax` for a text that would be read as calls, or calls that would not be.
+    """
+    try:
+        answers = rendered_answers(trajectory)
+    except ValueError as error:
+        raise RowError("call_syntax", str(error)[:200]) from None
+    steps = [step for turn in trajectory.turns for step in turn.steps]
+    for step, answer in zip(steps, answers, strict=True):
+        completion = read_completion(render_target(step.thought, answer))
+        if completion.calls != list(step.calls):
+            raise RowError(
+                "call_syntax",
+                f"the reward would misread this answer ({completion.error}): {answer[:120]}",
+            )
+
+
+def content_digest(trajectory: Trajectory, said: bytes | None = None) -> bytes:
+    """Hash of a conversation's tools, messages and answers, whatever its source and id.
+
+    Args:
+        trajectory: The conversation.
+        said: Its `spool.body`, where that has been made already.
+    """
+    return hashlib.blake2b(body(trajectory) if said is None else said, digest_size=16).digest()

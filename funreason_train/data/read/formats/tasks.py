@@ -1,0 +1,94 @@
+"""Executable tasks of your own: what RL plays in environments, in this project's or in BFCL's.
+
+Row: `{"id", "category", "environment", "config", "tools", "turns": [{"user", "steps", "text"}]}`, one a line
+of a JSONL file or a parquet row, as `environments.tasks.Task` has it and RUN_DIR/data/tasks/*.jsonl shows:
+
+- `environment`: `shop`, `travel`, `helpdesk`, or BFCL's, `bfcl/TicketAPI`, `bfcl/GorillaFileSystem+MathAPI`;
+- `config`: the initial state; for BFCL's what it calls `initial_config`, class -> scenario;
+- `tools`: the offered functions' names in order; left out, all of the environment;
+- `steps`: the gold calls of each response to the user's message, `[[{"name", "arguments"}, …], …]`; empty
+  where text is right;
+- `text`: the reply that ends the turn.
+
+A parquet row may hold `config`, `tools` and `turns` as JSON text. The gold is played: a task is kept only if
+the environment answers every gold call without an error. SFT's rows made from it have no thought.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ....calls import Call
+from ....dialogue import AssistantStep, Trajectory, Turn
+from ....environments import Task, make_environment, play_gold
+from ....environments.tasks import is_failure
+from ....errors import UserError
+from ..files import loads
+from ..rows import RowError
+
+Think = Callable[[tuple[Call, ...], str], str]
+"""A response, its calls or its text, to the thought before it."""
+
+_NESTED = ("config", "tools", "turns")  # what a parquet row may hold as JSON text
+
+
+def convert(row: Any, options: Mapping[str, Any]) -> Trajectory:
+    """One task as a conversation with the environment's answers.
+
+    Args:
+        row: The row.
+        options: The data set's node of the config; nothing in it is read.
+
+    Raises:
+        RowError: the row is no task, it cannot be played, or its gold fails.
+    """
+    if not isinstance(row, Mapping):
+        raise RowError("row_shape", f"the row is a {type(row).__name__}, not an object")
+    value = dict(row)
+    try:
+        value |= {key: loads(value[key]) for key in _NESTED if isinstance(value.get(key), str)}
+        value.setdefault("category", "own")
+        if not value.get("tools"):
+            value["tools"] = [tool["name"] for tool in make_environment(value["environment"]).tools()]
+        return conversation(Task.from_json(value))
+    except UserError as error:
+        raise RowError("unplayable", str(error)) from None
+    except KeyError as error:
+        raise RowError(
+            "missing_field", f"the task lacks {error.args[0]!r}, or its environment does"
+        ) from None
+    except (TypeError, ValueError, AttributeError) as error:
+        raise RowError("row_shape", f"the row is not a task ({type(error).__name__}: {error})") from None
+
+
+def conversation(task: Task, think: Think = lambda *_: "") -> Trajectory:
+    """A task as its gold conversation, executed.
+
+    Args:
+        task: The task.
+        think: What comes before a response.
+
+    Raises:
+        RowError: `unplayable` or `gold_error`.
+        KeyError: a tool that its environment lacks.
+    """
+    tools = tuple(task.tool_docs())
+    if not task.turns:
+        raise RowError("missing_field", "the task has no user turn")
+    try:
+        played = play_gold(task)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise RowError("unplayable", f"{type(error).__name__}: {error}") from None
+    turns = []
+    for turn, gold in zip(task.turns, played, strict=True):
+        steps = []
+        for calls, results in zip(turn.steps, gold.results, strict=True):
+            for call, result in zip(calls, results, strict=True):
+                if is_failure(result):
+                    raise RowError("gold_error", f"{call.name}: {result[:200]}")
+            steps.append(AssistantStep(think(calls, ""), calls, "", results))
+        steps.append(AssistantStep(think((), turn.text), text=turn.text))
+        turns.append(Turn(turn.user, tuple(steps)))
+    meta = {"category": task.category, "environment": task.environment, "task": task.to_json()}
+    return Trajectory(task.id, "tasks", tools, tuple(turns), meta=meta)

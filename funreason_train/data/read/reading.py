@@ -1,0 +1,241 @@
+"""From the rows of one source to checked conversations in the spool; what fails goes to `rejected.jsonl`."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from ...dialogue import Trajectory
+from ...run.progress import report
+from ..check.checks import Pass, content_digest
+from ..export.split import opening_key
+from ..ledger import Account
+from ..parallel import Workers, chunks
+from ..spool import Calls, Kept, Spool, body, encode
+from ..steps import closing_steps, untrained_steps
+from .files import Unparsed, Unreadable, records
+from .formats import source_module
+from .rows import Rejection, RowError, excerpt
+from .toolsets import unwrap
+
+_ID = 200  # characters of a row's own id that are kept
+_CHUNK = 128  # rows sent to a worker at a time
+
+
+class RejectedWriter:
+    """Writes `rejected.jsonl`.
+
+    Args:
+        path: The file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __enter__(self) -> RejectedWriter:
+        self._file = self._path.open("w", encoding="utf-8", errors="backslashreplace")  # valid in JSON
+        return self
+
+    def write(self, rejection: Rejection) -> None:
+        """Appends one line."""
+        self._file.write(json.dumps(rejection.to_json(), ensure_ascii=False) + "\n")
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.close()
+
+
+@dataclass(frozen=True)
+class _Row:
+    """A conversation that passed every check, as a worker hands it back; see `spool.Kept`."""
+
+    position: str
+    id: str
+    key: str
+    digest: bytes
+    content: bytes
+    signature: bytes
+    calls: Calls
+    closing: frozenset[int]
+    flags: frozenset[str]
+    task: bool
+    untrained: frozenset[int]
+    data: bytes
+    row: str
+
+
+@dataclass(frozen=True)
+class _Examine:
+    """Parses, converts and checks rows; sent to the workers."""
+
+    name: str
+    node: Mapping[str, Any]
+    checks: Sequence[Pass]
+    sign: bool
+
+    def __call__(self, rows: Sequence[Rejection | tuple[str, Any]]) -> list[Rejection | _Row]:
+        return [row if isinstance(row, Rejection) else self._one(*row) for row in rows]
+
+    def _one(self, position: str, row: Any) -> Rejection | _Row:
+        shown = row
+        if isinstance(row, Unparsed):
+            shown, row = row.line.strip(), row.parsed()
+        if isinstance(row, Unreadable):
+            return _rejection(self.name, position, row.raw, row.error)
+        try:
+            found = row if isinstance(row, Trajectory) else self._convert(row)
+            identity = excerpt(found.id, _ID) or position
+            meta = {**found.meta, "position": position}
+            trajectory = replace(found, id=identity, source=self.name, meta=meta)
+            for check in self.checks:
+                trajectory = check(trajectory) or trajectory
+            said = body(trajectory)
+            digest = content_digest(trajectory, said)
+            return _Row(
+                position,
+                identity,
+                opening_key(trajectory),
+                digest,
+                _with_demonstration(digest, trajectory),
+                self._signature(trajectory),
+                tuple(tuple(len(step.calls) for step in turn.steps) for turn in trajectory.turns),
+                closing_steps(trajectory),
+                frozenset(trajectory.meta.get("flags", ())),
+                "task" in trajectory.meta,
+                untrained_steps(trajectory),
+                encode(trajectory, said),
+                excerpt({"id": row.id} if isinstance(row, Trajectory) else shown),
+            )
+        except RowError as error:
+            return _rejection(self.name, position, row, error)
+        except RecursionError:
+            return _rejection(self.name, position, row, RowError("nested_too_deeply"))
+        except Exception as error:  # a gap in a reader must cost one row, and be seen, but never the run
+            detail = f"{type(error).__name__}: {error}"[:300]
+            return _rejection(self.name, position, row, RowError("not_understood", detail))
+
+    def _signature(self, trajectory: Trajectory) -> bytes:
+        if not self.sign:
+            return b""
+        from ..check.near import signature  # imports numpy, which a dry run can do without
+
+        return signature(trajectory)
+
+    def _convert(self, row: Any) -> Trajectory:
+        if isinstance(row, str) and row.lstrip()[:1] in ("{", "["):  # a whole row as JSON text
+            row = unwrap(row)
+        found: Trajectory = source_module(self.node["format"]).convert(row, self.node)
+        return found
+
+
+def _rows(name: str, node: Mapping[str, Any], seed: int) -> Iterator[Rejection | tuple[str, Any]]:
+    """Every row of a source with its position; a damaged one as its rejection.
+
+    Raises:
+        UserError: the source cannot be opened.
+    """
+    module = source_module(node["format"])
+    if hasattr(module, "read"):
+        for number, trajectory in enumerate(module.read(node, seed)):
+            yield f"{name}[{number}]", trajectory
+        return
+    place = str(node["path"])
+    for position, row in records(place, split=node["split"], hub_file=node.get("hub_file"), parse=False):
+        if isinstance(row, Unreadable):
+            yield _rejection(name, position, row.raw, row.error)
+        else:
+            yield position, row
+
+
+def _with_demonstration(digest: bytes, trajectory: Trajectory) -> bytes:
+    """The digest of all that the exports show of a conversation."""
+    if "demonstration" not in trajectory.meta:
+        return digest
+    shown = json.dumps(trajectory.meta["demonstration"], sort_keys=True).encode()
+    return hashlib.blake2b(digest + shown, digest_size=16).digest()
+
+
+def _rejection(name: str, position: str, row: Any, error: RowError) -> Rejection:
+    shown = {"id": row.id} if isinstance(row, Trajectory) else row
+    return Rejection(name, position, _id(shown), error.reason, error.detail, excerpt(shown))
+
+
+def read_source(
+    name: str,
+    node: Mapping[str, Any],
+    seed: int,
+    checks: Sequence[Pass],
+    seen: set[bytes] | None,
+    spool: Spool,
+    account: Account,
+    rejected: RejectedWriter,
+    workers: Workers,
+    sign: bool = False,
+) -> list[Kept]:
+    """Reads one source to its end.
+
+    Args:
+        name: The source's name in the config.
+        node: Its node of the config.
+        seed: For sources that make their conversations themselves.
+        checks: Passes, in order; the first that raises decides, and each sees what the one before made.
+        seen: Digests of the conversations read before, in any source, which are turned away; None keeps all.
+        spool: Where conversations go.
+        account: Receives the counts.
+        rejected: Where the others go.
+        workers: Who converts and checks.
+        sign: Whether near-duplicates are looked for afterwards, which takes a signature of each row.
+
+    Returns:
+        The kept conversations, in the order read.
+    """
+    kept: list[Kept] = []
+    names: dict[str, int] = {}
+    work = chunks(_rows(name, node, seed), _CHUNK)
+    for done in workers.map(_Examine(name, node, checks, sign), work):
+        for row in done:
+            account.read += 1
+            report(account.read, None, f"{name}: {account.read} rows read")
+            if isinstance(row, _Row) and seen is not None and row.digest in seen:
+                error = RowError("duplicate")
+                row = Rejection(name, row.position, row.id, error.reason, error.detail, row.row)
+            if isinstance(row, Rejection):
+                account.rejected[row.reason] += 1
+                rejected.write(row)
+                continue
+            if seen is not None:
+                seen.add(row.digest)
+            offset = spool.append(row.data)
+            identity = _unique(row.id, names)
+            kept.append(
+                Kept(
+                    *(name, row.key, row.position, offset, len(row.data), sum(map(len, row.calls)), identity),
+                    *(row.closing, row.calls, row.content, row.signature),
+                    task=row.task,
+                    untrained=row.untrained,
+                )
+            )
+            account.kept += 1
+            account.flags.update(row.flags)
+    return kept
+
+
+def _unique(own: str, taken: dict[str, int]) -> str:
+    """The id itself, or with `~2`, `~3` … where it is taken; `taken` remembers the last number of each."""
+    identity = own
+    while identity in taken:
+        taken[own] += 1
+        identity = f"{own}~{taken[own]}"
+    taken[identity] = 1
+    return identity
+
+
+def _id(row: Any) -> str | None:
+    identity = row.get("id") if isinstance(row, Mapping) else None
+    return None if identity is None else excerpt(str(identity), 100)

@@ -1,0 +1,140 @@
+"""Several engines side by side: processes that each play a share of the tasks.
+
+On GPUs a replica is one engine on its own devices. On a CPU it is one core: a tiny model's kernels are too
+small for two threads, while two processes with one thread each are nearly twice as fast as one with two.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+_POLL = 0.25  # seconds
+_TAIL = 15  # lines of a log that an error shows
+
+
+class ReplicaFailed(Exception):
+    """A replica ended early or stopped moving; the message shows the end of its log."""
+
+
+@dataclass
+class LineCounter:
+    """Counts finished lines that appear in growing files, reading only what is new."""
+
+    folders: Sequence[Path]
+    lines: int = 0
+    _read: dict[Path, int] = field(default_factory=dict)
+
+    def update(self) -> int:
+        """The number of lines seen since the counter was made, old content included."""
+        for path in (file for folder in self.folders for file in folder.glob("*.jsonl")):
+            with path.open("rb") as file:
+                file.seek(self._read.get(path, 0))
+                while block := file.read(1 << 20):
+                    self.lines += block.count(b"\n")
+                self._read[path] = file.tell()
+        return self.lines
+
+
+def devices(environ: Mapping[str, str], gpus: int, replicas: int, tensor_parallel: int) -> list[str]:
+    """`CUDA_VISIBLE_DEVICES` of each replica: neighbouring devices of those that we may use."""
+    visible = environ.get("CUDA_VISIBLE_DEVICES")
+    names = visible.split(",") if visible else [str(number) for number in range(gpus)]
+    return [",".join(names[n * tensor_parallel : (n + 1) * tensor_parallel]) for n in range(replicas)]
+
+
+def run_replicas(
+    command: Sequence[str],
+    environments: Sequence[Mapping[str, str]],
+    log: Callable[[int], Path],
+    moved: Callable[[], int],
+    patience: float,
+) -> None:
+    """Runs one process an environment and waits for all; whatever happens, none is left behind.
+
+    Args:
+        command: What to run; the replica's number and the number of replicas are appended.
+        environments: Variables of each replica, besides this process's own.
+        log: The log file of a replica.
+        moved: A number that grows when something was finished; called a few times a second.
+        patience: Seconds without growth after which the replicas are given up.
+
+    Raises:
+        ReplicaFailed: one ended with an error, or nothing has moved for `patience` seconds.
+    """
+    processes: list[subprocess.Popen[bytes]] = []
+    try:
+        for number, variables in enumerate(environments):
+            with log(number).open("wb") as file:
+                processes.append(
+                    subprocess.Popen(
+                        [*command, str(number), str(len(environments))],
+                        stdin=subprocess.PIPE,
+                        stdout=file,
+                        stderr=subprocess.STDOUT,
+                        env={**os.environ, **variables},
+                        start_new_session=True,
+                    )
+                )
+        _watch(processes, log, moved, patience)
+    finally:
+        for process in processes:
+            _end(process)
+
+
+def _watch(
+    processes: Sequence[subprocess.Popen[bytes]],
+    log: Callable[[int], Path],
+    moved: Callable[[], int],
+    patience: float,
+) -> None:
+    seen, since = moved(), time.monotonic()
+    while True:
+        running = False
+        for number, process in enumerate(processes):
+            code = process.poll()
+            running |= code is None
+            if code:
+                raise ReplicaFailed(
+                    f"replica {number} ended with code {code}; the end of its log {log(number)}:\n"
+                    + tail(log(number))
+                )
+        if (now := moved()) != seen:
+            seen, since = now, time.monotonic()
+        if not running:
+            return
+        if time.monotonic() - since > patience:
+            raise ReplicaFailed(
+                f"no task was finished for {patience:.0f} seconds (eval.patience_seconds); "
+                f"the end of the log {log(0)}:\n" + tail(log(0))
+            )
+        time.sleep(_POLL)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Ends a replica with everything it started: its own process group, nothing else."""
+    if process.stdin is not None:
+        process.stdin.close()
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        if process.poll() is None:
+            os.killpg(process.pid, number)
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                continue
+
+
+def tail(path: Path, lines: int = _TAIL) -> str:
+    """The last lines of a log."""
+    return "\n".join(path.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:])
+
+
+def worker_command(job: Path) -> list[str]:
+    """The command of a replica, less its number."""
+    return [sys.executable, "-m", "funreason_train.evaluate.serve.worker", str(job)]

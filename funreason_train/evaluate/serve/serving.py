@@ -1,0 +1,71 @@
+"""From the settings to how models are served: sampling, vLLM's options, and the processes side by side."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from ...cluster.profile import available_cores
+from .engine import EngineOptions, environment
+from .generate import Sampling
+from .replicas import devices
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+
+def sampling_of(config: DictConfig) -> Sampling:
+    """How completions are drawn; the context is at most this, the seed is that of a first attempt."""
+    settings = config.eval
+    return Sampling(
+        temperature=float(settings.temperature),
+        top_p=float(settings.top_p),
+        max_tokens=int(settings.max_tokens),
+        max_model_tokens=int(settings.max_model_tokens),
+        seed=int(settings.seed),
+    )
+
+
+def engine_options(config: DictConfig) -> EngineOptions:
+    """How vLLM is set up; see configs/eval.yaml for each setting."""
+    settings, device = config.eval, str(config.cluster.device)
+    on_cpu = device == "cpu"
+    gib = settings.kv_cache_gib or (1 if on_cpu else None)
+    return EngineOptions(
+        device=device,
+        dtype=settings.dtype or ("float32" if on_cpu else "auto"),
+        tensor_parallel=int(settings.tensor_parallel),
+        sequences=int(settings.concurrency),
+        batched_tokens=int(settings.batched_tokens),
+        block_size=settings.block_size or (32 if on_cpu else None),
+        kv_cache_bytes=int(gib * 2**30) if gib else None,
+        gpu_memory=float(settings.gpu_memory),
+        eager=on_cpu if settings.eager is None else bool(settings.eager),
+        max_model_tokens=int(settings.max_model_tokens),
+        seed=int(settings.seed),
+        whole_prompts=on_cpu and settings.temperature > 0,
+    )
+
+
+def replica_environments(
+    config: DictConfig, engine: EngineOptions, replicas: int | None, most: int
+) -> list[Mapping[str, str]]:
+    """The variables of each process that plays a share of the tasks.
+
+    Args:
+        config: The configuration.
+        engine: How vLLM is set up.
+        replicas: How many; None: as configured, or as many as fit.
+        most: At most so many, as there are tasks.
+    """
+    cluster, on_cpu = config.cluster, engine.device == "cpu"
+    if replicas is None:
+        fitting = available_cores() if on_cpu else cluster.gpus_per_node // engine.tensor_parallel
+        replicas = min(config.eval.replicas or fitting, most)
+    shared = environment(engine, max(1, available_cores() // replicas))
+    shared |= {key: str(value) for key, value in cluster.env.items()}
+    if on_cpu or config.eval.endpoint:
+        return [shared] * replicas
+    named = devices(os.environ, cluster.gpus_per_node, replicas, engine.tensor_parallel)
+    return [{**shared, "CUDA_VISIBLE_DEVICES": name} for name in named]

@@ -1,0 +1,107 @@
+"""One replica: `python -m funreason_train.evaluate.serve.worker JOB REPLICA REPLICAS`.
+
+Plays every REPLICAS-th task of each model, one model after another in one process, and appends each
+finished episode to `PARTS/replicaN.jsonl`. Ends when the process that started it is gone.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from ...dialogue import Message, render_prompt
+from ...environments import read_tasks
+from ...run.paths import write_json
+from ..custom import is_rows, play_rows, read_rows
+from ..heldout import play_tasks
+from ..job import Job, Model
+from ..play import dump
+from .generate import Generator
+
+
+def main(arguments: list[str]) -> int:
+    """Plays this replica's share; returns 0 when all of it is done."""
+    threading.Thread(target=end_with_parent, daemon=True).start()
+    job, number, of = Job.load(Path(arguments[0])), int(arguments[1]), int(arguments[2])
+    play_share = _player(job)
+    shares = [replace(model, tasks=model.tasks[number::of]) for model in job.models]
+    attempts = (model for model in shares if model.tasks)
+    for _, same in groupby(attempts, key=lambda model: (model.path, model.served_name)):
+        models = list(same)
+        started = time.monotonic()
+        with _generator(job, models[0]) as generator:
+            loaded = time.monotonic()
+            tokenizer = load_tokenizer(models[0].path)
+            for model in models:
+                began = time.monotonic()
+                with (Path(model.parts) / f"replica{number}.jsonl").open("a", encoding="utf-8") as file:
+                    for row in play_share(model, generator, tokenizer):
+                        file.write(dump(row))
+                        file.flush()
+                seconds = {"load": loaded - started, "play": time.monotonic() - began}
+                write_json(Path(model.parts) / f"replica{number}.seconds.json", seconds)
+                print(f"{model.name}, seed {model.seed}: {len(model.tasks)} tasks, {seconds}", flush=True)
+    return 0
+
+
+def _player(job: Job) -> Callable[[Model, Generator, Any], Iterator[dict[str, Any]]]:
+    """A function that plays one model's share of the job's tasks."""
+    path = Path(job.tasks)
+    own = is_rows(path)
+    found: Iterable[Any] = read_rows(path, job.reward) if own else read_tasks(path)
+    tasks = {task.id: task for task in found}
+
+    def play_share(model: Model, generator: Generator, tokenizer: Any) -> Iterator[dict[str, Any]]:
+        def encode(text: str) -> list[int]:
+            ids: list[int] = tokenizer(text, add_special_tokens=False).input_ids
+            return ids
+
+        def render(messages: list[Message]) -> str:
+            return render_prompt(messages, tokenizer)
+
+        share = [tasks[name] for name in model.tasks]
+        sampling = replace(job.sampling, max_model_tokens=model.max_model_tokens, seed=model.seed)
+        if own:
+            return play_rows(share, generator, render, encode, sampling, job.reward, job.concurrency)
+        return play_tasks(share, generator, render, encode, sampling, job.rules, job.concurrency)
+
+    return play_share
+
+
+@contextmanager
+def _generator(job: Job, model: Model) -> Iterator[Generator]:
+    if job.endpoint:
+        from .endpoint import EndpointGenerator
+
+        with EndpointGenerator(job.endpoint, model.served_name, job.concurrency) as generator:
+            yield generator
+    else:
+        from .engine import vllm_engine
+
+        with vllm_engine(model.path, replace(job.engine, max_model_tokens=model.max_model_tokens)) as engine:
+            yield engine
+
+
+def load_tokenizer(path: str) -> object:
+    """The tokenizer of a model folder, running none of the folder's code."""
+    from transformers import AutoTokenizer
+
+    return AutoTokenizer.from_pretrained(path, trust_remote_code=False)
+
+
+def end_with_parent() -> None:
+    """Our standard input is a pipe that nothing is written to: it ends with the process that holds it."""
+    os.read(0, 1)
+    os._exit(3)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,113 @@
+"""What is kept of a step's samples: figures for the metrics, and one line a response (pure functions).
+
+A row of the batch is a response. In rollouts of single steps each is a sample of its own; in those of
+environments several rows belong to one episode, whose score every one of them carries. Their keys are
+PROMPT_SAMPLE_PART (verl/trainer/ppo/v1/agent_loop_tq.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ...reward import REASON_CODES, reason_of
+from ..rollout.sampling import sample_order
+from . import health
+
+
+@dataclass(frozen=True)
+class Row:
+    """One response.
+
+    Attributes:
+        key: PROMPT_SAMPLE_PART.
+        score: Of the sample it belongs to.
+        details: What else the reward said of the sample.
+        response: What an environment says of the response (`episodes.record`); None without environment.
+    """
+
+    key: str
+    score: float
+    details: Mapping[str, Any]
+    response: Mapping[str, Any] | None = None
+
+    @property
+    def prompt(self) -> str:
+        """The prompt it was drawn for: the group that advantages are compared in."""
+        return self.key.rsplit("_", 2)[0]
+
+    @property
+    def place(self) -> tuple[str, int, int]:
+        """Prompt, sample and part, to sort by."""
+        return sample_order(self.key)
+
+
+def stand_ins(keys: Sequence[str]) -> list[int]:
+    """For each key the index of the last response of its sample, the one that stands for the sample."""
+    places = [sample_order(key) for key in keys]
+    last: dict[tuple[str, int], int] = {}
+    for at, place in enumerate(places):
+        if place[:2] not in last or places[last[place[:2]]] < place:
+            last[place[:2]] = at
+    return [last[place[:2]] for place in places]
+
+
+def last_responses(rows: Sequence[Row]) -> list[Row]:
+    """The last response of each sample, in the order of the rows."""
+    last = set(stand_ins([row.key for row in rows]))
+    return [row for at, row in enumerate(rows) if at in last]
+
+
+def figures(rows: Sequence[Row]) -> dict[str, float]:
+    """The figures of one step: scores are averaged over samples, what concerns an answer over responses.
+
+    Returns:
+        `health/groups_without_signal`, `health/score`, `health/responses` (of a sample, in environments) and
+        `reward/NAME` for each number in the details.
+    """
+    samples = last_responses(rows)
+    found = health.summary(
+        [row.prompt for row in samples],
+        [row.score for row in samples],
+        [*(row.details for row in samples), *(row.response["figures"] for row in rows if row.response)],
+    )
+    if samples and rows[0].response:
+        found["health/responses"] = len(rows) / len(samples)
+    return found
+
+
+def line(row: Row, prompt: str, answer: str, ground_truth: Any) -> dict[str, Any]:
+    """One line of `rollouts/STEP.jsonl`.
+
+    Args:
+        row: The response.
+        prompt: The exact text that was continued.
+        answer: The exact text that was written, tags included.
+        ground_truth: The gold answer of the data's row.
+    """
+    _, sample, _ = row.place
+    found = {"group": row.prompt, "sample": sample}
+    said = {"prompt": prompt, "answer": answer}
+    if row.response is None:
+        found |= {**said, "gold": ground_truth}
+    else:
+        what = row.response
+        found |= {"turn": what["turn"], "response": what["response"], **said}
+        found |= {name: what[name] for name in ("calls", "results", "gold", "reasons")}
+        found |= what["figures"]
+    details = {name: value for name, value in row.details.items() if name != "score"}
+    return {**found, "score": row.score, **details, "reason": _reason(row.details)}
+
+
+def _reason(details: Mapping[str, Any]) -> Any:
+    """The reason in words; what another reward function calls so, as it stands."""
+    code = details.get("reason")
+    known = isinstance(code, int | float) and code in REASON_CODES.values()
+    return reason_of({"reason": float(code)}) if known and code is not None else code
+
+
+def over_long(result: Mapping[str, Any]) -> dict[str, Any]:
+    """The score of an answer that was cut off at its longest length: never right, whatever is left of it."""
+    wrong = {"score": 0.0, "acc": 0.0, "reason": float(REASON_CODES["over_long"])}
+    return {**result, **{name: value for name, value in wrong.items() if name == "score" or name in result}}

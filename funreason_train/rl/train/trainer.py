@@ -1,0 +1,274 @@
+"""verl's trainer run in this process, with this project's records of every step.
+
+Imported only by the process that drives the run: everything here loads verl, ray and torch.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import numpy as np
+import torch
+import transfer_queue as tq
+from omegaconf import DictConfig
+from transfer_queue import interface
+from verl.trainer.ppo.v1 import AgentLoopManagerTQ, get_trainer_cls, trainer_base
+from verl.utils import tensordict_utils
+from verl.utils.debug import marked_timer
+
+from ...errors import UserError
+from ...run import progress
+from ..checkpoints import KeepVerified
+from ..rollout.sampling import prompt_name, sample_order
+from ..rollout.tokens import completion_text, text_of
+from ..settings import limits
+from ..verl.compose import ENVIRONMENT
+from . import egpo, health, records
+from .groups import BoundedGroups
+from .pulse import Pulse
+
+#: How often the driver looks whether a step's samples are there; verl's own 2 seconds are a long time here.
+_POLL_SECONDS = 0.2
+
+
+def train(config: DictConfig, rl: Mapping[str, Any], metrics: Path) -> None:
+    """What verl's `TaskRunnerV1.run` does (verl/trainer/main_ppo.py), in the driver's own process.
+
+    Args:
+        config: The full verl configuration, resolved.
+        rl: The project's `rl` section, for what verl has no key for.
+        metrics: The file that gets one line a step.
+
+    Raises:
+        UserError: if a figure was beyond its limit for too long (`rl.health.stop`).
+    """
+    estimator, algorithm = None, rl["algorithm"]
+    if algorithm["advantage"] == egpo.NAME:
+        estimator = egpo.register(algorithm["entropy_weight"], algorithm["entropy_bound"])
+    tq.init(config.transfer_queue)
+    trainer: Any = None
+    try:
+        trainer = _recording(get_trainer_cls(config.trainer.v1.trainer_mode))(
+            config, metrics, rl["health"], estimator
+        )
+        _prepare_buffer(trainer.replay_buffer, config, rl)
+        trainer.checkpoint_callback = KeepVerified(rl["keep_checkpoints"])
+        trainer.init()
+        manager = AgentLoopManagerTQ.create(
+            config=config,
+            llm_client=trainer.get_llm_client(),
+            teacher_client=trainer.get_teacher_client(),
+            reward_loop_worker_handles=trainer.get_reward_handles(),
+        )
+        trainer.replay_buffer.pulse = Pulse([*manager.agent_loop_workers, *_storage_units()])
+        trainer.fit(manager)
+    finally:
+        if getattr(trainer, "logger", None) is not None:
+            trainer.logger.finish()
+        tq.close()
+
+
+def _storage_units() -> list[Any]:
+    """The processes that hold a step's samples; TransferQueue keeps their handles to itself."""
+    return list((interface._TQ_STORAGE or {}).get("SimpleStorage", {}).values())
+
+
+def _prepare_buffer(buffer: Any, config: DictConfig, rl: Mapping[str, Any]) -> None:
+    buffer.poll_interval = _POLL_SECONDS
+    if isinstance(buffer, BoundedGroups):
+        buffer.limit = rl["algorithm"]["filter_batches"] * config.data.train_batch_size
+        buffer.whole_rounds = rl["reproducible"]
+
+
+def _recording(base: type) -> Any:
+    """The trainer of verl's chosen mode, recording what each step did."""
+
+    class Recording(base):  # type: ignore[misc]
+        def __init__(
+            self, config: DictConfig, metrics: Path, health: Mapping[str, Any], estimator: egpo.Egpo | None
+        ) -> None:
+            super().__init__(config=config)
+            self.metrics_file = metrics
+            self.limits = health
+            self.estimator = estimator
+            self.lines: list[dict[str, Any]] = []
+            self.line_at = 0  # where in the file the step's line begins
+            self.drawn = (0, 0)  # the step, and the prompts drawn in it so far
+            self.episodes = config.actor_rollout_ref.rollout.agent.default_agent_loop == ENVIRONMENT
+            #: Optimiser updates a step.
+            self.updates = config.data.train_batch_size // config.actor_rollout_ref.actor.ppo_mini_batch_size
+
+        def _build_replay_buffer(self) -> Any:
+            with patch.object(trainer_base, "ReplayBuffer", BoundedGroups):
+                return super()._build_replay_buffer()
+
+        def _fetch_one_gen_batch(self) -> Any:
+            batch = super()._fetch_one_gen_batch()
+            step, drawn = self.drawn if self.drawn[0] == self.global_steps else (self.global_steps, 0)
+            names = [prompt_name(step, drawn + place) for place in range(len(batch))]
+            tensordict_utils.assign_non_tensor_stack(batch, "uid", names)
+            self.drawn = (step, drawn + len(batch))
+            return batch
+
+        def _balance_batch(self, batch: Any, metrics: dict[str, Any], **options: Any) -> Any:
+            # Samples come in the order they were done in; sums of floats depend on it.
+            batch.reorder(sorted(range(len(batch.keys)), key=lambda at: sample_order(batch.keys[at])))
+            return super()._balance_batch(batch, metrics, **options)
+
+        def _get_required_batch_multiple(self, dp_size: int) -> int:
+            if not self.episodes:
+                return int(super()._get_required_batch_multiple(dp_size))
+            # Episodes differ in their responses, and verl would make an update of every so many rows.
+            actor = self.config.actor_rollout_ref.actor
+            a_pass = 1 if actor.use_dynamic_bsz else int(actor.ppo_micro_batch_size_per_gpu)
+            return math.lcm(dp_size * a_pass, self.config.actor_rollout_ref.rollout.n) * self.updates
+
+        def _update_actor(self, batch: Any, metrics: dict[str, Any]) -> Any:
+            if self.episodes:
+                samples = self.config.actor_rollout_ref.rollout.n
+                self.config.actor_rollout_ref.actor.ppo_mini_batch_size = len(batch) // (
+                    samples * self.updates
+                )
+            return super()._update_actor(batch, metrics)
+
+        def _compute_advantage(self, batch: Any, metrics: dict[str, Any]) -> Any:
+            if self.estimator is not None:
+                entropies = _thought_entropies(batch, self.tokenizer)
+                self.estimator.entropies = entropies
+                self.estimator.stand_ins = records.stand_ins(batch.keys)
+                metrics["health/thought_entropy"] = float(entropies.mean())
+            return super()._compute_advantage(batch, metrics)
+
+        def step(self, metrics: dict[str, Any], timing_raw: dict[str, float]) -> Any:
+            batch = super().step(metrics, timing_raw)
+            # Before the checkpoint, which verl saves next: a run killed after it would not make them again.
+            if folder := self.config.trainer.rollout_data_dir:
+                with marked_timer("dump_rollout_generations", timing_raw):
+                    _write_rollouts(batch, self.tokenizer, Path(folder) / f"{self.global_steps}.jsonl")
+            trusting = bool(self.config.algorithm.rollout_correction.bypass_mode)
+            metrics.update(_health(batch, trusting, metrics.get("actor/ppo_kl")))
+            self.line_at = self.metrics_file.stat().st_size if self.metrics_file.exists() else 0
+            self._write_line(metrics)
+            return batch
+
+        def _write_line(self, metrics: dict[str, Any]) -> dict[str, Any]:
+            """Writes this step's line; once more when verl has added what it knows only after the save."""
+            line = {"step": self.global_steps, "total": self.total_training_steps, **_numbers(metrics)}
+            descriptor = os.open(self.metrics_file, os.O_WRONLY | os.O_CREAT, 0o644)
+            with os.fdopen(descriptor, "wb", buffering=0) as file:
+                file.seek(self.line_at)
+                file.write((json.dumps(line) + "\n").encode())
+                file.truncate()
+            return line
+
+        def _compute_metrics(
+            self, batch: Any, metrics: dict[str, Any], timing_raw: Any, global_steps: int, epoch: int
+        ) -> None:
+            super()._compute_metrics(batch, metrics, timing_raw, global_steps=global_steps, epoch=epoch)
+            line = self._write_line(metrics)
+            self.lines = [*self.lines, line][-self.limits["patience"] :]
+            self._judge(global_steps, f"reward {line['health/score']:.2f}")
+
+        def _judge(self, step: int, text: str) -> None:
+            """Shows the step, warns, and ends the run where a limit says so."""
+            patience = self.limits["patience"]
+            warnings = limits.crossed(self.lines, self.limits["warn"], patience)
+            if warnings:
+                with self.metrics_file.with_name("warnings.jsonl").open("a", encoding="utf-8") as file:
+                    file.write(json.dumps({"step": step, "warnings": warnings}) + "\n")
+            progress.report(step, self.total_training_steps, "; ".join([text, *warnings]))
+            if fatal := limits.crossed(self.lines, self.limits["stop"], patience):
+                raise UserError(
+                    f"reinforcement learning was ended at step {step}: {'; '.join(fatal)}. Look at "
+                    f"{self.metrics_file.parent / 'rollouts' / f'{step}.jsonl'}; mend the cause or raise "
+                    "rl.health.stop; the same command continues from the last checkpoint"
+                )
+
+        def _log_rollout_data(self, batch: Any, timing_raw: dict[str, float], rollout_data_dir: str) -> None:
+            """Done in `step` already."""
+
+    return Recording
+
+
+def _rows(batch: Any, fields: list[str]) -> tuple[list[records.Row], Any]:
+    """A batch's responses and further fields of them; what only pads the batch is left out."""
+    keys = [key for key, tag in zip(batch.keys, batch.tags, strict=True) if not tag.get("is_padding", False)]
+    wanted = ["rm_scores", "extra_fields", *fields]
+    data = tq.kv_batch_get(keys=keys, partition_id=batch.partition_id, select_fields=wanted)
+    scores = [float(row.sum()) for row in data["rm_scores"].unbind()]
+    extras = _objects(data["extra_fields"])
+    rows = [
+        records.Row(key, score, dict(extra.get("reward_extra_info", {})), extra.get("response"))
+        for key, score, extra in zip(keys, scores, extras, strict=True)
+    ]
+    return rows, data
+
+
+def _objects(column: Any) -> list[Any]:
+    """A column that holds no tensors; TransferQueue hands it over in one of several list types."""
+    return list(column.tolist() if hasattr(column, "tolist") else column)
+
+
+def _health(batch: Any, trusting: bool, update_kl: float | None) -> dict[str, float]:
+    """The figures of a step.
+
+    Args:
+        batch: Its responses.
+        trusting: Whether the rollout engine's log-probabilities were taken for the actor's
+            (`rl.trust_rollout_log_probs`). Then the update is the first to compute the actor's, and its
+            measure of how far the two are apart is the one there is.
+        update_kl: That measure: the mean of rollout minus actor over the tokens, in nats.
+    """
+    rows, data = _rows(batch, ["rollout_log_probs", "old_log_probs", "response_mask"])
+    figures = records.figures(rows)
+    lists = {
+        name: [row.tolist() for row in data[name].unbind()]
+        for name in ("rollout_log_probs", "old_log_probs", "response_mask")
+        if name in data
+    }
+    if "rollout_log_probs" in lists:
+        rollout, masks = lists["rollout_log_probs"], lists["response_mask"]
+        figures["health/entropy"] = health.sampled_entropy(rollout, masks)
+        if trusting and update_kl is not None:
+            figures["health/rollout_difference"] = abs(update_kl)
+        elif not trusting:
+            figures["health/rollout_difference"] = health.log_prob_difference(
+                rollout, lists["old_log_probs"], masks
+            )
+    return figures
+
+
+def _thought_entropies(batch: Any, tokenizer: Any) -> torch.Tensor:
+    """The mean entropy over each row's thought, from the pass that computed the old log-probabilities."""
+    data = tq.kv_batch_get(
+        keys=batch.keys, partition_id=batch.partition_id, select_fields=["entropy", "responses"]
+    )
+    rows = zip(data["entropy"].unbind(), data["responses"].unbind(), strict=True)
+    return torch.tensor([egpo.thought_entropy(row, ids.tolist(), tokenizer.decode) for row, ids in rows])
+
+
+def _numbers(metrics: dict[str, Any]) -> dict[str, float]:
+    """The finite scalars among the metrics, as JSON can hold them."""
+    found = {}
+    for name, value in metrics.items():
+        if isinstance(value, int | float | np.number) and np.isfinite(value):
+            found[name] = round(float(value), 6)
+    return found
+
+
+def _write_rollouts(batch: Any, tokenizer: Any, file: Path) -> None:
+    rows, data = _rows(batch, ["prompts", "responses", "reward_model"])
+    golds = [row.get("ground_truth") for row in _objects(data["reward_model"])]
+    prompts = [text_of(ids.tolist(), tokenizer) for ids in data["prompts"].unbind()]
+    answers = [completion_text(ids.tolist(), tokenizer) for ids in data["responses"].unbind()]
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with file.open("w", encoding="utf-8") as lines:
+        for at in sorted(range(len(rows)), key=lambda at: rows[at].place):
+            line = records.line(rows[at], prompts[at], answers[at], golds[at])
+            lines.write(json.dumps(line, ensure_ascii=False) + "\n")

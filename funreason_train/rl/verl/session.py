@@ -1,0 +1,83 @@
+"""The environment of an RL run's processes, and verl's own checks of its configuration."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from ...cluster import Profile
+from ...cluster.environment import thread_variables
+from ...run.paths import RunDir
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+
+#: What verl's and vLLM's processes import most of their start-up time, without Ray (see cpu/warm.py).
+_IMPORTS = (
+    "torch",
+    "torch._dynamo",
+    "torch.distributed.tensor",
+    "tensordict",
+    "datasets",
+    "transformers.models.qwen3.modeling_qwen3",
+    "accelerate",
+    "peft",
+    "torchdata.stateful_dataloader",
+    "vllm.config",
+)
+
+
+def environment(config: DictConfig, run: RunDir) -> dict[str, str]:
+    """What is set in the driver and in every Ray worker before any of them imports a framework."""
+    variables = {
+        # As verl's own `main` hands them to Ray (verl/trainer/constants_ppo.py).
+        "TOKENIZERS_PARALLELISM": "false",
+        "NCCL_DEBUG": "WARN",
+        "VLLM_LOGGING_LEVEL": "WARN",
+        "VLLM_DISABLE_COMPILE_CACHE": "1",
+        "VLLM_NO_USAGE_STATS": "1",
+        "TENSORBOARD_DIR": str(run.rl / "tensorboard"),
+    }
+    if config.cluster.device == "cpu":
+        variables |= _cpu(config, run)
+    settings = config.rl.devices[config.cluster.device].env
+    return variables | {name: str(value) for name, value in settings.items() if value is not None}
+
+
+def _cpu(config: DictConfig, run: RunDir) -> dict[str, str]:
+    """Rollout and training take turns, so each may use all cores; verl finds a distribution `vllm`."""
+    from ..cpu.distribution import shim
+
+    variables = thread_variables(Profile.of(config.cluster).threads(1))
+    # No thread pool at import: `warm.py` forks, and torch does the arithmetic.
+    variables["OPENBLAS_NUM_THREADS"] = "1"
+    if folder := shim(run.rl / "distributions"):
+        before = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
+        variables["PYTHONPATH"] = os.pathsep.join([*before, str(folder)])
+    return variables
+
+
+@contextmanager
+def prepared(config: DictConfig) -> Iterator[None]:
+    """What a machine without GPUs does before Ray starts: it imports once what all workers need."""
+    if config.cluster.device != "cpu" or Profile.of(config.cluster).joins():
+        yield
+        return
+    from ..cpu.warm import warm_workers
+
+    with warm_workers(_IMPORTS):
+        yield
+
+
+def validated(verl: DictConfig) -> Any:
+    """The configuration after verl's own checks, as its `main` makes them (verl/trainer/main_ppo.py)."""
+    from verl.trainer.ppo.utils import need_critic, need_reference_policy
+    from verl.utils.config import validate_config
+    from verl.utils.device import auto_set_device
+
+    auto_set_device(verl)
+    validate_config(verl, use_reference_policy=need_reference_policy(verl), use_critic=need_critic(verl))
+    return verl

@@ -1,5 +1,0 @@
-"""The tiny model: a Qwen3 with a byte-level BPE of our own, small enough to train on a laptop."""
-
-from .build import build
-
-__all__ = ["build"]
