@@ -19,6 +19,7 @@ Reading takes time linear in the length, which is capped.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, NoReturn
 
@@ -146,6 +147,18 @@ def _is_dotted(name: str) -> bool:
 def is_argument_name(name: str) -> bool:
     """Whether the language can pass an argument of this name."""
     return name.isidentifier()
+
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+def has_surrogates(value: Any) -> bool:
+    """Whether a text, or one inside a JSON value, holds half of a character, which no file can hold."""
+    if isinstance(value, str):
+        return not value.isascii() and _SURROGATE.search(value) is not None
+    if isinstance(value, Mapping):
+        return any(has_surrogates(key) or has_surrogates(item) for key, item in value.items())
+    return isinstance(value, list | tuple) and any(map(has_surrogates, value))
 
 
 def _plain_calls(text: str) -> list[Call] | None:

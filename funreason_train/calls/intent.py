@@ -1,0 +1,112 @@
+"""What was meant as a call: the one definition, for data, reward, episodes and evaluation alike.
+
+An answer in a form of its own is a call even if it is damaged; prose that speaks of functions is not. The
+notations are asked in turn, from those with unmistakable marks to bare Python; `docs (v2)` in brackets, a
+citation, a list comprehension, a formula or `{"name": "Ada", "age": 31}` is plain text.
+
+Names of the offered tools are evidence for a call where a form alone is none (`get_user("Ada")` on a line of
+its own); without them the definition stands.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection
+from typing import NamedTuple
+
+from .notations.harmony import find_harmony
+from .notations.json_text import find_json
+from .notations.prose import Fence, fences, without_fences, without_quotes
+from .notations.python import find_call_list, find_lines, find_nothing_but_calls, is_call_list
+from .notations.react import find_react
+from .notations.tags import find_tags
+
+NOTATIONS = ("harmony", "tags", "react", "json", "call_list", "python", "fenced")
+"""The families of notations, in the order in which they are looked for."""
+
+
+class Intent(NamedTuple):
+    """Something in a text that was meant as calls.
+
+    Attributes:
+        notation: One of `NOTATIONS`.
+        start: Where it begins in the text.
+        end: Where it ends.
+    """
+
+    notation: str
+    start: int
+    end: int
+
+
+_SIGN = re.compile(r"[<\[({✿]|functools|Action|Tool|Function")
+_CALL_FENCES = frozenset(
+    {"tool_code", "tool_call", "tool_calls", "function_call", "function_calls", "functions", "action"}
+)
+_DATA_FENCES = frozenset({"", "json", "json5", "jsonc", "javascript", "js", "xml", "text", "plaintext"})
+_CODE_FENCES = frozenset({"", "python", "py", "python3", "text", "plaintext"})
+
+_Find = Callable[[str, Collection[str]], tuple[int, int] | None]
+_IN_PROSE: tuple[tuple[str, _Find], ...] = (
+    ("harmony", lambda text, _: find_harmony(text)),
+    ("tags", lambda text, _: find_tags(text)),
+    ("react", find_react),
+)
+_BARE: tuple[tuple[str, _Find], ...] = (
+    ("json", find_json),
+    ("call_list", find_call_list),
+    ("python", find_lines),
+)
+
+
+def find_intent(text: str, tool_names: Collection[str] = ()) -> Intent | None:
+    """What in a text was meant as calls; None for plain text.
+
+    Never raises; takes time linear in the text's length.
+
+    Args:
+        text: An answer, without a thought before it.
+        tool_names: Names of the offered tools, where they are known.
+    """
+    if not _SIGN.search(text):
+        return None
+    if is_call_list(text):
+        return Intent("call_list", 0, len(text))
+    blocks = fences(text)
+    prose = without_quotes(without_fences(text, blocks)) if blocks else without_quotes(text)
+    quoted = without_quotes(text) if blocks else prose
+    for notation, find in _IN_PROSE:
+        if span := find(quoted, tool_names):
+            return Intent(notation, *span)
+    for notation, find in _BARE:
+        if span := find(prose, tool_names):
+            return Intent(notation, *span)
+    if span := find_nothing_but_calls(text, tool_names):
+        return Intent("python", *span)
+    alone = len(blocks) == 1 and not prose.strip()
+    for block in blocks:
+        if _is_fenced_call(block, alone, tool_names):
+            return Intent("fenced", block.start, block.end)
+    return None
+
+
+def _is_fenced_call(block: Fence, alone: bool, tool_names: Collection[str]) -> bool:
+    """Whether fenced code is calls: as an example in an explanation, code mostly is not."""
+    body = block.body.strip()
+    if block.info in _CALL_FENCES:
+        return bool(body)
+    if block.info in _DATA_FENCES and find_json(body, tool_names):
+        return True
+    if block.info not in _CODE_FENCES:
+        return False
+    if is_call_list(body):
+        return True
+    if alone:
+        return any(find(body, tool_names) for find in (find_call_list, find_nothing_but_calls, find_lines))
+    return bool(tool_names) and find_lines(body, tool_names) is not None and not _is_program(body, tool_names)
+
+
+def _is_program(body: str, tool_names: Collection[str]) -> bool:
+    """Whether some line of code is not a call of an offered tool."""
+    span = find_nothing_but_calls(body, tool_names)
+    return span is None or not any(f"{name}(" in body for name in tool_names)

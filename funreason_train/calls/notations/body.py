@@ -1,0 +1,112 @@
+"""What stands inside a notation's marks: JSON, a call list, XML-like elements, or a name and then JSON."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+
+from ..parse import CallSyntaxError, parse_calls
+from ..types import Call
+from .elements import holds_elements, read_elements
+from .objects import plain_name, read_call_objects
+from .reading import Unreadable
+from .values import json_object, json_values
+
+_FENCE = re.compile(r"```[\w+-]*+[^\S\n]*+\n?(.*?)\n?[^\S\n]*```\Z", re.DOTALL)
+_EDGES = re.compile(r"\A(?:\s|\\[nrt])+|(?:\s|\\[nrt])+\Z")
+_NAME = r"[^\W\d][\w.-]*"
+_LIST_START = re.compile(rf"\[\s*{_NAME}\s*\(")
+_CALL_START = re.compile(rf"{_NAME}\s*\(")
+_NAMED = re.compile(
+    rf"""(?:function<｜tool▁sep｜>)?(?P<name>{_NAME})(?::\d+)?\s*+
+         (?:\[(?:CALL_ID\]\s*+[\w-]*+\s*+\[)?ARGS\]|<[|｜][\w▁]+[|｜]>|✿ARGS✿:)?\s*+(?=```|\{{|\Z)""",
+    re.VERBOSE,
+)
+# A Glaive row holds its arguments as JSON between single quotes: {"name": "f", "arguments": '{"a": 1}'}.
+_QUOTED_ARGUMENTS = re.compile(r"""(\{.*?["'](?:arguments|parameters)["']\s*:\s*)'(.*)'\s*\}\Z""", re.DOTALL)
+
+
+def trimmed(text: str) -> str:
+    """The text without white space around it, be it written out as `\\n`, and without a fence."""
+    text = _EDGES.sub("", text)
+    fenced = _FENCE.match(text) if text.startswith("```") else None
+    return _EDGES.sub("", fenced.group(1)) if fenced else text
+
+
+def read_body(text: str, tool_names: Collection[str] = ()) -> list[Call]:
+    """The calls that a text consists of, in whichever of the forms above.
+
+    Args:
+        text: What stands inside the marks.
+        tool_names: Names of the offered tools; as a mapping, their schemas by name.
+
+    Raises:
+        Unreadable: it is anything else, or has two meanings.
+    """
+    text = trimmed(text)
+    if holds_elements(text):
+        return read_elements(text, tool_names)
+    if _LIST_START.match(text) or _CALL_START.match(text):
+        return read_python(text, tool_names)
+    if text[:1] in ("{", "["):
+        return _json(text, tool_names)
+    if named := _NAMED.match(text):
+        arguments = json_object(trimmed(text[named.end() :]))
+        return [Call(plain_name(named["name"], tool_names), arguments)]
+    raise Unreadable("call_tags")
+
+
+def read_python(text: str, tool_names: Collection[str] = ()) -> list[Call]:
+    """A call list, or calls one after the other on lines or with commas, perhaps inside `print(…)`.
+
+    Raises:
+        Unreadable: with the reason of the call language.
+    """
+    try:
+        if text.startswith("["):
+            return _plain_names(parse_calls(text), tool_names)
+        found: list[Call] = []
+        for line in _statements(text):
+            if line.startswith("print(") and line.endswith(")") and "print" not in tool_names:
+                line = line.removeprefix("print(")[:-1]
+            found += parse_calls(f"[{line.rstrip(';')}]")
+        return _plain_names(found, tool_names)
+    except CallSyntaxError as error:
+        raise Unreadable(error.reason, str(error)) from None
+
+
+def _statements(text: str) -> list[str]:
+    """The calls of a text that has one a line; a call may go over several lines."""
+    try:
+        parse_calls(f"[{text.rstrip(';')}]")
+        return [text]
+    except CallSyntaxError:
+        return [line.strip() for line in text.splitlines() if line.strip()]
+
+
+def _plain_names(calls: list[Call], tool_names: Collection[str]) -> list[Call]:
+    return [Call(plain_name(call.name, tool_names), call.arguments) for call in calls]
+
+
+def _json(text: str, tool_names: Collection[str]) -> list[Call]:
+    if quoted := _QUOTED_ARGUMENTS.match(text):
+        return _quoted(text, quoted, tool_names)
+    calls = read_call_objects(json_values(text), tool_names)
+    if not calls:
+        raise Unreadable("no_calls")
+    return calls
+
+
+def _quoted(text: str, quoted: re.Match[str], tool_names: Collection[str]) -> list[Call]:
+    """Arguments between single quotes: as they stand, unless Python reads the quotes otherwise."""
+    calls = read_call_objects(json_values(f"{quoted[1]}{{}}}}"), tool_names)
+    if len(calls) != 1:
+        raise Unreadable("json")
+    arguments = json_object(quoted[2])
+    try:
+        other = json_object(str(parse_calls(f"[f(a='{quoted[2]}')]")[0].arguments["a"]))
+    except (CallSyntaxError, Unreadable):
+        other = arguments
+    if repr(other) != repr(arguments):
+        raise Unreadable("untyped_value", "the backslashes of quoted arguments have two meanings")
+    return [Call(calls[0].name, arguments)]

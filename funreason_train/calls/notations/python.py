@@ -1,0 +1,207 @@
+"""Calls written as in Python without marks around them: a call list amid prose, or calls on lines.
+
+What decides is how arguments are passed. `[f(a="x")]` and `- f(a="x")` are calls wherever they stand;
+`[Smith (2020)]`, `[x.strip() for x in lines]`, `[docs (v2)](https://…)` and `[F(b) - F(a)]` are not.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+
+from ..parse import MAX_CHARS, CallSyntaxError, parse_calls
+
+_NAME = r"[^\W\d][\w.-]*+"
+_LIST = re.compile(rf"(?<![\w\])\\])\[\s*+(?P<name>{_NAME})(?P<gap>\s*+)\(")
+_LINE = re.compile(
+    rf"""^[^\S\n]*+(?:(?:[-*•+>]|>>>|\d{{1,3}}[.)])[^\S\n]++)?[`'"]*+(?P<name>{_NAME})\(""",
+    re.MULTILINE | re.VERBOSE,
+)
+_LINE_END = re.compile(r"""[`'"]*+[;,.]?[^\S\n]*+(?:\#[^\n]*+)?(?:\n|\Z)""")
+_ASSIGNED = re.compile(
+    rf"^[^\S\n]*+(?:\w+\s*=\s*|(?:print|await|return)\b[\s(]*)+(?P<name>{_NAME})\(", re.MULTILINE
+)
+_KEYWORD = re.compile(r"\s*[^\W\d]\w*+\s*+=(?!=)")
+_LITERAL = r"""(?:"[^"\n]*+"|'[^'\n]*+'|[-+]?\.?\d[\w.]*+|True|False|None|true|false|null)"""
+_LITERALS = re.compile(rf"\s*+(?:{_LITERAL}\s*+(?:,\s*+|(?=\Z)))*+\Z")
+_PLAIN = re.compile(r"""\s*+(?:[\w."'+-]++\s*+(?:,\s*+|(?=\Z)))*+\Z""")
+_PLURAL = re.compile(r"e?s\)")
+_CODE = re.compile(
+    r"""^[^\S\n]*+(?:
+          (?:import|from|def|class|for|while|if|elif|else|with|try|except|return|async|const|let|var|function
+            |public|package|using|assert|print|echo|sudo)\b[^\n]*+(?<![.!?])$
+          | \#include | \$[ ] | // | @\w
+          | [\w.]++(?:\[[^\]\n]*+\])?[ ]?[-+*/]?=[ ]?[^=\s] )""",
+    re.MULTILINE | re.VERBOSE,
+)
+# What a reader that repairs an answer takes away before the first call and behind the last: BFCL's strips
+# quotes and back-ticks and adds brackets, and Python's passes over parentheses, commas and comments.
+_BEFORE = re.compile(r"""(?:[`'"\s\[(\\]|\#[^\n]*+\n|(?:python|py|tool_code|json)(?=\s))*+""")
+_BETWEEN = re.compile(r"""(?:[`'"\s\],;\[)]|\#[^\n]*+)*+""")
+_OPEN, _CLOSE = "([{", ")]}"
+_QUOTED = re.compile(r""""(?:[^"\\\n]|\\.)*+"|'(?:[^'\\\n]|\\.)*+'""", re.DOTALL)
+_MARK = re.compile(r"[\[\](){}\"']")
+
+
+@dataclass
+class _Scan:
+    """Finds closing brackets, and gives up on a text that is made to be searched in vain."""
+
+    text: str
+    left: int
+
+    def closing(self, opening: int) -> int:
+        """Where the bracket at `opening` closes; -1 if it does not, or if others cross it."""
+        text, open_brackets, at = self.text, [], opening
+        while self.left > 0:
+            mark = _MARK.search(text, at)
+            if mark is None:
+                self.left -= len(text) - at
+                return -1
+            self.left -= mark.start() - at + 1
+            at, character = mark.end(), mark[0]
+            if character in "\"'":
+                quoted = _QUOTED.match(text, mark.start())
+                if quoted:
+                    self.left -= quoted.end() - at
+                    at = quoted.end()
+            elif character in _OPEN:
+                open_brackets.append(_CLOSE[_OPEN.index(character)])
+            elif not open_brackets or open_brackets.pop() != character:
+                return -1
+            elif not open_brackets:
+                return mark.start()
+        return -1
+
+
+def _scan(text: str) -> _Scan:
+    return _Scan(text, 4 * len(text) + 1000)
+
+
+def is_call_list(text: str) -> bool:
+    """Whether `parse_calls` reads a text."""
+    try:
+        return len(text) <= MAX_CHARS and bool(parse_calls(text))
+    except CallSyntaxError:
+        return False
+
+
+def find_call_list(text: str, tool_names: Collection[str] = ()) -> tuple[int, int] | None:
+    """Where a call list, whole or damaged, begins in a text, and where it ends; None without one."""
+    if "[" not in text:
+        return None
+    scan = _scan(text)
+    for opening in _LIST.finditer(text):
+        bracket = opening.end() - 1
+        closing = scan.closing(bracket)
+        leads = not text[: opening.start()].strip()
+        if _means_call(text, opening, closing, leads, opening["name"] in tool_names):
+            end = scan.closing(opening.start()) if closing >= 0 else -1
+            return opening.start(), end + 1 if end >= 0 else len(text)
+    return None
+
+
+def _means_call(text: str, opening: re.Match[str], closing: int, leads: bool, known: bool) -> bool:
+    name, bracket = opening["name"], opening.end() - 1
+    keyword = _KEYWORD.match(text, bracket + 1) is not None
+    if closing < 0:
+        return keyword or known or (leads and not opening["gap"] and not _PLURAL.match(text, bracket + 1))
+    follower = text[closing + 1 : closing + 40].lstrip()
+    if follower.startswith("](") or follower.startswith("]["):
+        return False  # a link of Markdown
+    if keyword:
+        return not follower.startswith(("for ", "async for ", *"+-*/%<>=.|&^"))
+    if follower[:1] not in ("]", ",", ";", ""):
+        return False
+    if known:
+        return True
+    if opening["gap"] or _PLURAL.match(text, bracket + 1) or _is_formula(name):
+        return False
+    given = text[bracket + 1 : closing]
+    return leads or _LITERALS.match(given) is not None
+
+
+def _is_formula(name: str) -> bool:
+    """`F(b)`, `P(A)`, `O(n)`: functions of mathematics have one capital letter for a name."""
+    return len(name) == 1 and name.isupper()
+
+
+def find_lines(text: str, tool_names: Collection[str] = ()) -> tuple[int, int] | None:
+    """Where lines that are calls begin and end; None without any.
+
+    A call with keyword arguments on a line of its own is one, unless it stands in a program. Where the tools
+    are known, any call of one of them on a line is.
+    """
+    if "(" not in text:
+        return None
+    spans = list(_lines(text, tool_names))
+    if spans:
+        return spans[0][0], spans[-1][1]
+    for assigned in _ASSIGNED.finditer(text):
+        if assigned["name"] in tool_names:
+            return assigned.start(), len(text)
+    return None
+
+
+def _lines(text: str, tool_names: Collection[str]) -> Iterator[tuple[int, int]]:
+    scan, at = _scan(text), 0
+    program: bool | None = None
+    for line in _LINE.finditer(text):
+        if line.start() < at:
+            continue
+        closing = scan.closing(line.end() - 1)
+        ending = _LINE_END.match(text, closing + 1) if closing >= 0 else None
+        if line["name"] in tool_names and (ending or closing < 0):
+            at = ending.end() if ending else len(text)
+        elif ending is None or not is_call_list(f"[{text[line.start('name') : closing + 1]}]"):
+            continue
+        else:
+            if program is None:
+                program = _CODE.search(text) is not None
+            if program:
+                return
+            at = ending.end()
+        yield line.start(), at
+
+
+def find_nothing_but_calls(text: str, tool_names: Collection[str] = ()) -> tuple[int, int] | None:
+    """The whole text if it is only calls once fences, quotes, stray brackets and comments are taken away."""
+    before = _BEFORE.match(text)
+    at = before.end() if before else 0
+    first = _name_at(text, at)
+    if first is None:
+        return None
+    scan, count = _scan(text), 0
+    while call := _name_at(text, at):
+        bracket = call.end() - 1
+        closing = scan.closing(bracket)
+        keyword = _KEYWORD.match(text, bracket + 1) is not None
+        if closing < 0:
+            return (0, len(text)) if keyword or count or call[1] in tool_names else None
+        given = text[bracket + 1 : closing]
+        plain = keyword or not given.strip() or _PLAIN.match(given) is not None or call[1] in tool_names
+        if _PLURAL.match(text, bracket + 1) or (not plain and not _holds_call(given)):
+            return None
+        if _is_formula(call[1]) and not keyword and call[1] not in tool_names:
+            return None
+        count += 1
+        between = _BETWEEN.match(text, closing + 1)
+        at = between.end() if between else closing + 1
+        if at < len(text) and at == closing + 1:
+            return None
+        if at < len(text) and text[closing + 1 : at].strip() == "" and "\n" not in text[closing + 1 : at]:
+            return None  # words behind a bracket: "f(x) is the answer"
+    return (0, len(text)) if at == len(text) else None
+
+
+_CALL = re.compile(rf"({_NAME})\(")
+
+
+def _name_at(text: str, at: int) -> re.Match[str] | None:
+    return _CALL.match(text, at)
+
+
+def _holds_call(given: str) -> bool:
+    """Whether arguments hold a call of their own, as in `print(f(a=1))`."""
+    return _CALL.search(given) is not None or given.lstrip()[:1] in ("{", "[", "*", "f", "b")

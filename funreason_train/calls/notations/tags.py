@@ -1,0 +1,94 @@
+"""Calls between tags or special tokens: Hermes, Glaive, Nemotron, Granite, DeepSeek, Kimi, InternLM …
+
+All of them name what they are (`<tool_call>`, `<functioncall>`, `<TOOLCALL>`, `<|tool_call|>`,
+`<｜tool▁calls▁begin｜>`, `<|tool_calls_section_begin|>`, `<minimax:tool_call>` …), so one pattern finds them,
+and one reader takes what stands between them. Mistral's `[TOOL_CALLS]`, Llama's `<|python_tag|>`, Phi's
+`functools[…]`, Gorilla's `<<function>>` and Qwen-Agent's `✿FUNCTION✿:` have an opening mark only.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+
+from ..types import Call
+from .body import read_body
+from .elements import ELEMENT
+from .reading import Unreadable
+
+_TAG = re.compile(
+    r"""<(?P<close>/)?[|｜]?(?:\w{1,12}:)?
+          (?P<word>(?:start_|end_)?(?:tool|function)[_▁\ ]?(?:calls?|uses?|code)(?:[_▁]section)?
+                   (?:[_▁](?:begin|start|end))?
+           |FunctionCall(?:Begin|End)
+           |(?<=[|｜])(?:action_(?:start|end)|plugin|(?:START|END)_ACTION|python_tag))
+        [|｜]?>
+        |(?P<mark>\[TOOL_CALLS\]|\bfunctools(?=\s*\[)|<<function>>|✿FUNCTION✿:)""",
+    re.VERBOSE | re.IGNORECASE,
+)
+_END_WORD = re.compile(r"end_|.*end\Z|.*end_action", re.IGNORECASE)
+_ELEMENT_END = re.compile(r"</(?:function|(?:\w{1,12}:)?invoke|(?:\w{1,12}:)?parameter|arg_value)>")
+_NAME = r"[^\W\d][\w.:-]*+"
+_PAYLOAD = re.compile(
+    rf"""(?:\s|\\[nrt]|```\w*)*+
+         (?:\{{|\[\s*(?:\{{|\]|[^\W\d][\w.]*\s*\()|{ELEMENT.pattern}|<[|｜]
+           |{_NAME}(?:\(|\s*\{{|\[(?:ARGS|CALL_ID)\]|\s*<arg_key>|<[|｜]|\s*✿))""",
+    re.VERBOSE | re.IGNORECASE,
+)
+_NOT_PROSE = re.compile(r"[{}=\[\]<>]|\w\(")
+_END_OF_TURN = re.compile(
+    r"(?:\s*(?:<\|(?:endoftext|im_end|eot_id|eom_id|end|end_of_text)\|>|</s>|<｜end▁of▁sentence｜>))+\s*\Z"
+)
+
+
+def without_end(text: str) -> str:
+    """The text without the marks that models put behind all they write."""
+    return _END_OF_TURN.sub("", text) if text.rstrip()[-1:] == ">" else text
+
+
+def find_tags(text: str) -> tuple[int, int] | None:
+    """Where tagged calls begin and end, from the first mark to the last; None without any.
+
+    A mark that is only spoken of ("put it into <tool_call> tags") is followed by nothing like a call.
+    """
+    if "<" not in text and "TOOL_CALLS]" not in text and "functools" not in text and "✿" not in text:
+        return None
+    start, end, opened = -1, -1, -1
+    tags = list(_TAG.finditer(text))
+    for place, tag in enumerate(tags):
+        closes = bool(tag["close"]) or (tag["word"] is not None and _END_WORD.match(tag["word"]) is not None)
+        if closes:
+            if start < 0 and opened >= 0 and _NOT_PROSE.search(text, opened, tag.start()):
+                start = tags[place - 1].start()
+            end, opened = tag.end(), -1
+            continue
+        if start < 0 and _PAYLOAD.match(text, tag.end()):
+            start = tag.start()
+        end, opened = len(text), tag.end()
+    element = ELEMENT.search(text) if "<" in text else None
+    if element is not None and (start < 0 or element.start() < start):
+        start, end = element.start(), max(end, len(text) if not _ELEMENT_END.search(text) else -1)
+    if start < 0:
+        return None
+    if opened < 0:
+        end = max([end, *(match.end() for match in _ELEMENT_END.finditer(text, start))])
+    return start, end
+
+
+def read_tags(text: str, tool_names: Collection[str] = ()) -> list[Call]:
+    """The calls of what `find_tags` found.
+
+    Raises:
+        Unreadable: something between the tags is not a call.
+    """
+    calls: list[Call] = []
+    at = 0
+    for tag in [*_TAG.finditer(text), None]:
+        part = text[at : tag.start() if tag else len(text)]
+        at = tag.end() if tag else at
+        if not part.strip().replace("\\n", "").strip():
+            continue
+        calls += read_body(part, tool_names)
+    if not calls:
+        raise Unreadable("call_tags", "there is nothing between the tags of a call")
+    return calls
