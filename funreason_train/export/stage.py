@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import UserError
+from ..models.folder import folder_problems
+from ..models.weights import Stored, stored_tensors
 from ..rl import checkpoints
 from ..run.paths import RunDir
 from . import verify
@@ -63,11 +65,11 @@ def run(config: DictConfig, run: RunDir) -> dict[str, Any]:
     making = out.with_name(f".{out.name}.unverified")
     shutil.rmtree(making, ignore_errors=True)
     start = _local(config.rl.model)
-    before = verify.stored_tensors(start) if start else {}
+    before = stored_tensors(start) if start else {}
     dtype = config.export.dtype or _common_type(before) or "bfloat16"
     state = _write(checkpoint, making, dtype, config.export.shard_size, start)
-    problems = verify.folder_problems(making)
-    problems += verify.key_problems(verify.stored_tensors(making), _wanted(before, state, dtype))
+    problems = folder_problems(making)
+    problems += verify.key_problems(stored_tensors(making), _wanted(before, state, dtype))
     problems += verify.value_problems(making, state) if not problems else []
     problems += verify.forward_problems(making, "A first sentence.") if not problems else []
     differing, compared = verify.changed(making, start) if start and not problems else (0, 0)
@@ -85,7 +87,7 @@ def run(config: DictConfig, run: RunDir) -> dict[str, Any]:
         "checkpoint": str(checkpoint),
         "step": int(checkpoint.name.rpartition("_")[2]),
         "dtype": dtype,
-        "tensors": len(verify.stored_tensors(out)),
+        "tensors": len(stored_tensors(out)),
         "changed_tensors": differing if compared else None,
     }
 
@@ -103,17 +105,17 @@ def _local(model: Any) -> Path | None:
     return folder if folder is not None and folder.is_dir() else None
 
 
-def _common_type(tensors: dict[str, verify.Stored]) -> str | None:
+def _common_type(tensors: dict[str, Stored]) -> str | None:
     types = {stored.dtype for stored in tensors.values()}
     return types.pop() if len(types) == 1 and types <= set(_TYPES) else None
 
 
-def _wanted(before: dict[str, verify.Stored], state: dict[str, Any], dtype: str) -> dict[str, verify.Stored]:
+def _wanted(before: dict[str, Stored], state: dict[str, Any], dtype: str) -> dict[str, Stored]:
     """Names and shapes the folder has to hold: the starting model's; without one, the checkpoint's."""
     shapes = {name: stored.shape for name, stored in before.items()} or {
         name: tuple(tensor.shape) for name, tensor in state.items()
     }
-    return {name: verify.Stored(dtype, shape, Path()) for name, shape in shapes.items()}
+    return {name: Stored(dtype, shape, Path()) for name, shape in shapes.items()}
 
 
 def _write(checkpoint: Path, folder: Path, dtype: str, shard_size: str, start: Path | None) -> dict[str, Any]:

@@ -6,85 +6,16 @@ is read back and compared with what was to be written.
 
 from __future__ import annotations
 
-import json
-import struct
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from ..models.weights import Stored, stored_tensors
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-#: safetensors' names of the types (github.com/huggingface/safetensors, format section).
-TYPES = {"F32": "float32", "BF16": "bfloat16", "F16": "float16"}
-TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json")
 _SHOWN = 3  # names shown in a message
-
-
-@dataclass(frozen=True)
-class Stored:
-    """One tensor as a safetensors header describes it."""
-
-    dtype: str
-    shape: tuple[int, ...]
-    file: Path
-
-
-def stored_tensors(folder: Path) -> dict[str, Stored]:
-    """What the safetensors files of a folder hold, from their headers alone.
-
-    Raises:
-        ValueError: if a file is cut off or no safetensors file.
-    """
-    found: dict[str, Stored] = {}
-    for file in sorted(folder.glob("*.safetensors")):
-        for name, entry in _header(file).items():
-            if name != "__metadata__":
-                dtype = TYPES.get(entry["dtype"], entry["dtype"])
-                found[name] = Stored(dtype, tuple(entry["shape"]), file)
-    return found
-
-
-def _header(file: Path) -> dict[str, Any]:
-    size = file.stat().st_size
-    try:
-        with file.open("rb") as opened:
-            length = struct.unpack("<Q", opened.read(8))[0]
-            header: dict[str, Any] = json.loads(opened.read(length) if length < size else b"")
-    except (struct.error, ValueError) as error:
-        raise ValueError(f"{file} is no whole safetensors file") from error
-    end = max(
-        (entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"), default=0
-    )
-    if 8 + length + end != size:
-        raise ValueError(f"{file} is {size} bytes long, its header says {8 + length + end}")
-    return header
-
-
-def folder_problems(folder: Path) -> list[str]:
-    """What a model folder lacks before any weight is looked at."""
-    problems = []
-    if not (folder / "config.json").is_file():
-        problems.append("config.json is missing")
-    if not any((folder / name).is_file() for name in TOKENIZER_FILES):
-        problems.append("the tokenizer is missing")
-    if not has_chat_template(folder):
-        problems.append("the chat template is missing")
-    if not any(folder.glob("*.safetensors")):
-        problems.append("it holds no weights")
-    return problems
-
-
-def has_chat_template(folder: Path) -> bool:
-    """Whether the folder carries a chat template, in a file of its own or in the tokenizer's settings."""
-    if (folder / "chat_template.jinja").is_file():
-        return True
-    try:
-        settings = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return False
-    return bool(settings.get("chat_template"))
 
 
 def key_problems(found: Mapping[str, Stored], wanted: Mapping[str, Stored]) -> list[str]:

@@ -1,4 +1,4 @@
-"""Whether a folder holds a model that can be evaluated."""
+"""What a model folder has to hold, and where one comes from: a folder here, or a hub id."""
 
 from __future__ import annotations
 
@@ -8,18 +8,33 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import UserError
+from .weights import weight_defects
 
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 _TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json")
+_TEMPLATE_FILES = ("chat_template.jinja", "chat_template.json")
 
 
 def is_hub_id(path: str) -> bool:
-    """Whether `path` is no folder here but may be one `owner/name` on the hub."""
+    """Whether `path` is not a folder here but may be an `owner/name` on the hub."""
     return not Path(path).exists() and bool(_HUB_ID.fullmatch(path)) and not path.startswith(".")
 
 
-def folder_problems(folder: Path) -> list[str]:
-    """What is missing from a model folder, each as a sentence with the way out."""
+def model_problems(path: str, *, weights: bool = True, template: bool = True) -> list[str]:
+    """What is wrong with a model that a setting names; a hub id passes until it is fetched.
+
+    Args:
+        path: A folder or a hub id.
+        weights: Whether it must hold weights.
+        template: Whether its tokenizer must have a chat template.
+    """
+    if is_hub_id(path):
+        return []
+    return folder_problems(Path(path).expanduser(), weights=weights, template=template)
+
+
+def folder_problems(folder: Path, *, weights: bool = True, template: bool = True) -> list[str]:
+    """What is missing from a model folder, each as a sentence with the way out; see `model_problems`."""
     if not folder.is_dir():
         return [f"{folder}: there is no such model folder; give a Hugging Face folder or a hub id"]
     found = []
@@ -27,13 +42,15 @@ def folder_problems(folder: Path) -> list[str]:
         found.append(
             f"{folder}: there is no readable config.json, so this is not a Hugging Face model folder"
         )
-    if not any(folder.glob("*.safetensors")):
+    if weights and not any(folder.glob("*.safetensors")):
         found.append(f"{folder}: there are no weights (*.safetensors); convert or export the model first")
-    if not any((folder / name).is_file() for name in _TOKENIZER_FILES):
+    elif weights and (defects := weight_defects(folder)):
+        found.append(f"{folder}: the weights are not whole ({'; '.join(defects)}); copy or fetch them again")
+    if not has_tokenizer(folder):
         found.append(
             f"{folder}: there is no tokenizer ({', '.join(_TOKENIZER_FILES)}); copy it from the base model"
         )
-    elif not _has_chat_template(folder):
+    elif template and not has_chat_template(folder):
         found.append(
             f"{folder}: the tokenizer has no chat template, which renders the prompts; "
             "copy chat_template.jinja from the model it was trained from"
@@ -41,18 +58,42 @@ def folder_problems(folder: Path) -> list[str]:
     return found
 
 
+def has_tokenizer(folder: Path) -> bool:
+    """Whether the folder holds a tokenizer's vocabulary."""
+    return any((folder / name).is_file() for name in _TOKENIZER_FILES)
+
+
+def has_chat_template(folder: Path) -> bool:
+    """Whether the folder holds a chat template, in a file of its own or in the tokenizer's settings."""
+    if any((folder / name).is_file() for name in _TEMPLATE_FILES):
+        return True
+    return bool((_read_object(folder / "tokenizer_config.json") or {}).get("chat_template"))
+
+
 def read_config(folder: Path) -> dict[str, Any] | None:
     """The model's `config.json`, or None if it cannot be read."""
     return _read_object(folder / "config.json")
 
 
+def number_of(folder: Path, name: str) -> int | None:
+    """A whole number above 0 of the model's configuration, or of the language model in it; None without."""
+    config = read_config(folder) or {}
+    for part in (config, config.get("text_config")):
+        value = part.get(name) if isinstance(part, dict) else None
+        if isinstance(value, int) and not isinstance(value, bool) and value > 0:
+            return value
+    return None
+
+
+def own_context(folder: Path) -> int | None:
+    """The most tokens that a model was made for; None if it does not say."""
+    return number_of(folder, "max_position_embeddings")
+
+
 def context_of(folder: Path, most: int) -> int:
     """Tokens of prompt and completion together: `most`, or the model's own context if that is less."""
-    config = read_config(folder) or {}
-    own = config.get("max_position_embeddings") or (config.get("text_config") or {}).get(
-        "max_position_embeddings"
-    )
-    return min(most, int(own)) if own else most
+    own = own_context(folder)
+    return most if own is None else min(most, own)
 
 
 def local_folder(path: str) -> Path:
@@ -67,19 +108,13 @@ def local_folder(path: str) -> Path:
         )
     except Exception as error:
         raise UserError(
-            f"the model cannot be fetched ({type(error).__name__}: {str(error).splitlines()[0]})",
+            f"the model cannot be fetched ({type(error).__name__}: {(str(error).splitlines() or [''])[0]})",
             where=path,
             mend="Give a local folder, or check the name, the network and the access token",
         ) from None
     if found := folder_problems(folder):
         raise UserError("; ".join(found))
     return folder
-
-
-def _has_chat_template(folder: Path) -> bool:
-    if any((folder / name).is_file() for name in ("chat_template.jinja", "chat_template.json")):
-        return True
-    return bool((_read_object(folder / "tokenizer_config.json") or {}).get("chat_template"))
 
 
 def _read_object(path: Path) -> dict[str, Any] | None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import struct
 import zipfile
 from pathlib import Path
+
+from ..models.weights import weight_defects
 
 _NAME = re.compile(r"checkpoint-(\d+)")
 _STATE = "trainer_state.json"
@@ -75,38 +76,6 @@ def read_step(path: Path) -> int | None:
         return int(json.loads((path / _STATE).read_text(encoding="utf-8"))["global_step"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
-
-
-def weight_defects(path: Path) -> list[str]:
-    """What is missing or cut off in a folder's safetensors weights."""
-    index = path / "model.safetensors.index.json"
-    if index.is_file():
-        try:
-            names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
-        except (ValueError, KeyError, AttributeError):
-            return [f"{index.name} cannot be read"]
-    else:
-        names = ["model.safetensors"]
-    return [text for name in names if (text := _tensor_defect(path / name))]
-
-
-def _tensor_defect(path: Path) -> str | None:
-    """A safetensors file tells its own length: 8 bytes header size, header, data up to the last offset."""
-    try:
-        size = path.stat().st_size
-        with path.open("rb") as file:
-            (header_size,) = struct.unpack("<Q", file.read(8))
-            if header_size > size:
-                return f"{path.name} is cut off"
-            header = json.loads(file.read(header_size))
-        end = max(
-            (entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"), default=0
-        )
-    except FileNotFoundError:
-        return f"{path.name} is missing"
-    except (struct.error, ValueError, KeyError, TypeError):
-        return f"{path.name} cannot be read"
-    return None if size == 8 + header_size + end else f"{path.name} is cut off"
 
 
 def _archive_defect(path: Path) -> str | None:

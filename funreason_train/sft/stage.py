@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..cluster import Profile, gpu_problem
 from ..errors import UserError
+from ..models.folder import model_problems
+from ..models.weights import weight_defects
 from ..parity import gate
 from ..run.paths import read_json, write_json
 from ..run.progress import report
@@ -132,23 +134,7 @@ def _model_problems(model: str | None, run: RunDir) -> list[str]:
     """Why training cannot start from `model`; a hub id, and what the pipeline has yet to make, pass."""
     if not model or (model == str(run.base_model) and not Path(model).exists()):
         return []
-    path = Path(model)
-    if not path.exists():
-        return (
-            []
-            if model.count("/") == 1 and not model.startswith((".", "/"))
-            else [f"sft.model: {model} is missing"]
-        )
-    if not (path / "config.json").is_file():
-        return [f"sft.model: {model} is no Hugging Face model folder (config.json is missing)"]
-    problems = []
-    if not any((path / name).is_file() for name in ("tokenizer.json", "tokenizer_config.json")):
-        problems.append(
-            f"sft.model: {model} has no tokenizer. Put tokenizer.json and tokenizer_config.json beside it"
-        )
-    if not [*path.glob("*.safetensors")]:
-        problems.append(f"sft.model: {model} has no weights in safetensors format")
-    return problems
+    return [f"sft.model: {problem}" for problem in model_problems(model, template=False)]
 
 
 def _kernel_problem(config: DictConfig) -> str | None:
@@ -201,7 +187,7 @@ def _finished(folder: Path, total: int) -> dict[str, Any] | None:
         done = dict(read_json(folder / DONE))
     except (OSError, ValueError):
         return None
-    whole = done.get("step") == total and not checkpoints.weight_defects(folder)
+    whole = done.get("step") == total and not weight_defects(folder)
     return done if whole else None
 
 

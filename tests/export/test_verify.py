@@ -5,6 +5,8 @@ import json
 import pytest
 
 from funreason_train.export import verify
+from funreason_train.models.folder import folder_problems
+from funreason_train.models.weights import Stored, stored_tensors
 
 torch = pytest.importorskip("torch")
 STATE = {
@@ -25,11 +27,11 @@ def folder_of(path, state=STATE):
 
 
 def wanted():
-    return {name: verify.Stored("float32", tuple(tensor.shape), None) for name, tensor in STATE.items()}
+    return {name: Stored("float32", tuple(tensor.shape), None) for name, tensor in STATE.items()}
 
 
 def everything(folder):
-    found = verify.folder_problems(folder) + verify.key_problems(verify.stored_tensors(folder), wanted())
+    found = folder_problems(folder) + verify.key_problems(stored_tensors(folder), wanted())
     return found + verify.value_problems(folder, STATE)
 
 
@@ -61,23 +63,23 @@ def test_broken_weights(tmp_path, change, part):
 @pytest.mark.parametrize(
     ("file", "part"),
     [
-        ("config.json", "config.json is missing"),
-        ("tokenizer.json", "tokenizer is missing"),
-        ("chat_template.jinja", "chat template is missing"),
-        ("model.safetensors", "no weights"),
+        ("config.json", "no readable config.json"),
+        ("tokenizer.json", "there is no tokenizer"),
+        ("chat_template.jinja", "no chat template"),
+        ("model.safetensors", "there are no weights"),
     ],
 )
 def test_missing_files(tmp_path, file, part):
     folder = folder_of(tmp_path / "model")
     (folder / file).unlink()
-    assert any(part in problem for problem in verify.folder_problems(folder))
+    assert any(part in problem for problem in folder_problems(folder))
 
 
 def test_a_chat_template_inside_the_tokenizers_settings_counts(tmp_path):
     folder = folder_of(tmp_path / "model")
     (folder / "chat_template.jinja").unlink()
     (folder / "tokenizer_config.json").write_text(json.dumps({"chat_template": "x"}))
-    assert verify.folder_problems(folder) == []
+    assert folder_problems(folder) == []
 
 
 @pytest.mark.parametrize("keep", [4, 30, -1])
@@ -85,7 +87,7 @@ def test_a_file_that_was_cut_off_is_no_safetensors_file(tmp_path, keep):
     file = folder_of(tmp_path / "model") / "model.safetensors"
     file.write_bytes(file.read_bytes()[:keep])
     with pytest.raises(ValueError, match=r"model\.safetensors"):
-        verify.stored_tensors(file.parent)
+        stored_tensors(file.parent)
 
 
 def test_changed_tensors_are_counted_against_another_folder(tmp_path):

@@ -1,6 +1,7 @@
 """Small RL runs for tests: a configuration, a parquet file and a model folder without weights."""
 
 import json
+import struct
 
 from funreason_train.run.paths import RunDir
 from funreason_train.settings.compose import compose
@@ -42,6 +43,7 @@ def model_folder(folder, positions=1024):
         json.dumps({"max_position_embeddings": positions, "num_attention_heads": 4})
     )
     (folder / "tokenizer.json").write_text("{}")
+    (folder / "model.safetensors").write_bytes(struct.pack("<Q", 2) + b"{}")  # no tensor, but whole
     return folder
 
 

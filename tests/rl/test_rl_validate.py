@@ -371,7 +371,7 @@ def test_what_earlier_stages_have_yet_to_make_is_missed_only_when_the_stage_runs
 def test_a_model_without_a_tokenizer(tmp_path):
     config, run = small_run(tmp_path)
     (run.sft_model / "tokenizer.json").unlink()
-    assert "holds no tokenizer" in " ".join(stage.check(config, run))
+    assert "there is no tokenizer" in " ".join(stage.check(config, run))
 
 
 def test_a_gold_answer_that_cannot_be_right_is_found_before_the_start(tmp_path):

@@ -66,9 +66,9 @@ def test_but_running_without_data_says_how_to_get_it(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("break_it", "says"),
     [
-        (lambda model, data: (model / "tokenizer.json").unlink(), "has no tokenizer"),
-        (lambda model, data: (model / "config.json").unlink(), "no Hugging Face model folder"),
-        (lambda model, data: (model / "model.safetensors").unlink(), "no weights in safetensors"),
+        (lambda model, data: (model / "tokenizer.json").unlink(), "there is no tokenizer"),
+        (lambda model, data: (model / "config.json").unlink(), "not a Hugging Face model folder"),
+        (lambda model, data: (model / "model.safetensors").unlink(), "there are no weights"),
         (lambda model, data: (data / "train.json").unlink(), "train.json is missing"),
         (lambda model, data: (data / "dataset_info.json").unlink(), "dataset_info.json is missing"),
         (lambda model, data: (data / "dataset_info.json").write_text("{"), "is not JSON"),

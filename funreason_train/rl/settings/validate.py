@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from omegaconf import OmegaConf
 
 from ...errors import UserError
+from ...models.folder import model_problems, number_of, own_context
 from ...reward.options import check_options
 from ...reward.sample import audit_file
 from ...run.paths import RunDir
@@ -142,7 +142,7 @@ def _batch(config: DictConfig, train: Prompts) -> list[str]:
         found.append(
             f"rl.prompts_per_step={rl.prompts_per_step} is more than the {train.rows} prompts of {train.file}"
         )
-    heads = _of_model(Path(str(rl.model)), "num_attention_heads")
+    heads = number_of(Path(str(rl.model)), "num_attention_heads")
     if heads is not None and heads % rl.rollout.tensor_parallel:
         found.append(
             f"rl.rollout.tensor_parallel={rl.rollout.tensor_parallel} does not divide the {heads} attention "
@@ -236,7 +236,7 @@ def _lengths(config: DictConfig, train: Prompts, val: Prompts) -> list[str]:
             f"prompt and response take {prompt} + {rl.max_response_tokens} = {whole} tokens, more than "
             f"rl.max_model_tokens={rl.max_model_tokens}"
         )
-    limit = _of_model(Path(str(rl.model)), "max_position_embeddings")
+    limit = own_context(Path(str(rl.model)))
     if limit is not None and max(whole, rl.max_model_tokens or 0) > limit:
         found.append(
             f"prompt and response take {max(whole, rl.max_model_tokens or 0)} tokens, more than the {limit} "
@@ -245,32 +245,9 @@ def _lengths(config: DictConfig, train: Prompts, val: Prompts) -> list[str]:
     return found
 
 
-def _of_model(model: Path, name: str) -> int | None:
-    """A number of a local model's configuration; None for a hub id or a model that does not say."""
-    try:
-        value = json.loads((model / "config.json").read_text(encoding="utf-8")).get(name)
-        return int(value) if value else None
-    except (OSError, ValueError, TypeError, AttributeError):
-        return None
-
-
 def _model(config: DictConfig) -> list[str]:
     """A local model folder has to hold a model and its tokenizer; a hub id is left to the hub."""
-    name = str(config.rl.model)
-    folder = Path(name).expanduser()
-    if not folder.is_dir():
-        local = name.startswith(("/", ".", "~")) or name.count("/") != 1
-        return (
-            [f"{name}: there is no such model folder; rl.model names a HF folder or a hub id"]
-            if local
-            else []
-        )
-    found = []
-    if not (folder / "config.json").is_file():
-        found.append(f"{folder}: holds no config.json, so it is not a model in Hugging Face format")
-    if not any((folder / file).is_file() for file in ("tokenizer.json", "tokenizer.model", "vocab.json")):
-        found.append(f"{folder}: holds no tokenizer; copy the tokenizer files of its base model there")
-    return found
+    return [f"rl.model: {problem}" for problem in model_problems(str(config.rl.model), template=False)]
 
 
 def _resume(config: DictConfig, run: RunDir) -> list[str]:

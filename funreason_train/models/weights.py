@@ -1,0 +1,90 @@
+"""What the safetensors files of a folder hold, from their headers alone."""
+
+from __future__ import annotations
+
+import json
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+#: safetensors' names of the types (github.com/huggingface/safetensors, format section).
+TYPES = {"F32": "float32", "BF16": "bfloat16", "F16": "float16"}
+INDEX = "model.safetensors.index.json"
+
+
+@dataclass(frozen=True)
+class Stored:
+    """One tensor as a safetensors header describes it."""
+
+    dtype: str
+    shape: tuple[int, ...]
+    file: Path
+
+
+def stored_tensors(folder: Path) -> dict[str, Stored]:
+    """Every tensor of a folder by name.
+
+    Raises:
+        ValueError: if a file is cut off or is not a safetensors file.
+    """
+    found: dict[str, Stored] = {}
+    for file in sorted(folder.glob("*.safetensors")):
+        for name, entry in _header(file).items():
+            if name != "__metadata__":
+                dtype = TYPES.get(entry["dtype"], entry["dtype"])
+                found[name] = Stored(dtype, tuple(entry["shape"]), file)
+    return found
+
+
+def weight_defects(folder: Path) -> list[str]:
+    """What is missing from a folder's weights or cut off; `model.safetensors` or all that its index names."""
+    index = folder / INDEX
+    if index.is_file():
+        try:
+            names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
+        except (ValueError, KeyError, AttributeError, TypeError):
+            return [f"{index.name} cannot be read"]
+    else:
+        names = sorted(file.name for file in folder.glob("*.safetensors")) or ["model.safetensors"]
+    return [text for name in names if (text := _defect(folder / str(name)))]
+
+
+def _defect(path: Path) -> str | None:
+    if not path.is_file():
+        return f"{path.name} is missing"
+    try:
+        _header(path)
+    except _CutOff:
+        return f"{path.name} is cut off"
+    except (ValueError, OSError):
+        return f"{path.name} cannot be read"
+    return None
+
+
+class _CutOff(ValueError):
+    """A file is shorter than its header says."""
+
+
+def _header(file: Path) -> dict[str, Any]:
+    """A file's header: 8 bytes of length, then JSON with the place of each tensor, then the data.
+
+    Raises:
+        ValueError: if the file is cut off or is not a safetensors file.
+    """
+    size = file.stat().st_size
+    with file.open("rb") as opened:
+        try:
+            length = struct.unpack("<Q", opened.read(8))[0]
+            if length >= size:
+                raise _CutOff(f"{file} is not a whole safetensors file")
+            header: dict[str, Any] = json.loads(opened.read(length))
+            ends = [entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"]
+            end = max(ends, default=0)
+        except _CutOff:
+            raise
+        except (struct.error, ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+            raise ValueError(f"{file} is not a whole safetensors file") from error
+    if 8 + length + end != size:
+        raise _CutOff(f"{file} is {size} bytes long, its header says {8 + length + end}")
+    return header

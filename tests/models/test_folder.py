@@ -1,0 +1,80 @@
+"""What a model folder has to hold is decided in one place, whoever asks."""
+
+import json
+import struct
+
+import pytest
+
+from funreason_train.models.folder import context_of, folder_problems, is_hub_id, model_problems, number_of
+from funreason_train.models.weights import weight_defects
+
+
+def stored(path, floats=4):
+    header = json.dumps({"a": {"dtype": "F32", "shape": [floats], "data_offsets": [0, 4 * floats]}}).encode()
+    path.write_bytes(struct.pack("<Q", len(header)) + header + bytes(4 * floats))
+
+
+@pytest.fixture
+def folder(tmp_path):
+    path = tmp_path / "model"
+    path.mkdir()
+    (path / "config.json").write_text('{"max_position_embeddings": 4096, "hidden_size": true}')
+    (path / "tokenizer.json").write_text("{}")
+    (path / "chat_template.jinja").write_text("x")
+    stored(path / "model.safetensors")
+    return path
+
+
+def test_a_whole_folder_has_no_problem(folder):
+    assert folder_problems(folder) == []
+    assert context_of(folder, 99_999) == 4096 and context_of(folder, 7) == 7
+    assert number_of(folder, "hidden_size") is None
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "says"),
+    [
+        ("config.json", None, "no readable config.json"),
+        ("config.json", b"[1]", "no readable config.json"),
+        ("config.json", b"\xff\xfe", "no readable config.json"),
+        ("tokenizer.json", None, "no tokenizer"),
+        ("chat_template.jinja", None, "no chat template"),
+        ("model.safetensors", None, "no weights"),
+        ("model.safetensors", b"", "model.safetensors cannot be read"),
+        ("model.safetensors", struct.pack("<Q", 1 << 60) + b"{}", "model.safetensors is cut off"),
+        ("model.safetensors", struct.pack("<Q", 2) + b"[]", "model.safetensors cannot be read"),
+        ("model.safetensors", struct.pack("<Q", 7) + b'{"a":1}', "model.safetensors cannot be read"),
+        ("model.safetensors.index.json", b"{", "index.json cannot be read"),
+        (
+            "model.safetensors.index.json",
+            b'{"weight_map": {"a": "model.safetensors", "b": "model-2.safetensors"}}',
+            "model-2.safetensors is missing",
+        ),
+    ],
+)
+def test_what_is_missing_or_damaged_is_one_sentence(folder, file, content, says):
+    if content is None:
+        (folder / file).unlink()
+    else:
+        (folder / file).write_bytes(content)
+    (problem,) = folder_problems(folder)
+    assert says in problem and str(folder) in problem
+
+
+def test_a_file_that_was_cut_off_at_any_place_is_noticed(folder):
+    whole = (folder / "model.safetensors").read_bytes()
+    for keep in range(len(whole)):
+        (folder / "model.safetensors").write_bytes(whole[:keep])
+        assert weight_defects(folder), keep
+
+
+def test_what_is_not_needed_is_not_missed(folder):
+    (folder / "model.safetensors").unlink()
+    (folder / "chat_template.jinja").unlink()
+    assert model_problems(str(folder), weights=False, template=False) == []
+
+
+@pytest.mark.parametrize(("name", "hub"), [("a/b", True), ("./a/b", False), ("/a/b", False), ("a/b/c", 0)])
+def test_a_name_that_may_be_on_the_hub_passes(name, hub):
+    assert is_hub_id(name) == hub
+    assert bool(model_problems(name)) != hub
