@@ -1,12 +1,24 @@
 """Stateful tool environments behind one small interface, and the tasks that are played in them."""
 
-from .base import Environment, State, ToolError, tool
 from .play import Episode, Limits, Outcome, PlayedResponse, PlayedTurn, Policy, play
-from .registry import ENVIRONMENTS, load_environments, make_environment, register_environment
+from .protocol import Environment, Result
+from .registry import (
+    ENVIRONMENTS,
+    configured_environment,
+    environment_class,
+    load_environments,
+    make_environment,
+    register_environment,
+    register_family,
+)
+from .schemas import Between
+from .tables import TableWorld
 from .tasks import GoldTurn, Task, TaskTurn, play_gold, read_tasks, write_tasks
+from .tools import ToolError, tool
 
 __all__ = [
     "ENVIRONMENTS",
+    "Between",
     "Environment",
     "Episode",
     "GoldTurn",
@@ -15,16 +27,20 @@ __all__ = [
     "PlayedResponse",
     "PlayedTurn",
     "Policy",
-    "State",
+    "Result",
+    "TableWorld",
     "Task",
     "TaskTurn",
     "ToolError",
+    "configured_environment",
+    "environment_class",
     "load_environments",
     "make_environment",
     "play",
     "play_gold",
     "read_tasks",
     "register_environment",
+    "register_family",
     "tool",
     "write_tasks",
 ]

@@ -17,6 +17,7 @@ from ..dialogue import (
     ready_messages,
     system_prompt,
 )
+from .protocol import Result
 from .registry import make_environment
 from .tasks import GoldTurn, Task, play_gold
 
@@ -43,7 +44,7 @@ class PlayedResponse:
 
     completion: str
     calls: tuple[Call, ...] = ()
-    results: tuple[str, ...] = ()
+    results: tuple[Result, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -118,7 +119,8 @@ class Outcome:
                         {
                             "completion": r.completion,
                             "calls": [call.to_json() for call in r.calls],
-                            "results": list(r.results),
+                            "results": [result.text for result in r.results],
+                            "ok": [result.ok for result in r.results],
                         }
                         for r in turn.responses
                     ],
@@ -194,7 +196,7 @@ class Episode:
         if not read.calls:
             self._end_turn(self._judge())
             return
-        self._messages += merge_tool_messages({"role": "tool", "content": result} for result in results)
+        self._messages += merge_tool_messages({"role": "tool", "content": one.text} for one in results)
         if len(self._responses) >= self.limits.responses:
             self._end_turn((f"too_many_responses: {len(self._responses)} responses and no end",))
 
@@ -251,15 +253,15 @@ class Episode:
         for call, result in zip([c for step in steps for c in step], gold.seen(), strict=True):
             key = _key(call, result)
             if seen[key] < 1:
-                reasons.append(f"missing_result: {render_calls([call])} never answered {result}")
+                reasons.append(f"missing_result: {render_calls([call])} never answered {result.text}")
             seen[key] -= 1
         reasons += [f"wrong_state: {difference}" for difference in self._environment.compare(gold.state)]
         return tuple(reasons)
 
 
-def _key(call: Call, result: str) -> tuple[str, str]:
+def _key(call: Call, result: Result) -> tuple[str, str]:
     ordered = Call(call.name, dict(sorted(call.arguments.items())))
-    return render_calls([ordered]), result
+    return render_calls([ordered]), result.text
 
 
 def play(task: Task, policy: Policy, limits: Limits | None = None, style: PromptStyle = "bfcl") -> Outcome:

@@ -1,35 +1,66 @@
-"""Environments by name: this project's own, BFCL's, and what a user's modules add."""
+"""Environments by name: this project's own, BFCL's, and a user's.
+
+Only a configuration makes code be imported (`load_environments`, `configured_environment`); a task or a row
+names what is already there.
+"""
 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import Any
 
 from ..errors import UserError
-from .base import Environment
 from .bfcl.environment import PREFIX, environment_kind
-from .helpdesk import Helpdesk
-from .shop import Shop
-from .travel import Travel
+from .domains.helpdesk import Helpdesk
+from .domains.shop import Shop
+from .domains.travel import Travel
+from .objects import object_world
+from .protocol import Environment
 
 ENVIRONMENTS: dict[str, type[Environment]] = {kind.name: kind for kind in (Helpdesk, Shop, Travel)}
 
+_FAMILIES: dict[str, Callable[[str], type[Environment]]] = {PREFIX: environment_kind}
+_PATHS: dict[str, type[Environment]] = {}  # `package.module:Class`, once loaded
 
-def make_environment(name: str) -> Environment:
-    """A new, empty environment.
+
+def environment_class(name: str) -> type[Environment]:
+    """The class of an environment.
 
     Args:
-        name: One of `ENVIRONMENTS`, or `bfcl/CLASS` (see `bfcl.environment`).
+        name: One of `ENVIRONMENTS`, a family's (`bfcl/CLASS`, see `bfcl.environment`), or the dotted path of
+            a class that the configuration has loaded.
 
     Raises:
         UserError: There is no environment of that name, or what it needs is not installed.
     """
-    if name.startswith(PREFIX):
-        return environment_kind(name)()
-    if name not in ENVIRONMENTS:
-        known = f"{', '.join(ENVIRONMENTS)}, or {PREFIX}CLASS for a class of BFCL's"
-        raise UserError(f"there is no environment {name}", mend=f"Choose one of {known}.")
-    return ENVIRONMENTS[name]()
+    for prefix, find in _FAMILIES.items():
+        if name.startswith(prefix):
+            return find(name)
+    if found := ENVIRONMENTS.get(name) or _PATHS.get(name):
+        return found
+    if ":" in name:
+        raise UserError(
+            f"the environment {name} is not loaded",
+            mend=f"Name it in the configuration: environment.modules=[{name}].",
+        )
+    known = f"{', '.join(ENVIRONMENTS)}, or {PREFIX}CLASS for a class of BFCL's"
+    raise UserError(f"there is no environment {name}", mend=f"Choose one of {known}.")
+
+
+def make_environment(name: str) -> Environment:
+    """A new, empty environment; see `environment_class`.
+
+    Raises:
+        UserError: There is no environment of that name, or it cannot be made.
+    """
+    kind = environment_class(name)
+    try:
+        return kind()
+    except UserError:
+        raise
+    except Exception as error:
+        raise UserError(f"the environment {name} cannot be made ({type(error).__name__}: {error})") from error
 
 
 def register_environment(kind: type[Environment]) -> type[Environment]:
@@ -43,17 +74,63 @@ def register_environment(kind: type[Environment]) -> type[Environment]:
     return kind
 
 
-def load_environments(modules: Iterable[str]) -> None:
-    """Imports modules that register environments. The configuration names them; a task never does.
+def register_family(prefix: str, find: Callable[[str], type[Environment]]) -> None:
+    """Adds environments that are made on demand, every name that begins with `prefix`.
+
+    Args:
+        prefix: With its slash, as `bfcl/`.
+        find: A whole name to its class; raises a UserError if there is none.
+    """
+    _FAMILIES[prefix] = find
+
+
+def load_environments(names: Iterable[str]) -> None:
+    """Imports what the configuration names: modules that register environments, or `package.module:Class`.
 
     Raises:
-        UserError: A module cannot be imported.
+        UserError: A module cannot be imported, or it has no such class.
     """
-    for module in modules:
-        try:
-            importlib.import_module(module)
-        except ImportError as error:
-            raise UserError(
-                f"the module {module} of rl.environment.modules cannot be imported ({error})",
-                mend="Install it in this environment, or put its folder on PYTHONPATH.",
-            ) from None
+    for name in names:
+        if ":" in name:
+            _load_class(name)
+        else:
+            _import(name)
+
+
+def configured_environment(name: str) -> type[Environment]:
+    """The class of an environment that the configuration names; `package.module:Class` is imported for it.
+
+    Raises:
+        UserError: As `environment_class` and `load_environments`.
+    """
+    if ":" in name and "/" not in name and name not in ENVIRONMENTS:
+        _load_class(name)
+    return environment_class(name)
+
+
+def _load_class(path: str) -> None:
+    if path in _PATHS:
+        return
+    module, _, attribute = path.partition(":")
+    found: Any = _import(module)
+    for part in attribute.split("."):
+        found = getattr(found, part, None)
+    if not isinstance(found, type):
+        raise UserError(
+            f"the module {module} has no class {attribute}",
+            mend="Write it as package.module:Class.",
+        )
+    if not issubclass(found, Environment):
+        _PATHS[path] = object_world(found, path)
+    else:
+        _PATHS[path] = register_environment(found)
+
+
+def _import(module: str) -> Any:
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise UserError(
+            f"the module {module} of environment.modules cannot be imported ({error})",
+            mend="Install it in this environment, or put its folder on PYTHONPATH.",
+        ) from None

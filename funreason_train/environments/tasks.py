@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..calls import Call
-from .base import State
-from .bfcl.execute import FAILED
+from .protocol import Result, shown
 from .registry import make_environment
 
 
@@ -51,8 +50,10 @@ class Task:
 
     def tool_docs(self) -> list[dict[str, Any]]:
         """The offered tools' documents, in the task's order."""
-        documents = {tool["name"]: tool for tool in make_environment(self.environment).tools()}
-        return [documents[name] for name in self.tools]
+        environment = make_environment(self.environment)
+        documents = {tool["name"]: tool for tool in environment.tools()}
+        environment.close()
+        return [shown(documents[name]) for name in self.tools]
 
     def to_json(self) -> dict[str, Any]:
         """The task as JSON values."""
@@ -83,36 +84,32 @@ class Task:
 class GoldTurn:
     """What the gold calls of one turn do: each response's results, and the state after the turn."""
 
-    results: tuple[tuple[str, ...], ...]
-    state: State
+    results: tuple[tuple[Result, ...], ...]
+    state: Any
 
-    def seen(self) -> list[str]:
+    def seen(self) -> list[Result]:
         """All results of the turn."""
         return [result for results in self.results for result in results]
 
 
 def play_gold(task: Task) -> list[GoldTurn]:
-    """Executes the gold calls of every turn in a fresh environment."""
+    """Executes the gold calls of every turn in a fresh environment.
+
+    Raises:
+        ValueError: The environment cannot start from the task's configuration, or its state cannot be read.
+    """
     environment = make_environment(task.environment)
-    environment.reset(task.config)
-    return [
-        GoldTurn(
-            tuple(tuple(environment.call(call) for call in step) for step in turn.steps),
-            environment.snapshot(),
-        )
-        for turn in task.turns
-    ]
-
-
-def is_failure(result: str) -> bool:
-    """Whether a call's answer says that it failed, in BFCL's words or in our environments'."""
-    if result.startswith((FAILED, "[{'error': ")):  # the latter is how BFCL shows a list
-        return True
     try:
-        value = json.loads(result)
-    except ValueError:
-        return False
-    return isinstance(value, dict) and "error" in value
+        environment.reset(task.config)
+        return [
+            GoldTurn(
+                tuple(tuple(environment.call(call) for call in step) for step in turn.steps),
+                environment.snapshot(),
+            )
+            for turn in task.turns
+        ]
+    finally:
+        environment.close()
 
 
 def write_tasks(path: Path, tasks: Iterable[Task]) -> int:

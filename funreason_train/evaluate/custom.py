@@ -80,7 +80,7 @@ class RowGame:
             if not right:
                 reason = reason_of(result)
                 reasons = [f"malformed: {reason}" if reason in ERRORS else f"{reason}: reward {score:g}"]
-            responses = [asked[-1] | {"completion": self._completion, "calls": [], "results": []}]
+            responses = [asked[-1] | {"completion": self._completion, "calls": [], "results": [], "ok": []}]
         user = next((m["content"] for m in reversed(self._row.messages) if m["role"] == "user"), "")
         turn = {"user": user, "gold": [self._row.gold], "reasons": reasons, "responses": responses}
         return {

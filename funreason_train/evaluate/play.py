@@ -71,8 +71,8 @@ def play(
 
     Yields:
         `{"id", "category", "right", "reasons", "turns": [{"user", "gold", "reasons", "responses": [{"prompt",
-        "prompt_tokens", "completion", "tokens", "finish", "calls", "results"}]}], "unjudged": […]}`; the
-        first reason (`turn N: slug: detail`) is what went wrong first.
+        "prompt_tokens", "completion", "tokens", "finish", "calls", "results", "ok"}]}], "unjudged": […]}`;
+        the first reason (`turn N: slug: detail`) is what went wrong first.
     """
     waiting = deque(games)
     running: dict[str, _Running] = {}

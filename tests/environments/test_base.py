@@ -10,7 +10,7 @@ from funreason_train.errors import UserError
 
 
 def answer(environment, name, **arguments):
-    return json.loads(environment.call(Call(name, arguments)))
+    return json.loads(environment.call(Call(name, arguments)).text)
 
 
 def test_there_are_three_environments_with_thirty_documented_functions():

@@ -17,7 +17,6 @@ from funreason_train.environments.bfcl import documents
 from funreason_train.environments.bfcl.documents import CLASSES, bfcl_folder
 from funreason_train.environments.bfcl.environment import environment_kind
 from funreason_train.environments.bfcl.sessions import SESSIONS, Sessions
-from funreason_train.environments.tasks import is_failure
 from funreason_train.errors import UserError
 
 ROOT = Path(__file__).parents[2]
@@ -42,7 +41,7 @@ def kind(name, sessions):
 
 
 def listing(environment):
-    return environment.call(Call("ls", {}))
+    return environment.call(Call("ls", {})).text
 
 
 @shipped
@@ -89,24 +88,25 @@ def test_answers_are_bfcls_and_the_state_is_what_bfcl_compares():
     environment = files()
     before = environment.snapshot()
     assert listing(environment) == '{"current_directory_content": ["plan.txt", "old"]}'
-    assert environment.call(Call("cd", {"folder": "old"})) == '{"current_working_directory": "old"}'
+    assert environment.call(Call("cd", {"folder": "old"})).text == '{"current_working_directory": "old"}'
     assert environment.compare(before) == [], "BFCL does not compare where one is"
-    assert environment.call(Call("touch", {"file_name": "new"})) == "None"
+    assert environment.call(Call("touch", {"file_name": "new"})).text == "None"
     (difference,) = environment.compare(before)
     assert difference.startswith("GorillaFileSystem/root/contents/old/contents/new is ")
-    assert environment.call(Call("cat", {"name": "x"})).startswith("Error during execution: ")
+    assert environment.call(Call("cat", {"name": "x"})).text.startswith("Error during execution: ")
     with pytest.raises(ValueError, match="has no class MathAPI"):
         environment.reset({"MathAPI": {}})
     environment.reset({"GorillaFileSystem": {"root": {"desk": {"type": "directory"}}}})
     with pytest.raises(ValueError, match=r"cannot be loaded \(KeyError: 'contents'\)"):
-        listing(environment)
+        environment.snapshot()
+    assert "cannot be loaded (KeyError" in listing(environment) and environment.compare(before)
 
 
 @shipped
 def test_several_classes_at_once():
     environment = make_environment("bfcl/GorillaFileSystem+MathAPI+TradingBot")
     environment.reset(CONFIG)
-    assert environment.call(Call("sum_values", {"numbers": [4, 8, 15]})) == '{"result": 27}'
+    assert environment.call(Call("sum_values", {"numbers": [4, 8, 15]})).text == '{"result": 27}'
     assert "plan.txt" in listing(environment)
     state = environment.snapshot()
     assert list(state) == ["GorillaFileSystem", "MathAPI", "TradingBot"]
@@ -145,7 +145,7 @@ def test_what_is_random_is_the_same_in_every_process():
         environment = kind("bfcl/TravelAPI", sessions)
         answers.add(environment.call(login))
     (answer,) = answers
-    assert not is_failure(answer), answer
+    assert answer.ok, answer
     other = make_environment("bfcl/TravelAPI")
     other.reset({"TravelAPI": {"random_seed": 7}})
     assert other.call(login) != answer
@@ -172,7 +172,7 @@ HOSTILE = {
 def test_a_hostile_call_fails_and_changes_nothing(name):
     environment = files()
     before = environment.snapshot()
-    assert is_failure(environment.call(HOSTILE[name]))
+    assert not environment.call(HOSTILE[name]).ok
     assert environment.compare(before) == []
 
 
@@ -194,7 +194,7 @@ def test_a_call_that_takes_for_ever_is_stopped_alone():
         others += 1
         time.sleep(0.01)
     assert others > 3, "nothing else was played meanwhile"
-    assert answers[0].startswith("Error during execution: time_limit")
+    assert answers[0].text.startswith("Error during execution: time_limit")
     assert burning.compare(before) == [] and '"kept"' in listing(burning)
 
 
@@ -204,7 +204,7 @@ def test_a_call_that_takes_all_memory_is_stopped_alone():
     environment.reset(CONFIG)
     environment.call(Call("touch", {"file_name": "kept"}))
     greedy = Call("square_root", {"number": 2, "precision": 400_000_000})
-    answer = environment.call(greedy)
+    answer = environment.call(greedy).text
     assert answer.startswith("Error during execution: memory_limit"), answer
     assert '"kept"' in listing(environment)
 
@@ -215,7 +215,7 @@ def test_more_environments_than_processes_keep_their_states():
     several = [files(sessions) for _ in range(5)]
     for round in range(2):
         for number, environment in enumerate(several):
-            assert environment.call(Call("touch", {"file_name": f"{round}-{number}"})) == "None"
+            assert environment.call(Call("touch", {"file_name": f"{round}-{number}"})).text == "None"
     for number, environment in enumerate(several):
         assert f'"old", "0-{number}", "1-{number}"]' in listing(environment)
     assert len(children_of(sessions.host)) <= 3
@@ -282,11 +282,20 @@ def test_a_host_needs_the_standard_library_and_this_package_alone():
 
 
 @shipped
-def test_what_fails_in_any_environment_is_known_as_such():
-    shop = make_environment("shop")
-    assert is_failure(shop.call(Call("get_price", {"item": "K1"})))
-    assert is_failure(make_environment("bfcl/TicketAPI").call(Call("get_user_tickets", {})))
-    assert not is_failure("None") and not is_failure('["error"]') and not is_failure('{"result": 1}')
+def test_bfcls_ways_of_failing_are_known_as_such_and_values_travel():
+    tickets = make_environment("bfcl/TicketAPI")
+    answered = tickets.call(Call("get_user_tickets", {}))
+    assert answered.value == [{"error": "User not authenticated. Please log in to view tickets."}]
+    assert not answered.ok and answered.text == str(answered.value)
+    assert not tickets.call(Call("get_ticket", {"ticket_id": 999})).ok
+    raised = tickets.call(Call("get_ticket", {"number": 1}))
+    assert not raised.ok and raised.text.startswith("Error during execution: ") and raised.value is None
+    listed = files().call(Call("ls", {}))
+    assert listed.ok and listed.value == {"current_directory_content": ["plan.txt", "old"]}
+    made = files().call(Call("touch", {"file_name": "new"}))
+    assert made.ok and made.text == "None" and made.value is None
+    rows = make_environment("bfcl/GorillaFileSystem+MathAPI").call(Call("mean", {"numbers": [1, 2]}))
+    assert rows.ok and rows.value == {"result": 1.5}
 
 
 def children_of(process):

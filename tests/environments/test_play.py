@@ -135,7 +135,7 @@ def test_a_policy_that_never_ends_is_stopped():
     task = next(task for task in TASKS if task.category == "single")
     outcome = play(task, lambda messages: render_target("again", "[nothing()]"), Limits(responses=3))
     assert outcome.reasons == ("turn 0: too_many_responses: 3 responses and no end",)
-    assert json.loads(outcome.turns[0].responses[2].results[0])["error"]
+    assert json.loads(outcome.turns[0].responses[2].results[0].text)["error"]
 
 
 def test_a_wrong_turn_ends_the_task_unless_asked_to_go_on():
@@ -163,7 +163,7 @@ def test_prompts_show_answers_without_thoughts_and_merged_results():
     assert all(name in system["content"] for name in task.tools)
     assert user["content"] == task.turns[0].user
     assert assistant["content"] == render_calls(calls)
-    assert tool["content"] == str(list(itertools.chain(*play_gold(task)[0].results)))
+    assert tool["content"] == str([result.text for result in play_gold(task)[0].seen()])
 
 
 def test_many_episodes_can_be_played_side_by_side():

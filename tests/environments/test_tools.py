@@ -185,7 +185,7 @@ def test_every_tool_has_a_happy_and_an_error_case():
 def test_a_tool_answers_and_changes_what_it_says(world, tool, arguments, answer, changes):
     environment = world(tool)
     before = environment.snapshot()
-    assert json.loads(environment.call(Call(tool, arguments))) == answer
+    assert json.loads(environment.call(Call(tool, arguments)).text) == answer
     after = environment.snapshot()
     for place, value in changes.items():
         table, key, field = place.split("/")
@@ -197,5 +197,6 @@ def test_a_tool_answers_and_changes_what_it_says(world, tool, arguments, answer,
 def test_a_refused_call_answers_with_an_error_and_changes_nothing(world, tool, arguments):
     environment = world(tool)
     before = environment.snapshot()
-    assert list(json.loads(environment.call(Call(tool, arguments)))) == ["error"]
+    result = environment.call(Call(tool, arguments))
+    assert not result.ok and list(json.loads(result.text)) == ["error"]
     assert environment.compare(before) == []

@@ -73,8 +73,8 @@ def test_results_are_shown_as_bfcl_shows_them():
     played, asked = run(task, flat(gold(task)))
     prompt = TOKENIZER.decode(asked[1])
     (result,) = played.samples[0].results
-    assert result.startswith('{"file_content": "')
-    assert f"<tool_response>\n{[result]}\n</tool_response>" in prompt
+    assert result.ok and result.text.startswith('{"file_content": "')
+    assert f"<tool_response>\n{[result.text]}\n</tool_response>" in prompt
 
 
 def test_a_call_that_never_ends_holds_up_no_other_episode(monkeypatch):
@@ -101,5 +101,5 @@ def test_a_call_that_never_ends_holds_up_no_other_episode(monkeypatch):
     first, *rest = asyncio.run(together())
     SESSIONS.forget()
     assert ended[-1] == "hanging" and all(score(played) == 1.0 for played in rest)
-    assert first.samples[0].results[0].startswith("Error during execution: time_limit")
+    assert first.samples[0].results[0].text.startswith("Error during execution: time_limit")
     assert score(first) < 1.0

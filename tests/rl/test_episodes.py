@@ -90,7 +90,7 @@ def test_only_what_the_model_wrote_is_a_response():
         for sample, written in zip(played.samples, completions, strict=True):
             assert TOKENIZER.decode(sample.written.ids) == written
             assert len(sample.written.log_probs) == len(sample.written.ids)
-        results = [result for turn in play_gold(task) for result in turn.seen()]
+        results = [result.text for turn in play_gold(task) for result in turn.seen()]
         assert results and all(
             result not in TOKENIZER.decode(sample.written.ids)
             for result in results
@@ -103,7 +103,7 @@ def test_results_of_one_response_are_one_merged_message():
     played, asked = run(task, flat(gold(task)))
     seen = play_gold(task)[0].seen()
     assert len(seen) == 2
-    assert f"<tool_response>\n{seen}\n</tool_response>" in TOKENIZER.decode(asked[1])
+    assert f"<tool_response>\n{[one.text for one in seen]}\n</tool_response>" in TOKENIZER.decode(asked[1])
     assert list(played.samples[0].results) == seen
 
 
@@ -243,7 +243,8 @@ def test_a_record_says_what_happened_and_what_would_have_been_right():
     played, _ = run(task, [*flat(gold(task)[:1]), completion("I will not.")])
     first, last = record(played, played.samples[0]), record(played, played.samples[-1])
     assert (first["turn"], first["response"], first["reasons"]) == (0, 0, [])
-    assert first["results"] == play_gold(task)[0].seen()
+    seen = play_gold(task)[0].seen()
+    assert first["results"] == [result.text for result in seen] and first["ok"] == [True] * len(seen)
     assert first["calls"] and first["gold"] == gold(task)[0]
     assert last["turn"] == 1 and last["reasons"][0].startswith("missing_result")
     assert last["gold"] == gold(task)[1]

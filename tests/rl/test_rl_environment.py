@@ -154,10 +154,10 @@ def test_every_generated_task_can_be_trusted():
 
 
 OWN = """
-from funreason_train.environments import Environment, register_environment, tool
+from funreason_train.environments import TableWorld, register_environment, tool
 
 @register_environment
-class Lamp(Environment):
+class Lamp(TableWorld):
     name = "lamp"
     tables = ("lamps",)
 
@@ -195,7 +195,7 @@ def test_an_environment_of_ones_own_is_named_by_the_configuration(tmp_path, monk
     assert settings.agent_loops(config)[0]["modules"] == ["own_lamp_environment"]
     config.rl.environment.modules = ["own_lamp_environmnt"]
     (found,) = stage.check(config, run)
-    assert "own_lamp_environmnt of rl.environment.modules cannot be imported" in found
+    assert "own_lamp_environmnt of environment.modules cannot be imported" in found
 
 
 def test_two_environments_of_one_name_are_refused():

@@ -19,6 +19,7 @@ def response(turn=0, number=0, unclosed=0.0):
         "gold": ["[f(a=1)]", "Done."],
         "calls": ["[f(a=2)]"],
         "results": ['{"error": "no"}'],
+        "ok": [False],
         "reasons": ["missing_result: [f(a=1)] never answered 1"],
         "figures": figures,
     }
@@ -82,7 +83,11 @@ def test_a_line_of_an_episode_has_its_turn_results_and_gold():
     )
     line = records.line(Row("a_3_2", 0.0, result, response(1, 2)), "P", "A", "unused")
     assert (line["turn"], line["response"], line["reason"]) == (1, 2, "turns")
-    assert line["gold"] == ["[f(a=1)]", "Done."] and line["results"] == ['{"error": "no"}']
+    assert (
+        line["gold"] == ["[f(a=1)]", "Done."]
+        and line["results"] == ['{"error": "no"}']
+        and line["ok"] == [False]
+    )
     assert line["reasons"] == ["missing_result: [f(a=1)] never answered 1"]
 
 

@@ -11,15 +11,15 @@ from __future__ import annotations
 import copy
 import itertools
 import weakref
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import cache
 from typing import Any, ClassVar
 
 from ...calls import Call
 from ...errors import UserError
-from ..base import Environment, State
+from ..protocol import Environment, Result
 from .documents import CLASSES, class_documents
-from .execute import FAILED, one_line
+from .execute import FAILED
 from .sessions import SESSIONS, Session, Sessions
 
 PREFIX = "bfcl/"
@@ -36,14 +36,14 @@ class BfclEnvironment(Environment):
     """
 
     name = PREFIX
-    tables = ()
     classes: ClassVar[tuple[str, ...]] = ()
     sessions: ClassVar[Sessions] = SESSIONS
+    _names: ClassVar[frozenset[str]] = frozenset()
 
     def __init__(self) -> None:
         self._number = next(_numbers)
         weakref.finalize(self, self.sessions.drop, self._number)
-        super().__init__()
+        self.reset({})
 
     def reset(self, config: Mapping[str, Any]) -> None:
         """Starts from a configuration, class -> scenario; no process is started before the first call.
@@ -64,26 +64,26 @@ class BfclEnvironment(Environment):
         """The documented functions of the classes, in bfcl-eval's order."""
         return [dict(one) for name in cls.classes for one in class_documents(name)]
 
-    def call(self, call: Call) -> str:
+    def call(self, call: Call) -> Result:
         """Executes one call.
 
         Returns:
             What BFCL would show: the answer as text, or `Error during execution: …`, also for a call that
-            reached a limit.
-
-        Raises:
-            ValueError: The configuration cannot be loaded.
+            reached a limit and where the configuration cannot be loaded.
         """
-        if call.name not in self._parameters:
-            return f"{FAILED}name '{call.name}' is not defined"
+        if call.name not in self._names:
+            return Result(f"{FAILED}name '{call.name}' is not defined", False)
         request = {"call": call.to_json()}
-        answer = self._ask(request)
+        try:
+            answer = self._ask(request)
+        except ValueError as error:
+            return Result(f"{FAILED}{error}", False)
         if "stopped" in answer:
-            return f"{FAILED}{answer['stopped']}"
+            return Result(f"{FAILED}{answer['stopped']}", False)
         self._done.append(request)
-        return str(answer["result"])
+        return Result(answer["result"], answer["ok"], answer["value"])
 
-    def snapshot(self) -> State:
+    def snapshot(self) -> dict[str, Any]:
         """The public attributes of every instance, as BFCL compares them.
 
         Raises:
@@ -94,16 +94,9 @@ class BfclEnvironment(Environment):
             raise ValueError(f"the state of {self.name} cannot be read ({answer['stopped']})")
         return dict(answer["state"])
 
-    def compare(self, other: Mapping[str, Any]) -> list[str]:
-        """How this state differs from another snapshot: one sentence a place, `CLASS/ATTRIBUTE/…`."""
-        try:
-            mine = self.snapshot()
-        except ValueError as error:
-            return [str(error)]
-        return [
-            f"{place} is {one_line(one, 200)}, not {one_line(two, 200)}"
-            for place, one, two in _differences("", mine, other)
-        ]
+    def close(self) -> None:
+        """Ends the process of the state."""
+        self.sessions.drop(self._number)
 
     def _ask(self, request: dict[str, Any]) -> dict[str, Any]:
         session = self.sessions.take(self._number) or self._make()
@@ -145,19 +138,6 @@ class BfclEnvironment(Environment):
         return ValueError(f"the configuration of {self.name} cannot be loaded ({reason})")
 
 
-_MISSING = "missing"
-
-
-def _differences(place: str, mine: Any, theirs: Any) -> Iterator[tuple[str, Any, Any]]:
-    if not (isinstance(mine, Mapping) and isinstance(theirs, Mapping)):
-        if mine != theirs:
-            yield place, mine, theirs
-        return
-    for key in dict.fromkeys([*mine, *theirs]):
-        inner = f"{place}/{key}" if place else str(key)
-        yield from _differences(inner, mine.get(key, _MISSING), theirs.get(key, _MISSING))
-
-
 @cache
 def environment_kind(name: str) -> type[BfclEnvironment]:
     """The environment `bfcl/CLASS` or `bfcl/CLASS+CLASS`.
@@ -173,4 +153,5 @@ def environment_kind(name: str) -> type[BfclEnvironment]:
         )
     if len(set(classes)) < len(classes):
         raise UserError(f"the environment {name} names a class twice", mend="Name each class once.")
-    return type("Bfcl", (BfclEnvironment,), {"name": name, "classes": classes})
+    documented = frozenset(one["name"] for kind in classes for one in class_documents(kind))
+    return type("Bfcl", (BfclEnvironment,), {"name": name, "classes": classes, "_names": documented})

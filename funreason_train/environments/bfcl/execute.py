@@ -66,25 +66,45 @@ def public_methods(instance: Any) -> Methods:
     return {name: method for name, method in found if not name.startswith("_")}
 
 
-def execute(read: Callable[[], Executable], methods: Methods) -> str:
+@dataclass(frozen=True)
+class Executed:
+    """What a call did.
+
+    Attributes:
+        text: What the model sees: the answer as text, or `FAILED` and the exception.
+        ok: Whether it neither raised nor answered with an error, as BFCL's functions do: `{"error": …}` or a
+            list of such.
+        value: What the function returned; None if it raised.
+    """
+
+    text: str
+    ok: bool
+    value: Any = None
+
+
+def execute(read: Callable[[], Executable], methods: Methods) -> Executed:
     """Executes one call.
 
     Args:
         read: Reads the call; what it raises is the call's own failure.
         methods: See `public_methods`.
 
-    Returns:
-        What the model sees: the answer as text, or `FAILED` and the exception.
-
     Raises:
         LimitReached: the call took too much memory, or its result is too long.
     """
     try:
-        return _as_text(_call(read(), methods))
+        value = _call(read(), methods)
+        return Executed(_as_text(value), not _is_error(value), value)
     except MemoryError:
         raise LimitReached("memory_limit: a call took too much memory and was stopped") from None
     except Exception as error:
-        return f"{FAILED}{error}"
+        return Executed(f"{FAILED}{error}", False)
+
+
+def _is_error(value: Any) -> bool:
+    if isinstance(value, list) and value:
+        value = value[0]
+    return isinstance(value, Mapping) and "error" in value
 
 
 def _call(call: Executable, methods: Methods) -> Any:

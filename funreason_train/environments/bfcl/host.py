@@ -4,7 +4,7 @@ Standard input is a Unix socket over which connections are handed to us (SCM_RIG
 process that answers requests on it, a JSON object a line, until the other side closes it:
 
     {"load": {"classes": […], "config": {class: scenario}}}   ->   {"loaded": true} or {"broken": why}
-    {"call": {"name", "arguments"}}                           ->   {"result": text}
+    {"call": {"name", "arguments"}}                           ->   {"result": text, "ok": …, "value": JSON}
     {"state": null}                                           ->   {"state": {class: {attribute: value}}}
 
 A request that reaches a limit is answered by `{"stopped": reason}`, and its process ends: by itself, or by
@@ -48,7 +48,8 @@ class World:
             return self._load(**request["load"])
         if "call" in request:
             call = Executable(request["call"]["name"], (), request["call"]["arguments"])
-            return {"result": execute(lambda: call, self._methods)}
+            done = execute(lambda: call, self._methods)
+            return {"result": done.text, "ok": done.ok, "value": plain(done.value)}
         return {"state": self.state()}
 
     def _load(self, classes: list[str], config: dict[str, Any]) -> dict[str, Any]:

@@ -52,5 +52,5 @@ class Executor:
         results = []
         for text in func_call_list:
             self._before_call()
-            results.append(execute(partial(unpack, text), methods))
+            results.append(execute(partial(unpack, text), methods).text)
         return results, instances

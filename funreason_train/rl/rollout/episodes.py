@@ -20,7 +20,7 @@ from typing import Any
 
 from ...calls import Call, render_calls
 from ...dialogue import PromptStyle
-from ...environments import Episode, Limits, Task
+from ...environments import Episode, Limits, Result, Task
 from .tokens import completion_text, prompt_ids
 
 
@@ -85,7 +85,7 @@ class Sample:
     text: str
     cut: bool
     calls: tuple[Call, ...] = ()
-    results: tuple[str, ...] = ()
+    results: tuple[Result, ...] = ()
     generating: float = 0.0
     acting: float = 0.0
 
@@ -194,8 +194,8 @@ def record(played: Played, sample: Sample) -> dict[str, Any]:
     """What the records keep of one response besides its tokens.
 
     Returns:
-        `turn`, `response`, `gold` (of the turn), `calls`, `results`, `reasons` (of the turn), and `figures`:
-        numbers that are averaged over responses.
+        `turn`, `response`, `gold` (of the turn), `calls`, `results`, `ok` (whether each call succeeded),
+        `reasons` (of the turn), and `figures`: numbers that are averaged over responses.
     """
     prefix = f"turn {sample.turn}: "
     return {
@@ -203,7 +203,8 @@ def record(played: Played, sample: Sample) -> dict[str, Any]:
         "response": sample.number,
         "gold": played.gold[sample.turn],
         "calls": [render_calls([call]) for call in sample.calls],
-        "results": list(sample.results),
+        "results": [result.text for result in sample.results],
+        "ok": [result.ok for result in sample.results],
         "reasons": [reason.removeprefix(prefix) for reason in played.reasons if reason.startswith(prefix)],
         "figures": {
             "unclosed": float("</think>" not in sample.text),

@@ -94,7 +94,7 @@ def line(row: Row, prompt: str, answer: str, ground_truth: Any) -> dict[str, Any
     else:
         what = row.response
         found |= {"turn": what["turn"], "response": what["response"], **said}
-        found |= {name: what[name] for name in ("calls", "results", "gold", "reasons")}
+        found |= {name: what[name] for name in ("calls", "results", "ok", "gold", "reasons")}
         found |= what["figures"]
     details = {name: value for name, value in row.details.items() if name != "score"}
     return {**found, "score": row.score, **details, "reason": _reason(row.details)}

@@ -137,6 +137,7 @@ class _Conversation:
     turns: list[Turn] = field(default_factory=list)
     kinds: dict[str, str] = field(default_factory=dict)
     slips: dict[str, AssistantStep] = field(default_factory=dict)
+    failed: bool = False
 
     def example(self, identity: str) -> Example | None:
         """The conversation, or None when the draw will not do (a tool refuses a call)."""
@@ -147,8 +148,7 @@ class _Conversation:
             return None
         for plan in chosen:
             getattr(self, f"_{plan.kind}")(plan)
-        answers = [json.loads(r) for turn in self.turns for step in turn.steps for r in step.results]
-        if any("error" in answer for answer in answers):
+        if self.failed:
             return None
         turns = tuple(
             TaskTurn(t.user, tuple(s.calls for s in t.steps if s.calls), t.steps[-1].text) for t in self.turns
@@ -278,7 +278,9 @@ class _Conversation:
         for position, response in enumerate(responses):
             gold = response.step
             results = tuple(map(self.world.environment.call, gold.calls))
-            steps.append(AssistantStep(gold.thought, gold.calls, gold.text, results))
+            self.failed = self.failed or not all(result.ok for result in results)
+            texts = tuple(result.text for result in results)
+            steps.append(AssistantStep(gold.thought, gold.calls, gold.text, texts))
             key = f"{number}.{position}"
             self.kinds[key] = response.kind
             slip = self.teacher.slip(self.teacher_rng, response, self.world, self.offered)

@@ -12,7 +12,7 @@ from collections.abc import Collection
 from functools import cache
 from typing import Final, NamedTuple
 
-from ...environments import ENVIRONMENTS
+from ...environments import make_environment
 from .phrases import TOOLS
 from .words import Split, split_of
 from .world import ENDINGS, LOOKUPS, PRODUCTS, TABLES
@@ -20,6 +20,9 @@ from .world import ENDINGS, LOOKUPS, PRODUCTS, TABLES
 CATEGORIES: Final = ("single", "chain", "follow_up", "parallel", "missing", "no_tool", "mixed")
 """What a task tests: one call; a lookup whose answer the next call needs; a second turn about the first one's
 record; two calls in one response; a value that has to be asked for; nothing fits; two of these in a row."""
+
+WORLDS: Final = ("helpdesk", "shop", "travel")
+"""The environments that this generator has phrases for."""
 
 _SALT: Final = "150 "  # of a set's hash; leaves every split lookups in every environment
 
@@ -66,13 +69,13 @@ class Plan(NamedTuple):
 @cache
 def tool_names(environment: str) -> tuple[str, ...]:
     """The tools of an environment, in the order of its documents."""
-    return tuple(tool["name"] for tool in ENVIRONMENTS[environment].tools())
+    return tuple(tool["name"] for tool in make_environment(environment).tools())
 
 
 @cache
 def parameters(environment: str, tool: str) -> tuple[str, ...]:
     """The parameters of a tool."""
-    document = next(t for t in ENVIRONMENTS[environment].tools() if t["name"] == tool)
+    document = next(t for t in make_environment(environment).tools() if t["name"] == tool)
     return tuple(document["parameters"]["properties"])
 
 
@@ -130,7 +133,7 @@ def plans_of(split: Split, kind: str) -> tuple[tuple[str, Plan], ...]:
     """Every environment and plan of a kind other than `mixed` whose tools a split may combine."""
     return tuple(
         (environment, plan)
-        for environment in ENVIRONMENTS
+        for environment in WORLDS
         for plan in plans(environment, kind)
         if needed_split(plan.needed) in (None, split)
     )

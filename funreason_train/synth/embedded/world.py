@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, get_args
 
 from ...calls import Call
-from ...environments import Environment, make_environment
-from ...environments.helpdesk import Level, Plan, Topic
-from ...environments.travel import Cabin
+from ...environments import TableWorld, make_environment
+from ...environments.domains.helpdesk import Level, Plan, Topic
+from ...environments.domains.travel import Cabin
 from .words import Split, ids, names
 
 TABLES: Final = {
@@ -83,7 +83,7 @@ class Reference:
 def make_state(rng: random.Random, split: Split, environment: str) -> dict[str, Any]:
     """A random initial state of a few records a table, with values of one split only."""
     some = rng.sample(names(split), 2 * _RECORDS)
-    tables = make_environment(environment).tables
+    tables = _world(environment).tables
     drawn = {table: rng.sample(ids(table, split), 2 * _RECORDS) for table in tables}
     keys = {table: keys[:_RECORDS] for table, keys in drawn.items()}
     fresh = {table: keys[_RECORDS:] for table, keys in drawn.items()}
@@ -123,6 +123,12 @@ def make_state(rng: random.Random, split: Split, environment: str) -> dict[str, 
     return {**state, "fresh": fresh}
 
 
+def _world(name: str) -> TableWorld:
+    made = make_environment(name)
+    assert isinstance(made, TableWorld)
+    return made
+
+
 class World:
     """A live environment with the words to talk about it.
 
@@ -134,7 +140,7 @@ class World:
 
     def __init__(self, rng: random.Random, split: Split, environment: str) -> None:
         self._rng, self.split = rng, split
-        self.environment: Environment = make_environment(environment)
+        self.environment = _world(environment)
         self.config = make_state(rng, split, environment)
         self.environment.reset(self.config)
 

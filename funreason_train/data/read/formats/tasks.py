@@ -22,7 +22,6 @@ from typing import Any
 from ....calls import Call
 from ....dialogue import AssistantStep, Trajectory, Turn
 from ....environments import Task, make_environment, play_gold
-from ....environments.tasks import is_failure
 from ....errors import UserError
 from ..files import loads
 from ..rows import RowError
@@ -85,9 +84,10 @@ def conversation(task: Task, think: Think = lambda *_: "") -> Trajectory:
         steps = []
         for calls, results in zip(turn.steps, gold.results, strict=True):
             for call, result in zip(calls, results, strict=True):
-                if is_failure(result):
-                    raise RowError("gold_error", f"{call.name}: {result[:200]}")
-            steps.append(AssistantStep(think(calls, ""), calls, "", results))
+                if not result.ok:
+                    raise RowError("gold_error", f"{call.name}: {result.text[:200]}")
+            texts = tuple(result.text for result in results)
+            steps.append(AssistantStep(think(calls, ""), calls, "", texts))
         steps.append(AssistantStep(think((), turn.text), text=turn.text))
         turns.append(Turn(turn.user, tuple(steps)))
     meta = {"category": task.category, "environment": task.environment, "task": task.to_json()}

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from .base import Environment, ToolError, tool
+from ..tables import TableWorld
+from ..tools import ToolError, tool
 
 Cabin = Literal["Second", "First", "Sleeper"]
 
 
-class Travel(Environment):
+class Travel(TableWorld):
     """Tables: `stations` {city, platforms}, `trains` {station, fare, delay, seats}, `bookings`
     {train, passenger, cabin, status}."""
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from .base import Environment, ToolError, tool
+from ..tables import TableWorld
+from ..tools import ToolError, tool
 
 
-class Shop(Environment):
+class Shop(TableWorld):
     """Tables: `items` {name, price, stock}, `orders` {item, quantity, city, status}."""
 
     name = "shop"

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from .base import Environment, ToolError, tool
+from ..tables import TableWorld
+from ..tools import ToolError, tool
 
 Plan = Literal["Basic", "Plus", "Premium"]
 Topic = Literal["Billing", "Login", "Refund", "Delivery", "Warranty", "Invoice"]
 Level = Literal["Low", "Medium", "High", "Urgent"]
 
 
-class Helpdesk(Environment):
+class Helpdesk(TableWorld):
     """Tables: `customers` {name, plan}, `tickets` {customer, topic, status, level, agent, note}."""
 
     name = "helpdesk"

@@ -1,0 +1,1 @@
+"""Small worlds of this project's own: a few tables each, tools over them, and a seeded way to begin."""

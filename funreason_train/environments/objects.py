@@ -1,0 +1,204 @@
+"""Any Python class as an environment: its public methods are the tools, its attributes are the state."""
+
+from __future__ import annotations
+
+import copy
+import enum
+import inspect
+import json
+from collections.abc import Mapping
+from random import Random
+from typing import Any, ClassVar
+
+from ..calls import Call, Schema, check_call, index_tools
+from ..errors import UserError
+from .protocol import Environment, Result, brief
+from .schemas import convert, hints_of
+from .tools import describe
+
+_DEEPEST = 64
+_RESERVED = ("scenario", "snapshot", "close")
+
+
+class ObjectWorld(Environment):
+    """An object of some class; `object_world` makes the subclasses.
+
+    A call that raises has failed, and its message is the answer; what it had changed by then stays changed.
+    A class may have a `snapshot()` of its own (a JSON value), a `close()`, and a static or class method
+    `scenario(random, size)`; these are not offered as tools.
+
+    Attributes:
+        target: The class. A configuration is its constructor's arguments.
+    """
+
+    target: ClassVar[type]
+    _documents: ClassVar[tuple[dict[str, Any], ...]]
+    _schemas: ClassVar[dict[str, Schema]]
+
+    def __init__(self) -> None:
+        self._object: Any = None
+
+    def reset(self, config: Mapping[str, Any]) -> None:
+        """Makes a new object.
+
+        Raises:
+            ValueError: The class does not take these arguments.
+        """
+        self.close()
+        try:
+            self._object = self.target(**copy.deepcopy(dict(config)))
+        except Exception as error:
+            raise ValueError(
+                f"{self.name} cannot be made from this configuration ({type(error).__name__}: {brief(error)})"
+            ) from error
+
+    @classmethod
+    def tools(cls) -> list[dict[str, Any]]:
+        """The public methods' documents, in the order of their source."""
+        return [dict(one) for one in cls._documents]
+
+    def call(self, call: Call) -> Result:
+        """Executes one call; an exception is an answer."""
+        if problems := check_call(call, self._schemas):
+            return _failed("; ".join(problems))
+        try:
+            if self._object is None:
+                self.reset({})
+            method = getattr(self._object, call.name)
+            hints = hints_of(method)
+            arguments = {key: convert(hints.get(key, Any), one) for key, one in call.arguments.items()}
+            answer = method(**arguments)
+            value = plain(answer)
+            text = answer if isinstance(answer, str) else _json(value)
+            return Result(text, True, value)
+        except Exception as error:
+            return _failed(brief(error, 2000) or type(error).__name__)
+
+    def snapshot(self) -> Any:
+        """The object's attributes as JSON values, or what its own `snapshot()` says.
+
+        Raises:
+            ValueError: An attribute cannot be compared.
+        """
+        if self._object is None:
+            self.reset({})
+        own = getattr(self._object, "snapshot", None)
+        try:
+            return plain(own()) if callable(own) else _fields(self._object, "", ())
+        except ValueError:
+            raise
+        except Exception as error:
+            raise ValueError(f"the state of {self.name} cannot be read ({brief(error)})") from error
+
+    def close(self) -> None:
+        """Closes the object, if it can be closed."""
+        made, self._object = self._object, None
+        if callable(closing := getattr(made, "close", None)):
+            closing()
+
+    @classmethod
+    def scenario(cls, random: Random, size: int = 4) -> dict[str, Any]:
+        """The class's own scenario; nothing, where its constructor needs nothing.
+
+        Raises:
+            UserError: It has none, and its constructor needs arguments.
+        """
+        if callable(own := getattr(cls.target, "scenario", None)):
+            return dict(own(random, size))
+        try:
+            inspect.signature(cls.target).bind()
+        except (TypeError, ValueError):
+            return super().scenario(random, size)
+        return {}
+
+
+def _failed(reason: str) -> Result:
+    value = {"error": reason}
+    return Result(_json(value), False, value)
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, allow_nan=False)
+
+
+def object_world(target: type, name: str) -> type[ObjectWorld]:
+    """The environment of a class.
+
+    Args:
+        target: The class.
+        name: The environment's name.
+
+    Raises:
+        UserError: The class has no public method that can be a tool.
+    """
+    documents, seen = [], set()
+    for one in target.__mro__[:-1]:
+        for method, function in vars(one).items():
+            if method.startswith("_") or method in _RESERVED or method in seen:
+                continue
+            seen.add(method)
+            if inspect.isfunction(function):
+                documents.append(_document(target, method, function))
+    if not documents:
+        raise UserError(f"the class {name} has no public method", mend="Its public methods become the tools.")
+    members = {"_documents": tuple(documents), "_schemas": index_tools(documents)}
+    return type(target.__name__, (ObjectWorld,), {"name": name, "target": target, **members})
+
+
+def _document(target: type, name: str, function: Any) -> dict[str, Any]:
+    try:
+        return describe(name, function)
+    except TypeError as error:
+        raise UserError(
+            f"{target.__name__}.{name} cannot be a tool: {error}",
+            mend="Annotate its parameters with types that JSON has, or begin its name with an underscore.",
+        ) from None
+
+
+def plain(value: Any, place: str = "", above: tuple[int, ...] = ()) -> Any:
+    """A value as JSON, so that equal values look alike; an object that it stands in is left out.
+
+    Args:
+        value: Of an attribute, or an answer.
+        place: Where it stands, for the error.
+        above: The ids of the objects that it stands in.
+
+    Raises:
+        ValueError: It has no such form.
+    """
+    if value is None or (isinstance(value, (bool, int, float, str)) and type(value).__module__ == "builtins"):
+        return value
+    if isinstance(value, enum.Enum):
+        return plain(value.value, place, above)
+    if id(value) in above:
+        return None
+    if len(above) > _DEEPEST:
+        raise ValueError(f"{place} is nested too deeply to be compared")
+    inner = (*above, id(value))
+    if isinstance(value, Mapping):
+        return {_key(key): plain(one, f"{place}/{key}", inner) for key, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(one, f"{place}/{number}", inner) for number, one in enumerate(value)]
+    if isinstance(value, (set, frozenset)):
+        return sorted((plain(one, place, inner) for one in value), key=repr)
+    if type(value).__module__ in ("datetime", "decimal", "uuid", "pathlib", "fractions"):
+        return str(value)
+    return _fields(value, place, inner)
+
+
+def _key(key: Any) -> str:
+    return key if isinstance(key, str) else repr(key)
+
+
+def _fields(value: Any, place: str, inner: tuple[int, ...]) -> dict[str, Any]:
+    """An object's attributes; a private one without a form (a lock, a logger) is no part of the state."""
+    if not hasattr(value, "__dict__") or callable(value) or inspect.ismodule(value):
+        raise ValueError(f"{place or 'the answer'} is a {type(value).__name__}, which cannot be compared")
+    found = {}
+    for name, one in vars(value).items():
+        try:
+            found[name] = plain(one, f"{place}/{name}", inner)
+        except ValueError:
+            if not name.startswith("_"):
+                raise
+    return found
