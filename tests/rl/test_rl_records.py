@@ -91,6 +91,22 @@ def test_a_line_of_an_episode_has_its_turn_results_and_gold():
     assert line["reasons"] == ["missing_result: [f(a=1)] never answered 1"]
 
 
+def test_a_prompt_stands_once_in_a_file_and_is_read_back_everywhere(tmp_path):
+    """Records of a 4B run repeated prompts of thousands of tokens for each of the 8 samples."""
+    prompts = ["P" * 1000, "P" * 1000, "Q", "P" * 1000]
+    lines = [
+        records.line(Row(f"a_{n}_0", 0.0, {}), prompt, f"A{n}", None, "row-7")
+        for n, prompt in enumerate(prompts)
+    ]
+    written = list(records.share_prompts(lines))
+    assert ["prompt" in line for line in written] == [True, False, True, False]
+    file = tmp_path / "1.jsonl"
+    file.write_text("".join(json.dumps(line) + "\n" for line in written))
+    assert file.stat().st_size < 2000
+    assert list(records.read(file)) == lines
+    assert {line["row"] for line in lines} == {"row-7"}
+
+
 def test_another_reward_function_may_call_a_reason_what_it_likes():
     assert records.line(Row("a_0_0", 1.0, {"score": 1.0, "reason": "nice"}), "", "", None)["reason"] == "nice"
     assert records.line(Row("a_0_0", 1.0, {"score": 1.0}), "", "", None)["reason"] is None

@@ -17,6 +17,7 @@ from funreason_train.dialogue import render_prompt, system_prompt
 from funreason_train.environments import Episode, Limits
 from funreason_train.reward import compute_score
 from funreason_train.rl import checkpoints
+from funreason_train.rl.train import records
 from funreason_train.run.paths import RunDir
 from funreason_train.settings.compose import compose
 from funreason_train.synth import bfcl_world
@@ -129,7 +130,7 @@ def trained(tmp_path_factory):
 
 
 def rollouts(run, step):
-    return [json.loads(line) for line in (run.rl / "rollouts" / f"{step}.jsonl").read_text().splitlines()]
+    return list(records.read(run.rl / "rollouts" / f"{step}.jsonl"))
 
 
 def episodes(run):

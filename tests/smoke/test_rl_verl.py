@@ -19,6 +19,7 @@ from funreason_train.dialogue.protocol import render_prompt, system_prompt
 from funreason_train.export import stage as export
 from funreason_train.rl import checkpoints
 from funreason_train.rl.settings import limits
+from funreason_train.rl.train import records
 from funreason_train.run.paths import RunDir
 from funreason_train.settings.compose import compose
 
@@ -140,7 +141,7 @@ def metrics(run):
 
 
 def rollouts(run, step):
-    return [json.loads(line) for line in (run.rl / "rollouts" / f"{step}.jsonl").read_text().splitlines()]
+    return list(records.read(run.rl / "rollouts" / f"{step}.jsonl"))
 
 
 def weights(run, step):

@@ -124,23 +124,3 @@ class CpuPlatform(PlatformBase):
 
     def cudart(self) -> None:
         return None
-
-
-def use_gloo() -> None:
-    """Makes gloo the default of verl's process groups.
-
-    `initialize_global_process_group_ray` names the backend "cpu:gloo,<device>:<backend>"; with cpu as the
-    device torch refuses the repetition. There is no setting for it (verl/utils/distributed.py), so the
-    default is replaced.
-    """
-    import verl.utils.distributed as distributed
-
-    original = distributed.initialize_global_process_group_ray
-    if getattr(original, "defaults_to_gloo", False):
-        return
-
-    def initialize(timeout_second: int | None = None, backend: str | None = None) -> Any:
-        return original(timeout_second=timeout_second, backend=backend or "gloo")
-
-    initialize.defaults_to_gloo = True  # type: ignore[attr-defined]
-    distributed.initialize_global_process_group_ray = initialize

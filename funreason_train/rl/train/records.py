@@ -7,8 +7,10 @@ PROMPT_SAMPLE_PART (verl/trainer/ppo/v1/agent_loop_tq.py).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from ...reward import REASON_CODES, reason_of
@@ -77,7 +79,7 @@ def figures(rows: Sequence[Row]) -> dict[str, float]:
     return found
 
 
-def line(row: Row, prompt: str, answer: str, ground_truth: Any) -> dict[str, Any]:
+def line(row: Row, prompt: str, answer: str, ground_truth: Any, source: str | None = None) -> dict[str, Any]:
     """One line of `rollouts/STEP.jsonl`.
 
     Args:
@@ -85,9 +87,10 @@ def line(row: Row, prompt: str, answer: str, ground_truth: Any) -> dict[str, Any
         prompt: The exact text that was continued.
         answer: The exact text that was written, tags included.
         ground_truth: The gold answer of the data's row.
+        source: The id of the data's row (`extra_info.id`), which leads back to the data set.
     """
     _, sample, _ = row.place
-    found = {"group": row.prompt, "sample": sample}
+    found: dict[str, Any] = {"group": row.prompt, "sample": sample, "row": source}
     said = {"prompt": prompt, "answer": answer}
     if row.response is None:
         found |= {**said, "gold": ground_truth}
@@ -98,6 +101,35 @@ def line(row: Row, prompt: str, answer: str, ground_truth: Any) -> dict[str, Any
         found |= what["figures"]
     details = {name: value for name, value in row.details.items() if name != "score"}
     return {**found, "score": row.score, **details, "reason": _reason(row.details)}
+
+
+def share_prompts(lines: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+    """The lines of a file, each prompt written once: 8 samples of a group would repeat thousands of tokens.
+
+    A later line with the same prompt has `prompt_at`, the place of the line that holds it (from 0), instead of
+    `prompt`. `read` puts it back.
+    """
+    first: dict[str, int] = {}
+    for place, line in enumerate(lines):
+        prompt = line["prompt"]
+        if first.setdefault(prompt, place) == place:
+            yield dict(line)
+        else:
+            rest = {name: value for name, value in line.items() if name != "prompt"}
+            yield {**rest, "prompt_at": first[prompt]}
+
+
+def read(file: Path) -> Iterator[dict[str, Any]]:
+    """The lines of a `rollouts/STEP.jsonl`, each with its `prompt`."""
+    prompts: dict[int, str] = {}
+    with file.open(encoding="utf-8") as lines:
+        for place, text in enumerate(lines):
+            line = json.loads(text)
+            if "prompt" in line:
+                prompts[place] = line["prompt"]
+            else:
+                line["prompt"] = prompts[line.pop("prompt_at")]
+            yield line
 
 
 def _reason(details: Mapping[str, Any]) -> Any:

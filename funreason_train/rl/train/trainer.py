@@ -263,12 +263,15 @@ def _numbers(metrics: dict[str, Any]) -> dict[str, float]:
 
 
 def _write_rollouts(batch: Any, tokenizer: Any, file: Path) -> None:
-    rows, data = _rows(batch, ["prompts", "responses", "reward_model"])
+    rows, data = _rows(batch, ["prompts", "responses", "reward_model", "extra_info"])
     golds = [row.get("ground_truth") for row in _objects(data["reward_model"])]
+    sources = [row.get("id") for row in _objects(data["extra_info"])]
     prompts = [text_of(ids.tolist(), tokenizer) for ids in data["prompts"].unbind()]
     answers = [completion_text(ids.tolist(), tokenizer) for ids in data["responses"].unbind()]
+    ordered = sorted(range(len(rows)), key=lambda at: rows[at].place)
+    lines = (records.line(rows[at], prompts[at], answers[at], golds[at], sources[at]) for at in ordered)
     file.parent.mkdir(parents=True, exist_ok=True)
-    with file.open("w", encoding="utf-8") as lines:
-        for at in sorted(range(len(rows)), key=lambda at: rows[at].place):
-            line = records.line(rows[at], prompts[at], answers[at], golds[at])
-            lines.write(json.dumps(line, ensure_ascii=False) + "\n")
+    # A lone surrogate, which UTF-8 cannot hold, becomes the escape that JSON has for it.
+    with file.open("w", encoding="utf-8", errors="backslashreplace") as written:
+        for line in records.share_prompts(lines):
+            written.write(json.dumps(line, ensure_ascii=False) + "\n")

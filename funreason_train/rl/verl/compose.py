@@ -131,6 +131,9 @@ def settings(config: DictConfig, run: RunDir, train: Prompts, val: Prompts) -> d
         # The agent loop scores its own samples, so no process waits for them.
         "reward.num_workers": 0,
         "transfer_queue.backend.SimpleStorage.num_data_storage_units": device.storage_units,
+        # verl's 100,000 rows are too few for environments: 8,192 episodes of a dozen responses are as many, and the
+        # queue then refuses samples in the middle of a step. What bounds it is the step itself.
+        "transfer_queue.backend.SimpleStorage.total_storage_size": None,
         "trainer.nnodes": cluster.nodes,
         "trainer.n_gpus_per_node": device.workers_per_node,
         "trainer.project_name": "funreason-train",
@@ -196,6 +199,8 @@ def _actor(config: DictConfig, prompt_tokens: int) -> dict[str, Any]:
         f"{actor}.ppo_micro_batch_size_per_gpu": None if rl.dynamic_batches else rl.samples_per_pass,
         f"{actor}.fsdp_config.param_offload": rl.offload_parameters,
         f"{actor}.fsdp_config.optimizer_offload": rl.offload_optimizer,
+        f"{actor}.fsdp_config.fsdp_size": rl.fsdp_size or -1,
+        f"{ref}.fsdp_config.fsdp_size": rl.fsdp_size or -1,
         f"{actor}.fsdp_config.seed": config.seed,
         f"{actor}.data_loader_seed": config.seed,
         f"{actor}.clip_ratio": algorithm.clip_low,

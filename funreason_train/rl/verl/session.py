@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ...cluster import Profile
 from ...cluster.environment import thread_variables
 from ...run.paths import RunDir
+from .process import TIMEOUT
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -40,6 +41,7 @@ def environment(config: DictConfig, run: RunDir) -> dict[str, str]:
         "VLLM_DISABLE_COMPILE_CACHE": "1",
         "VLLM_NO_USAGE_STATS": "1",
         "TENSORBOARD_DIR": str(run.rl / "tensorboard"),
+        TIMEOUT: str(int(config.rl.collective_timeout)),
     }
     if config.cluster.device == "cpu":
         variables |= _cpu(config, run)
