@@ -11,5 +11,5 @@ if os.environ.get("VERL_PLATFORM", "").strip().lower() == "cpu":
     from ..verl.process import set_group_defaults
     from . import platform  # noqa: F401 - registers the platform
 
-    # verl names the backend "cpu:gloo,<device>:<backend>"; with cpu as the device torch refuses the repetition.
+    # verl names the backend "cpu:gloo,<device>:<backend>"; with cpu as the device torch refuses it twice.
     set_group_defaults("gloo")

@@ -106,8 +106,8 @@ def line(row: Row, prompt: str, answer: str, ground_truth: Any, source: str | No
 def share_prompts(lines: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
     """The lines of a file, each prompt written once: 8 samples of a group would repeat thousands of tokens.
 
-    A later line with the same prompt has `prompt_at`, the place of the line that holds it (from 0), instead of
-    `prompt`. `read` puts it back.
+    A later line with the same prompt has `prompt_at`, the place of the line that holds it (from 0), instead
+    of `prompt`. `read` puts it back.
     """
     first: dict[str, int] = {}
     for place, line in enumerate(lines):

@@ -131,8 +131,8 @@ def settings(config: DictConfig, run: RunDir, train: Prompts, val: Prompts) -> d
         # The agent loop scores its own samples, so no process waits for them.
         "reward.num_workers": 0,
         "transfer_queue.backend.SimpleStorage.num_data_storage_units": device.storage_units,
-        # verl's 100,000 rows are too few for environments: 8,192 episodes of a dozen responses are as many, and the
-        # queue then refuses samples in the middle of a step. What bounds it is the step itself.
+        # verl's 100,000 rows are too few for environments: 8,192 episodes of a dozen responses are as many,
+        # and the queue then refuses samples in the middle of a step. What bounds it is the step itself.
         "transfer_queue.backend.SimpleStorage.total_storage_size": None,
         "trainer.nnodes": cluster.nodes,
         "trainer.n_gpus_per_node": device.workers_per_node,

@@ -1,7 +1,7 @@
-"""Loaded by verl in every process of a run (`VERL_USE_EXTERNAL_MODULES`): how the processes reach each other.
+"""Loaded by verl in every process of a run (`VERL_USE_EXTERNAL_MODULES`): how processes reach each other.
 
-verl 0.9.1 has a setting for neither the timeout nor the interface. Its key `actor_rollout_ref.nccl_timeout` is
-read by nothing that its V1 trainer runs (verl/workers/engine_workers.py calls
+verl 0.9.1 has a setting for neither the timeout nor the interface. Its key `actor_rollout_ref.nccl_timeout`
+is read by nothing that its V1 trainer runs (verl/workers/engine_workers.py calls
 `initialize_global_process_group_ray(timeout_second=None)`), so torch's ten minutes for NCCL hold, too short
 while one rank saves tens of GiB. Workers on a Ray cluster that was started without our launch script have no
 network interface named.
