@@ -9,13 +9,12 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from ..errors import UserError
+from .demand import Demand, Node, shortage
 from .environment import forwarded
 from .profile import Profile, gpu_problem
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
-
-Node = Mapping[str, Any]  # a row of `ray.nodes()`
 
 
 @contextmanager
@@ -25,6 +24,7 @@ def connect(
     *,
     cpus: int | None = None,
     gpus: int | None = None,
+    demand: Demand | None = None,
 ) -> Iterator[Profile]:
     """Holds a connection to the Ray cluster of the profile; on leaving, ends only what it started.
 
@@ -33,12 +33,14 @@ def connect(
         env: Environment variables that the stage wants in its workers.
         cpus: Logical CPUs of a machine that is started here; None: its cores.
         gpus: Logical GPUs of a machine that is started here; None: its GPUs.
+        demand: What the stage will ask the cluster for.
 
     Yields:
         The profile.
 
     Raises:
-        UserError: if this machine cannot run the profile, no cluster answers, or nodes stay missing.
+        UserError: if this machine cannot run the profile, no cluster answers, or nodes or free resources stay
+            missing.
     """
     profile = Profile.of(cluster)
     if gpus is None and (problem := gpu_problem(profile)):
@@ -70,7 +72,7 @@ def connect(
         ) from None
     try:
         if address is not None:
-            wait_for_nodes(profile, ray.nodes)
+            wait_for_nodes(profile, _nodes, demand)
         yield profile
     finally:
         ray.shutdown()
@@ -86,19 +88,30 @@ def _new_machine(profile: Profile, cpus: int | None, gpus: int | None) -> dict[s
     return options
 
 
+def _nodes() -> list[Node]:
+    """The cluster's nodes, each with what is free on it."""
+    import ray
+    from ray._private.state import available_resources_per_node
+
+    free = available_resources_per_node()
+    return [{**node, "Available": free.get(node["NodeID"], {})} for node in ray.nodes()]
+
+
 def wait_for_nodes(
     profile: Profile,
     look: Callable[[], Sequence[Node]],
+    demand: Demand | None = None,
     *,
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
     say: Callable[[str], None] = print,
 ) -> None:
-    """Returns once the cluster has the profile's nodes and GPUs.
+    """Returns once the cluster has the profile's nodes and GPUs, and enough of them is free.
 
     Args:
         profile: What is expected.
-        look: `ray.nodes`.
+        look: The nodes as they are now.
+        demand: What the stage will ask for; None: whatever is there will do.
         clock: Seconds, monotonic.
         sleep: Waits for seconds.
         say: Where the missing ones are announced while waiting, each time they change.
@@ -108,18 +121,23 @@ def wait_for_nodes(
     """
     deadline = clock() + profile.wait_seconds
     announced = None
-    while (missing := missing_nodes(profile, look())) is not None:
+    while (missing := _missing(profile, look(), demand)) is not None:
         if clock() >= deadline:
             raise UserError(
                 f"after {profile.wait_seconds:.0f} s {missing}",
                 where=f"cluster={profile.name}",
-                mend="Start the launch script on the missing nodes, wait longer with cluster.wait_seconds, "
-                "or ask for less with cluster.nodes and cluster.gpus_per_node",
+                mend="Start the launch script on the missing nodes, end what else uses them, wait longer "
+                "with cluster.wait_seconds, or ask for less with "
+                + (demand.setting if demand else "cluster.nodes and cluster.gpus_per_node"),
             )
         if missing != announced:
             say(f"waiting for the cluster: {missing}")
             announced = missing
         sleep(1.0)
+
+
+def _missing(profile: Profile, nodes: Sequence[Node], demand: Demand | None) -> str | None:
+    return missing_nodes(profile, nodes) or (shortage(demand, nodes) if demand else None)
 
 
 def missing_nodes(profile: Profile, nodes: Sequence[Node]) -> str | None:

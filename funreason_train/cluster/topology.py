@@ -5,12 +5,16 @@ from __future__ import annotations
 import shlex
 import socket
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .profile import Profile
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
+
+
+_REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 def node_commands(
@@ -20,16 +24,18 @@ def node_commands(
 
     Args:
         cluster: The configuration node `cluster`.
-        stage: `sft` or `rl`, for which launch/ has a script.
+        stage: The command.
         words: The user's settings, without `dry_run`.
     """
     profile = Profile.of(cluster)
     tail = "".join(f" {shlex.quote(word)}" for word in words)
+    chosen = "" if any(word.startswith("cluster=") for word in words) else f" cluster={profile.name}"
     if profile.nodes == 1:
-        return [f"funreason-train {stage} cluster={profile.name}{tail}"]
+        return [f"funreason-train {stage}{chosen}{tail}"]
+    own = f"launch/{stage}_{profile.name}.sh"
+    script = own if (_REPOSITORY / own).is_file() else f"launch/stage.sh {stage}{chosen}"
     return [
-        f"NNODES={profile.nodes} NODE_RANK={rank} HEAD_ADDR=ADDRESS_OF_NODE_0 "
-        f"bash launch/{stage}_{profile.name}.sh{tail}"
+        f"NNODES={profile.nodes} NODE_RANK={rank} HEAD_ADDR=ADDRESS_OF_NODE_0 bash {script}{tail}"
         for rank in range(profile.nodes)
     ]
 

@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..cluster.demand import Demand
 from ..environments import load_environments
 from ..errors import UserError
 from ..parity import gate
@@ -153,11 +154,23 @@ def _train(
     # Ray counts logical CPUs and GPUs: on a machine without GPUs each training worker takes one that we
     # declare.
     here = {"cpus": 4 * workers + 16, "gpus": workers} if config.cluster.device == "cpu" else {}
-    with session.prepared(config), connect(config.cluster, environment, **here):
+    with session.prepared(config), connect(config.cluster, environment, demand=_demand(config), **here):
         from .train.trainer import train
 
         OmegaConf.resolve(verl)
         train(session.validated(verl), plain(config.rl), metrics)
+
+
+#: CPUs that verl reserves beside each GPU (`ResourcePoolManager.max_colocate_count`).
+_CPUS_A_WORKER = 3
+
+
+def _demand(config: DictConfig) -> Demand:
+    """What verl's placement group and TransferQueue's processes will reserve."""
+    device = config.rl.devices[config.cluster.device]
+    workers = config.cluster.nodes * device.workers_per_node
+    queue = 1 + device.storage_units  # its controller and the processes that hold the samples
+    return Demand("RL (verl)", workers, _CPUS_A_WORKER, 1, queue, "cluster.nodes and cluster.gpus_per_node")
 
 
 def _lines(metrics: Path) -> list[dict[str, Any]]:

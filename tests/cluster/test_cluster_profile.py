@@ -10,6 +10,7 @@ from omegaconf import OmegaConf
 from funreason_train.cluster import Profile, forwarded, gpu_problem
 from funreason_train.cluster.environment import thread_variables
 from funreason_train.cluster.profile import visible_gpus
+from funreason_train.settings.compose import compose
 
 CONFIGS = Path(__file__).parents[2] / "configs" / "cluster"
 
@@ -33,7 +34,8 @@ def test_the_reference_has_32_gpus() -> None:
 
 @pytest.mark.parametrize("file", sorted(CONFIGS.glob("*.yaml")), ids=lambda path: path.stem)
 def test_every_profile_is_named_like_its_file_and_has_the_same_keys(file: Path) -> None:
-    config, reference = OmegaConf.load(file), OmegaConf.load(CONFIGS / "cpu.yaml")
+    config = compose("sft", [f"cluster={file.stem}"]).cluster
+    reference = OmegaConf.load(CONFIGS / "cpu.yaml")
     assert config.name == file.stem
     assert set(reference) <= set(config)
     assert set(reference.sft) == set(config.sft)

@@ -27,6 +27,15 @@ def test_one_command_for_each_node_and_the_script_is_there() -> None:
     assert (ROOT / "launch" / "sft_h20x32.sh").is_file()
 
 
+def test_machines_without_a_script_of_their_own_use_the_general_one() -> None:
+    """commands.txt may only name what is there."""
+    cluster = {**OmegaConf.load(CONFIGS / "cpu.yaml"), "name": "rack", "nodes": 2}
+    commands = node_commands(cluster, "rl", ["+recipe=mine.yaml", "cluster=rack.yaml"])
+    assert commands[1].endswith(" bash launch/stage.sh rl +recipe=mine.yaml cluster=rack.yaml")
+    assert (ROOT / "launch" / "stage.sh").is_file()
+    assert node_commands(cluster, "rl")[0].endswith(" bash launch/stage.sh rl cluster=rack")
+
+
 def test_one_machine_runs_the_stage_itself() -> None:
     assert node_commands(OmegaConf.load(CONFIGS / "cpu.yaml"), "rl") == ["funreason-train rl cluster=cpu"]
 

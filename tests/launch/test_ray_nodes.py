@@ -37,6 +37,20 @@ def test_four_nodes_form_one_cluster_and_rank_0_drives(cluster: Cluster, script:
     assert cluster.living() == []
 
 
+def test_any_stage_runs_on_any_number_of_nodes(cluster: Cluster) -> None:
+    words = ("pipeline", "+recipe=funreason_mt_16gpu", "seed=3")
+    worker = cluster.node(1, 2, *words, script="stage.sh")
+    code, messages = end(cluster.node(0, 2, *words, script="stage.sh"))
+    assert code == 0 and end(worker)[0] == 0, messages
+    assert cluster.calls()[1].endswith(" ".join(("pipeline", *words[1:])))
+    assert cluster.living() == []
+
+
+def test_without_a_stage_the_general_script_asks_for_one(cluster: Cluster) -> None:
+    code, messages = end(cluster.node(0, 2, script="stage.sh"))
+    assert code == 2 and "which stage?" in messages
+
+
 def test_the_drivers_exit_code_is_handed_on_and_workers_leave(cluster: Cluster) -> None:
     worker = cluster.node(1, 2)
     code, messages = end(cluster.node(0, 2, FUNREASON_FAKE_CODE=17))

@@ -253,3 +253,9 @@ def test_the_brief_of_a_run_follows_its_settings_and_data(tmp_path):
         "dapo, clip 0.2/0.28, no KL loss, token-mean, no entropy bonus, groups without signal replaced, "
         "learning rate 1e-06 (constant), log-probabilities of the rollout engine trusted"
     )
+
+
+def test_the_cpus_that_verl_reserves_beside_a_gpu_are_known():
+    """Read in the installed source: with fewer on a node, verl's placement group waits for ever."""
+    source = (known.verl_folder() / "single_controller" / "ray" / "base.py").read_text()
+    assert f"max_colocate_count: int = {stage._CPUS_A_WORKER}\n" in source
