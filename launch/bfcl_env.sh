@@ -5,10 +5,12 @@
 set -euo pipefail
 (($# == 2)) || { echo "usage: bash launch/bfcl_env.sh VERSION FOLDER" >&2; exit 2; }
 PATH="$PATH:${VIRTUAL_ENV:-/nonexistent}/.uv/bin"  # where the main environment keeps its uv if it had to install one
-export FUNREASON_VENV="$2" FUNREASON_BOOTSTRAP=skip  # skip: only the functions are wanted
+export FUNREASON_BOOTSTRAP=skip  # only the functions are wanted
 # shellcheck source=launch/bootstrap.sh
 source "$(dirname "${BASH_SOURCE[0]}")/bootstrap.sh"
 unset UV_SYSTEM_PYTHON PYTHONHOME
+VENV_DIR="$2"
+[[ "$VENV_DIR" == /* ]] || VENV_DIR="$PWD/$VENV_DIR"
 export DEVICE="bfcl-$1" LOCK_FILE="$REPO_DIR/requirements/bfcl-$1.lock"
 [[ -f "$LOCK_FILE" ]] || fail "$LOCK_FILE is missing: restore it with git or make it with requirements/compile.sh."
 

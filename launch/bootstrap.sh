@@ -2,8 +2,9 @@
 # The environment of every script here: finds or installs uv, makes the virtual environment and syncs the lock of this
 # machine's device. Sourced by the other scripts; `bash launch/bootstrap.sh` alone only installs.
 #
-#   FUNREASON_VENV       where the environment lives (default: .venv in the repository)
-#   FUNREASON_DEVICE     cpu or gpu (default: gpu where nvidia-smi lists a GPU; an installed environment is kept)
+#   FUNREASON_DEVICE     cpu or gpu (default: gpu where nvidia-smi lists a GPU)
+#   FUNREASON_VENV       where the environment lives (default: .venv for cpu, .venv-gpu for gpu, side by side in the
+#                        repository, so that preparing data on a login node leaves the GPU nodes' environment alone)
 #   FUNREASON_BOOTSTRAP  skip: use the environment that is already on PATH, as in a container
 #
 # Which package index is asked is the user's own uv or pip configuration. Everything written lies in the environment's
@@ -11,8 +12,8 @@
 
 LAUNCH_DIR="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
 REPO_DIR="$(dirname "$LAUNCH_DIR")"
-VENV_DIR="${FUNREASON_VENV:-$REPO_DIR/.venv}"
-[[ "$VENV_DIR" == /* ]] || VENV_DIR="$PWD/$VENV_DIR"
+# The lock's torch is built for CUDA 13.0 (NVIDIA's CUDA compatibility table).
+LEAST_DRIVER=580
 
 note() { printf 'launch: %s\n' "$*" >&2; }
 fail() { printf 'Error: %s\n' "$*" >&2; exit 2; }
@@ -21,18 +22,44 @@ fail() { printf 'Error: %s\n' "$*" >&2; exit 2; }
 
 has_gpu() { command -v nvidia-smi >/dev/null && [[ "$(nvidia-smi -L 2>/dev/null)" == *GPU* ]]; }
 
-# A finished environment's stamp is "DEVICE HASH". Without FUNREASON_DEVICE a gpu environment stays one even where no
-# GPU is seen: a login node that shares it with running GPU nodes must not rebuild it under them.
+# Sets DEVICE, LOCK_FILE and VENV_DIR. A finished environment's stamp is "DEVICE HASH".
 choose_device() {
     local installed=""
-    if [[ -f "$VENV_DIR/.stamp" ]]; then installed="$(cut -d' ' -f1 "$VENV_DIR/.stamp")"; fi
+    VENV_DIR="${FUNREASON_VENV:-}"
+    [[ -z "$VENV_DIR" || "$VENV_DIR" == /* ]] || VENV_DIR="$PWD/$VENV_DIR"
+    if [[ -n "$VENV_DIR" && -f "$VENV_DIR/.stamp" ]]; then installed="$(cut -d' ' -f1 "$VENV_DIR/.stamp")"; fi
     case "${FUNREASON_DEVICE:-}" in
         cpu | gpu) DEVICE="$FUNREASON_DEVICE" ;;
         "") if [[ "$installed" == gpu ]] || has_gpu; then DEVICE=gpu; else DEVICE=cpu; fi ;;
         *) fail "FUNREASON_DEVICE is '$FUNREASON_DEVICE', but only cpu and gpu exist." ;;
     esac
+    [[ -z "$installed" || "$installed" == "$DEVICE" ]] \
+        || fail "FUNREASON_VENV=$VENV_DIR holds the environment for $installed, and this machine needs the one for $DEVICE:" \
+            "name another folder, or unset FUNREASON_VENV (then each device has its own)."
+    if [[ -z "$VENV_DIR" && "$DEVICE" == gpu ]]; then VENV_DIR="$REPO_DIR/.venv-gpu"; fi
+    VENV_DIR="${VENV_DIR:-$REPO_DIR/.venv}"
     LOCK_FILE="$REPO_DIR/requirements/$DEVICE.lock"
     [[ -f "$LOCK_FILE" ]] || fail "$LOCK_FILE is missing: restore it with git or make it with requirements/compile.sh."
+}
+
+# What training on this node's GPUs needs besides the lock; told before anything is installed or started.
+check_driver() {
+    local version
+    version="$(nvidia-smi --query-gpu=driver_version --format=csv,noheader 2>/dev/null | head -n 1)"
+    if [[ ! "$version" =~ ^[0-9]+\. ]]; then return 0; fi # an unknown answer is left to the doctor
+    ((${version%%.*} >= LEAST_DRIVER)) \
+        || fail "$(uname -n): the NVIDIA driver is $version, and requirements/gpu.lock (CUDA 13) needs $LEAST_DRIVER or newer:" \
+            "update the driver on this node."
+}
+
+# Triton compiles a launcher for each kernel at run time: a C compiler and Python's headers on every node.
+check_compiler() {
+    local compiler header
+    compiler="$(command -v "${CC:-gcc}" || command -v clang || true)"
+    [[ -n "$compiler" ]] || fail "$(uname -n): no C compiler, which Triton needs at run time: install gcc (Debian: apt install gcc)."
+    header="$("$VENV_DIR/bin/python" -c 'import sysconfig; print(sysconfig.get_path("include"))' 2>/dev/null)/Python.h"
+    [[ -f "$header" ]] \
+        || fail "$(uname -n): $header is missing, which Triton needs at run time: install Python's headers (Debian: apt install python3-dev)."
 }
 
 # The repository's own path belongs to the stamp because the editable install points to it.
@@ -49,7 +76,7 @@ is_current() { [[ -x "$VENV_DIR/bin/python" && -f "$VENV_DIR/.stamp" && "$(<"$VE
 find_uv() {
     local candidate
     for candidate in "$(command -v uv || true)" "$HOME/.local/bin/uv" "$HOME/.cargo/bin/uv" \
-        "$REPO_DIR/.venv-tools/bin/uv" "$VENV_DIR/.uv/bin/uv"; do
+        "$REPO_DIR/.venv-tools/bin/uv" "$VENV_DIR/.uv/bin/uv" "$REPO_DIR/.venv/.uv/bin/uv"; do
         if [[ -x "$candidate" ]] && "$candidate" --version >/dev/null 2>&1; then
             UV="$candidate"
             return 0
@@ -135,24 +162,44 @@ install_environment() {
 # Several nodes of a shared file system may come here at once: the first installs, the others wait and find it done.
 # The lock has a name of its own: DIR/.lock is the one that uv itself takes, and would wait for.
 install_once() (
+    local code=0
     [[ -z "$(ls -A "$VENV_DIR" 2>/dev/null)" || -e "$VENV_DIR/pyvenv.cfg" || -e "$VENV_DIR/.launch.lock" ]] \
         || fail "FUNREASON_VENV is $VENV_DIR, which holds other files: name a new or an empty folder."
     mkdir -p "$VENV_DIR" 2>/dev/null || fail "the folder $VENV_DIR cannot be made: choose another with FUNREASON_VENV."
     command -v flock >/dev/null || fail "the command flock is missing: install util-linux."
     exec 9>"$VENV_DIR/.launch.lock" || fail "$VENV_DIR cannot be written: choose another folder with FUNREASON_VENV."
-    if ! flock --nonblock 9; then
+    flock --nonblock --conflict-exit-code 75 9 2>/dev/null || code=$?
+    if ((code == 75)); then
         note "another process is installing into $VENV_DIR; waiting for it"
-        flock --timeout 1800 9 || fail "$VENV_DIR/.launch.lock could not be taken within 30 minutes: run 'bash launch/bootstrap.sh'" \
-            "once on one node, then start again (file systems mounted without locks need this as well)."
+        flock --timeout 1800 9 || fail "$VENV_DIR/.launch.lock could not be taken within 30 minutes: end the process that holds it" \
+            "(fuser $VENV_DIR/.launch.lock), then run this again."
+    elif ((code != 0)); then
+        note "$VENV_DIR lies on a file system without locks (Lustre without -o flock, some NFS); a folder guards it instead"
+        guard_with_folder
     fi
     is_current || install_environment
 )
+
+# Where flock does not work: making a folder is atomic everywhere. One that nobody touched for 30 minutes is left over.
+guard_with_folder() {
+    local guard="$VENV_DIR/.launch.busy" told=""
+    until mkdir "$guard" 2>/dev/null; do
+        if [[ -n "$(find "$guard" -maxdepth 0 -mmin +30 2>/dev/null)" ]]; then rmdir "$guard" 2>/dev/null || true; fi
+        [[ -n "$told" ]] || note "another process is installing into $VENV_DIR; waiting for it"
+        told=yes
+        sleep "${FUNREASON_POLL_SECONDS:-2}"
+    done
+    # shellcheck disable=SC2064 # the folder as it is now
+    trap "rmdir '$guard'" EXIT
+}
 
 bootstrap() {
     [[ "${FUNREASON_BOOTSTRAP:-}" != skip ]] || return 0
     unset UV_SYSTEM_PYTHON PYTHONHOME
     choose_device
+    if [[ "$DEVICE" == gpu ]] && has_gpu; then check_driver; fi
     is_current || install_once || exit $?
+    if [[ "$DEVICE" == gpu ]] && has_gpu; then check_compiler; fi
     export VIRTUAL_ENV="$VENV_DIR" PATH="$VENV_DIR/bin:$PATH"
 }
 

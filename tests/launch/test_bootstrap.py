@@ -118,16 +118,78 @@ def test_the_device(checkout: Checkout, gpu: bool, settings: dict, device: str) 
     assert checkout.calls("pip sync")[0].endswith(f"requirements/{device}.lock")
 
 
-def test_a_login_node_keeps_the_gpu_nodes_environment(checkout: Checkout) -> None:
+def test_data_prepared_on_a_login_node_leaves_the_gpu_nodes_environment_alone(checkout: Checkout) -> None:
+    """A CPU environment used to be replaced by the GPU job that followed, and the other way round."""
     checkout.run(gpu=True)
     checkout.run(gpu=False)
+    checkout.run(gpu=True)
+    assert [call.rpartition("/")[2] for call in checkout.calls("pip sync")] == ["gpu.lock", "cpu.lock"]
+    assert (checkout.root / ".venv-gpu/.stamp").read_text().startswith("gpu ")
+    assert (checkout.root / ".venv/.stamp").read_text().startswith("cpu ")
+
+
+def test_one_folder_never_changes_its_device(checkout: Checkout, tmp_path: Path) -> None:
+    env = tmp_path / "env"
+    assert checkout.run(FUNREASON_VENV=env)[0] == 0
+    code, messages = checkout.run(FUNREASON_VENV=env, gpu=True)
+    assert code == 2 and "holds the environment for cpu, and this machine needs the one for gpu" in messages
+    assert checkout.run(FUNREASON_VENV=env, FUNREASON_DEVICE="cpu", gpu=True)[0] == 0
     assert len(checkout.calls("pip sync")) == 1
 
 
-def test_a_gpu_node_replaces_a_cpu_environment(checkout: Checkout) -> None:
-    checkout.run(gpu=False)
-    checkout.run(gpu=True)
-    assert checkout.calls("pip sync")[-1].endswith("gpu.lock")
+def test_a_login_node_shares_the_gpu_environment_that_it_is_given(checkout: Checkout, tmp_path: Path) -> None:
+    checkout.run(FUNREASON_VENV=tmp_path / "env", gpu=True)
+    assert checkout.run(FUNREASON_VENV=tmp_path / "env", gpu=False)[0] == 0
+    assert len(checkout.calls("pip sync")) == 1
+
+
+def test_an_old_driver_is_one_sentence_before_anything_is_installed(checkout: Checkout) -> None:
+    code, messages = checkout.run(gpu=True, FAKE_DRIVER="550.54.14")
+    assert code == 2 and checkout.calls() == []
+    assert (
+        "the NVIDIA driver is 550.54.14, and requirements/gpu.lock (CUDA 13) needs 580 or newer" in messages
+    )
+
+
+@pytest.mark.parametrize("answer", ["580.95.05", "600.1", "[N/A]"])
+def test_a_new_or_unknown_driver_is_no_obstacle(checkout: Checkout, answer: str) -> None:
+    assert checkout.run(gpu=True, FAKE_DRIVER=answer)[0] == 0
+
+
+def without(tmp_path: Path, *absent: str) -> str:
+    """A PATH with all programs of the machine but some."""
+    folder = tmp_path / "programs"
+    folder.mkdir(parents=True)
+    for place in ("/usr/bin", "/bin"):
+        for program in Path(place).iterdir():
+            if program.name not in absent and not (folder / program.name).exists():
+                (folder / program.name).symlink_to(program)
+    return os.pathsep.join(map(str, (FAKES / "uv", FAKES / "gpu", folder)))
+
+
+def test_a_gpu_node_without_a_compiler_is_told(checkout: Checkout, tmp_path: Path) -> None:
+    """Triton builds a launcher for each kernel at run time; without gcc the first training step failed."""
+    code, messages = checkout.run(gpu=True, PATH=without(tmp_path, "gcc", "clang"))
+    assert code == 2 and "no C compiler, which Triton needs" in messages
+    assert checkout.run(gpu=True, PATH=without(tmp_path / "2", "gcc"), CC=sys.executable)[0] == 0
+
+
+def test_a_file_system_without_locks_is_guarded_by_a_folder(checkout: Checkout, tmp_path: Path) -> None:
+    """Lustre mounted without -o flock, some NFS."""
+    (tmp_path / "bin").mkdir()
+    flock = tmp_path / "bin/flock"
+    flock.write_text(
+        '#!/bin/sh\ncase "$*" in *"--nonblock 8") exit 0 ;; esac\necho "No locks available" >&2\nexit 71\n'
+    )
+    flock.chmod(0o755)
+    path = os.pathsep.join(map(str, (tmp_path / "bin", FAKES / "uv", "/usr/bin", "/bin")))
+    first = checkout.start(FAKE_UV_SECONDS=1, PATH=path)
+    wait_until(lambda: bool(checkout.calls("pip sync")))
+    code, messages = checkout.run(PATH=path, FUNREASON_POLL_SECONDS="0.1")
+    assert code == 0 and "a folder guards it instead" in messages and "waiting for it" in messages
+    first.communicate(timeout=60)
+    assert len(checkout.calls("pip sync")) == 1
+    assert not (checkout.root / ".venv/.launch.busy").exists()
 
 
 def test_an_unknown_device_is_refused(checkout: Checkout) -> None:
