@@ -171,7 +171,7 @@ def _run(name: str, words: list[str]) -> int:
     from ..run.paths import RunDir
     from ..settings.resolve import resolve
     from .dry_run import show
-    from .stages import StageFailed
+    from .spawn import StageFailed
 
     command = COMMANDS[name]
     config = resolve(compose(command.section, words), name)

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import importlib
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..cluster.topology import node_commands
 from ..errors import UserError
-from ..run.paths import RunDir, write_text
+from ..run.files import write_text
+from ..run.paths import RunDir
 from .display import console
-from .stages import STAGES, check
+from .stages import stage_of
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
-
-#: Stages with a framework of their own; the others have nothing to resolve beyond the configuration.
-_WITH_PLAN = ("sft", "rl")
 
 
 def show(names: list[str], config: DictConfig, run: RunDir, words: list[str]) -> None:
@@ -35,19 +33,20 @@ def show(names: list[str], config: DictConfig, run: RunDir, words: list[str]) ->
     documents = {"config.yaml": OmegaConf.to_yaml(config, resolve=True)}
     commands: list[str] = []
     problems: list[str] = []
-    briefs: list[tuple[str, list[str]]] = []
+    briefs: list[tuple[str, Sequence[str]]] = []
     for name in names:
-        found = check(STAGES[name], config, run)
+        stage = stage_of(name)
+        found = list(map(str, stage.problems(config, run)))
         problems += found
-        if name in _WITH_PLAN:
-            stage = importlib.import_module(f"funreason_train.{STAGES[name].package}.stage")
-            try:
-                documents[f"{name}.yaml"] = _yaml(stage.plan(config, run))
-                if not found and hasattr(stage, "brief"):
-                    briefs.append((name, stage.brief(config, run)))
-            except (UserError, TypeError, ValueError):
-                if not found:  # otherwise it is the same mistake, met again
-                    raise
+        try:
+            plan = stage.plan(config, run)
+            documents |= {file: _yaml(value) for file, value in plan.files.items()}
+            if not found and plan.brief:
+                briefs.append((name, plan.brief))
+        except (UserError, TypeError, ValueError):
+            if not found:  # otherwise it is the same mistake, met again
+                raise
+        if stage.nodes:
             kept = [word for word in words if not word.startswith(("dry_run", "cluster="))]
             commands += node_commands(config.cluster, name, kept)
     if commands:

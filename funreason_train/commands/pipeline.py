@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..cluster import Profile, gpu_problem
-from ..errors import UserError
+from ..errors import Problem, refuse
+from ..run.lock import locked
 from ..run.paths import RunDir
+from ..run.stage import Stage
 from .display import console, print_markdown
-from .stages import STAGES, check, execute, locked, move_aside
+from .execute import execute, move_aside
+from .stages import stage_of
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -22,19 +26,16 @@ def run_stages(names: list[str], config: DictConfig, run: RunDir, summarise: boo
         UserError: if anything is found that a user must mend, before a framework starts.
         StageFailed: if a stage crashed.
     """
-    if strangers := [name for name in names if name not in STAGES]:
-        raise UserError(f"there is no stage '{strangers[0]}'", mend=f"The stages are {', '.join(STAGES)}")
+    stages = [stage_of(name) for name in names]
     with locked(run) as lock:
         if config.restart:
-            if config.restart not in STAGES:
-                raise UserError(f"there is no stage '{config.restart}'", where="restart")
-            move_aside(run, config.restart)
-        refuse(_everything(names, config, run))
-        for number, name in enumerate(names, 1):
-            stage = STAGES[name]
+            stage_of(config.restart, where="restart")
+            move_aside(run, config.restart, config)
+        refuse(_everything(stages, config, run))
+        for number, stage in enumerate(stages, 1):
             if number > 1:  # what the stages before have made can be checked only now
-                refuse(check(stage, config, run))
-            place = f"[{number}/{len(names)}] " if len(names) > 1 else ""
+                refuse(stage.problems(config, run))
+            place = f"[{number}/{len(stages)}] " if len(stages) > 1 else ""
             result = execute(stage, config, run, lock)
             done = "already done, skipped" if result["skipped"] else "done"
             console.print(f"{place}{stage.title}: {done}{_headline(result)}", highlight=False, soft_wrap=True)
@@ -46,17 +47,11 @@ def run_stages(names: list[str], config: DictConfig, run: RunDir, summarise: boo
             write_summary(config, run)
 
 
-def _everything(names: list[str], config: DictConfig, run: RunDir) -> list[str]:
+def _everything(stages: Sequence[Stage], config: DictConfig, run: RunDir) -> list[Problem]:
     """The problems of all stages that show before the first one starts."""
-    device = gpu_problem(Profile.of(config.cluster)) if {"sft", "rl"} & set(names) else None
-    found = [problem for name in names for problem in check(STAGES[name], config, run)]
-    return [*([device] if device else []), *dict.fromkeys(found)]
-
-
-def refuse(problems: list[str]) -> None:
-    """Raises all problems as one error, or returns if there are none."""
-    if problems:
-        raise UserError(problems[0] if len(problems) == 1 else "\n  - ".join(["several things", *problems]))
+    device = gpu_problem(Profile.of(config.cluster)) if any(stage.nodes for stage in stages) else None
+    found = [problem for stage in stages for problem in stage.problems(config, run)]
+    return [*([Problem(device)] if device else []), *found]
 
 
 def _show_table(result: dict) -> None:

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from ..pages.table import Comparison
-from ..run.paths import RunDir, write_text
+from ..run.files import write_text
+from ..run.paths import RunDir
 
 _STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem }

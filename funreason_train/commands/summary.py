@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from ..evaluate.results import verdicts as read_verdicts
 from ..pages.table import Comparison, compare, difference
+from ..run.files import read_json, write_json
 from ..run.manifest import Manifest
-from ..run.paths import RunDir, read_json, write_json
+from ..run.paths import RunDir
 from .display import console
 from .run_page import write_report
 

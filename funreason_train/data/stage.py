@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 from ..environments.bfcl.documents import bfcl_folder
 from ..errors import UserError
-from ..run.paths import RunDir, write_json
+from ..run.files import write_json
+from ..run.paths import RunDir
+from ..run.stage import Decides, Stage, model_files
 from . import settings
 from .manifest import manifest
 from .measure.lengths import tokenizer_problems
@@ -152,3 +154,22 @@ def _fresh(out: Path) -> Iterator[Path]:
         shutil.rmtree(old, ignore_errors=True)
     finally:
         shutil.rmtree(work, ignore_errors=True)
+
+
+def _reads(config: DictConfig, run: RunDir) -> list[Path]:
+    named = [config.data.get(name) for name in config.data.datasets]
+    files = [Path(node.path) for node in named if node is not None and node.get("path")]
+    return [*files, *model_files(config.model.path)]
+
+
+STAGE = Stage(
+    name="data",
+    title="Preparing data",
+    decides=Decides(("seed", "protocol", "model", "data")),
+    reads=_reads,
+    makes=lambda config, run: [_out(config, run) / "manifest.json"],
+    folder=_out,
+    check=check,
+    run=run,
+    out=lambda config: config.data.out,
+)

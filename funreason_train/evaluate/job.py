@@ -1,4 +1,4 @@
-"""What the evaluation's processes are told: one JSON file a job."""
+"""What the evaluation's processes are told."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 from ..dialogue import PromptStyle
 from ..environments import Limits
-from ..run.manifest import digests
+from ..run.fingerprint import digests
 from .heldout import Rules
 from .serve.engine import EngineOptions
 from .serve.generate import Sampling
@@ -71,14 +71,14 @@ class Job:
         """How tasks are played."""
         return Rules(self.style, Limits(responses=self.responses))
 
-    def dump(self) -> str:
-        """The job as JSON."""
-        return json.dumps(asdict(self), indent=1)
+    def to_json(self) -> dict[str, Any]:
+        """The job as JSON's types."""
+        return asdict(self)
 
     @classmethod
-    def load(cls, path: Path) -> Job:
-        """The inverse of `dump`."""
-        value = json.loads(path.read_text(encoding="utf-8"))
+    def of_json(cls, job: Mapping[str, Any]) -> Job:
+        """The inverse of `to_json`."""
+        value = dict(job)
         value["models"] = tuple(Model(**{**m, "tasks": tuple(m["tasks"])}) for m in value["models"])
         value["sampling"] = Sampling(**value["sampling"])
         value["engine"] = EngineOptions(**value["engine"])

@@ -7,11 +7,13 @@ funreason-train eval benchmark=custom path=FILE model=DIR
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import UserError
 from ..run.paths import RunDir
-from .settings import problems
+from ..run.stage import Decides, Stage, model_files
+from .settings import problems, task_file
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -43,3 +45,27 @@ def run(config: DictConfig, run: RunDir) -> dict[str, Any]:
     from .tasks import evaluate as evaluate_tasks
 
     return evaluate_tasks(config, run)
+
+
+def _reads(config: DictConfig, run: RunDir) -> list[Path]:
+    """Models and tasks; BFCL's questions come with its package."""
+    models = [file for path in config.eval.models.values() for file in model_files(path)]
+    return [*([] if config.eval.benchmark == "bfcl" else [task_file(config, run)]), *models]
+
+
+def _makes(config: DictConfig, run: RunDir) -> list[Path]:
+    scores = [run.eval(name, config.eval.benchmark) / "scores.json" for name in config.eval.models]
+    return [run.eval_table(config.eval.benchmark), *scores]
+
+
+STAGE = Stage(
+    name="eval",
+    title="Evaluating",
+    decides=Decides(("seed", "protocol", "model", "eval")),
+    reads=_reads,
+    makes=_makes,
+    folder=lambda config, run: run.root / "eval",
+    check=check,
+    run=run,
+    again="beside",
+)

@@ -13,15 +13,16 @@ from ..errors import UserError
 from ..models.folder import context_of, local_folder
 from ..pages.table import compare
 from ..reward import check_options
-from ..run.manifest import digest_file
-from ..run.paths import RunDir, read_json, write_text
+from ..run.files import read_json, write_text
+from ..run.fingerprint import digest_file
+from ..run.paths import RunDir
 from ..run.progress import report
 from . import results
 from .attempts import Attempts
 from .browser import failed_tasks, write_browser
 from .custom import is_rows, read_own_tasks, read_rows
 from .job import Job, Model, fingerprint, model_fingerprint
-from .serve.replicas import LineCounter, run_replicas, worker_command
+from .serve.replicas import LineCounter, run_replicas
 from .serve.serving import engine_options, replica_environments, sampling_of
 from .settings import attempts_of, task_file
 
@@ -212,8 +213,6 @@ def _play(config: DictConfig, run: RunDir, job: Job, tasks: int) -> None:
     """Runs the replicas on what is left, reporting progress."""
     left = max(len(model.tasks) for model in job.models)
     variables = replica_environments(config, job.engine, 1 if job.endpoint else None, left)
-    file = run.root / "eval" / "job.json"
-    write_text(file, job.dump() + "\n")
     counter = LineCounter([Path(model.parts) for model in job.models])
     total = sum(len(model.tasks) for model in job.models)
     before = counter.update()
@@ -226,7 +225,8 @@ def _play(config: DictConfig, run: RunDir, job: Job, tasks: int) -> None:
 
     run.logs.mkdir(parents=True, exist_ok=True)
     run_replicas(
-        worker_command(file),
+        "funreason_train.evaluate.serve.worker:play_replica",
+        job.to_json(),
         variables,
         lambda number: run.logs / f"eval.replica{number}.log",
         moved,

@@ -14,6 +14,7 @@ from ..models.folder import folder_problems
 from ..models.weights import Stored, stored_tensors
 from ..rl import checkpoints
 from ..run.paths import RunDir
+from ..run.stage import Decides, Stage
 from . import verify
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def run(config: DictConfig, run: RunDir) -> dict[str, Any]:
         raise UserError("; ".join(found))
     checkpoint = _checkpoint(config, run)
     assert checkpoint is not None  # a problem otherwise
-    out = Path(config.export.out).expanduser().absolute() if config.export.out else run.export
+    out = _out(config, run)
     making = out.with_name(f".{out.name}.unverified")
     shutil.rmtree(making, ignore_errors=True)
     start = _local(config.rl.model)
@@ -147,3 +148,27 @@ def _write(checkpoint: Path, folder: Path, dtype: str, shard_size: str, start: P
     model.save_pretrained(folder, max_shard_size=shard_size)
     AutoTokenizer.from_pretrained(actor / "huggingface").save_pretrained(folder)
     return state
+
+
+def _out(config: DictConfig, run: RunDir) -> Path:
+    return Path(config.export.out).expanduser().absolute() if config.export.out else run.export
+
+
+def _reads(config: DictConfig, run: RunDir) -> list[Path]:
+    """Of a checkpoint, the file that tells which it is: its weights are tens of gigabytes."""
+    if config.export.checkpoint:
+        return [Path(config.export.checkpoint).expanduser().absolute() / "actor" / "fsdp_config.json"]
+    return [run.rl_checkpoints / checkpoints.TRACKER]
+
+
+STAGE = Stage(
+    name="export",
+    title="Exporting to Hugging Face format",
+    decides=Decides(("seed", "protocol", "model", "export")),
+    reads=_reads,
+    makes=lambda config, run: [_out(config, run) / "config.json"],
+    folder=_out,
+    check=check,
+    run=run,
+    out=lambda config: config.export.out,
+)

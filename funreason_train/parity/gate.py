@@ -12,11 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import random
-import subprocess
-import sys
-import tempfile
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,6 +21,7 @@ from ..calls.markers import THINK_OPEN
 from ..dialogue import render_target
 from ..environments import Episode, Task, load_environments
 from ..errors import UserError
+from ..run.process import call_in_process
 from ..run.progress import report
 
 if TYPE_CHECKING:
@@ -114,27 +111,19 @@ def ensure(data: Path, model: str, config: DictConfig, tasks: Path | None = None
     if proved and tasks is None:
         return
     report(0, None, "comparing the frameworks' tokens")
-    with tempfile.TemporaryDirectory() as folder:
-        result = Path(folder) / "result.json"
-        job = {
-            "data": str(data),
-            "model": model,
-            "template": config.sft.template,
-            "count": int(config.data.parity_rows),
-            "seed": int(config.seed),
-            "steps": not proved,
-        }
-        if tasks is not None:
-            job["tasks"] = str(tasks)
-            job["style"] = config.protocol.system
-            job["modules"] = list(config.rl.environment.modules)
-        command = [sys.executable, "-m", __name__, json.dumps(job), str(result)]
-        done = subprocess.run(command, env={**os.environ, **_NO_DEVICE}, check=False)
-        if done.returncode != 0:
-            raise RuntimeError(f"comparing tokens failed with code {done.returncode}; the reason is above")
-        problem = json.loads(result.read_text(encoding="utf-8"))
-    if problem:
-        raise UserError(**problem)
+    job: dict[str, Any] = {
+        "data": str(data),
+        "model": model,
+        "template": config.sft.template,
+        "count": int(config.data.parity_rows),
+        "seed": int(config.seed),
+        "steps": not proved,
+    }
+    if tasks is not None:
+        job["tasks"] = str(tasks)
+        job["style"] = config.protocol.system
+        job["modules"] = list(config.rl.environment.modules)
+    call_in_process(compare, job, _NO_DEVICE)
 
 
 def _touched(data: Path) -> bool:
@@ -144,19 +133,25 @@ def _touched(data: Path) -> bool:
     return any(file.stat().st_mtime_ns > made for file in files if file.is_file())
 
 
-def _compare(job: dict[str, Any]) -> dict[str, Any] | None:
+def compare(job: dict[str, Any]) -> None:
+    """Compares the tokens of rows in this process.
+
+    Args:
+        job: See `ensure`.
+
+    Raises:
+        UserError: the first difference, or a tokenizer that cannot be used.
+    """
     from ..data.measure.lengths import load_tokenizer
     from .tokens import sample_rows, token_parity
 
-    try:
-        rows = sample_rows(Path(job["data"]), job["count"], job["seed"]) if job["steps"] else []
-        if "tasks" in job:
-            load_environments(job["modules"])
-            rows += task_rows(Path(job["tasks"]), job["count"], job["seed"], job["style"])
-        difference = token_parity(rows, load_tokenizer(job["model"]), job["template"])
-    except UserError as error:
-        return {"what": error.what, "where": error.where, "mend": error.mend}
-    return {"what": difference, "where": job["model"], "mend": MEND} if difference else None
+    rows = sample_rows(Path(job["data"]), job["count"], job["seed"]) if job["steps"] else []
+    if "tasks" in job:
+        load_environments(job["modules"])
+        rows += task_rows(Path(job["tasks"]), job["count"], job["seed"], job["style"])
+    difference = token_parity(rows, load_tokenizer(job["model"]), job["template"])
+    if difference:
+        raise UserError(difference, where=job["model"], mend=MEND)
 
 
 def task_rows(file: Path, count: int, seed: int, style: Any) -> list[ParityRow]:
@@ -188,12 +183,3 @@ def task_rows(file: Path, count: int, seed: int, style: Any) -> list[ParityRow]:
         sft = {"id": task.id, "system": system["content"], "conversations": [*shown, target]}
         found.append(ParityRow(f"the task {task.id}", sft, row["prompt"]))
     return found
-
-
-def main(job: str, result: str) -> None:
-    """Compares in this process and leaves null, or the mistake, in the file `result`."""
-    Path(result).write_text(json.dumps(_compare(json.loads(job))), encoding="utf-8")
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])

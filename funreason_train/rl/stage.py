@@ -16,7 +16,9 @@ from ..cluster.demand import Demand
 from ..environments import load_environments
 from ..errors import UserError
 from ..parity import gate
-from ..run.paths import RunDir, write_text
+from ..run.files import write_text
+from ..run.paths import RunDir
+from ..run.stage import Decides, Plan, Stage, model_files
 from . import checkpoints
 from .settings import prompts, ranges
 from .settings.brief import lines as brief_lines
@@ -127,13 +129,19 @@ def run(config: DictConfig, run: RunDir) -> dict[str, Any]:
 
 
 def _prompts(config: DictConfig, run: RunDir) -> tuple[prompts.Prompts, prompts.Prompts]:
-    folder, tasks = run.data / "rl", in_environments(config)
+    tasks = in_environments(config)
     if tasks:
         load_environments(config.rl.environment.modules)
-    prefix = "env_" if tasks else ""
+    train, val = _files(config, run)
+    return prompts.read(train, tasks), prompts.read(val, tasks)
+
+
+def _files(config: DictConfig, run: RunDir) -> tuple[Path, Path]:
+    """The prompts to train on and to validate with."""
+    folder, prefix = run.data / "rl", "env_" if in_environments(config) else ""
     train = Path(config.rl.train_file or folder / f"{prefix}train.parquet").expanduser().absolute()
     val = Path(config.rl.val_file or folder / f"{prefix}val.parquet").expanduser().absolute()
-    return prompts.read(train, tasks), prompts.read(val, tasks)
+    return train, val
 
 
 def _train(
@@ -190,3 +198,21 @@ def _forget_after(metrics: Path, step: int) -> None:
     if metrics.is_file():
         kept = [line for line in _lines(metrics) if line["step"] <= step]
         write_text(metrics, "".join(json.dumps(line) + "\n" for line in kept))
+
+
+def _reads(config: DictConfig, run: RunDir) -> list[Path]:
+    return [*_files(config, run), *model_files(config.rl.model)]
+
+
+STAGE = Stage(
+    name="rl",
+    title="Reinforcement learning (verl GRPO)",
+    decides=Decides(("seed", "protocol", "model", "rl")),
+    reads=_reads,
+    makes=lambda config, run: [run.rl_checkpoints / checkpoints.TRACKER],
+    folder=lambda config, run: run.rl,
+    check=check,
+    plan=lambda config, run: Plan(brief(config, run), {"rl.yaml": plan(config, run)}),
+    run=run,
+    nodes=True,
+)

@@ -2,57 +2,36 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from .paths import RunDir, read_json, write_json
+from ..errors import UserError
+from .files import read_json, write_json
+from .fingerprint import digest_file as digest_file  # until every module takes them from `fingerprint`
+from .fingerprint import digests as digests
+from .fingerprint import fingerprint as fingerprint
+from .paths import RunDir
 
-VERSION = 1
-_WHOLE = 64 << 20  # bytes; larger files are identified by size and modification time
-
-
-def digest_file(path: Path) -> str:
-    """The sha256 of a file; for files over 64 MiB that of its size and modification time, marked `stat:`."""
-    status = path.stat()
-    if status.st_size > _WHOLE:
-        return f"stat:{status.st_size}:{status.st_mtime_ns}"
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def digests(paths: Iterable[Path]) -> dict[str, str]:
-    """Path to digest for every file, folders read recursively; a missing path has the digest `missing`."""
-    found: dict[str, str] = {}
-    for path in paths:
-        if path.is_dir():
-            files = (item for item in sorted(path.rglob("*")) if item.is_file())
-            found |= {str(file): digest_file(file) for file in files if not file.name.startswith(".")}
-        else:
-            found[str(path)] = digest_file(path) if path.is_file() else "missing"
-    return found
-
-
-def fingerprint(settings: Mapping[str, Any], inputs: Mapping[str, str]) -> str:
-    """One hash over the settings and input digests that decide a stage's result."""
-    text = json.dumps({"settings": settings, "inputs": inputs}, sort_keys=True, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()
+#: Of the file. A reader refuses any other, so it changes with every change of what the file holds.
+FORMAT = 2
 
 
 class Manifest:
     """The manifest of a run directory; every change is on disk before the method returns.
 
-    The file holds `{"version", "stages": {NAME: {"state", "fingerprint", "settings", "inputs", "attempts",
-    "seconds", "result", "versions"}}}`, with state `running`, `failed` or `done`.
+    The file holds `{"format", "stages": {NAME: {"state", "fingerprint", "settings", "inputs", "attempts",
+    "seconds", "peak_bytes", "result", "versions"}}}`, with state `running`, `failed` or `done`.
+
+    Raises:
+        UserError: if the file was written in another format, or is no manifest.
     """
 
     def __init__(self, run: RunDir) -> None:
         self._path = run.manifest
-        self._value: dict[str, Any] = {"version": VERSION, "stages": {}}
+        self._value: dict[str, Any] = {"format": FORMAT, "stages": {}}
         if run.manifest.is_file():
-            self._value = dict(read_json(run.manifest))
+            self._value = _read(run.manifest)
 
     def stage(self, name: str) -> dict[str, Any]:
         """The record of a stage, empty if it never ran."""
@@ -67,6 +46,23 @@ class Manifest:
         """Drops the record of a stage that is to start afresh."""
         self._value["stages"].pop(name, None)
         write_json(self._path, self._value)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """The file's contents, of this format."""
+    way_out = "Choose another run_dir=DIR, or continue this run with the version that started it"
+    try:
+        value = dict(read_json(path))
+    except (ValueError, TypeError):
+        raise UserError("is not the manifest of a run", where=str(path), mend=way_out) from None
+    found = value.get("format", value.get("version"))
+    if found != FORMAT or not isinstance(value.get("stages"), dict):
+        raise UserError(
+            f"was written by another version of funreason-train (format {found}; this one reads {FORMAT})",
+            where=str(path),
+            mend=way_out,
+        )
+    return value
 
 
 def changed_settings(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = "") -> list[str]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+
+from .files import read_json as read_json  # until every module takes them from `files`
+from .files import write_json as write_json
+from .files import write_text as write_text
 
 
 @dataclass(frozen=True)
@@ -102,26 +103,3 @@ class RunDir:
     def eval_failures(self, benchmark: str = "heldout") -> Path:
         """What they got wrong, as a page."""
         return self.root / "eval" / ("failures.html" if benchmark == "heldout" else f"{benchmark}.html")
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Writes `value` so that a reader never meets half a file (temporary file, then rename)."""
-    write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
-
-
-def write_text(path: Path, text: str) -> None:
-    """Writes `text` atomically, making the folder if need be."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    # A file's name may be no text (a lone surrogate); written as an escape, it is valid JSON.
-    with temporary.open("w", encoding="utf-8", errors="backslashreplace") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
-
-
-def read_json(path: Path) -> Mapping[str, Any]:
-    """The JSON object in `path`."""
-    value: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return value

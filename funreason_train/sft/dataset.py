@@ -6,8 +6,6 @@ import hashlib
 import json
 import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -15,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from ..cluster.environment import thread_variables
-from ..errors import UserError
-from ..run.paths import read_json, write_json
+from ..run.files import read_json
+from ..run.process import call_in_process
 from . import tokenise
 
 #: Training arguments that change the tokens.
@@ -126,18 +124,11 @@ def prepare(arguments: Mapping[str, Any], parent: Path) -> Tokenised:
 
 
 def _spawn(task: dict[str, Any], parent: Path) -> None:
-    job, cache = parent / "job.json", parent / "cache"
-    write_json(job, task)
-    quiet = {"LLAMAFACTORY_VERBOSITY": "WARNING"}
+    cache = parent / "cache"
     workers = int(task["arguments"].get("preprocessing_num_workers") or 1)
-    process = subprocess.run(
-        [sys.executable, "-m", "funreason_train.sft.tokenise", str(job)],
-        env={**quiet, **os.environ, **thread_variables(workers), "HF_DATASETS_CACHE": str(cache)},
-        check=False,
-    )
-    shutil.rmtree(cache, ignore_errors=True)
-    error = job.with_suffix(".error.json")
-    if error.is_file():
-        raise UserError(**read_json(error))
-    if process.returncode != 0:
-        raise RuntimeError(f"tokenising the rows failed with code {process.returncode}; the reason is above")
+    environment = {**thread_variables(workers), "HF_DATASETS_CACHE": str(cache)}
+    environment["LLAMAFACTORY_VERBOSITY"] = os.environ.get("LLAMAFACTORY_VERBOSITY", "WARNING")
+    try:
+        call_in_process(tokenise.run, task, environment)
+    finally:
+        shutil.rmtree(cache, ignore_errors=True)

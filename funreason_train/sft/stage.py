@@ -13,8 +13,9 @@ from ..errors import UserError
 from ..models.folder import model_problems
 from ..models.weights import weight_defects
 from ..parity import gate
-from ..run.paths import read_json, write_json
+from ..run.files import read_json, write_json
 from ..run.progress import report
+from ..run.stage import Decides, Plan, Stage, model_files
 from . import checkpoints, dataset, deepspeed
 from .arguments import Paths, argument_problems, batch_of, compose
 from .worker import DONE, clear_final
@@ -193,3 +194,17 @@ def _finished(folder: Path, total: int) -> dict[str, Any] | None:
 
 def _round_up(tokens: int, unit: int = 64) -> int:
     return -(-tokens // unit) * unit
+
+
+STAGE = Stage(
+    name="sft",
+    title="Supervised fine-tuning (LLaMA-Factory)",
+    decides=Decides(("seed", "protocol", "model", "sft")),
+    reads=lambda config, run: [Paths.of(config, run).data, *model_files(config.sft.model)],
+    makes=lambda config, run: [run.sft_model / "config.json"],
+    folder=lambda config, run: run.sft,
+    check=check,
+    plan=lambda config, run: Plan(files={"sft.yaml": plan(config, run)}),
+    run=run,
+    nodes=True,
+)

@@ -1,22 +1,20 @@
 """Tokenises the export once, on CPU, before the cluster is needed.
 
-Runs as a process of its own, `python -m funreason_train.sft.tokenise JOB`, so that the driver stays light.
+Runs in a process of its own (`run.process`), so that the driver stays light.
 LLaMA-Factory does the work, with the very arguments of the training run; every training process then only
 maps the result into memory. What LLaMA-Factory would drop with a warning or cut without one stops the stage.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
-import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from ..errors import UserError
-from ..run.paths import write_json
+from ..run.files import write_json
 
 REPORT = "report.json"
 _IGNORED = -100  # label of a token that is not learned (llamafactory.extras.constants.IGNORE_INDEX)
@@ -131,19 +129,6 @@ def objection(report: dict[str, int], rows: int, cutoff: int | None) -> UserErro
     return None
 
 
-def main(job: str) -> int:
-    """Runs the job file written by `prepare` and puts the outcome beside it."""
-    path = Path(job)
-    task = json.loads(path.read_text(encoding="utf-8"))
-    try:
-        tokenise(task["arguments"], Path(task["file"]), Path(task["folder"]))
-    except UserError as error:
-        write_json(
-            path.with_suffix(".error.json"), {"what": error.what, "where": error.where, "mend": error.mend}
-        )
-        return 2
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1]))
+def run(job: dict[str, Any]) -> dict[str, int]:
+    """See `tokenise`, whose arguments are the job's `arguments`, `file` and `folder`."""
+    return tokenise(job["arguments"], Path(job["file"]), Path(job["folder"]))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from funreason_train.data.export.sharegpt import sft_messages
 from funreason_train.errors import UserError
 from funreason_train.parity import gate
 from funreason_train.parity import tokens as parity
+from funreason_train.run.process import ChildFailed
 
 TEMPLATE = "qwen3_nothink"
 DIFFERENCE = "r/0.0: the ids differ: at token 3 of 9 (protocol) and 9 (LLaMA-Factory)"
@@ -43,12 +43,11 @@ def compared(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     """The comparisons that were started; each is done in this process, without a framework."""
     jobs: list[dict[str, Any]] = []
 
-    def run(command: list[str], **_: Any) -> subprocess.CompletedProcess[str]:
-        jobs.append(json.loads(command[3]))
-        gate.main(*command[3:])
-        return subprocess.CompletedProcess(command, 0)
+    def call(function: Callable[[Any], None], job: dict[str, Any], environment: dict[str, str]) -> None:
+        jobs.append(json.loads(json.dumps(job)))
+        function(jobs[-1])
 
-    monkeypatch.setattr(subprocess, "run", run)
+    monkeypatch.setattr(gate, "call_in_process", call)
     return jobs
 
 
@@ -167,8 +166,8 @@ def test_a_comparison_that_breaks_off_lets_nothing_pass(
     proved: Path, model: Path, config: DictConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     other_chat_template(model, config)
-    monkeypatch.setattr(subprocess, "run", lambda *_, **__: subprocess.CompletedProcess([], -9))
-    with pytest.raises(RuntimeError, match="code -9"):
+    monkeypatch.setattr(gate, "compare", "funreason_train.parity.gate:not_there")
+    with pytest.raises(ChildFailed, match="not_there"):
         gate.ensure(proved, str(model), config)
 
 

@@ -1,21 +1,27 @@
 """Replicas: errors are told, silence is noticed, and nothing is left running."""
 
 import os
-import signal
-import subprocess
-import sys
 import time
+from pathlib import Path
 
 import psutil
 import pytest
 
+from funreason_train.errors import UserError
 from funreason_train.evaluate.serve.replicas import LineCounter, ReplicaFailed, devices, run_replicas
 
 
+def work(share):
+    """What the replicas of these tests do: the job is a program."""
+    exec(share["job"], {"share": share})  # noqa: S102
+
+
 def run(tmp_path, code, replicas=2, moved=lambda: 0, patience=60.0):
+    folders = f"{Path(__file__).parents[2]}{os.pathsep}{Path(__file__).parent}"
     run_replicas(
-        [sys.executable, "-c", code],
-        [{"SHARE": str(number)} for number in range(replicas)],
+        "test_replicas:work",
+        code,
+        [{"SHARE": str(number), "PYTHONPATH": folders} for number in range(replicas)],
         lambda number: tmp_path / f"{number}.log",
         moved,
         patience,
@@ -23,17 +29,27 @@ def run(tmp_path, code, replicas=2, moved=lambda: 0, patience=60.0):
 
 
 def test_each_replica_has_its_number_its_variables_and_its_log(tmp_path):
-    run(tmp_path, "import os, sys; print(sys.argv[1:], os.environ['SHARE'])", replicas=3)
+    code = "import os; print(share['replica'], share['replicas'], os.environ['SHARE'])"
+    run(tmp_path, code, replicas=3)
     logs = [(tmp_path / f"{number}.log").read_text().strip() for number in range(3)]
-    assert logs == [f"['{number}', '3'] {number}" for number in range(3)]
+    assert logs == [f"{number} 3 {number}" for number in range(3)]
+
+
+def test_a_user_s_mistake_comes_home_as_one(tmp_path):
+    code = (
+        "from funreason_train.errors import UserError\n"
+        "raise UserError('has no tokenizer', where='m', mend='Add one')"
+    )
+    with pytest.raises(UserError, match=r"m: has no tokenizer\. Add one"):
+        run(tmp_path, code)
 
 
 def test_a_crash_shows_the_end_of_the_log_and_ends_the_others(tmp_path):
     code = (
         "import os, subprocess, sys, time\n"
         f"pids = {str(tmp_path / 'pids')!r}\n"
-        "while sys.argv[1] == '0' and not os.path.exists(pids): time.sleep(0.05)\n"
-        "if sys.argv[1] == '0': raise SystemExit('out of cookies')\n"
+        "while share['replica'] == 0 and not os.path.exists(pids): time.sleep(0.05)\n"
+        "if share['replica'] == 0: raise SystemExit('out of cookies')\n"
         "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'])\n"
         "open(pids + '.new', 'w').write(f'{os.getpid()} {child.pid}')\n"
         "os.rename(pids + '.new', pids)\n"
@@ -53,31 +69,6 @@ def test_silence_is_given_up(tmp_path):
 def test_progress_keeps_replicas_alive(tmp_path):
     ticks = iter(range(1000))
     run(tmp_path, "import time; time.sleep(2)", moved=lambda: next(ticks), patience=1.0)
-
-
-def test_a_worker_ends_with_the_process_that_started_it(tmp_path):
-    worker = (
-        "import threading, time\n"
-        "from funreason_train.evaluate.serve.worker import end_with_parent\n"
-        "threading.Thread(target=end_with_parent, daemon=True).start()\n"
-        "time.sleep(600)"
-    )
-    parent = (
-        "import subprocess, sys, time\n"
-        f"command = [sys.executable, '-c', {worker!r}]\n"
-        "p = subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)\n"
-        "print(p.pid, flush=True); time.sleep(600)"
-    )
-    process = subprocess.Popen([sys.executable, "-c", parent], stdout=subprocess.PIPE, text=True)
-    pid = int(process.stdout.readline())
-    try:
-        assert psutil.pid_exists(pid)
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        assert gone(pid)
-    finally:
-        if not gone(pid, patience=0):
-            os.kill(pid, signal.SIGKILL)
 
 
 def gone(pid, patience=60):

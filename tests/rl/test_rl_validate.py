@@ -1,14 +1,13 @@
 """Everything that can be told before verl starts is told before verl starts, and all of it at once."""
 
-import json
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 from rl_runs import row, small_run, write_rows
 
 from funreason_train.errors import UserError
+from funreason_train.parity import gate
 from funreason_train.rl import stage
 from funreason_train.rl.settings import prompts
 from funreason_train.run.paths import write_text
@@ -74,24 +73,18 @@ def test_tokens_that_differ_from_sft_s_stop_the_stage_before_ray_starts(tmp_path
     config, run = small_run(tmp_path, "rl.steps=1")
     write_text(run.data / "sft" / "train.json", "[]")
     write_text(run.data / "manifest.json", '{"parity": "of another tokenizer"}')
-    commands, started = [], []
+    jobs, started = [], []
     monkeypatch.setattr(stage, "_train", lambda *_: started.append("Ray"))
 
-    def differ(command, **_):
-        commands.append(command)
-        write_text(Path(command[-1]), '{"what": "differ: at token 3", "where": "model", "mend": "Check"}')
-        return subprocess.CompletedProcess(command, 0)
+    def differ(function, job, environment):
+        jobs.append(job)
+        raise UserError("differ: at token 3", where="model", mend="Check")
 
-    monkeypatch.setattr(subprocess, "run", differ)
+    monkeypatch.setattr(gate, "call_in_process", differ)
     with pytest.raises(UserError, match=r"model: differ: at token 3\. Check"):
         stage.run(config, run)
-    (command,) = commands
-    job = json.loads(command[3])
-    assert (command[2], job["data"], job["model"]) == (
-        "funreason_train.parity.gate",
-        str(run.data),
-        str(run.sft_model),
-    )
+    (job,) = jobs
+    assert (job["data"], job["model"]) == (str(run.data), str(run.sft_model))
     assert started == []
 
 

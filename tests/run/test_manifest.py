@@ -4,22 +4,24 @@ from pathlib import Path
 
 import pytest
 
+from funreason_train.run import fingerprint as prints
 from funreason_train.run import manifest as lineage
-from funreason_train.run.paths import RunDir, write_json
+from funreason_train.run.files import write_json
+from funreason_train.run.paths import RunDir
 
 
 def test_the_fingerprint_follows_settings_and_file_contents(tmp_path: Path) -> None:
     file = tmp_path / "rows.json"
     file.write_text("[1]")
-    first = lineage.fingerprint({"seed": 0}, lineage.digests([file]))
-    assert first == lineage.fingerprint({"seed": 0}, lineage.digests([file]))
-    assert first != lineage.fingerprint({"seed": 1}, lineage.digests([file]))
+    first = prints.fingerprint({"seed": 0}, prints.digests([file]))
+    assert first == prints.fingerprint({"seed": 0}, prints.digests([file]))
+    assert first != prints.fingerprint({"seed": 1}, prints.digests([file]))
     file.write_text("[2]")
-    assert first != lineage.fingerprint({"seed": 0}, lineage.digests([file]))
+    assert first != prints.fingerprint({"seed": 0}, prints.digests([file]))
 
 
 def test_a_missing_input_is_recorded_as_missing(tmp_path: Path) -> None:
-    assert lineage.digests([tmp_path / "no.json"]) == {str(tmp_path / "no.json"): "missing"}
+    assert prints.digests([tmp_path / "no.json"]) == {str(tmp_path / "no.json"): "missing"}
 
 
 def test_updates_survive_a_new_process(tmp_path: Path) -> None:

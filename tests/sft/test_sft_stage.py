@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from omegaconf import DictConfig
 from test_sft_checkpoints import checkpoint, tensors
 
 from funreason_train.errors import UserError
+from funreason_train.parity import gate
 from funreason_train.run.paths import RunDir, write_json
 from funreason_train.settings.compose import compose
 from funreason_train.settings.resolve import resolve
@@ -91,23 +91,17 @@ def test_tokens_that_differ_from_the_rollouts_stop_the_stage_before_it_tokenises
     """verl#7807: the data were proved with another tokenizer than that of this model."""
     config, run = setting(tmp_path)
     write_json(run.data / "manifest.json", {"parity": "of another tokenizer"})
-    commands = []
+    jobs = []
 
-    def differ(command: list[str], **_: Any) -> subprocess.CompletedProcess[str]:
-        commands.append(command)
-        write_json(Path(command[-1]), {"what": "differ: at token 3", "where": "model", "mend": "Check"})
-        return subprocess.CompletedProcess(command, 0)
+    def differ(function: Any, job: dict[str, Any], environment: dict[str, str]) -> None:
+        jobs.append(job)
+        raise UserError("differ: at token 3", where="model", mend="Check")
 
-    monkeypatch.setattr(subprocess, "run", differ)
+    monkeypatch.setattr(gate, "call_in_process", differ)
     with pytest.raises(UserError, match=r"model: differ: at token 3\. Check"):
         stage.run(config, run)
-    (command,) = commands
-    job = json.loads(command[3])
-    assert (command[2], job["data"], job["model"]) == (
-        "funreason_train.parity.gate",
-        str(run.data),
-        str(tmp_path / "model"),
-    )
+    (job,) = jobs
+    assert (job["data"], job["model"]) == (str(run.data), str(tmp_path / "model"))
 
 
 @pytest.mark.parametrize("change", [{"formatting": "openai"}, {"columns": {"tools": "tools"}}])

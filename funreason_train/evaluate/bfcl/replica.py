@@ -1,30 +1,27 @@
-"""One replica: `python -m funreason_train.evaluate.bfcl.replica JOB REPLICA REPLICAS`.
+"""What one replica does (`run.process`).
 
 Plays every REPLICAS-th group of entries of each model (a memory scenario is one group, any other entry its
-own) and appends each finished entry to `PARTS/replicaN.jsonl`. Ends when the process that started it is gone.
+own) and appends each finished entry to `PARTS/replicaN.jsonl`.
 """
 
 from __future__ import annotations
 
 import contextlib
-import json
 import queue
-import sys
-import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from ...dialogue import Message, render_prompt
-from ...run.paths import write_json
+from ...run.files import write_json
 from ..play import dump
 from ..serve.encoding import PromptEncoder
 from ..serve.engine import EngineOptions
 from ..serve.generate import Sampling
-from ..serve.worker import end_with_parent, load_tokenizer
+from ..serve.worker import load_tokenizer
 from .client import HostClient
 from .host import HostOptions
 from .play import EngineFeed, Feed, QueueFeed, play_entries
@@ -75,14 +72,14 @@ class BfclJob:
     endpoint: str | None
     served_name: str | None
 
-    def dump(self) -> str:
-        """The job as JSON."""
-        return json.dumps(asdict(self))
+    def to_json(self) -> dict[str, Any]:
+        """The job as JSON's types."""
+        return asdict(self)
 
     @classmethod
-    def load(cls, path: Path) -> BfclJob:
-        """The inverse of `dump`."""
-        value = json.loads(path.read_text(encoding="utf-8"))
+    def of_json(cls, job: Mapping[str, Any]) -> BfclJob:
+        """The inverse of `to_json`."""
+        value = dict(job)
         value["host"] = HostOptions(**{**value["host"], "categories": tuple(value["host"]["categories"])})
         value["models"] = tuple(
             Share(**{**one, "groups": tuple(map(tuple, one["groups"]))}) for one in value["models"]
@@ -92,15 +89,17 @@ class BfclJob:
         return cls(**value)
 
 
-def main(arguments: list[str]) -> int:
-    """Plays this replica's share; returns 0 when all of it is done."""
-    threading.Thread(target=end_with_parent, daemon=True).start()
-    job, number, of = BfclJob.load(Path(arguments[0])), int(arguments[1]), int(arguments[2])
+def play_replica(share: Mapping[str, Any]) -> None:
+    """Plays this replica's share.
+
+    Args:
+        share: `job` (see `BfclJob.to_json`), `replica` (its number) and `replicas`.
+    """
+    job, number, of = BfclJob.of_json(share["job"]), int(share["replica"]), int(share["replicas"])
     for model in job.models:
         names = [name for group in model.groups[number::of] for name in group]
         if names:
             _play(job, model, names, number)
-    return 0
 
 
 def _play(job: BfclJob, model: Share, names: list[str], number: int) -> None:
@@ -142,7 +141,3 @@ def _feed(job: BfclJob, model: Share, events: queue.SimpleQueue[Any]) -> Iterato
 
             engine = replace(job.engine, max_model_tokens=model.max_model_tokens)
             yield EngineFeed(stack.enter_context(vllm_engine(model.path, engine)), events)
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -24,7 +23,7 @@ from typing import Any
 
 from ...dialogue import PromptStyle
 from ...errors import UserError
-from ...run.paths import read_json, write_json, write_text
+from ...run.files import read_json, write_json, write_text
 from ...run.progress import report
 from .. import results
 from ..play import dump
@@ -134,7 +133,7 @@ def run_bfcl(models: Sequence[BfclModel], options: BfclOptions, logs: Path) -> d
         served_name=options.served_name,
     )
     if any(share.groups for share in shares):
-        _play(job, options, logs, models[0].out.parent)
+        _play(job, options, logs)
     return {
         model.name: _collect(model, Path(share.parts), options, chosen, hello)
         for model, share in zip(models, shares, strict=True)
@@ -200,12 +199,10 @@ def _fingerprint(model: BfclModel, options: BfclOptions) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
-def _play(job: BfclJob, options: BfclOptions, logs: Path, folder: Path) -> None:
+def _play(job: BfclJob, options: BfclOptions, logs: Path) -> None:
     """Runs the replicas on what is left, reporting progress."""
     most = max(len(share.groups) for share in job.models)
     variables = list(options.replicas)[: max(1, min(len(options.replicas), most))]
-    file = folder / "bfcl.job.json"
-    write_text(file, job.dump() + "\n")
     counter = LineCounter([Path(share.parts) for share in job.models])
     total = sum(len(group) for share in job.models for group in share.groups)
     before = counter.update()
@@ -217,9 +214,13 @@ def _play(job: BfclJob, options: BfclOptions, logs: Path, folder: Path) -> None:
         return done
 
     logs.mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, "-m", f"{__package__}.replica", str(file)]
     run_replicas(
-        command, variables, lambda number: logs / f"bfcl.replica{number}.log", moved, options.patience
+        f"{__package__}.replica:play_replica",
+        job.to_json(),
+        variables,
+        lambda number: logs / f"bfcl.replica{number}.log",
+        moved,
+        options.patience,
     )
 
 

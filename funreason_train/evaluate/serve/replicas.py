@@ -6,16 +6,18 @@ small for two threads, while two processes with one thread each are nearly twice
 
 from __future__ import annotations
 
-import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
+
+from ...run.process import Child, ChildFailed, Function
 
 _POLL = 0.25  # seconds
+_SIGNALS = ((signal.SIGTERM, 10.0), (signal.SIGKILL, 10.0))
 _TAIL = 15  # lines of a log that an error shows
 
 
@@ -50,7 +52,8 @@ def devices(environ: Mapping[str, str], gpus: int, replicas: int, tensor_paralle
 
 
 def run_replicas(
-    command: Sequence[str],
+    function: Function,
+    job: Any,
     environments: Sequence[Mapping[str, str]],
     log: Callable[[int], Path],
     moved: Callable[[], int],
@@ -59,37 +62,30 @@ def run_replicas(
     """Runs one process an environment and waits for all; whatever happens, none is left behind.
 
     Args:
-        command: What to run; the replica's number and the number of replicas are appended.
+        function: What a replica does (see `run.process`), with `{"job", "replica": its number, "replicas"}`.
+        job: The same for all of them.
         environments: Variables of each replica, besides this process's own.
         log: The log file of a replica.
         moved: A number that grows when something was finished; called a few times a second.
         patience: Seconds without growth after which the replicas are given up.
 
     Raises:
+        UserError: the one that a replica raised.
         ReplicaFailed: one ended with an error, or nothing has moved for `patience` seconds.
     """
-    processes: list[subprocess.Popen[bytes]] = []
+    replicas: list[Child] = []
     try:
         for number, variables in enumerate(environments):
-            with log(number).open("wb") as file:
-                processes.append(
-                    subprocess.Popen(
-                        [*command, str(number), str(len(environments))],
-                        stdin=subprocess.PIPE,
-                        stdout=file,
-                        stderr=subprocess.STDOUT,
-                        env={**os.environ, **variables},
-                        start_new_session=True,
-                    )
-                )
-        _watch(processes, log, moved, patience)
+            share = {"job": job, "replica": number, "replicas": len(environments)}
+            replicas.append(Child(function, share, environment=variables, log=log(number), group=True))
+        _watch(replicas, log, moved, patience)
     finally:
-        for process in processes:
-            _end(process)
+        for replica in replicas:
+            replica.end(_SIGNALS)
 
 
 def _watch(
-    processes: Sequence[subprocess.Popen[bytes]],
+    replicas: Sequence[Child],
     log: Callable[[int], Path],
     moved: Callable[[], int],
     patience: float,
@@ -97,10 +93,12 @@ def _watch(
     seen, since = moved(), time.monotonic()
     while True:
         running = False
-        for number, process in enumerate(processes):
-            code = process.poll()
+        for number, replica in enumerate(replicas):
+            code = replica.poll()
             running |= code is None
             if code:
+                with suppress(ChildFailed):
+                    replica.result()  # a user's mistake is told as one
                 raise ReplicaFailed(
                     f"replica {number} ended with code {code}; the end of its log {log(number)}:\n"
                     + tail(log(number))
@@ -117,24 +115,6 @@ def _watch(
         time.sleep(_POLL)
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """Ends a replica with everything it started: its own process group, nothing else."""
-    if process.stdin is not None:
-        process.stdin.close()
-    for number in (signal.SIGTERM, signal.SIGKILL):
-        if process.poll() is None:
-            os.killpg(process.pid, number)
-            try:
-                process.wait(10)
-            except subprocess.TimeoutExpired:
-                continue
-
-
 def tail(path: Path, lines: int = _TAIL) -> str:
     """The last lines of a log."""
     return "\n".join(path.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:])
-
-
-def worker_command(job: Path) -> list[str]:
-    """The command of a replica, less its number."""
-    return [sys.executable, "-m", "funreason_train.evaluate.serve.worker", str(job)]

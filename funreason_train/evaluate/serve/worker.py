@@ -1,16 +1,13 @@
-"""One replica: `python -m funreason_train.evaluate.serve.worker JOB REPLICA REPLICAS`.
+"""What one replica does (`run.process`).
 
 Plays every REPLICAS-th task of each model, one model after another in one process, and appends each
-finished episode to `PARTS/replicaN.jsonl`. Ends when the process that started it is gone.
+finished episode to `PARTS/replicaN.jsonl`.
 """
 
 from __future__ import annotations
 
-import os
-import sys
-import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import groupby
@@ -19,7 +16,7 @@ from typing import Any
 
 from ...dialogue import Message, render_prompt
 from ...environments import read_tasks
-from ...run.paths import write_json
+from ...run.files import write_json
 from ..custom import is_rows, play_rows, read_rows
 from ..heldout import play_tasks
 from ..job import Job, Model
@@ -27,10 +24,13 @@ from ..play import dump
 from .generate import Generator
 
 
-def main(arguments: list[str]) -> int:
-    """Plays this replica's share; returns 0 when all of it is done."""
-    threading.Thread(target=end_with_parent, daemon=True).start()
-    job, number, of = Job.load(Path(arguments[0])), int(arguments[1]), int(arguments[2])
+def play_replica(share: Mapping[str, Any]) -> None:
+    """Plays this replica's share.
+
+    Args:
+        share: `job` (see `Job.to_json`), `replica` (its number) and `replicas`.
+    """
+    job, number, of = Job.of_json(share["job"]), int(share["replica"]), int(share["replicas"])
     play_share = _player(job)
     shares = [replace(model, tasks=model.tasks[number::of]) for model in job.models]
     attempts = (model for model in shares if model.tasks)
@@ -49,7 +49,6 @@ def main(arguments: list[str]) -> int:
                 seconds = {"load": loaded - started, "play": time.monotonic() - began}
                 write_json(Path(model.parts) / f"replica{number}.seconds.json", seconds)
                 print(f"{model.name}, seed {model.seed}: {len(model.tasks)} tasks, {seconds}", flush=True)
-    return 0
 
 
 def _player(job: Job) -> Callable[[Model, Generator, Any], Iterator[dict[str, Any]]]:
@@ -95,13 +94,3 @@ def load_tokenizer(path: str) -> object:
     from transformers import AutoTokenizer
 
     return AutoTokenizer.from_pretrained(path, trust_remote_code=False)
-
-
-def end_with_parent() -> None:
-    """Our standard input is a pipe that nothing is written to: it ends with the process that holds it."""
-    os.read(0, 1)
-    os._exit(3)
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

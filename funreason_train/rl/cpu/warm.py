@@ -13,7 +13,6 @@ itself, which reads the variables of one worker (its job, its raylet) as soon as
 from __future__ import annotations
 
 import atexit
-import ctypes
 import importlib
 import json
 import os
@@ -31,11 +30,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from ...run.process import end_with_parent
 from .client import receive
 
 #: How a job's runtime environment reaches Ray beside what `ray.init` is given (ray/_private/worker.py).
 _RAY_JOB_CONFIG = "RAY_JOB_CONFIG_JSON_ENV_VAR"
-_PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 @contextmanager
@@ -87,7 +86,7 @@ def _threads() -> list[str]:
 
 def _serve(server: socket.socket) -> None:
     """Forks a worker for each client until this process is ended; never returns."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    end_with_parent()
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     clients: dict[int, socket.socket] = {}
     while True:

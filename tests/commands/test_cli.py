@@ -58,10 +58,10 @@ def test_a_mistake_is_one_sentence_and_exit_code_2(
 
 
 def test_a_failed_stage_is_not_a_success(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from funreason_train.commands import stages
+    from funreason_train.commands import execute, spawn
 
     def crash(*_: object) -> object:
-        raise stages.StageFailed("the stage 'data' failed: killed")
+        raise spawn.StageFailed("the stage 'data' failed: killed")
 
-    monkeypatch.setattr(stages, "_spawn", crash)
+    monkeypatch.setattr(execute, "spawn", crash)
     assert main(["data", f"run_dir={tmp_path}", "data.datasets=[embedded]"]) == 1

@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from funreason_train.commands import stages
 from funreason_train.commands.cause import Cause, first_cause, in_one_line
+from funreason_train.commands.prose import failure
+from funreason_train.run.process import ChildFailed
 
 SERVER = "\x1b[36m(vLLMHttpServer pid=18617)\x1b[0m "
 CORE = f"{SERVER}(EngineCore pid=18860) ERROR 11-25 03:24:42 [core.py:1233] "
@@ -150,7 +151,9 @@ def test_an_error_that_ray_carried_over_is_its_last_exception():
 def test_a_failed_stage_says_the_first_error_where_it_stands_and_what_it_led_to(tmp_path):
     log = tmp_path / "rl.1.log"
     log.write_text("\n".join(ENGINE), encoding="utf-8")
-    text = stages._failure("rl", "RuntimeError: the samples of 4 prompts could not be made", log)
+    text = failure(
+        "rl", ChildFailed("rl", 1, "RuntimeError: the samples of 4 prompts could not be made"), log
+    )
     first, *rest = text.splitlines()
     assert first == (
         "the stage 'rl' failed, first in EngineCore pid=18860: RuntimeError: CPU Generator does not use "
@@ -161,7 +164,7 @@ def test_a_failed_stage_says_the_first_error_where_it_stands_and_what_it_led_to(
         "  the same command continues where it stopped",
     ]
     log.write_text("nothing")
-    assert stages._failure("rl", "KeyError: 'x'", log).splitlines()[:2] == [
+    assert failure("rl", ChildFailed("rl", 1, "KeyError: 'x'"), log).splitlines()[:2] == [
         "the stage 'rl' failed: KeyError: 'x'",
         f"  its log: {log}",
     ]
