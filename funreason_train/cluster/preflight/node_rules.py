@@ -1,0 +1,137 @@
+"""Rules about what nodes have to have in common (pure)."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from .facts import Facts
+from .finding import Finding
+from .rule import Expected, each, failed, values
+
+_MOST_SECONDS_APART = 60.0
+
+
+def versions(nodes: Sequence[Facts], expected: Expected) -> Iterator[Finding]:
+    """Versions differ between nodes or from the lock (ray#44063, ray#50511, verl#7351)."""
+    seen: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
+    for facts in nodes:
+        packages = {} if failed(facts["packages"]) else facts["packages"]
+        for name, version in {"Python": facts["python"], **packages}.items():
+            seen[name][str(version)].append(facts["node"])
+    right = True
+    for name, versions in seen.items():
+        if len(versions) > 1:
+            right = False
+            shown = "; ".join(
+                f"{version} on {', '.join(where)}" for version, where in sorted(versions.items())
+            )
+            yield Finding(
+                "error",
+                "versions",
+                None,
+                f"{name} is {shown}",
+                "Install the same lock on every node: bash launch/bootstrap.sh",
+            )
+        elif (locked := expected.packages.get(name)) and locked not in versions:
+            right = False
+            yield Finding(
+                "error",
+                "versions",
+                None,
+                f"{name} is {next(iter(versions))}, the lock says {locked}",
+                "Install the lock: bash launch/bootstrap.sh",
+            )
+    if right:
+        yield Finding(
+            "fine", "versions", None, f"the same on {len(nodes)} nodes" if len(nodes) > 1 else "as locked"
+        )
+
+
+def clock(nodes: Sequence[Facts], expected: Expected) -> Iterator[Finding]:
+    """Certificates, tokens and the order of logs depend on the clock."""
+    if len(nodes) < 2:
+        return
+    reference = nodes[0]["time"]
+    wrong = [facts for facts in nodes if abs(facts["time"] - reference) > _MOST_SECONDS_APART]
+    for facts in wrong:
+        apart = facts["time"] - reference
+        side = "ahead of" if apart > 0 else "behind"
+        yield Finding(
+            "error",
+            "clock",
+            facts["node"],
+            f"its clock is {abs(apart):,.0f} s {side} that of {nodes[0]['node']}",
+            "Set it with the time service (chronyd or systemd-timesyncd)",
+        )
+    if not wrong:
+        yield Finding("fine", "clock", None, "the nodes agree")
+
+
+def routes(nodes: Sequence[Facts], expected: Expected) -> Iterator[Finding]:
+    if not expected.several:
+        return
+    yield from each(
+        nodes,
+        "route",
+        "network",
+        lambda node, route: (
+            None
+            if route["address"]
+            else Finding(
+                "error",
+                "network",
+                node,
+                "has no route to the head",
+                "Check HEAD_ADDR and the network of this node",
+            )
+        ),
+        "every node has a route to the head",
+    )
+
+
+def shared(nodes: Sequence[Facts], expected: Expected) -> Iterator[Finding]:
+    """A file written here has to be read there, in both directions."""
+    if not expected.several:
+        return
+    everyone = {facts["node"] for facts in nodes}
+
+    def blind(node: str, seen: Any) -> Finding | None:
+        if seen is None or not (missing := sorted(everyone - set(seen))):
+            return None
+        return Finding(
+            "error",
+            "shared folder",
+            node,
+            f"does not see what {', '.join(missing)} wrote",
+            "run_dir has to lie on a file system that all nodes share",
+        )
+
+    yield from each(nodes, "shared", "shared folder", blind, "written and read by every node")
+
+
+def files(nodes: Sequence[Facts], expected: Expected) -> Iterator[Finding]:
+    """Model, tokenizer and data are readable, and the same everywhere."""
+    seen: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
+    for value in values(nodes, "files", "files"):
+        if isinstance(value, Finding):
+            yield Finding(
+                "error", "files", value.node, value.what, "Model and data have to be readable on every node"
+            )
+            continue
+        node, files = value
+        for file, print_ in files.items():
+            seen[file][print_].append(node)
+    differing = {file: prints for file, prints in seen.items() if len(prints) > 1}
+    for file, prints in differing.items():
+        groups = " and ".join(", ".join(where) for where in prints.values())
+        yield Finding(
+            "error",
+            "files",
+            None,
+            f"{file} differs between {groups}",
+            "Put it on a file system that all nodes share",
+        )
+    if seen and not differing:
+        yield Finding("fine", "files", None, f"{len(seen)} read, the same on every node")
