@@ -1,14 +1,46 @@
-"""Remembering what was made of a value: the tools of many rows, or the conversation at hand."""
+"""Plain values, JSON's types: remembering what was made of one, and writing any that a model wrote."""
 
 from __future__ import annotations
 
+import json
 import marshal
+import math
 from collections.abc import Callable
 from functools import wraps
 from typing import Any, TypeVar
 
 Value = TypeVar("Value")
 Result = TypeVar("Result")
+
+
+_MOST_BITS = 14_000  # Python does not write integers of more than 4,300 decimal digits
+
+
+def json_text(value: Any) -> str:
+    """JSON text in UTF-8's reach for any value, also for one that JSON cannot hold.
+
+    A lone surrogate is written as its escape; a number that is not finite or has more than 4,300 digits as a
+    text, `inf` or hexadecimal; what is neither JSON's nor nested within Python's bounds as a short text.
+    """
+    try:
+        text = json.dumps(value, ensure_ascii=False, allow_nan=False)
+    except (ValueError, TypeError, RecursionError):
+        text = json.dumps(_writable(value, 200), ensure_ascii=False, allow_nan=False)
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def _writable(value: Any, depth: int) -> Any:
+    if value is None or isinstance(value, (bool, str)):
+        return value
+    if isinstance(value, int):
+        return value if value.bit_length() <= _MOST_BITS else hex(value)
+    if isinstance(value, float):
+        return value if math.isfinite(value) else repr(value)
+    if depth and isinstance(value, dict):
+        return {str(_writable(key, 0)): _writable(item, depth - 1) for key, item in value.items()}
+    if depth and isinstance(value, (list, tuple)):
+        return [_writable(item, depth - 1) for item in value]
+    return f"({type(value).__name__})"
 
 
 def once(size: int) -> Callable[[Callable[[Any], Result]], Callable[[Any], Result]]:

@@ -131,22 +131,23 @@ class Canon:
 
     def _same(self, one: Call, other: Call) -> bool:
         """Whether two calls with the same name and the same argument names have equal forms."""
-        properties, wanted = self.index.get(one.name, ANY).properties, other.arguments
+        tool, wanted = self.index.get(one.name, ANY), other.arguments
+        properties, rest = tool.properties, tool.others or ANY
         for name, item in one.arguments.items():
             value, kind = wanted[name], type(item)
             if kind is type(value) and (kind in _SCALARS or (kind is str and self._exact)):
                 if item != value:
                     return False
                 continue
-            schema = properties.get(name, ANY)
+            schema = properties.get(name, rest)
             if self.value(item, schema) != self.value(value, schema):
                 return False
         return True
 
     def _object(self, value: Mapping[str, Any], schema: Schema) -> frozenset[tuple[str, Hashable]]:
-        properties, exact = schema.properties, self._exact
+        properties, exact, rest = schema.properties, self._exact, schema.others or ANY
         forms = [
-            (name, item if exact and type(item) is str else self.value(item, properties.get(name, ANY)))
+            (name, item if exact and type(item) is str else self.value(item, properties.get(name, rest)))
             for name, item in value.items()
         ]
         if properties:

@@ -33,6 +33,7 @@ class Schema:
         properties: Of an object's keys.
         required: The keys that an object must have.
         extra: Whether an object may have keys beyond `properties`: unless stated, only if it names none.
+        others: Of the values under such keys (`additionalProperties`), or None if nothing is said of them.
         default: What an omitted value stands for; `MISSING` if not stated, or if its own schema forbids it (a
             boolean's "False"): such a default says nothing certain.
     """
@@ -43,6 +44,7 @@ class Schema:
     properties: Mapping[str, Schema] = field(default_factory=dict)
     required: frozenset[str] = frozenset()
     extra: bool = True
+    others: Schema | None = None
     default: Any = MISSING
 
     @cached_property
@@ -83,7 +85,7 @@ def _compile_plain(schema: Mapping[str, Any], depth: int) -> Schema:
     properties = schema.get("properties")
     named = properties if isinstance(properties, Mapping) else {}
     required = schema.get("required")
-    enum = schema.get("enum")
+    enum, other = schema.get("enum"), schema.get("additionalProperties", not named)
     return _with_default(
         schema,
         types=types,
@@ -91,7 +93,8 @@ def _compile_plain(schema: Mapping[str, Any], depth: int) -> Schema:
         items=compile_schema(schema["items"], depth + 1) if "items" in schema else None,
         properties={str(name): compile_schema(value, depth + 1) for name, value in named.items()},
         required=frozenset(str(name) for name in required) if isinstance(required, list) else frozenset(),
-        extra=schema.get("additionalProperties", not named) is not False,
+        extra=other is not False,
+        others=compile_schema(other, depth + 1) if isinstance(other, Mapping) else None,
     )
 
 
@@ -119,7 +122,7 @@ def _union(branches: list[Schema], schema: Mapping[str, Any]) -> Schema:
         types = None if types is None or branch.types is None else types | branch.types
     enums = [branch.enum for branch in branches if branch.enum is not None]
     arrays = [branch.items for branch in branches if branch.items is not None]
-    objects = [branch for branch in branches if branch.properties]
+    objects = [branch for branch in branches if branch.properties or branch.others]
     return _with_default(
         schema,
         types=types,
@@ -128,6 +131,7 @@ def _union(branches: list[Schema], schema: Mapping[str, Any]) -> Schema:
         properties=objects[0].properties if len(objects) == 1 else {},
         required=objects[0].required if len(objects) == 1 else frozenset(),
         extra=objects[0].extra if len(objects) == 1 else True,
+        others=objects[0].others if len(objects) == 1 else None,
     )
 
 
@@ -193,6 +197,8 @@ def _object_problems(schema: Schema, value: Mapping[str, Any], where: str) -> It
             yield from _problems(schema.properties[name], item, f"{where}.{name}")
         elif not schema.extra:
             yield f"unknown_argument: {where}.{name}"
+        elif schema.others is not None:
+            yield from _problems(schema.others, item, f"{where}.{name}")
     for name in sorted(schema.required - value.keys()):
         yield f"missing_argument: {where}.{name}"
 

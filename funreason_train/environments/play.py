@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from ..calls import Call, render_calls
+from ..calls.match import Canon
 from ..dialogue import (
     Message,
     PromptStyle,
@@ -17,9 +19,9 @@ from ..dialogue import (
     ready_messages,
     system_prompt,
 )
-from .protocol import Result
+from .protocol import Result, brief
 from .registry import make_environment
-from .tasks import GoldTurn, Task, play_gold
+from .tasks import GoldTurn, Task, execute, play_gold
 
 Policy = Callable[[list[Message]], str]
 """Messages (tool results merged, as `render_prompt` takes them) to the completion after `<think>`."""
@@ -142,6 +144,11 @@ class Episode:
     equals the gold state after that turn, every gold call was made with the gold result, and nothing was
     called where the gold calls nothing.
 
+    Calls are compared as the step reward compares them (`calls.match`): key order, stated defaults and 1 for
+    1.0 where the schema says number make no difference. As BFCL counts (`multi_turn_checker`), a result that
+    was seen in an earlier turn need not be asked for again, in a turn in which something is called; unlike
+    BFCL, which compares results alone, the call that it answers has to be the gold call.
+
     Args:
         task: What to play.
         limits: When to stop.
@@ -157,6 +164,7 @@ class Episode:
         self._gold: list[GoldTurn] = play_gold(self.task)
         self._environment = make_environment(self.task.environment)
         self._environment.reset(self.task.config)
+        self._canon = Canon(self._environment.tools())
         system = system_prompt(self.task.tool_docs(), self.style)
         self._messages: list[Message] = [{"role": "system", "content": system}]
         self._played: list[PlayedTurn] = []
@@ -190,7 +198,7 @@ class Episode:
             self._responses.append(PlayedResponse(completion))
             self._end_turn((f"malformed: {read.error}",))
             return
-        results = tuple(map(self._environment.call, read.calls))
+        results = tuple(execute(self._environment, call) for call in read.calls)
         self._responses.append(PlayedResponse(completion, tuple(read.calls), results))
         self._messages.append({"role": "assistant", "content": history_answer(completion) or ""})
         if not read.calls:
@@ -204,7 +212,7 @@ class Episode:
         """Ends the task in the turn that is being played, which is wrong for this reason (`slug: detail`)."""
         if not self.done:
             self._end_turn((reason,))
-            self.done = True
+            self._end()
 
     def turn_outcomes(self) -> list[dict[str, bool]]:
         """`{"state_equal", "results_seen"}` of every user turn; both false for one that was not played."""
@@ -222,7 +230,7 @@ class Episode:
     def _begin_turn(self) -> None:
         number = len(self._played)
         if number == len(self.task.turns):
-            self.done = True
+            self._end()
             return
         self._responses = []
         self._messages.append({"role": "user", "content": self.task.turns[number].user})
@@ -233,35 +241,65 @@ class Episode:
         user = self.task.turns[len(self._played)].user
         self._played.append(PlayedTurn(user, tuple(self._responses), reasons))
         if reasons and (self.limits.stop_when_wrong or not self._played[-1].closed):
-            self.done = True  # without a closing reply there is nothing to go on from
+            self._end()  # without a closing reply there is nothing to go on from
             return
         self._begin_turn()
+
+    def _end(self) -> None:
+        self.done = True
+        with contextlib.suppress(Exception):  # whatever it was, the episode is over
+            self._environment.close()
 
     def _judge(self) -> tuple[str, ...]:
         """Why the turn that has just closed is wrong."""
         number = len(self._played)
         gold, steps = self._gold[number], self.task.turns[number].steps
-        made = [
-            (c, r)
-            for response in self._responses
-            for c, r in zip(response.calls, response.results, strict=True)
-        ]
+        made = [call for response in self._responses for call in response.calls]
         if not steps and made:
-            return (f"needless_call: {render_calls(call for call, _ in made)}",)
-        seen = Counter(_key(call, result) for call, result in made)
+            return (f"needless_call: {_shown(made)}",)
+        seen = Counter(self._obtained() if made else ())
         reasons = []
         for call, result in zip([c for step in steps for c in step], gold.seen(), strict=True):
-            key = _key(call, result)
+            key = self._key(call, result)
             if seen[key] < 1:
-                reasons.append(f"missing_result: {render_calls([call])} never answered {result.text}")
+                reasons.append(f"missing_result: never obtained: {_shown([call])} answers {result.text}")
             seen[key] -= 1
-        reasons += [f"wrong_state: {difference}" for difference in self._environment.compare(gold.state)]
-        return tuple(reasons)
+        return (*reasons, *(f"wrong_state: {difference}" for difference in self._differences(gold)))
+
+    def _obtained(self) -> Iterator[Hashable]:
+        """What every call of the episode so far was and answered."""
+        for response in (*(r for turn in self._played for r in turn.responses), *self._responses):
+            yield from map(self._key, response.calls, response.results)
+
+    def _key(self, call: Call, result: Result) -> Hashable:
+        """Equal for calls that mean the same by their tool's schema and that were answered with the same."""
+        value = result.text if result.value is None else _form(result.value)
+        return self._canon.call(call), result.ok, value
+
+    def _differences(self, gold: GoldTurn) -> list[str]:
+        try:
+            return self._environment.compare(gold.state)
+        except Exception as error:  # of an environment that was not written here
+            return [f"the states cannot be compared ({type(error).__name__}: {brief(error)})"]
 
 
-def _key(call: Call, result: Result) -> tuple[str, str]:
-    ordered = Call(call.name, dict(sorted(call.arguments.items())))
-    return render_calls([ordered]), result.text
+def _form(value: Any) -> Hashable:
+    """A JSON value so that equal ones are equal and can be counted: 1 is 1.0 and not True."""
+    if isinstance(value, bool):
+        return "boolean", value
+    if isinstance(value, Mapping):
+        return "object", frozenset((key, _form(item)) for key, item in value.items())
+    if isinstance(value, (list, tuple)):
+        return "array", tuple(map(_form, value))
+    return value
+
+
+def _shown(calls: Iterable[Call]) -> str:
+    """Calls for a reason; what the call language cannot spell is shortened, never an error."""
+    try:
+        return render_calls(calls)
+    except ValueError as error:
+        return f"calls that cannot be written ({brief(error)})"
 
 
 def play(task: Task, policy: Policy, limits: Limits | None = None, style: PromptStyle = "bfcl") -> Outcome:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import inspect
+import json
 import re
 import types
 import typing
@@ -87,7 +88,7 @@ def _record_schema(kind: Any) -> dict[str, Any]:
     told = sections(_own_doc(kind)).get("Attributes", {})
     properties = {name: _described(type_schema(hint), told.get(name)) for name, hint in hints.items()}
     for name, default in defaults.items():
-        properties[name]["default"] = default
+        properties[name]["default"] = _plain_default(default)
     required = getattr(kind, "__required_keys__", hints.keys() - defaults.keys())
     return {
         "type": "object",
@@ -113,6 +114,20 @@ def _defaults(kind: Any) -> dict[str, Any]:
     return found
 
 
+def _plain_default(value: Any) -> Any:
+    """A default as the schema shows it.
+
+    Raises:
+        TypeError: JSON has no such value.
+    """
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        value = dataclasses.asdict(value)
+    try:
+        return json.loads(json.dumps(value))
+    except TypeError:
+        raise TypeError(f"its default {value!r} is not a value that JSON has") from None
+
+
 def _described(schema: dict[str, Any], text: str | None) -> dict[str, Any]:
     return {**schema, "description": text} if text else schema
 
@@ -133,7 +148,7 @@ def parameters_schema(function: Callable[..., Any]) -> dict[str, Any]:
         if parameter.default is parameter.empty:
             required.append(parameter.name)
         else:
-            schema["default"] = parameter.default
+            schema["default"] = _plain_default(parameter.default)
         properties[parameter.name] = schema
     return {"type": "object", "properties": properties, "required": required}
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..calls import Call
-from .protocol import Result, shown
+from .protocol import Environment, Result, brief, shown
 from .registry import make_environment
 
 
@@ -103,13 +103,21 @@ def play_gold(task: Task) -> list[GoldTurn]:
         environment.reset(task.config)
         return [
             GoldTurn(
-                tuple(tuple(environment.call(call) for call in step) for step in turn.steps),
+                tuple(tuple(execute(environment, call) for call in step) for step in turn.steps),
                 environment.snapshot(),
             )
             for turn in task.turns
         ]
     finally:
         environment.close()
+
+
+def execute(environment: Environment, call: Call) -> Result:
+    """Executes one call, also in an environment that breaks its promise and raises."""
+    try:
+        return environment.call(call)
+    except Exception as error:
+        return Result(f"Error: {type(error).__name__}: {brief(error, 2000)}", False)
 
 
 def write_tasks(path: Path, tasks: Iterable[Task]) -> int:

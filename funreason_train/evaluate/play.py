@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from ..dialogue import Message
+from ..plain import json_text
 from .serve.generate import Generator, Sampling
 
 Render = Callable[[list[Message]], str]
@@ -112,4 +112,4 @@ def play(
 
 def dump(row: dict[str, Any]) -> str:
     """A record as one line."""
-    return json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n"
+    return json_text(row) + "\n"

@@ -76,7 +76,7 @@ class BfclEnvironment(Environment):
         request = {"call": call.to_json()}
         try:
             answer = self._ask(request)
-        except ValueError as error:
+        except (ValueError, TypeError, RecursionError) as error:  # of a call that JSON has no text for, too
             return Result(f"{FAILED}{error}", False)
         if "stopped" in answer:
             return Result(f"{FAILED}{answer['stopped']}", False)

@@ -17,6 +17,7 @@ import contextlib
 import gc
 import importlib
 import json
+import math
 import os
 import signal
 import socket
@@ -82,6 +83,8 @@ def plain(value: Any, above: dict[int, Any] | None = None) -> Any:
         above: The objects that it stands in, by identity.
     """
     above = above or {}
+    if isinstance(value, float) and not math.isfinite(value):
+        return repr(value)  # equal to itself
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
     if isinstance(value, dict):

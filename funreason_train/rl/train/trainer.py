@@ -23,6 +23,7 @@ from verl.utils import tensordict_utils
 from verl.utils.debug import marked_timer
 
 from ...errors import UserError
+from ...plain import json_text
 from ...run import progress
 from ..checkpoints import KeepVerified
 from ..rollout.sampling import prompt_name, sample_order
@@ -271,7 +272,7 @@ def _write_rollouts(batch: Any, tokenizer: Any, file: Path) -> None:
     ordered = sorted(range(len(rows)), key=lambda at: rows[at].place)
     lines = (records.line(rows[at], prompts[at], answers[at], golds[at], sources[at]) for at in ordered)
     file.parent.mkdir(parents=True, exist_ok=True)
-    # A lone surrogate, which UTF-8 cannot hold, becomes the escape that JSON has for it.
-    with file.open("w", encoding="utf-8", errors="backslashreplace") as written:
+    with file.open("w", encoding="utf-8") as written:
         for line in records.share_prompts(lines):
-            written.write(json.dumps(line, ensure_ascii=False) + "\n")
+            written.write(json_text(line) + "
+")

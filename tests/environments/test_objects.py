@@ -1,0 +1,170 @@
+"""Any Python class as an environment, named by its dotted path in the configuration and nowhere else."""
+
+import datetime
+import random
+import threading
+
+import pytest
+
+from funreason_train.calls import Call
+from funreason_train.environments import (
+    Environment,
+    configured_environment,
+    load_environments,
+    make_environment,
+    registry,
+)
+from funreason_train.environments.objects import object_world
+from funreason_train.errors import UserError
+
+
+class Lift:
+    """Knows nothing of this project."""
+
+    def __init__(self, floors: int = 5) -> None:
+        self.floor = 0
+        self.floors = floors
+        self.since = datetime.date(2026, 1, 2)
+        self._visited = {0}
+        self._lock = threading.Lock()
+
+    def go(self, floor: int, speed: float = 1.0):
+        """Goes to a floor.
+
+        Args:
+            floor: Which one.
+        """
+        if not 0 <= floor < self.floors:
+            raise ValueError(f"there is no floor {floor}")
+        self.floor = floor
+        self._visited.add(floor)
+        return {"floor": floor, "speed": speed}
+
+    def where(self) -> str:
+        """Says where it is."""
+        return f"on floor {self.floor}"
+
+    def visited(self) -> list[int]:
+        """Lists where it was."""
+        return sorted(self._visited)
+
+
+def lift(**config):
+    made = object_world(Lift, "x:Lift")()
+    made.reset(config)
+    return made
+
+
+def test_public_methods_are_tools_and_attributes_the_state():
+    made = lift()
+    assert [one["name"] for one in made.tools()] == ["go", "where", "visited"]
+    assert made.tools()[0]["description"] == "Goes to a floor."
+    assert made.tools()[0]["parameters"]["properties"]["floor"] == {
+        "type": "integer",
+        "description": "Which one.",
+    }
+    before = made.snapshot()
+    assert before == {"floor": 0, "floors": 5, "since": "2026-01-02", "_visited": [0]}
+    result = made.call(Call("go", {"floor": 3, "speed": 2}))
+    assert result.ok and result.value == {"floor": 3, "speed": 2.0}
+    assert made.call(Call("where")).text == "on floor 3"
+    assert made.compare(before) == ["floor is 3, not 0", "_visited is [0, 3], not [0]"]
+    made.reset({})
+    assert made.compare(before) == []
+
+
+def test_an_exception_is_a_failed_call():
+    made = lift(floors=2)
+    for call in (
+        Call("go", {"floor": 2}),
+        Call("go", {"floor": "1"}),
+        Call("_lock"),
+        Call("__init__"),
+        Call("go"),
+    ):
+        result = made.call(call)
+        assert not result.ok and "error" in result.value
+    assert made.call(Call("go", {"floor": 2})).value == {"error": "there is no floor 2"}
+
+
+def test_a_configuration_that_the_class_does_not_take_is_refused():
+    with pytest.raises(ValueError, match="x:Lift cannot be made from this configuration"):
+        lift(doors=2)
+
+
+def test_a_state_that_cannot_be_compared_is_told():
+    class Open:
+        def __init__(self) -> None:
+            self.lock = threading.Lock()
+
+        def go(self) -> None:
+            """Goes."""
+
+    made = object_world(Open, "x:Open")()
+    made.reset({})
+    with pytest.raises(ValueError, match="/lock is a lock, which cannot be compared"):
+        made.snapshot()
+    assert made.compare({}) == ["/lock is a lock, which cannot be compared"]
+
+
+def test_scenarios_are_the_classs_own_or_nothing_where_nothing_is_needed():
+    assert object_world(Lift, "x:Lift").scenario(random.Random(1)) == {}
+
+    class Tall(Lift):
+        @staticmethod
+        def scenario(random, size):
+            return {"floors": random.randint(size, 99)}
+
+    kind = object_world(Tall, "x:Tall")
+    assert kind.scenario(random.Random(1), 7) == kind.scenario(random.Random(1), 7)
+    assert "scenario" not in [one["name"] for one in kind.tools()]
+
+    class Asks:
+        def __init__(self, key: str) -> None: ...
+        def go(self) -> None: ...
+
+    with pytest.raises(UserError, match="x:Asks makes no starting configurations"):
+        object_world(Asks, "x:Asks").scenario(random.Random(1))
+
+
+@pytest.fixture
+def modules(tmp_path, monkeypatch):
+    (tmp_path / "own_lift_module.py").write_text(
+        "from funreason_train.environments import TableWorld, tool\n"
+        "class Lift:\n    def go(self, floor: int) -> int:\n        'Goes.'\n        return floor\n"
+        "class Bare: pass\n"
+        "class Odd:\n    def go(self, floor): 'Goes.'\n"
+        "class Lamp(TableWorld):\n    name = 'own_lamp'\n    tables = ('lamps',)\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(registry, "ENVIRONMENTS", dict(registry.ENVIRONMENTS))
+    monkeypatch.setattr(registry, "_PATHS", {})
+
+
+@pytest.mark.usefixtures("modules")
+def test_only_the_configuration_makes_a_class_be_imported():
+    with pytest.raises(UserError, match="own_lift_module:Lift is not loaded"):
+        make_environment("own_lift_module:Lift")
+    load_environments(["own_lift_module:Lift"])
+    made = make_environment("own_lift_module:Lift")
+    assert isinstance(made, Environment) and made.call(Call("go", {"floor": 2})).value == 2
+    lamp = configured_environment("own_lift_module:Lamp")
+    assert lamp.name == "own_lamp" and type(make_environment("own_lamp")) is lamp
+    assert configured_environment("shop").name == "shop"
+
+
+@pytest.mark.usefixtures("modules")
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        ("own_lift_module:Nothing", "has no class Nothing"),
+        ("own_lift_module:tool", "has no class tool"),
+        ("own_lift_module:", "has no class"),
+        ("no_such_module:Lift", "no_such_module of environment.modules cannot be imported"),
+        ("own_lift_module:Bare", "has no public method"),
+        ("own_lift_module:Odd", "its parameter floor has no type annotation"),
+    ],
+)
+def test_a_path_that_leads_nowhere_is_the_users_mistake(path, message):
+    with pytest.raises(UserError, match=message):
+        load_environments([path])
