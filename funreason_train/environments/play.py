@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -21,7 +20,7 @@ from ..dialogue import (
 )
 from .protocol import Result, brief
 from .registry import make_environment
-from .tasks import GoldTurn, Task, execute, play_gold
+from .tasks import GoldTurn, Task, execute, leave, play_gold
 
 Policy = Callable[[list[Message]], str]
 """Messages (tool results merged, as `render_prompt` takes them) to the completion after `<think>`."""
@@ -247,8 +246,7 @@ class Episode:
 
     def _end(self) -> None:
         self.done = True
-        with contextlib.suppress(Exception):  # whatever it was, the episode is over
-            self._environment.close()
+        leave(self._environment)
 
     def _judge(self) -> tuple[str, ...]:
         """Why the turn that has just closed is wrong."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -52,7 +53,7 @@ class Task:
         """The offered tools' documents, in the task's order."""
         environment = make_environment(self.environment)
         documents = {tool["name"]: tool for tool in environment.tools()}
-        environment.close()
+        leave(environment)
         return [shown(documents[name]) for name in self.tools]
 
     def to_json(self) -> dict[str, Any]:
@@ -109,7 +110,7 @@ def play_gold(task: Task) -> list[GoldTurn]:
             for turn in task.turns
         ]
     finally:
-        environment.close()
+        leave(environment)
 
 
 def execute(environment: Environment, call: Call) -> Result:
@@ -118,6 +119,12 @@ def execute(environment: Environment, call: Call) -> Result:
         return environment.call(call)
     except Exception as error:
         return Result(f"Error: {type(error).__name__}: {brief(error, 2000)}", False)
+
+
+def leave(environment: Environment) -> None:
+    """Closes an environment that is not needed any more, whatever it makes of that."""
+    with contextlib.suppress(Exception):
+        environment.close()
 
 
 def write_tasks(path: Path, tasks: Iterable[Task]) -> int:

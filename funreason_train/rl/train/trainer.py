@@ -274,5 +274,4 @@ def _write_rollouts(batch: Any, tokenizer: Any, file: Path) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     with file.open("w", encoding="utf-8") as written:
         for line in records.share_prompts(lines):
-            written.write(json_text(line) + "
-")
+            written.write(json_text(line) + "\n")

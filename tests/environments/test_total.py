@@ -1,0 +1,209 @@
+"""Whatever a model writes is read, executed, judged and written to files: nothing raises.
+
+FUNREASON_FUZZ=N plays N completions; a million take minutes.
+"""
+
+import asyncio
+import dataclasses
+import json
+import os
+import random
+from typing import Any
+
+import fuzz
+import pytest
+
+from funreason_train.calls import Call
+from funreason_train.dialogue import QWEN_CHAT_TEMPLATE, render_prompt
+from funreason_train.environments import (
+    Environment,
+    Limits,
+    Result,
+    TableWorld,
+    Task,
+    TaskTurn,
+    registry,
+    tool,
+)
+from funreason_train.environments.bfcl.documents import bfcl_folder
+from funreason_train.evaluate import results
+from funreason_train.evaluate.attempts import Attempts
+from funreason_train.evaluate.browser import failed_tasks, read_browser, write_browser
+from funreason_train.evaluate.heldout import Rules, play_tasks
+from funreason_train.evaluate.serve.generate import Generated, Sampling
+from funreason_train.plain import json_text
+from funreason_train.reward import compute_score
+from funreason_train.rl.rollout.episodes import EpisodeRules, Written, play_episode, record
+from funreason_train.rl.train.records import Row, line
+
+COMPLETIONS = int(os.environ.get("FUNREASON_FUZZ", "3000"))
+TRUTH = json.dumps({"calls": [{"name": "find_item", "arguments": {"name": "Box"}}], "tools": []})
+
+
+class Keeper(TableWorld):
+    """Takes anything, keeps it and gives it back."""
+
+    name = "keeper"
+    tables = ("kept",)
+
+    @tool
+    def show(
+        self,
+        k: Any = None,
+        name: str = "",
+        numbers: list[float] | None = None,
+        where: dict[str, Any] | None = None,
+    ):
+        """Keep and show."""
+        self.state["kept"][name] = {"k": k, "where": where}
+        return {"k": k, "name": name, "numbers": numbers, "where": where}
+
+
+class Rude(Environment):
+    """Breaks every promise."""
+
+    name = "rude"
+
+    def reset(self, config):
+        """Starts."""
+
+    def tools(self):
+        """None in particular."""
+        return [{"name": "show", "description": "", "parameters": {}}]
+
+    def call(self, call):
+        """Raises, unless nothing is asked."""
+        if call.arguments:
+            raise KeyError("\ud83d")
+        return Result("\udc00", True)
+
+    def snapshot(self):
+        """Nothing."""
+        return {}
+
+    def compare(self, other):
+        """Raises."""
+        raise RuntimeError("no")
+
+    def close(self):
+        """Raises."""
+        raise RuntimeError("no")
+
+
+def turn(*calls):
+    return TaskTurn("Do it.", tuple((call,) for call in calls), "Done.")
+
+
+SHOP = {"items": {"K1": {"name": "Box", "price": 3, "stock": 4}}, "fresh": {"orders": ["R1", "R2"]}}
+TASKS = [
+    Task(
+        "shop", "a", "shop", SHOP, ("find_item", "get_stock"), (turn(Call("find_item", {"name": "Box"})),) * 2
+    ),
+    Task("keeper", "b", "keeper", {}, ("show",), (turn(Call("show", {"k": 1})), turn())),
+    Task("rude", "c", "rude", {}, ("show",), (turn(Call("show", {})),)),
+]
+if bfcl_folder() is not None:
+    files = {"root": {"desk": {"type": "directory", "contents": {"goal": {"type": "file", "content": "x"}}}}}
+    config = {"GorillaFileSystem": files}
+    names = ("ls", "mean")
+    TASKS.append(Task("bfcl", "d", "bfcl/GorillaFileSystem+MathAPI", config, names, (turn(Call("ls", {})),)))
+
+
+class Model:
+    """Writes what the fuzzer says."""
+
+    def __init__(self, seed: int) -> None:
+        self.rng, self.waiting, self.written = random.Random(seed), [], 0
+
+    def submit(self, key, prompt, sampling):
+        assert prompt
+        self.waiting.append(key)
+
+    def collect(self):
+        self.written += 1
+        return [Generated(self.waiting.pop(), fuzz.completion(self.rng), 1, "stop")]
+
+
+@pytest.fixture(autouse=True)
+def _worlds(monkeypatch):
+    monkeypatch.setattr(registry, "ENVIRONMENTS", {**registry.ENVIRONMENTS, "keeper": Keeper, "rude": Rude})
+
+
+def render(messages):
+    return render_prompt(messages, QWEN_CHAT_TEMPLATE)
+
+
+def play(model, number):
+    tasks = [dataclasses.replace(task, id=f"{task.id}-{number}") for task in TASKS]
+    sampling = Sampling(temperature=0.0, top_p=1.0, max_tokens=400, max_model_tokens=10**9, seed=0)
+    rules = Rules("compact", Limits(responses=4, stop_when_wrong=False))
+    return play_tasks(tasks, model, render, lambda text: list(text.encode())[:1], sampling, rules, 2)
+
+
+def test_episodes_of_fuzzed_completions_are_played_and_written(tmp_path):
+    model, number = Model(1), 0
+    while model.written < COMPLETIONS:
+        rows = []
+        while model.written < COMPLETIONS and len(rows) < 2000:
+            rows += play(model, number)
+            number += 1
+        results.write(tmp_path, [rows], Attempts(), {})
+        lines = (tmp_path / "episodes.jsonl").read_text(encoding="utf-8").splitlines()
+        read = [json.loads(line) for line in lines]
+        assert [row["id"] for row in read] == [row["id"] for row in rows]
+        answers = [one for row in read for turn in row["turns"] for one in turn["responses"]]
+        assert {ok for one in answers for ok in one["ok"]} == {True, False}
+        write_browser(tmp_path / "failures.html", "Fuzz", {"m": failed_tasks([rows], Attempts())}, len(rows))
+        assert read_browser(tmp_path / "failures.html")["tasks"] == len(rows)
+
+
+class Letters:
+    """A tokenizer of one token a character."""
+
+    eos_token_id = pad_token_id = 0
+
+    def __call__(self, text, add_special_tokens=False):
+        return {"input_ids": [ord(letter) for letter in text]}
+
+    def decode(self, ids, skip_special_tokens=False, clean_up_tokenization_spaces=False):
+        return "".join(map(chr, ids))
+
+    def apply_chat_template(self, messages, tokenize, add_generation_prompt):
+        return render_prompt(messages, QWEN_CHAT_TEMPLATE, merged=True).removesuffix("<think>")
+
+
+def test_rollouts_of_fuzzed_completions_are_recorded():
+    rng, tokenizer = random.Random(3), Letters()
+    rules = EpisodeRules("compact", responses=4, seconds=60.0, prompt_tokens=10**9, response_tokens=10**9)
+
+    async def write(prompt, number):
+        return Written([*map(ord, fuzz.completion(rng)), 0])
+
+    for number in range(max(COMPLETIONS // 30, 1)):
+        played = asyncio.run(play_episode(TASKS[number % len(TASKS)], write, tokenizer, rules))
+        assert len(played.outcomes) == len(TASKS[number % len(TASKS)].turns)
+        for sample in played.samples:
+            row = Row("a_0_0", 0.0, {"score": 0.0, "reason": 0.0}, record(played, sample))
+            json.loads(json_text(line(row, "P", sample.text, "")).encode().decode())
+
+
+def test_rewards_of_fuzzed_completions_are_numbers():
+    rng = random.Random(2)
+    for _ in range(COMPLETIONS):
+        assert 0.0 <= compute_score("x", fuzz.completion(rng), TRUTH)["score"] <= 1.0
+
+
+def test_a_value_that_json_cannot_hold_is_written_as_a_text():
+    huge, odd = {"a": [-(10**9000)]}, {"\udc00": {1, 2}}
+    for value in (10**5000, huge, odd, float("nan"), [float("inf")], "\ud83d", {1: 2}, b"x"):
+        text = json_text({"value": value, "other": "é"})
+        assert json.loads(text.encode())["other"] == "é" and '"value": ' in text
+
+
+def test_what_json_can_hold_is_written_as_it_is():
+    value = {"a": [1, 2.5, None, True, "é😀\n"], "b": {}}
+    assert json_text(value) == json.dumps(value, ensure_ascii=False)
+    deep = []
+    for _ in range(100_000):
+        deep = [deep]
+    json.loads(json_text(deep))
