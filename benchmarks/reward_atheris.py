@@ -18,7 +18,8 @@ import atheris
 
 with atheris.instrument_imports(include=["funreason_train"]):
     from funreason_train.calls import Call, CallSyntaxError, parse_calls, render_calls
-    from funreason_train.calls.parse import _plain_calls, _Reader
+    from funreason_train.calls.parse import _Reader
+    from funreason_train.calls.plain_form import plain_calls
     from funreason_train.reward import VARIANTS, compute_score
 
 GOLD = [Call("f", {"a": 1, "b": "x", "c": [1, {"k": None}]}), Call("g", {})]
@@ -46,7 +47,7 @@ def one_answer(data: bytes) -> None:
 
 
 def _readers_agree(answer: str) -> None:
-    quick = _plain_calls(answer)
+    quick = plain_calls(answer)
     try:
         full = _Reader(answer).call_list()
         read = parse_calls(answer)

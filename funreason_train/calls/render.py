@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterable, Mapping
 from json.encoder import encode_basestring
 from typing import Any
 
 from .markers import TOKEN_LIKE
-from .parse import is_argument_name, is_tool_name
+from .names import is_argument_name, is_tool_name
+from .tokens import has_surrogates
 from .types import Call
-
-_SURROGATE = re.compile("[\ud800-\udfff]")
-_MOST_BITS = 14_000  # Python converts integers of more than 4,300 decimal digits in hexadecimal only
 
 
 def render_calls(calls: Iterable[Call]) -> str:
@@ -23,8 +20,8 @@ def render_calls(calls: Iterable[Call]) -> str:
     written with an escaped `<`, so that no rendered call can close a thought or a turn.
 
     Raises:
-        ValueError: a name the language lacks (see `is_tool_name`), or a value that is not JSON (NaN, a set
-        …).
+        ValueError: a name that the language lacks (see `is_tool_name`), or a value that it cannot write: one
+            that is not JSON (NaN, a set …), half of a character, an integer of more than 4,300 digits.
     """
     return "[" + ", ".join(map(_call, calls)) + "]"
 
@@ -46,7 +43,7 @@ def _value(value: Any) -> str:
     if value is None or isinstance(value, bool):
         return str(value)
     if isinstance(value, int):
-        return str(value) if value.bit_length() <= _MOST_BITS else hex(value)
+        return str(value)  # raises ValueError beyond 4,300 digits
     if isinstance(value, float) and math.isfinite(value):
         return repr(value)
     if isinstance(value, list | tuple):
@@ -60,4 +57,6 @@ def _string(value: str) -> str:
     text = encode_basestring(value)
     if "<" in text:
         text = TOKEN_LIKE.sub(lambda match: "\\u003c" + match[0][1:], text)
-    return text if text.isascii() else _SURROGATE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
+    if not text.isascii() and has_surrogates(text):
+        raise ValueError("the call language has no spelling for half of a character (a lone surrogate)")
+    return text

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 
+from ..calls.intent import find_intent
 from ..calls.markers import CALL_CLOSE, CALL_OPEN, THINK_CLOSE, THINK_OPEN, TURN_MARKERS, find_markers
 from ..calls.parse import REASONS, CallSyntaxError, parse_calls
 from ..calls.types import Call
+from .escape import unescape_markers
 
 FORM_ERRORS = (
     "unclosed",  # no </think>: the thought never ended
@@ -20,17 +23,6 @@ FORM_ERRORS = (
 
 ERRORS = (*FORM_ERRORS, *REASONS)
 
-_BRACKETED_CALL = re.compile(r"\[\s*+(?:[^\W\d][\w.]*+)\s*+\(")
-_JSON_OBJECT = re.compile(r"[`\s]*+(?:json\b)?\s*+\[?\s*+\{\s*+")
-_FIRST_KEY_OF_CALL = re.compile(r"""["'](?:name|tool)["']\s*+:""")
-_KEY_OF_CALL = re.compile(r"""["'](?:function|arguments|parameters|tool_calls)["']\s*+:""")
-# What a reader that mends an answer takes away before the first call and behind the last: BFCL's strips
-# quotes and back-ticks and adds brackets, and Python's passes over parentheses, commas and comments.
-_BEFORE_CALLS = re.compile(r"""(?:[`'"\s\[(\\]|\#[^\n]*+\n|(?:python|py|tool_code)(?=\s))*""")
-_AFTER_CALLS = re.compile(r"""(?:[`'"\s\],]|\#[^\n]*+)*""")
-_BARE_CALL = re.compile(r"[^\W\d][\w.]*+\(")
-_CALLED = re.compile(r"\w\((?!e?s\))")  # but not "the file(s)"
-_PROSE_AFTER_BRACKET = re.compile(r"\)\s++\w")  # "File(s) were found (two)"
 _WORD = re.compile(r"[^\W_]")
 
 
@@ -54,21 +46,24 @@ class Completion:
     error: str = ""
 
 
-def read_completion(text: str, *, lenient: bool = False) -> Completion:
+def read_completion(text: str, *, lenient: bool = False, tool_names: Collection[str] = ()) -> Completion:
     """Reads a completion: a thought, exactly one `</think>`, then a call list or plain text.
 
-    One `<think>` at the very start and one end-of-turn marker at the very end are passed over. Never raises;
-    linear in the text's length.
+    One `<think>` at the very start and one end-of-turn marker at the very end are passed over. Calls in any
+    other notation are neither calls nor plain text (see `calls.find_intent`). Never raises; linear in the
+    text's length.
 
     Args:
         text: What follows the prompt's own `<think>`.
         lenient: As FunReason-MT's model card reads it: the answer is whatever follows the last `</think>`,
             and the thought may contain anything. The answer itself is read as strictly.
+        tool_names: Names of the offered tools, where they are known: evidence that a bare call of one of
+            them was meant as a call.
     """
     thought, answer, closed, error = split_completion(text, lenient=lenient)
     if error:
         return Completion(thought, answer, None, closed, error)
-    calls, error = read_answer(answer)
+    calls, error = read_answer(answer, tool_names)
     return Completion(thought, _untag(answer)[0], calls, True, error)
 
 
@@ -102,9 +97,9 @@ def split_completion(text: str, *, lenient: bool = False) -> tuple[str, str, boo
     return thought, answer, True, ""
 
 
-def read_answer(answer: str) -> tuple[list[Call] | None, str]:
+def read_answer(answer: str, tool_names: Collection[str] = ()) -> tuple[list[Call] | None, str]:
     """The second half: the calls, as in `Completion`, and the error, of what follows the thought."""
-    return _read_answer(*_untag(answer))
+    return _read_answer(*_untag(answer), tool_names)
 
 
 def history_answer(text: str) -> str | None:
@@ -128,7 +123,9 @@ def _untag(answer: str) -> tuple[str, bool]:
     return answer, False
 
 
-def _read_answer(answer: str, tagged: bool) -> tuple[list[Call] | None, str]:
+def _read_answer(
+    answer: str, tagged: bool, tool_names: Collection[str] = ()
+) -> tuple[list[Call] | None, str]:
     """The calls (`[]` for plain text, None if malformed) and the error."""
     if not answer:
         return None, "empty_answer"
@@ -140,37 +137,13 @@ def _read_answer(answer: str, tagged: bool) -> tuple[list[Call] | None, str]:
         return None, reason
     if find_markers(answer):
         return None, "stray_marker"
-    if reason == "no_calls" or _BRACKETED_CALL.match(answer):
+    if reason in ("no_calls", "too_long"):
         return None, reason
-    if reason == "too_long" or not _WORD.search(answer):
-        return None, "empty_answer" if reason != "too_long" else reason
-    if _holds_calls(answer):
-        return None, "mixed_answer"
-    return [], ""
-
-
-def _holds_calls(answer: str) -> bool:
-    """Whether something that is meant as calls stands in an answer that is no call list.
-
-    A bracketed call anywhere, anything with a call in it between brackets, a call in JSON at the start, or
-    nothing but what looks like calls once fences, quotes, stray brackets and comments are taken away: BFCL's
-    decoder mends most such answers and executes them.
-    """
-    bare = answer.strip("`\n ")
-    if _BRACKETED_CALL.search(answer) or (bare[:1] + bare[-1:] == "[]" and _CALLED.search(bare)):
-        return True
-    if opening := _JSON_OBJECT.match(answer):
-        start = opening.end()
-        return bool(_FIRST_KEY_OF_CALL.match(answer, start) or _KEY_OF_CALL.search(answer, start))
-    before = _BEFORE_CALLS.match(answer)
-    start, end = before.end() if before else 0, answer.rfind(")") + 1
-    if not _BARE_CALL.match(answer, start) or not _AFTER_CALLS.fullmatch(answer, end):
-        return False
-    return not _PROSE_AFTER_BRACKET.search(answer, start, end) or _are_calls(f"[{answer[start:end]}]")
-
-
-def _are_calls(text: str) -> bool:
-    try:
-        return bool(parse_calls(text))
-    except CallSyntaxError:
-        return False
+    if not _WORD.search(answer):
+        return None, "empty_answer"
+    # A target shows a marker of its row's text with a backslash; that does not make a call of it a text.
+    intent = find_intent(unescape_markers(answer) if "<\\" in answer else answer, tool_names)
+    if intent is None:
+        return [], ""
+    leads = intent.notation == "call_list" and not answer[: intent.start].strip()
+    return None, reason if leads and reason != "not_a_list" else "mixed_answer"

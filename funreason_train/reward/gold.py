@@ -29,6 +29,7 @@ class Gold:
             one choice of them.
         tools: The schemas of the tools that these calls use.
         acceptance: The accepted values, for a gold that has lists of them.
+        tool_names: The names of all offered tools.
         turns: User turns of the task, for a row that is an episode.
         text: What the model would write to make these very calls; None if nothing reads back as them for
             sure. An answer that is this text is right by every rule, and need not be read.
@@ -36,6 +37,7 @@ class Gold:
 
     calls: tuple[Call, ...]
     tools: Mapping[str, Schema]
+    tool_names: frozenset[str] = frozenset()
     acceptance: Acceptance | None = None
     turns: int | None = None
     text: str | None = None
@@ -99,9 +101,10 @@ def _read(ground_truth: str) -> Gold:
     # Only the gold calls' tools are ever compared with; compiling all of them would be half of the work.
     names = {call.name for call in calls}
     tools = index_tools([tool for tool in value["tools"] if tool["name"] in names])
+    offered = frozenset(tool["name"] for tool in value["tools"])
     if accepted:
-        return Gold(tuple(calls), tools, Acceptance(accepted, tools), turns)
-    return Gold(tuple(calls), tools, None, turns, _text(calls))
+        return Gold(tuple(calls), tools, offered, Acceptance(accepted, tools), turns)
+    return Gold(tuple(calls), tools, offered, None, turns, _text(calls))
 
 
 def _text(calls: Sequence[Call]) -> str | None:

@@ -106,7 +106,7 @@ def _score(
 
 def _read(answer: str, gold: Gold) -> dict[str, float]:
     """Whether an answer has the right form, whatever it says."""
-    calls, error = read_answer(answer)
+    calls, error = read_answer(answer, gold.tool_names)
     if calls is None:
         return outcome(error, gold_calls=len(gold.calls), closed=True)
     return _well_formed("right", 1.0, len(calls), gold)
@@ -115,7 +115,7 @@ def _read(answer: str, gold: Gold) -> dict[str, float]:
 def _judge(answer: str, gold: Gold, options: RewardOptions) -> dict[str, float]:
     if answer == gold.text:
         return _well_formed("right", 1.0, len(gold.calls), gold)
-    calls, error = read_answer(answer)
+    calls, error = read_answer(answer, gold.tool_names)
     if calls is None:
         return outcome(error, gold_calls=len(gold.calls), closed=True)
     return _well_formed(*_compare(calls, gold, options), len(calls), gold)

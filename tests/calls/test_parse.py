@@ -20,7 +20,8 @@ from funreason_train.calls import (
     is_tool_name,
     parse_calls,
 )
-from funreason_train.calls.parse import _plain_calls, _Reader
+from funreason_train.calls.parse import _Reader
+from funreason_train.calls.plain_form import plain_calls
 
 
 def argument(text: str) -> object:
@@ -73,6 +74,13 @@ def test_reads_the_form_that_prompts_ask_for() -> None:
         ('"größe 查询 😀"', "größe 查询 😀"),
         ('{"a": {"b": [1, {}]}}', {"a": {"b": [1, {}]}}),
         ("9" * 400, int("9" * 400)),
+        ("9" * 4300, int("9" * 4300)),
+        ("0x" + "f" * 3_000, int("f" * 3_000, 16)),
+        (r'"\ud83d\ude00"', "😀"),
+        (r'"a\ud83d\ude00\uD83D\uDE00z"', "a😀😀z"),
+        ("'' 'x'", "x"),
+        ('""', ""),
+        ('""' * 3, ""),
     ],
 )
 def test_values(text: str, value: object) -> None:
@@ -122,6 +130,34 @@ def test_negative_zero_keeps_its_sign() -> None:
         (r'[f(a="\777")]', "bad_escape"),
         ('[f(a="x)]', "unterminated_string"),
         ('[f(a="x\ny")]', "unterminated_string"),
+        ("[f(a='''x')]", "unterminated_string"),
+        ('[f(a="""x")]', "unterminated_string"),
+        ('[f(a="""x"")]', "unterminated_string"),
+        ("[f(a=''''x')]", "unterminated_string"),
+        ("[f(a='''x\\''')]", "unterminated_string"),
+        ('[f(a=r"""x")]', "unterminated_string"),
+        ("[f(a=u'''x')]", "unterminated_string"),
+        ('[f(a=b"""x")]', "unterminated_string"),
+        ("[f(a=f'x)]", "unterminated_string"),
+        ('[f(a="x" """y")]', "unterminated_string"),
+        ("[f(a='x''y)]", "unterminated_string"),
+        ('[f(a="x" f"y")]', "syntax"),
+        ('[f(a="x" b"y")]', "syntax"),
+        ('[f(a="x\\")]', "unterminated_string"),
+        (r'[f(a="\ud83d")]', "bad_escape"),
+        (r'[f(a="\ude00\ud83d")]', "bad_escape"),
+        (r'[f(a="\ud83d" "\ude00")]', "bad_escape"),
+        (r'[f(a={"\ud83d": 1})]', "bad_escape"),
+        ('[f(a="\ud83d\ude00")]', "bad_character"),
+        ("[f\ud83d(a=1)]", "bad_character"),
+        ("[f(a=0x" + "f" * 5_000 + ")]", "bad_number"),
+        ("[f(a=-0b" + "1" * 19_000 + ")]", "bad_number"),
+        ("[f(a=1e400)]", "not_finite"),
+        ("[f(a=1e99999999999)]", "not_finite"),
+        ("[f(a=" + "9" * 400 + ".0)]", "not_finite"),
+        ("[f(é=1, e\u0301=2)]", "duplicate_argument"),
+        ("[\uff34\uff52\uff55\uff45(a=1)]", "bad_character"),
+        ("[f(a=\uff34\uff52\uff55\uff45)]", "bad_character"),
         ("[f(a=007)]", "bad_number"),
         ("[f(a=1__0)]", "bad_number"),
         ("[f(a=1j)]", "bad_number"),
@@ -238,20 +274,20 @@ PIECES += [
 @example('[f(a="x" "y")]')
 @example("[" + ", ".join(["f()"] * 65) + "]")
 def test_the_quick_reading_of_the_plain_form_is_the_full_one(text: str) -> None:
-    quick = _plain_calls(text)
+    quick = plain_calls(text)
     if quick is not None:
         assert repr(quick) == repr(_Reader(text).call_list())
 
 
 def test_the_form_that_is_taught_is_read_quickly() -> None:
     text = """[f(a=1, b="x", c=[1, -2.5, 'y']), geo.g(), h(d=True,e=null, f=[])]"""
-    assert _plain_calls(text) == [
+    assert plain_calls(text) == [
         Call("f", {"a": 1, "b": "x", "c": [1, -2.5, "y"]}),
         Call("geo.g", {}),
         Call("h", {"d": True, "e": None, "f": []}),
     ]
     assert not any(
-        map(_plain_calls, ['[f(a="\\n")]', "[f(a=1, a=2)]", "[f(a={})]", "[f(a=1) ]", "[f(1)]", "[]", ""])
+        map(plain_calls, ['[f(a="\\n")]', "[f(a=1, a=2)]", "[f(a={})]", "[f(a=1) ]", "[f(1)]", "[]", ""])
     )
 
 
@@ -272,6 +308,14 @@ def test_names_that_the_language_can_call() -> None:
     assert not any(map(is_tool_name, ["7SN.pj", "get-user", "a b", "", "a.", "True", "null", "a..b"]))
     assert is_argument_name("from") and not is_argument_name("a.b")
     assert parse_calls('[f(from="x")]') == [Call("f", {"from": "x"})]
+
+
+def test_a_name_is_read_in_the_normal_form_as_python_does() -> None:
+    assert parse_calls("[cafe\u0301(ﬁ=1)]") == [Call("caf\u00e9", {"fi": 1})]
+    assert parse_calls('[मौसम(शहर="x"), வானிலை.நகரம்()]') == [
+        Call("मौसम", {"शहर": "x"}),
+        Call("வானிலை.நகரம்"),
+    ]
 
 
 def plain(value: object) -> object:

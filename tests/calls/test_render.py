@@ -6,10 +6,17 @@ import ast
 import math
 
 import pytest
-from call_strategies import call_lists
-from hypothesis import given, settings
+from call_strategies import call_lists, unicode_names
+from hypothesis import example, given, settings
 
-from funreason_train.calls import Call, find_markers, parse_calls, render_calls
+from funreason_train.calls import (
+    Call,
+    find_markers,
+    is_argument_name,
+    is_tool_name,
+    parse_calls,
+    render_calls,
+)
 
 
 def test_canonical_form() -> None:
@@ -23,7 +30,7 @@ def test_round_trip_is_exact(calls: list[Call]) -> None:
     text = render_calls(calls)
     read = parse_calls(text)
     assert repr(read) == repr(calls)  # tells -0.0 from 0.0, 1 from True and 1.0
-    text.encode()  # surrogates are escaped
+    text.encode()
     assert render_calls(read) == text
 
 
@@ -40,9 +47,35 @@ def test_no_call_can_close_a_thought_or_a_turn(calls: list[Call]) -> None:
     assert find_markers(render_calls(calls)) == []
 
 
-def test_integers_beyond_pythons_decimal_limit() -> None:
-    for value in (10**5000, -(10**5000)):
+def test_integers_up_to_pythons_decimal_limit() -> None:
+    for value in (10**4299, 10**4300 - 1, -(10**4300 - 1)):
         assert parse_calls(render_calls([Call("f", {"a": value})]))[0].arguments["a"] == value
+
+
+@settings(max_examples=500)
+@given(unicode_names)
+@example("मौसम")
+@example("வானிலை")
+@example("cafe\u0301")
+@example("caf\u00e9")
+@example("ﬁnd")
+@example("ｆ")
+@example("\u0958लम")
+def test_a_name_is_read_back_as_it_is_written_or_not_written_at_all(name: str) -> None:
+    for call, written in (
+        (Call(name, {"a": 1}), is_tool_name(name)),
+        (Call("f", {name: 1}), is_argument_name(name)),
+    ):
+        if written:
+            assert repr(parse_calls(render_calls([call]))) == repr([call])
+        else:
+            with pytest.raises(ValueError):
+                render_calls([call])
+
+
+def test_names_of_every_script_are_written() -> None:
+    assert all(map(is_tool_name, ["मौसम", "வானிலை", "café", "查询.天气", "อากาศ", "الطقس", "भाषा.खोज"]))
+    assert not any(map(is_tool_name, ["cafe\u0301", "ﬁnd", "ｆ", "\u0958लम", "a\u00b2", "a：b"]))
 
 
 @pytest.mark.parametrize(
@@ -56,6 +89,13 @@ def test_integers_beyond_pythons_decimal_limit() -> None:
         Call("f", {"a": {1: 2}}),
         Call("f", {"a": {1, 2}}),
         Call("f", {"a": b"x"}),
+        Call("f", {"a": 10**4300}),
+        Call("f", {"a": [{"b": -(10**5000)}]}),
+        Call("f", {"a": "\ud83d"}),
+        Call("f", {"a": "\ud83d\ude00"}),
+        Call("f", {"a": {"\ude00": 1}}),
+        Call("cafe\u0301"),
+        Call("f", {"cafe\u0301": 1}),
     ],
 )
 def test_refuses_what_it_cannot_spell(call: Call) -> None:

@@ -26,6 +26,7 @@ _KEYWORD = re.compile(r"\s*[^\W\d]\w*+\s*+=(?!=)")
 _LITERAL = r"""(?:"[^"\n]*+"|'[^'\n]*+'|[-+]?\.?\d[\w.]*+|True|False|None|true|false|null)"""
 _LITERALS = re.compile(rf"\s*+(?:{_LITERAL}\s*+(?:,\s*+|(?=\Z)))*+\Z")
 _PLAIN = re.compile(r"""\s*+(?:[\w."'+-]++\s*+(?:,\s*+|(?=\Z)))*+\Z""")
+_COMPREHENSION = re.compile(r"\)\s+(?:async\s+)?for\s+\w[^\]\n]{0,80}?\sin\s")
 _PLURAL = re.compile(r"e?s\)")
 _CODE = re.compile(
     r"""^[^\S\n]*+(?:
@@ -110,9 +111,11 @@ def _means_call(text: str, opening: re.Match[str], closing: int, leads: bool, kn
     follower = text[closing + 1 : closing + 40].lstrip()
     if follower.startswith("](") or follower.startswith("]["):
         return False  # a link of Markdown
+    if _COMPREHENSION.search(text, closing, closing + 200):
+        return False
     if keyword:
-        return not follower.startswith(("for ", "async for ", *"+-*/%<>=.|&^"))
-    if follower[:1] not in ("]", ",", ";", ""):
+        return not follower.startswith(tuple("+-*/%<>=|&^"))
+    if follower[:1] not in ("]", ",", ";", "") and not (leads and follower[:1] == "."):
         return False
     if known:
         return True

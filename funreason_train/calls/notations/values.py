@@ -10,8 +10,9 @@ import math
 import re
 from typing import Any, NoReturn
 
-from ..parse import CallSyntaxError, has_surrogates, parse_calls
+from ..parse import CallSyntaxError, parse_calls
 from ..schema import Schema
+from ..tokens import has_surrogates
 from .reading import Unreadable
 
 _SEPARATORS = re.compile(r"(?:[\s,;]|\\[nrt])*")

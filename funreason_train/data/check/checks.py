@@ -6,11 +6,11 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
-from ...calls import check_call, index_tools, is_argument_name, is_tool_name
+from ...calls import check_call, index_tools, is_argument_name, is_tool_name, read_notation
 from ...dialogue import Trajectory, has_markers, read_completion, render_target, rendered_answers
 from ...plain import once
 from ..read.names import alias_names
@@ -144,13 +144,19 @@ def check_answers(trajectory: Trajectory) -> None:
     except ValueError as error:
         raise RowError("call_syntax", str(error)[:200]) from None
     steps = [step for turn in trajectory.turns for step in turn.steps]
+    names = frozenset(tool["name"] for tool in trajectory.tools)
     for step, answer in zip(steps, answers, strict=True):
-        completion = read_completion(render_target(step.thought, answer))
+        completion = read_completion(render_target(step.thought, answer), tool_names=names)
         if completion.calls != list(step.calls):
-            raise RowError(
-                "call_syntax",
-                f"the reward would misread this answer ({completion.error}): {answer[:120]}",
-            )
+            raise RowError("call_syntax", _misread(step.text, completion.error, answer, names))
+
+
+def _misread(text: str, error: str, answer: str, names: Collection[str]) -> str:
+    reading = read_notation(text, names) if text else None
+    if reading is not None and reading.notation:
+        why = f": {reading.detail or reading.problem}" if reading.problem else ""
+        return f"a reply holds calls ({reading.notation}{why}), not plain text: {answer[:120]}"
+    return f"the reward would misread this answer ({error}): {answer[:120]}"
 
 
 def content_digest(trajectory: Trajectory, said: bytes | None = None) -> bytes:
