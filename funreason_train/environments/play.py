@@ -164,7 +164,9 @@ class Episode:
         self._environment = make_environment(self.task.environment)
         self._environment.reset(self.task.config)
         self._canon = Canon(self._environment.tools())
-        system = system_prompt(self.task.tool_docs(), self.style)
+        tools = self.task.tool_docs()
+        self._tool_names = frozenset(tool["name"] for tool in tools)
+        system = system_prompt(tools, self.style)
         self._messages: list[Message] = [{"role": "system", "content": system}]
         self._played: list[PlayedTurn] = []
         self._responses: list[PlayedResponse] = []
@@ -192,7 +194,7 @@ class Episode:
         """Takes the completion of `prompt_messages()`: executes its calls, or ends the turn."""
         if self.done:
             raise ValueError(f"task {self.task.id} is over")
-        read = read_completion(completion)
+        read = read_completion(completion, tool_names=self._tool_names)
         if read.calls is None:
             self._responses.append(PlayedResponse(completion))
             self._end_turn((f"malformed: {read.error}",))
