@@ -120,11 +120,11 @@ def _worker(model: Path, shared: bool) -> Any:
     from verl.workers.engine_workers import TrainingWorker, TrainingWorkerConfig
     from verl.workers.utils.losses import ppo_loss
 
-    from funreason_train.rl.verl import known
+    from funreason_train.rl.verl import installed_keys
     from funreason_train.rl.verl.compose import nested
     from funreason_train.settings.compose import compose
 
-    verl = known.defaults()
+    verl = installed_keys.defaults()
     OmegaConf.set_struct(verl, False)
     device = OmegaConf.to_container(compose(None, []).rl.devices.cpu.verl, resolve=True)
     prefix = "actor_rollout_ref"

@@ -5,7 +5,13 @@ import struct
 
 import pytest
 
-from funreason_train.models.folder import context_of, folder_problems, is_hub_id, model_problems, number_of
+from funreason_train.models.folder import (
+    context_of,
+    folder_problems,
+    is_hub_id,
+    model_problems,
+    number_of,
+)
 from funreason_train.models.weights import weight_defects
 
 

@@ -11,7 +11,7 @@ from rl_runs import small_run
 
 from funreason_train.errors import UserError
 from funreason_train.rl import stage
-from funreason_train.rl.verl import known
+from funreason_train.rl.verl import installed_keys
 from funreason_train.rl.verl.compose import REWARD
 from funreason_train.settings.compose import compose as compose_all
 
@@ -219,10 +219,15 @@ def test_unknown_keys_are_named_with_the_nearest_known_one_all_at_once(tmp_path)
 
 
 def test_keys_of_the_dataclasses_behind_the_yaml_are_known(tmp_path):
-    base = known.defaults()
-    assert known.unknown_keys(base, {"actor_rollout_ref": {"rollout": {"enable_sleep_mode": False}}}) == []
+    base = installed_keys.defaults()
     assert (
-        known.unknown_keys(base, {"actor_rollout_ref": {"rollout": {"engine_kwargs": {"vllm": {"a": 1}}}}})
+        installed_keys.unknown_keys(base, {"actor_rollout_ref": {"rollout": {"enable_sleep_mode": False}}})
+        == []
+    )
+    assert (
+        installed_keys.unknown_keys(
+            base, {"actor_rollout_ref": {"rollout": {"engine_kwargs": {"vllm": {"a": 1}}}}}
+        )
         == []
     )
 
@@ -257,5 +262,5 @@ def test_the_brief_of_a_run_follows_its_settings_and_data(tmp_path):
 
 def test_the_cpus_that_verl_reserves_beside_a_gpu_are_known():
     """Read in the installed source: with fewer on a node, verl's placement group waits for ever."""
-    source = (known.verl_folder() / "single_controller" / "ray" / "base.py").read_text()
+    source = (installed_keys.verl_folder() / "single_controller" / "ray" / "base.py").read_text()
     assert f"max_colocate_count: int = {stage._CPUS_A_WORKER}\n" in source

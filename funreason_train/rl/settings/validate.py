@@ -13,7 +13,7 @@ from ...reward.options import check_options
 from ...reward.sample import audit_file
 from ...run.paths import RunDir
 from .. import checkpoints
-from ..verl import known
+from ..verl import installed_keys
 from ..verl.compose import in_environments, longest_prompt
 from . import limits
 from .prompts import Prompts
@@ -56,7 +56,7 @@ def apart(config: DictConfig) -> list[str]:
     return [
         *(f"rl.reward: {mistake}" for mistake in check_options(_options(config))),
         *limits.problems(config.rl.health),
-        *known.unknown_keys(known.defaults(), added),  # type: ignore[arg-type]
+        *installed_keys.unknown_keys(installed_keys.defaults(), added),  # type: ignore[arg-type]
     ]
 
 

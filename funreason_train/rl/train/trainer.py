@@ -31,8 +31,8 @@ from ..rollout.tokens import completion_text, text_of
 from ..settings import limits
 from ..verl.compose import ENVIRONMENT
 from . import egpo, health, records
-from .groups import BoundedGroups
-from .pulse import Pulse
+from .group_buffer import BoundedGroups
+from .liveness import Liveness
 
 #: How often the driver looks whether a step's samples are there; verl's own 2 seconds are a long time here.
 _POLL_SECONDS = 0.2
@@ -67,7 +67,7 @@ def train(config: DictConfig, rl: Mapping[str, Any], metrics: Path) -> None:
             teacher_client=trainer.get_teacher_client(),
             reward_loop_worker_handles=trainer.get_reward_handles(),
         )
-        trainer.replay_buffer.pulse = Pulse([*manager.agent_loop_workers, *_storage_units()])
+        trainer.replay_buffer.liveness = Liveness([*manager.agent_loop_workers, *_storage_units()])
         trainer.fit(manager)
     finally:
         if getattr(trainer, "logger", None) is not None:

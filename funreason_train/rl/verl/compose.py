@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ...errors import UserError
 from ...run.paths import RunDir
 from ..settings.prompts import Prompts
-from . import known
+from . import installed_keys
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -45,7 +45,7 @@ def compose(config: DictConfig, run: RunDir, train: Prompts, val: Prompts) -> Di
     """
     from omegaconf import OmegaConf
 
-    base, layers = known.defaults(), _layers(config, run, train, val)
+    base, layers = installed_keys.defaults(), _layers(config, run, train, val)
     if problems := _unknown(base, layers):
         raise UserError("; ".join(problems))
     OmegaConf.set_struct(base, False)
@@ -60,7 +60,7 @@ def unknown_keys(config: DictConfig, run: RunDir, train: Prompts, val: Prompts) 
     Raises:
         UserError: if verl is not installed.
     """
-    return _unknown(known.defaults(), _layers(config, run, train, val))
+    return _unknown(installed_keys.defaults(), _layers(config, run, train, val))
 
 
 def _layers(config: DictConfig, run: RunDir, train: Prompts, val: Prompts) -> list[Any]:
@@ -72,7 +72,9 @@ def _layers(config: DictConfig, run: RunDir, train: Prompts, val: Prompts) -> li
 
 
 def _unknown(base: DictConfig, layers: list[Any]) -> list[str]:
-    return list(dict.fromkeys(problem for layer in layers for problem in known.unknown_keys(base, layer)))
+    return list(
+        dict.fromkeys(problem for layer in layers for problem in installed_keys.unknown_keys(base, layer))
+    )
 
 
 def target_steps(config: DictConfig, train: Prompts) -> int:

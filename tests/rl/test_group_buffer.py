@@ -51,7 +51,7 @@ class Queue:
 def buffer_on(monkeypatch):
     from verl.trainer.ppo.v1 import replay_buffer
 
-    from funreason_train.rl.train.groups import BoundedGroups
+    from funreason_train.rl.train.group_buffer import BoundedGroups
 
     def make(queue, whole_rounds=True, limit=None, metric="reward"):
         monkeypatch.setattr(replay_buffer, "tq", queue)
@@ -150,7 +150,7 @@ def test_a_process_that_died_is_noticed_while_its_samples_are_awaited(buffer_on,
     """verl does not look after the calls it gave to its agent workers, and waits for ever."""
     import sys
 
-    from funreason_train.rl.train.pulse import Pulse
+    from funreason_train.rl.train.liveness import Liveness
 
     worker = Rollout(looks=3)
     monkeypatch.setitem(sys.modules, "ray", worker)
@@ -158,7 +158,7 @@ def test_a_process_that_died_is_noticed_while_its_samples_are_awaited(buffer_on,
     queue.draw(4)
     monkeypatch.setattr(queue, "poll", lambda: None)  # nothing is ever done
     buffer = buffer_on(queue)
-    buffer.pulse = Pulse([worker], every=0.0)
+    buffer.liveness = Liveness([worker], every=0.0)
     with pytest.raises(RuntimeError, match="the actor died"):
         buffer.sample(1, "train", 4)
 
@@ -166,15 +166,15 @@ def test_a_process_that_died_is_noticed_while_its_samples_are_awaited(buffer_on,
 def test_a_busy_process_is_asked_once_and_not_waited_for(monkeypatch):
     import sys
 
-    from funreason_train.rl.train.pulse import Pulse
+    from funreason_train.rl.train.liveness import Liveness
 
     worker = Rollout(looks=3, busy=True)
     monkeypatch.setitem(sys.modules, "ray", worker)
-    pulse = Pulse([worker], every=0.0)
+    liveness = Liveness([worker], every=0.0)
     for _ in range(5):
-        pulse.look()
+        liveness.look()
     assert worker.asked == 1
-    patient = Pulse([worker], every=60.0)
+    patient = Liveness([worker], every=60.0)
     patient.look()
     patient.look()
     assert worker.asked == 2

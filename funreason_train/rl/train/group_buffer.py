@@ -16,7 +16,7 @@ from typing import Any
 from verl.trainer.ppo.v1.replay_buffer import ReplayBuffer
 
 from ...errors import UserError
-from .pulse import Pulse
+from .liveness import Liveness
 
 _TRAIN = "train"
 #: How long what a process wrote may be on its way to the driver's log.
@@ -30,13 +30,13 @@ class BoundedGroups(ReplayBuffer):
         limit: Groups that a step may throw away; None for no limit.
         whole_rounds: Nothing is decided until every prompt that was drawn is done. Which prompts a step
             trains on is then the same in every run, at the cost of waiting for each round's longest sample.
-        pulse: The processes that make the samples; None to trust that they live.
+        liveness: The processes that make the samples; None to trust that they live.
         log_seconds: Time for the log to catch up before a failed sample ends the run.
     """
 
     limit: int | None = None
     whole_rounds = False
-    pulse: Pulse | None = None
+    liveness: Liveness | None = None
     log_seconds = _LOG_SECONDS
     _step = -1
     _evicted = 0
@@ -49,8 +49,8 @@ class BoundedGroups(ReplayBuffer):
             time.sleep(self.log_seconds)
             shown = ", ".join(failed[:3]) + (", …" if len(failed) > 3 else "")
             raise RuntimeError(f"the samples of {len(failed)} prompts could not be made ({shown})")
-        if self.pulse is not None:
-            self.pulse.look()
+        if self.liveness is not None:
+            self.liveness.look()
         filters = self.filter_groups_metric is not None and self.whole_rounds
         if filters and (self.pending_keys[_TRAIN] or self.running_keys[_TRAIN]):
             self.finished_keys[_TRAIN] = set()

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 
 
-class Pulse:
+class Liveness:
     """Asks actors for a sign of life now and then, without waiting for a busy one.
 
     Args:
