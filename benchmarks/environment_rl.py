@@ -21,14 +21,14 @@ import sys
 from collections import defaultdict
 from pathlib import Path
 
-DATA = [
-    "embedded.trajectories=600",
-    "embedded.heldout_tasks=0",
-    "embedded.tuning_tasks=0",
+SYNTH = [
+    "trajectories=600",
+    "heldout_tasks=0",
+    "tuning_tasks=0",
     "embedded.categories={single: 0, chain: 0, follow_up: 0.2, parallel: 0.5,"
     " missing: 0.3, no_tool: 0, mixed: 0}",
-    "data.parity=off",
 ]
+DATA = ["data.parity=off"]
 RL = ["rl.rollout_mode=environment", "reward=progress", "rl.prompts_per_step=12", "rl.samples_per_prompt=8"]
 _Z95 = 1.96
 
@@ -43,6 +43,7 @@ def train(run: Path, start: Path, seed: int, steps: int, more: list[str]) -> Non
     common = ["+recipe=quickstart_cpu", f"run_dir={run}", f"seed={seed}"]
     model = start / "sft" / "model"
     if not (run / "data" / "rl" / "env_train.parquet").is_file():
+        command("synth", *common, *SYNTH)
         command("data", *common, *DATA, f"data.tokenizer={model}")
     command("rl", *common, *RL, f"rl.model={model}", f"rl.steps={steps}", *more)
 

@@ -52,6 +52,12 @@ def _doctor(config: DictConfig, run_dir: RunDir) -> None:
 
 
 COMMANDS = {
+    "synth": Command(
+        "synth",
+        "make conversations and executable tasks in live environments, every call executed",
+        "funreason-train synth maker=embedded trajectories=2000 out=made",
+        _stage("synth"),
+    ),
     "data": Command(
         "data",
         "read data sets, check every row, cut them into steps and export them for both frameworks",

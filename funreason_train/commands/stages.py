@@ -8,6 +8,12 @@ from ..errors import UserError
 from ..run.stage import Stage
 
 
+def _synth() -> Stage:
+    from ..synth.stage import STAGE
+
+    return STAGE
+
+
 def _data() -> Stage:
     from ..data.stage import STAGE
 
@@ -39,6 +45,7 @@ def _eval() -> Stage:
 
 
 STAGES: Mapping[str, Callable[[], Stage]] = {
+    "synth": _synth,
     "data": _data,
     "sft": _sft,
     "rl": _rl,

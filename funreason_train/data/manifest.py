@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from .read.files import fingerprint, locate
-from .read.formats import source_module
 
 _PACKAGES = ("funreason-train", "pyarrow", "datasets", "transformers", "tokenizers")
 
@@ -46,8 +45,6 @@ def manifest(
 
 
 def _inputs(node: dict[str, Any]) -> dict[str, str]:
-    if not hasattr(source_module(node["format"]), "convert"):
-        return {}
     path = str(node["path"])
     return {path: "hub"} if locate(path) is None else fingerprint(path)
 

@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from ..dialogue import render_target
-from ..environments import Task
 from ..environments.bfcl.documents import bfcl_folder
 from ..errors import UserError
 from ..parity.gate import MEND, proof
@@ -20,14 +18,13 @@ from .check.augment import Augment, wanted
 from .check.checks import Pass, naming, passes
 from .check.decontaminate import Decontaminate
 from .export.rendering import Render, write_side
-from .export.sharegpt import SIDES, write_tasks
+from .export.sharegpt import SIDES
 from .export.split import mix, rows_of_sides, split
 from .ledger import Ledger
 from .measure.counting import count, loaded
 from .measure.lengths import chosen_tokenizer
 from .measure.overlong import too_long
 from .parallel import BATCH, Workers, chunks
-from .read.formats import source_module
 from .read.reading import RejectedWriter, read_source
 from .read.rows import Rejection, RowError
 from .spool import Kept, Spool, read_spool
@@ -61,7 +58,7 @@ class Preparation:
 
         Returns:
             `{"sources": the ledger, "sft": {side: rows}, "rl": {side: rows}, "environment": {side: rows},
-            "tasks": {split: tasks}, "lengths": {"counted", "cached": conversations}}`.
+            "lengths": {"counted", "cached": conversations}}`.
 
         Raises:
             UserError: see `stage.run`.
@@ -89,7 +86,6 @@ class Preparation:
         return {
             "sources": self.ledger.to_json(),
             **rows,
-            "tasks": self._tasks(),
             "lengths": {"counted": self.counted, "cached": self.cached},
         }
 
@@ -99,11 +95,10 @@ class Preparation:
         checks: list[Pass] = [*naming(self.data["names"]), *passes(), *self._decontaminate()]
         kept: list[Kept] = []
         for name, node in self.nodes.items():
-            generated = hasattr(source_module(node["format"]), "read")  # alike by design
             kept += read_source(
-                *(name, node, self.seed, checks, seen),
+                *(name, node, checks, seen),
                 *(self.spool, self.ledger[name], self.rejected, self.workers),
-                sign=near and not generated,
+                sign=near and node.get("dedup") != "exact",
             )
         self.spool.flush()
         return kept
@@ -290,19 +285,6 @@ class Preparation:
         card = collect(self.config, self.ledger.to_json(), rows, exported, shown, counter)
         write_text(self.work / "card.md", to_markdown(card))
         write_text(self.work / "card.html", to_html(card))
-
-    def _tasks(self) -> dict[str, int]:
-        """Executable tasks, from the sources that have them."""
-        made: dict[str, list[Iterator[Task]]] = {}
-        for node in self.nodes.values():
-            module = source_module(node["format"])
-            for name in ("heldout", "tuning") if hasattr(module, "tasks") else ():
-                tasks = module.tasks(name, node[f"{name}_tasks"], self.seed, node["categories"])
-                made.setdefault(name, []).append(tasks)
-        return {
-            name: write_tasks(self.work / "tasks" / f"{name}.jsonl", chain.from_iterable(some))
-            for name, some in made.items()
-        }
 
     def _build_tiny(self, train: Sequence[Kept]) -> str:
         """Builds the tiny model, whose tokenizer learns from the training conversations alone."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from ..errors import UserError
@@ -81,17 +82,17 @@ _OF_SOURCES = {
     "rows": _Number(1, whole=True, null="all"),
     "weight": _Number(0, 100, above=True, what="how often a conversation counts"),
 }
-_OF_GENERATORS = {key: _Number(0, whole=True) for key in ("trajectories", "heldout_tasks", "tuning_tasks")}
 _SWITCHES = ("augment.shuffle_tools",)
 
 
-def problems(data: Any) -> list[str]:
+def problems(data: Any, awaited: Path | None = None) -> list[str]:
     """Every problem, as sentences.
 
     Args:
         data: The section, as OmegaConf holds it.
+        awaited: A file that another stage has yet to make, and which is not missed.
     """
-    return [*_sources(data), *_choices(data), *_values("data", data, _NUMBERS), *_switches(data)]
+    return [*_sources(data, awaited), *_choices(data), *_values("data", data, _NUMBERS), *_switches(data)]
 
 
 def word(value: Any) -> Any:
@@ -99,13 +100,13 @@ def word(value: Any) -> Any:
     return "off" if value is False else value
 
 
-def _sources(data: Any) -> Iterator[str]:
+def _sources(data: Any, awaited: Path | None) -> Iterator[str]:
     names = data.datasets
     if isinstance(names, str) or not isinstance(names, Sequence):
-        yield f"data.datasets is {names}; it is a list: datasets=[{names or 'embedded'}]"
+        yield f"data.datasets is {names}; it is a list: datasets=[{names or 'apigen'}]"
         return
     if not names:
-        yield "data.datasets names no data set; set for instance datasets=[embedded]"
+        yield "data.datasets names no data set; set for instance datasets=[apigen]"
     for name in dict.fromkeys(names):
         if list(names).count(name) > 1:
             yield f"data.datasets names {name} twice; {name}.weight says how often its conversations count"
@@ -116,7 +117,7 @@ def _sources(data: Any) -> Iterator[str]:
                 f" {name}.path=FILE, or use {', '.join(_known(data))}"
             )
             continue
-        yield from _node(name, node)
+        yield from _node(name, node, awaited)
 
 
 def _known(data: Any) -> list[str]:
@@ -124,34 +125,29 @@ def _known(data: Any) -> list[str]:
     return [str(name) for name in data if hasattr(data.get(name), "keys") and "format" in data.get(name)]
 
 
-def _node(name: str, node: Any) -> Iterator[str]:
+def _node(name: str, node: Any, awaited: Path | None) -> Iterator[str]:
     try:
         module = source_module(node.format)
-        if hasattr(module, "convert") and "path" in node:
+        if "path" in node:
             if not node.path:
                 yield f"data.{name}.path is not set; give a file, a folder or a hub id"
                 return
-            locate(str(node.path))
+            if awaited is None or Path(str(node.path)) != awaited:
+                locate(str(node.path))
     except UserError as error:
         yield f"data.{name}: {error}"
         return
-    if lacking := getattr(module, "missing", str)():
-        yield f"data.{name}: {lacking}"
     options = getattr(module, "OPTIONS", {})
-    needed = ["rows", "weight", *(("path", "split") if hasattr(module, "convert") else ()), *options]
+    needed = ["rows", "weight", "path", "split", *options]
     if missing := [key for key in needed if key not in node]:
         yield f"data.{name} lacks {', '.join(missing)}; configs/dataset/{node.format}.yaml explains each key"
         return
     for key, choices in options.items():
         if node[key] not in choices:
             yield f"data.{name}.{key} is '{node[key]}'; it takes {' or '.join(choices)}"
-    generator = {key: number for key, number in _OF_GENERATORS.items() if key in node}
-    yield from _values(f"data.{name}", node, _OF_SOURCES | generator)
-    for key, number in (("categories", _Number(0)), ("errors", _SHARE)):
-        if key in node:
-            yield from _values(f"data.{name}.{key}", node[key], dict.fromkeys(node[key], number))
-    if "categories" in node and not any(node.categories.values()):
-        yield f"data.{name}.categories are all 0; one of them must be above"
+    if "dedup" in node and node.dedup not in ("exact", None):
+        yield f"data.{name}.dedup is '{node.dedup}'; it takes exact, or null for what data.dedup says"
+    yield from _values(f"data.{name}", node, _OF_SOURCES)
 
 
 def _choices(data: Any) -> Iterator[str]:

@@ -38,7 +38,8 @@ def check(config: DictConfig, run: RunDir) -> list[str]:
         config: The whole configuration.
         run: The run directory.
     """
-    data, problems = config.data, settings.problems(config.data)
+    made = run.synth_conversations
+    data, problems = config.data, settings.problems(config.data, None if made.exists() else made)
     if isinstance(config.seed, bool) or not isinstance(config.seed, int):
         problems.append(f"seed is {config.seed}; it is a whole number")
     if settings.word(data.decontaminate) == "bfcl" and bfcl_folder() is None:
@@ -69,8 +70,8 @@ def run(config: DictConfig, run: RunDir) -> dict[str, Any]:
         run: The run directory.
 
     Returns:
-        `{"out", "sources": the ledger, "sft": {side: rows}, "rl": {side: rows}, "environment": {side: rows},
-        "tasks": {split: tasks}}`.
+        `{"out", "sources": the ledger, "sft": {side: rows}, "rl": {side: rows},
+        "environment": {side: rows}}`.
 
     Raises:
         UserError: everything that `check` finds, a source that cannot be opened, no row left, an overlong
@@ -78,7 +79,7 @@ def run(config: DictConfig, run: RunDir) -> dict[str, Any]:
     """
     from omegaconf import OmegaConf
 
-    if problems := check(config, run):
+    if problems := [*_not_made(config, run), *check(config, run)]:
         raise UserError("; ".join(problems))
     plain = cast(dict[str, Any], OmegaConf.to_container(config, resolve=True))
     plain["data"] |= {key: settings.word(plain["data"][key]) for key in _WORDS}
@@ -98,6 +99,18 @@ def run(config: DictConfig, run: RunDir) -> dict[str, Any]:
         write_json(work / "manifest.json", manifest(plain, work, preparation.digests, preparation.proof))
     print_ledger(result["sources"], result, out)
     return {"out": str(out), **result, "headline": _headline(result)}
+
+
+def _not_made(config: DictConfig, run: RunDir) -> Iterator[str]:
+    """Whether the conversations that the stage synth makes are asked for and not there."""
+    made = run.synth_conversations
+    for name in config.data.datasets:
+        node = config.data.get(name)
+        if node is not None and node.get("path") == str(made) and not made.exists():
+            yield (
+                f"data.{name}: {made} is not there; run `funreason-train synth` in this run directory first, "
+                f"or name other conversations with {name}.path=FILE"
+            )
 
 
 def _headline(result: Mapping[str, Any]) -> str:

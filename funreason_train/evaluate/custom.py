@@ -198,7 +198,7 @@ def read_own_tasks(path: Path) -> list[Task]:
         raise UserError(
             f"line {len(tasks) + 1} is not a task ({type(error).__name__}: {error})",
             where=str(path),
-            mend="A task has id, category, environment, config, tools and turns, as in RUN_DIR/data/tasks",
+            mend="A task has id, category, environment, config, tools and turns, as in RUN_DIR/synth/tasks",
         ) from None
     return _unique(tasks, path)
 

@@ -50,7 +50,7 @@ def attempts_of(settings: DictConfig) -> Attempts:
 def task_file(config: DictConfig, run: RunDir) -> Path:
     """The tasks of a benchmark that has a file."""
     named = config.eval.path if config.eval.benchmark == "custom" else config.eval.tasks
-    return Path(named).expanduser().absolute() if named else run.data / "tasks" / "heldout.jsonl"
+    return Path(named).expanduser().absolute() if named else run.tasks("heldout")
 
 
 def _model_problems(settings: DictConfig, run: RunDir, later: bool) -> list[str]:
@@ -77,7 +77,7 @@ def _file_problems(config: DictConfig, run: RunDir, later: bool) -> list[str]:
     if settings.benchmark == "custom":
         return [f"{tasks}: there is no such file (eval.path)"]
     return [
-        f"{tasks}: there is no task file; run `funreason-train data` in this run directory first, "
+        f"{tasks}: there is no task file; run `funreason-train synth` in this run directory first, "
         "or name one with eval.tasks=FILE"
     ]
 

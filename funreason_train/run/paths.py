@@ -37,8 +37,22 @@ class RunDir:
         return self.root / "config.yaml"
 
     @property
+    def synth(self) -> Path:
+        """Conversations and executable tasks that were made here."""
+        return self.root / "synth"
+
+    @property
+    def synth_conversations(self) -> Path:
+        """The conversations among them, which the stage data reads."""
+        return self.synth / "conversations.jsonl"
+
+    def tasks(self, split: str) -> Path:
+        """The executable tasks of a split (`heldout`, `tuning`)."""
+        return self.synth / "tasks" / f"{split}.jsonl"
+
+    @property
     def data(self) -> Path:
-        """Exports, ledger, rejected rows and tasks."""
+        """Exports, ledger and rejected rows."""
         return self.root / "data"
 
     @property

@@ -1,9 +1,9 @@
 """Tasks in three of BFCL's environments: a file system, a ticket desk, and arithmetic; needs bfcl-eval.
 
 BFCL scores models in these very environments: whoever trains here trains on the test's functions. States,
-names and questions are this generator's own, and the pass `decontaminate` sees to it that none is BFCL's.
-Every gold call is executed; a task is kept only if none fails. Item `i` of a split depends on the seed and on
-`i` alone; no word of a state stands in two splits.
+names and questions are this generator's own, and the data stage's pass `decontaminate` sees to it that none
+is BFCL's. Every gold call is executed; a task is kept only if none fails. Item `i` of a split depends on the
+seed and on `i` alone; no word of a state stands in two splits.
 """
 
 from __future__ import annotations
@@ -14,11 +14,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..calls import Call
-from ..data.read.formats.tasks import conversation
-from ..data.read.rows import RowError
 from ..dialogue import Trajectory
 from ..environments import Task, TaskTurn, make_environment
 from ..environments.bfcl.documents import bfcl_folder
+from ..environments.gold import GoldError, gold_conversation
 from ..errors import UserError
 from .embedded.words import SPLITS, Split
 
@@ -61,7 +60,7 @@ def read(config: Mapping[str, Any], seed: int) -> Iterator[Trajectory]:
     """The training conversations.
 
     Args:
-        config: The data set's node: `trajectories` (how many), `categories` (category -> weight).
+        config: `trajectories` (how many), `categories` (category -> weight).
         seed: Of everything that is drawn.
 
     Yields:
@@ -99,7 +98,7 @@ def _executed(rng: random.Random, split: Split, category: str, identity: str) ->
     for _ in range(_DRAWS):
         try:
             return _conversation(rng, split, category, identity)
-        except RowError as error:
+        except GoldError as error:
             reason = error.detail
     raise UserError(
         f"no task of the category {category} can be solved in BFCL's environments ({reason})",
@@ -117,7 +116,7 @@ def _conversation(rng: random.Random, split: Split, category: str, identity: str
     """A task as it is solved.
 
     Raises:
-        RowError: a gold call of what was drawn fails.
+        GoldError: a gold call of what was drawn fails.
     """
     world = _World.drawn(rng, split)
     classes, turns = rng.choice(CATEGORIES[category])(world)
@@ -128,7 +127,7 @@ def _conversation(rng: random.Random, split: Split, category: str, identity: str
     rng.shuffle(offered)
     config = {name: world.config[name] for name in classes if name in world.config}
     task = Task(identity, category, environment, config, tuple(offered), tuple(turns))
-    return conversation(task, _think)
+    return gold_conversation(task, _think)
 
 
 @dataclass
@@ -331,4 +330,4 @@ CATEGORIES = {
     "follow_up": (_write_later, _resolve_later),
     "missing": (_which_folder, _which_ticket),
 }
-"""Category -> what draws its requests; configs/dataset/bfcl_world.yaml says what each is."""
+"""Category -> what draws its requests; configs/synth.yaml says what each is."""

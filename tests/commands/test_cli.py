@@ -64,4 +64,4 @@ def test_a_failed_stage_is_not_a_success(tmp_path: Path, monkeypatch: pytest.Mon
         raise spawn.StageFailed("the stage 'data' failed: killed")
 
     monkeypatch.setattr(execute, "spawn", crash)
-    assert main(["data", f"run_dir={tmp_path}", "data.datasets=[embedded]"]) == 1
+    assert main(["data", f"run_dir={tmp_path}", "data.datasets=[synth]"]) == 1

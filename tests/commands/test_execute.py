@@ -24,7 +24,7 @@ def run(tmp_path: Path) -> RunDir:
 
 
 def config_of(run: RunDir, *words: str) -> DictConfig:
-    return resolve(compose("data", [f"run_dir={run.root}", "data.datasets=[embedded]", *words]), "data")
+    return resolve(compose("data", [f"run_dir={run.root}", *words]), "data")
 
 
 @pytest.fixture

@@ -30,7 +30,6 @@ from funreason_train.dialogue import AssistantStep, Trajectory, Turn, read_compl
 from funreason_train.errors import UserError
 from funreason_train.reward import compute_score
 from funreason_train.run.paths import RunDir
-from funreason_train.synth.embedded.plans import CATEGORIES
 
 Prepare = Callable[..., tuple[Path, dict[str, Any]]]
 FIXTURES = Path(__file__).parents[1] / "fixtures"
@@ -203,9 +202,7 @@ def test_read_is_kept_and_rejected(rows: list[int | str]) -> None:
             Spool(Path(folder) / "spool") as spool,
             RejectedWriter(Path(folder) / "rejected.jsonl") as rejected,
         ):
-            kept = read_source(
-                *("mine", node, 0, passes(), set(), spool, ledger["mine"], rejected, Workers(1))
-            )
+            kept = read_source(*("mine", node, passes(), set(), spool, ledger["mine"], rejected, Workers(1)))
             assert [spool.read(one).source for one in kept] == ["mine"] * len(kept)
         ledger.check()
         account = ledger["mine"]
@@ -357,14 +354,9 @@ def test_a_run_without_rows_says_why_and_leaves_the_earlier_result(prepare: Prep
         (["data.augment.mask_names=x"], "data.augment.mask_names is x"),
         (["data.augment.distractors=1.5"], "data.augment.distractors is 1.5; it is a number of tools"),
         (["data.augment.shuffle_tools=3"], "data.augment.shuffle_tools is 3; it is true or false"),
-        (["data.datasets=[embedded]", "data.embedded.trajectories=x"], "data.embedded.trajectories is x"),
-        (["data.datasets=[embedded]", "data.embedded.heldout_tasks=-1"], "data.embedded.heldout_tasks is -1"),
-        (["data.datasets=[embedded]", "data.embedded.categories.single=-1"], "categories.single is -1"),
-        (
-            ["data.datasets=[embedded]", *(f"data.embedded.categories.{one}=0" for one in CATEGORIES)],
-            "data.embedded.categories are all 0",
-        ),
-        (["data.datasets=[embedded]", "data.embedded.errors.guess_value=2"], "it is a share, from 0 to 1"),
+        (["data.datasets=[synth]", "data.synth.path=x.jsonl"], "x.jsonl: there is no such file"),
+        (["data.datasets=[synth]", "data.synth.path=null"], "data.synth.path is not set"),
+        (["data.apigen.dedup=near"], "data.apigen.dedup is 'near'; it takes exact, or null"),
         (["seed=1.5"], "seed is 1.5; it is a whole number"),
     ],
 )

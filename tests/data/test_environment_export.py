@@ -8,23 +8,24 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
-import yaml
+import pytest
 
 from funreason_train.calls import render_calls
 from funreason_train.dialogue import render_target
 from funreason_train.environments import Task, play, read_tasks
 
 Prepare = Callable[..., tuple[Path, dict[str, Any]]]
-NODE = Path(__file__).parents[2] / "configs" / "dataset" / "embedded.yaml"
 SMALL = {"trajectories": 60, "heldout_tasks": 40, "tuning_tasks": 40}
-EMBEDDED = [
-    "data.datasets=[embedded]",
-    "data.val_share=0.2",
-    *(
-        f"data.embedded.{key}={json.dumps(value)}"
-        for key, value in (yaml.safe_load(NODE.read_text()) | SMALL).items()
-    ),
-]
+
+
+@pytest.fixture(scope="module")
+def made(synthesise: Callable[..., Path]) -> Path:
+    return synthesise("maker=embedded", *(f"{key}={value}" for key, value in SMALL.items()))
+
+
+@pytest.fixture(scope="module")
+def words(made: Path) -> list[str]:
+    return ["data.datasets=[synth]", "data.val_share=0.2", f"data.synth.path={made}/conversations.jsonl"]
 
 
 def rows(out: Path, side: str) -> list[dict[str, Any]]:
@@ -46,8 +47,8 @@ def gold(task: Task) -> list[str]:
     ]
 
 
-def test_every_conversation_is_one_task_that_its_gold_calls_solve(prepare: Prepare) -> None:
-    out, result = prepare(*EMBEDDED)
+def test_every_conversation_is_one_task_that_its_gold_calls_solve(prepare: Prepare, words: list[str]) -> None:
+    out, result = prepare(*words)
     train, val = rows(out, "train"), rows(out, "val")
     assert result["environment"] == {"train": len(train), "val": len(val)}
     assert len(train) + len(val) == SMALL["trajectories"] and val
@@ -60,8 +61,8 @@ def test_every_conversation_is_one_task_that_its_gold_calls_solve(prepare: Prepa
         assert row["extra_info"]["id"] == f"{task.id}/0.0"
 
 
-def test_a_step_row_of_the_same_conversation_says_the_same(prepare: Prepare) -> None:
-    out, _ = prepare(*EMBEDDED)
+def test_a_step_row_of_the_same_conversation_says_the_same(prepare: Prepare, words: list[str]) -> None:
+    out, _ = prepare(*words)
     steps = {row["extra_info"]["id"]: row for row in pq.read_table(out / "rl" / "train.parquet").to_pylist()}
     for row in rows(out, "train"):
         step = steps[row["extra_info"]["id"]]
@@ -69,11 +70,11 @@ def test_a_step_row_of_the_same_conversation_says_the_same(prepare: Prepare) -> 
         assert "task" not in json.loads(row["extra_info"]["meta"])
 
 
-def test_no_task_that_measures_is_trained_on(prepare: Prepare) -> None:
-    out, _ = prepare(*EMBEDDED)
+def test_no_task_that_measures_is_trained_on(prepare: Prepare, words: list[str], made: Path) -> None:
+    out, _ = prepare(*words)
     trained = [task_of(row) for side in ("train", "val") for row in rows(out, side)]
     kept_apart = [
-        task for name in ("heldout", "tuning") for task in read_tasks(out / "tasks" / f"{name}.jsonl")
+        task for name in ("heldout", "tuning") for task in read_tasks(made / "tasks" / f"{name}.jsonl")
     ]
     said = {turn.user for task in kept_apart for turn in task.turns if task.category != "missing"}
     assert not {task.id for task in trained} & {task.id for task in kept_apart}
@@ -82,9 +83,9 @@ def test_no_task_that_measures_is_trained_on(prepare: Prepare) -> None:
 
 
 def test_lengths_are_those_of_the_longest_prompt_and_too_long_tasks_stay_out(
-    prepare: Prepare, tokenizer_folder: Path
+    prepare: Prepare, words: list[str], tokenizer_folder: Path
 ) -> None:
-    words = [*EMBEDDED, f"data.tokenizer={tokenizer_folder}"]
+    words = [*words, f"data.tokenizer={tokenizer_folder}"]
     out, _ = prepare(*words)
     longest: dict[str, int] = {}
     for row in pq.read_table(out / "rl" / "train.parquet").to_pylist():

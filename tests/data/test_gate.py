@@ -191,16 +191,18 @@ def test_the_gate_can_be_switched_off(
 
 @pytest.fixture
 def played(
-    prepare: Callable[..., tuple[Path, Any]], model: Path, monkeypatch: pytest.MonkeyPatch
+    prepare: Callable[..., tuple[Path, Any]],
+    model: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    synthesise: Callable[..., Path],
 ) -> tuple[Path, list[Any]]:
     """A proved data folder with tasks, and the rows that a later comparison is given."""
     seen: list[Any] = []
     monkeypatch.setattr(parity, "token_parity", lambda rows, *_: seen.extend(rows))
-    sizes = ("trajectories=20", "heldout_tasks=4", "tuning_tasks=4")
-    words = [f"data.embedded.{size}" for size in sizes]
+    made = synthesise("maker=embedded", "trajectories=20", "heldout_tasks=4", "tuning_tasks=4")
     data, _ = prepare(
-        "data.datasets=[embedded]",
-        *words,
+        "data.datasets=[synth]",
+        f"data.synth.path={made}/conversations.jsonl",
         "data.parity=sample",
         f"data.tokenizer={model}",
         "data.val_share=0.2",

@@ -51,8 +51,8 @@ def server(answers):
 def configured(tmp_path, model, *words):
     """A run directory with the tasks, and a configuration."""
     run = RunDir.at(tmp_path / "run")
-    (run.data / "tasks").mkdir(parents=True, exist_ok=True)
-    write_tasks(run.data / "tasks" / "heldout.jsonl", TASKS)
+    run.tasks("heldout").parent.mkdir(parents=True, exist_ok=True)
+    write_tasks(run.tasks("heldout"), TASKS)
     if not any(word.startswith("models=") for word in words):
         words = (f"models={{mine: {model}}}", *words)
     words = ("protocol.system=compact", "max_tokens=64", *words)
@@ -185,7 +185,7 @@ def test_what_the_pipeline_has_yet_to_make_is_no_problem_before_it_starts(tmp_pa
 
 def test_a_task_file_that_is_none_is_told(tmp_path, model):
     config, run = configured(tmp_path, model)
-    file = run.data / "tasks" / "heldout.jsonl"
+    file = run.tasks("heldout")
     for text, sentence in (("{}\n", "not a task"), ("nonsense\n", "not a task"), ("", "no task in it")):
         file.write_text(text)
         with pytest.raises(UserError, match=sentence):

@@ -14,7 +14,7 @@ from funreason_train.synth.embedded import generate as embedded
 
 ROOT = Path(__file__).parents[2]
 CONFIG = {"seed": 5, "model": yaml.safe_load((ROOT / "configs/model/tiny.yaml").read_text())}
-DATA = yaml.safe_load((ROOT / "configs/dataset/embedded.yaml").read_text())
+DATA = yaml.safe_load((ROOT / "configs/synth.yaml").read_text())["embedded"]
 
 
 def texts():

@@ -124,6 +124,7 @@ def test_every_recipe_composes_and_sets_only_known_keys(recipe: str) -> None:
     chosen = compose(None, [f"+recipe={recipe}"])
     assert chosen.run_dir == f"runs/{recipe}"
     groups = ("model.", "cluster.", "rl.algorithm.", "rl.reward.", *(f"{node}." for node in FREE_NODES))
+    groups += tuple(f"data.{name}" for name in chosen.data.datasets)  # a recipe may declare one of its own
     assert [key for key in leaves(chosen) if key not in known and not key.startswith(groups)] == []
 
 

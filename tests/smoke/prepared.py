@@ -21,7 +21,7 @@ def settings(run: RunDir, *words: str) -> DictConfig:
     for name, file in (("apigen", "apigen_8rows.jsonl"), ("funreason_mt", "funreason_mt_3rows.jsonl")):
         data[name] = yaml.safe_load((configs / "dataset" / f"{name}.yaml").read_text())
         data[name]["path"] = str(fixtures / file)
-    data["embedded"] = yaml.safe_load((configs / "dataset" / "embedded.yaml").read_text())
+    data["synth"] = yaml.safe_load((configs / "dataset" / "synth.yaml").read_text())
     data |= {"datasets": ["apigen", "funreason_mt"], "parity": "sample", "parity_rows": 100, "val_share": 0}
     rest = {
         "seed": 0,

@@ -46,8 +46,8 @@ def whole(text):
 
 def test_models_in_one_process_answer_as_transformers_does_and_twice_the_same(tmp_path):
     run = RunDir.at(tmp_path / "run")
-    (run.data / "tasks").mkdir(parents=True)
-    write_tasks(run.data / "tasks" / "heldout.jsonl", TASKS)
+    run.tasks("heldout").parent.mkdir(parents=True)
+    write_tasks(run.tasks("heldout"), TASKS)
     folders = {"one": build_model(tmp_path / "one", 1), "two": build_model(tmp_path / "two", 2)}
     named = ", ".join(f"{name}: {folder}" for name, folder in [*folders.items(), ("again", folders["one"])])
     words = [f"run_dir={run.root}", f"models={{{named}}}", "protocol.system=compact", "replicas=1"]

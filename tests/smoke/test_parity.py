@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +68,9 @@ def test_verl_reads_the_same_prompts(prepared: tuple[RunDir, Any]) -> None:
         assert len(ids) == item["extra_info"]["prompt_tokens"]
 
 
-def test_verl_reads_the_state_that_a_task_starts_from(tmp_path: Path) -> None:
+def test_verl_reads_the_state_that_a_task_starts_from(
+    tmp_path: Path, synthesise: Callable[..., Path]
+) -> None:
     """Tasks through verl's own data set: the state is whole, the gold calls solve it, the prompt is one."""
     import pyarrow.parquet as pq
     from verl.utils.dataset.rl_dataset import RLHFDataset
@@ -75,9 +78,9 @@ def test_verl_reads_the_state_that_a_task_starts_from(tmp_path: Path) -> None:
     from funreason_train.rl.rollout.tokens import prompt_ids
 
     run = RunDir.at(tmp_path / "run")
-    sizes = ("trajectories=30", "heldout_tasks=4", "tuning_tasks=4")
-    words = [f"data.embedded.{size}" for size in sizes]
-    prepare(run, "data.datasets=[embedded]", *words, "data.parity=off", "data.val_share=0.2")
+    made = synthesise("maker=embedded", "trajectories=30", "heldout_tasks=4", "tuning_tasks=4")
+    words = ("data.datasets=[synth]", f"data.synth.path={made}/conversations.jsonl")
+    prepare(run, *words, "data.parity=off", "data.val_share=0.2")
     tokenizer = load_tokenizer(str(run.base_model))
     options = OmegaConf.create({"max_prompt_length": 100_000, "cache_dir": str(run.root / "cache")})
     for side in ("train", "val"):

@@ -1,22 +1,18 @@
-"""The steps as LLaMA-Factory's sharegpt JSON, and executable tasks; see `export_rl` for verl's parquet."""
+"""The steps as LLaMA-Factory's sharegpt JSON; see `export_rl` for verl's parquet."""
 
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterable
 from json.encoder import encode_basestring
 from operator import is_
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ...calls.markers import THINK_OPEN
 from ...dialogue import Message, Step, render_target
 from ...run.paths import write_json
-
-if TYPE_CHECKING:
-    from ...environments.tasks import Task
 
 SIDES = ("train", "val")
 #: A message's role as LLaMA-Factory's sharegpt form names it.
@@ -139,19 +135,3 @@ class SftWriter:
     ) -> None:
         self._append(b"[\n]\n" if self._before == b"[\n" else b"\n]\n")
         self._file.close()
-
-
-def write_tasks(path: Path, tasks: Iterable[Task]) -> int:
-    """Writes executable tasks, one a line, and returns how many.
-
-    Args:
-        path: `…/tasks/SPLIT.jsonl`.
-        tasks: See `funreason_train.environments.tasks`.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    count = 0
-    with path.open("w", encoding="utf-8") as file:
-        for task in tasks:
-            file.write(json.dumps(task.to_json(), ensure_ascii=False) + "\n")
-            count += 1
-    return count

@@ -89,7 +89,7 @@ class _Examine:
         if isinstance(row, Unreadable):
             return _rejection(self.name, position, row.raw, row.error)
         try:
-            found = row if isinstance(row, Trajectory) else self._convert(row)
+            found = self._convert(row)
             identity = excerpt(found.id, _ID) or position
             meta = {**found.meta, "position": position}
             trajectory = replace(found, id=identity, source=self.name, meta=meta)
@@ -110,7 +110,7 @@ class _Examine:
                 "task" in trajectory.meta,
                 untrained_steps(trajectory),
                 encode(trajectory, said),
-                excerpt({"id": row.id} if isinstance(row, Trajectory) else shown),
+                excerpt(shown),
             )
         except RowError as error:
             return _rejection(self.name, position, row, error)
@@ -134,17 +134,12 @@ class _Examine:
         return found
 
 
-def _rows(name: str, node: Mapping[str, Any], seed: int) -> Iterator[Rejection | tuple[str, Any]]:
+def _rows(name: str, node: Mapping[str, Any]) -> Iterator[Rejection | tuple[str, Any]]:
     """Every row of a source with its position; a damaged one as its rejection.
 
     Raises:
         UserError: the source cannot be opened.
     """
-    module = source_module(node["format"])
-    if hasattr(module, "read"):
-        for number, trajectory in enumerate(module.read(node, seed)):
-            yield f"{name}[{number}]", trajectory
-        return
     place = str(node["path"])
     for position, row in records(place, split=node["split"], hub_file=node.get("hub_file"), parse=False):
         if isinstance(row, Unreadable):
@@ -162,14 +157,12 @@ def _with_demonstration(digest: bytes, trajectory: Trajectory) -> bytes:
 
 
 def _rejection(name: str, position: str, row: Any, error: RowError) -> Rejection:
-    shown = {"id": row.id} if isinstance(row, Trajectory) else row
-    return Rejection(name, position, _id(shown), error.reason, error.detail, excerpt(shown))
+    return Rejection(name, position, _id(row), error.reason, error.detail, excerpt(row))
 
 
 def read_source(
     name: str,
     node: Mapping[str, Any],
-    seed: int,
     checks: Sequence[Pass],
     seen: set[bytes] | None,
     spool: Spool,
@@ -183,7 +176,6 @@ def read_source(
     Args:
         name: The source's name in the config.
         node: Its node of the config.
-        seed: For sources that make their conversations themselves.
         checks: Passes, in order; the first that raises decides, and each sees what the one before made.
         seen: Digests of the conversations read before, in any source, which are turned away; None keeps all.
         spool: Where conversations go.
@@ -197,7 +189,7 @@ def read_source(
     """
     kept: list[Kept] = []
     names: dict[str, int] = {}
-    work = chunks(_rows(name, node, seed), _CHUNK)
+    work = chunks(_rows(name, node), _CHUNK)
     for done in workers.map(_Examine(name, node, checks, sign), work):
         for row in done:
             account.read += 1

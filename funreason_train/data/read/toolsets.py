@@ -66,7 +66,9 @@ def read_tool(declared: Any) -> tuple[Tool, list[str]]:
             ),
         },
     }
-    return tool, flags
+    return (
+        dict(declared) if tool == declared else tool
+    ), flags  # what is in this form keeps its order of keys
 
 
 def _contradictions(schema: Schema) -> int:

@@ -93,7 +93,7 @@ def read(file: Path, tasks: bool = False) -> Prompts:
         problems.append(
             f"{file}: {len(unplayable)} of {rows.num_rows} rows cannot be played (row {first}: "
             f"{unplayable[first]}). rl.rollout_mode=environment needs the files rl/env_*.parquet, which "
-            "`funreason-train data` writes for sources with environments (embedded, bfcl_world, tasks)"
+            "`funreason-train data` writes for sources with environments (synth, tasks)"
         )
     return Prompts(file, rows.num_rows, longest if measured else None, tuple(problems))
 

@@ -2,7 +2,7 @@
 
 Needs no download. Every gold call is executed; a task is kept only if none of its results is an error. The
 three splits share no set of offered tools, no set of tools that one task needs, no name and no id (see
-`embedded_plans` and `embedded_words`). Item `i` of a split depends on the seed and on `i` alone.
+`plans` and `words`). Item `i` of a split depends on the seed and on `i` alone.
 """
 
 from __future__ import annotations
@@ -54,12 +54,17 @@ class Example:
     slips: Mapping[str, AssistantStep]
 
 
+def missing() -> str:
+    """What is not installed, as a sentence; empty, since it needs nothing."""
+    return ""
+
+
 def read(config: Mapping[str, Any], seed: int) -> Iterator[Trajectory]:
     """The training conversations.
 
     Args:
-        config: The data set's node: `trajectories` (how many), `categories` (category -> weight), `errors`
-            (the teacher's rates, see `embedded_teacher.ERRORS`).
+        config: `trajectories` (how many), `categories` (category -> weight), `errors` (the teacher's rates,
+            see `teacher.ERRORS`).
         seed: Of everything that is drawn.
 
     Yields:

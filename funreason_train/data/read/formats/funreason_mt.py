@@ -3,6 +3,8 @@
 Row: a list of `{role, content}`; or an object with such a list (`conversations`, `messages`), or with the hub
 viewer's columns '0', '1', … '10', which are put into numeric order. Content of the assistant:
 `<think> … </think>` and then a call list or text, bare or inside `<tool_call>` or `<answer>`.
+What the stage synth makes has the same form; each of its rows holds, under `synth`, the executable task and
+what the demonstration shows (see `made`).
 Source: the data set's card, Apache-2.0, and appendix A of arXiv:2510.24645v2.
 """
 
@@ -15,6 +17,7 @@ from typing import Any
 from ....dialogue.messages import Trajectory
 from ..rows import RowError
 from .chat import Conversation, identity, messages_of, read_response
+from .made import made
 
 #: Keys of its node beyond those of every data set, and the values they take.
 OPTIONS = {"error_tool_response": ("keep", "drop"), "tools_missing": ("infer", "reject")}
@@ -51,13 +54,14 @@ def convert(row: Any, options: Mapping[str, Any]) -> Trajectory:
     turns = chat.finish()
     flags = chat.flags + (["error_tool_response"] if wrong else [])
     tools, raised = chat.offer.infer(turns, options["tools_missing"])
+    meta: dict[str, Any] = {"flags": flags + raised} if flags or raised else {}
     return Trajectory(
         id=identity(outer),
         source="funreason_mt",
         tools=tools,
         turns=turns,
         system=chat.offer.system,
-        meta={"flags": flags + raised} if flags or raised else {},
+        meta=meta | made(outer.get("synth"), turns),
     )
 
 

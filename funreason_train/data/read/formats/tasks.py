@@ -1,7 +1,7 @@
 """Executable tasks of your own: what RL plays in environments, in this project's or in BFCL's.
 
 Row: `{"id", "category", "environment", "config", "tools", "turns": [{"user", "steps", "text"}]}`, one a line
-of a JSONL file or a parquet row, as `environments.tasks.Task` has it and RUN_DIR/data/tasks/*.jsonl shows:
+of a JSONL file or a parquet row, as `environments.tasks.Task` has it and RUN_DIR/synth/tasks/*.jsonl shows:
 
 - `environment`: `shop`, `travel`, `helpdesk`, or BFCL's, `bfcl/TicketAPI`, `bfcl/GorillaFileSystem+MathAPI`;
 - `config`: the initial state; for BFCL's what it calls `initial_config`, class -> scenario;
@@ -16,18 +16,15 @@ the environment answers every gold call without an error. SFT's rows made from i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from ....calls import Call
-from ....dialogue import AssistantStep, Trajectory, Turn
-from ....environments import Task, make_environment, play_gold
+from ....dialogue import Trajectory
+from ....environments import Task, make_environment
+from ....environments.gold import GoldError, gold_conversation
 from ....errors import UserError
 from ..files import loads
 from ..rows import RowError
-
-Think = Callable[[tuple[Call, ...], str], str]
-"""A response, its calls or its text, to the thought before it."""
 
 _NESTED = ("config", "tools", "turns")  # what a parquet row may hold as JSON text
 
@@ -50,7 +47,9 @@ def convert(row: Any, options: Mapping[str, Any]) -> Trajectory:
         value.setdefault("category", "own")
         if not value.get("tools"):
             value["tools"] = [tool["name"] for tool in make_environment(value["environment"]).tools()]
-        return conversation(Task.from_json(value))
+        return gold_conversation(Task.from_json(value))
+    except GoldError as error:
+        raise RowError(error.reason, error.detail) from None
     except UserError as error:
         raise RowError("unplayable", str(error)) from None
     except KeyError as error:
@@ -59,36 +58,3 @@ def convert(row: Any, options: Mapping[str, Any]) -> Trajectory:
         ) from None
     except (TypeError, ValueError, AttributeError) as error:
         raise RowError("row_shape", f"the row is not a task ({type(error).__name__}: {error})") from None
-
-
-def conversation(task: Task, think: Think = lambda *_: "") -> Trajectory:
-    """A task as its gold conversation, executed.
-
-    Args:
-        task: The task.
-        think: What comes before a response.
-
-    Raises:
-        RowError: `unplayable` or `gold_error`.
-        KeyError: a tool that its environment lacks.
-    """
-    tools = tuple(task.tool_docs())
-    if not task.turns:
-        raise RowError("missing_field", "the task has no user turn")
-    try:
-        played = play_gold(task)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise RowError("unplayable", f"{type(error).__name__}: {error}") from None
-    turns = []
-    for turn, gold in zip(task.turns, played, strict=True):
-        steps = []
-        for calls, results in zip(turn.steps, gold.results, strict=True):
-            for call, result in zip(calls, results, strict=True):
-                if not result.ok:
-                    raise RowError("gold_error", f"{call.name}: {result.text[:200]}")
-            texts = tuple(result.text for result in results)
-            steps.append(AssistantStep(think(calls, ""), calls, "", texts))
-        steps.append(AssistantStep(think((), turn.text), text=turn.text))
-        turns.append(Turn(turn.user, tuple(steps)))
-    meta = {"category": task.category, "environment": task.environment, "task": task.to_json()}
-    return Trajectory(task.id, "tasks", tools, tuple(turns), meta=meta)

@@ -25,7 +25,7 @@ from funreason_train.synth.embedded.plans import (
 from funreason_train.synth.embedded.teacher import ERRORS
 from funreason_train.synth.embedded.words import NAME_PARTS, SPLITS, split_of
 
-CONFIG = yaml.safe_load((Path(__file__).parents[2] / "configs/dataset/embedded.yaml").read_text())
+CONFIG = yaml.safe_load((Path(__file__).parents[2] / "configs/synth.yaml").read_text())["embedded"]
 TASKS = {split: list(embedded.tasks(split, 300, 3, CONFIG["categories"])) for split in SPLITS}
 TRAJECTORIES = list(embedded.read({**CONFIG, "trajectories": 200}, 3))
 
