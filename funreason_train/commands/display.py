@@ -25,6 +25,12 @@ from ..run.progress import read
 #: Everything that a person reads goes here; results for programs are in files.
 console = Console()
 
+
+def say(text: str) -> None:
+    """Prints a sentence as it is: paths and settings are neither folded nor coloured."""
+    console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
 _SPEED_PERIOD = 600.0  # seconds over which the time left is estimated: single steps and long tasks vary
 
 

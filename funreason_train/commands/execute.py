@@ -1,39 +1,30 @@
-"""Runs a stage once: a finished one is skipped, an interrupted one resumes, another job's is refused."""
+"""Runs a stage once: skipped if it is finished, continued if it is not, refused if it is another job's."""
 
 from __future__ import annotations
 
-import shutil
+import re
 import time
 from typing import TYPE_CHECKING, Any
 
 from .. import __version__
-from ..errors import UserError
-from ..run import fingerprint as prints
 from ..run.files import write_text
-from ..run.manifest import Manifest, changed_settings
+from ..run.manifest import Manifest
 from ..run.paths import RunDir
 from ..run.stage import Stage
+from .aside import moves
+from .display import say
+from .job import Job
+from .prose import another_job
 from .spawn import spawn
-from .stages import STAGES, stage_of
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
 
-def settings_of(stage: Stage, config: DictConfig) -> dict[str, Any]:
-    """The settings that decide the stage's result, resolved. Where it runs (cluster) is not among them."""
-    from omegaconf import OmegaConf
-
-    nodes = {name: config[name] for name in stage.decides.sections}
-    plain = {
-        name: OmegaConf.to_container(node, resolve=True) if OmegaConf.is_config(node) else node
-        for name, node in nodes.items()
-    }
-    return {**plain, "device": config.cluster.device}
-
-
 def execute(stage: Stage, config: DictConfig, run: RunDir, lock: int) -> dict[str, Any]:
     """Runs a stage in a process of its own, unless it is done already.
+
+    Settings that do not touch its result may change; with more steps or epochs it goes on.
 
     Returns:
         The stage's result, with `skipped` true if nothing had to be done.
@@ -44,31 +35,34 @@ def execute(stage: Stage, config: DictConfig, run: RunDir, lock: int) -> dict[st
     """
     from omegaconf import OmegaConf
 
-    manifest = Manifest(run)
+    manifest, job = Manifest(run), Job.of(stage, config, run)
     record = manifest.stage(stage.name)
-    settings = settings_of(stage, config)
-    inputs = prints.digests(stage.reads(config, run))
-    wanted = prints.fingerprint(settings, inputs)
-    if record and record["fingerprint"] != wanted:
+    found = job.changes(manifest)
+    if found.another:
         if stage.again == "refuse":
-            _refuse_other_job(stage, run, record, settings, inputs)
+            raise another_job(stage, run, found)
+        if stage.again == "aside":
+            _set_aside(stage, config, run, manifest)
         record = {}
-    if record.get("state") == "done" and all(path.exists() for path in stage.makes(config, run)):
+    made = all(path.exists() for path in stage.makes(config, run))
+    if record.get("state") == "done" and made and not found.grown:
         return {**record["result"], "skipped": True}
+    if record and found.grown:
+        say(f"{stage.title} goes on: {'; '.join(found.grown)}")
     attempt = int(record.get("attempts", 0)) + 1
     manifest.update(
         stage.name,
         state="running",
-        fingerprint=wanted,
-        settings=settings,
-        inputs=inputs,
+        fingerprint=job.fingerprint,
+        settings=job.settings,
+        inputs=job.inputs,
         attempts=attempt,
         versions={"funreason-train": __version__},
     )
     write_text(run.config, OmegaConf.to_yaml(config, resolve=True))
     started = time.monotonic()
     try:
-        result, peak = spawn(stage, config, run, lock, attempt)
+        result, peak = spawn(stage, config, run, lock, _free_log(run, stage, attempt))
     except BaseException:
         manifest.update(stage.name, state="failed")
         raise
@@ -77,31 +71,16 @@ def execute(stage: Stage, config: DictConfig, run: RunDir, lock: int) -> dict[st
     return {**result, "skipped": False}
 
 
-def _refuse_other_job(
-    stage: Stage, run: RunDir, record: dict[str, Any], settings: dict[str, Any], inputs: dict[str, str]
-) -> None:
-    changes = changed_settings(record["settings"], settings)
-    changes += [f"input {line}" for line in changed_settings(record["inputs"], inputs)]
-    shown = "; ".join(changes[:5]) + (f"; and {len(changes) - 5} more" if len(changes) > 5 else "")
-    raise UserError(
-        f"the stage '{stage.name}' here was made with different settings ({shown})",
-        where=str(run.root),
-        mend=f"Choose another run_dir=DIR, or redo the stage and those after it with restart={stage.name} "
-        "(the old ones are kept under old/)",
-    )
+def _set_aside(stage: Stage, config: DictConfig, run: RunDir, manifest: Manifest) -> None:
+    (move,) = moves([stage], config, run)
+    move.do()
+    manifest.set_aside({stage.name: move.target}, {})
+    if move.target:
+        say(f"{stage.title}: what it is made of has changed; the earlier result is kept in {move.target}")
 
 
-def move_aside(run: RunDir, first: str, config: DictConfig) -> None:
-    """Makes the stage `first` and all later ones start afresh, keeping what they made under `RUN_DIR/old`."""
-    names = list(STAGES)
-    manifest = Manifest(run)
-    for name in names[names.index(first) :]:
-        folder = stage_of(name).folder(config, run)
-        if folder.exists():
-            number = 1
-            while (target := run.root / "old" / f"{folder.name}.{number}").exists():
-                number += 1
-            target.parent.mkdir(exist_ok=True)
-            shutil.move(folder, target)
-        if manifest.stage(name):
-            manifest.forget(name)
+def _free_log(run: RunDir, stage: Stage, attempt: int) -> int:
+    """The number of the next log: a restart counts its attempts anew and keeps the logs that are there."""
+    pattern = re.compile(rf"{re.escape(stage.name)}\.(\d+)\.log")
+    used = [int(found[1]) for path in run.logs.glob("*.log") if (found := pattern.fullmatch(path.name))]
+    return max([attempt, *(number + 1 for number in used)])

@@ -11,8 +11,9 @@ from ..errors import Problem, refuse
 from ..run.lock import locked
 from ..run.paths import RunDir
 from ..run.stage import Stage
-from .display import console, print_markdown
-from .execute import execute, move_aside
+from .display import console, print_markdown, say
+from .execute import execute
+from .restart import restarted
 from .stages import stage_of
 
 if TYPE_CHECKING:
@@ -28,10 +29,10 @@ def run_stages(names: list[str], config: DictConfig, run: RunDir, summarise: boo
     """
     stages = [stage_of(name) for name in names]
     with locked(run) as lock:
-        if config.restart:
-            stage_of(config.restart, where="restart")
-            move_aside(run, config.restart, config)
-        refuse(_everything(stages, config, run))
+        with restarted(config, run, stages) as told:
+            refuse(_everything(stages, config, run))
+        if told:
+            say(told)
         for number, stage in enumerate(stages, 1):
             if number > 1:  # what the stages before have made can be checked only now
                 refuse(stage.problems(config, run))

@@ -1,12 +1,17 @@
-"""What is said of a stage that crashed."""
+"""What is said of a stage that crashed, and of one that was made with different settings."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+from ..errors import UserError
+from ..run.changes import Changes
+from ..run.paths import RunDir
 from ..run.process import ChildFailed
+from ..run.stage import Stage
 from .cause import first_cause, in_one_line
 
+_MOST = 5  # changes that are shown
 _AFTER = "the same command continues where it stopped"
 
 
@@ -31,3 +36,16 @@ def failure(name: str, error: ChildFailed, log: Path | None) -> str:
     echo = "" if why in cause.error or cause.error in why else f"\n  its end: {why}"
     mend = f"\n  {cause.mend}" if cause.mend else ""
     return f"{first}{mend}{echo}\n  {_AFTER}"
+
+
+def another_job(stage: Stage, run: RunDir, found: Changes) -> UserError:
+    """What is said where a run directory holds a stage that was made with different settings or inputs."""
+    shown = "; ".join(found.another[:_MOST])
+    more = len(found.another) - _MOST
+    rest = f"; and {more} more" if more > 0 else ""
+    return UserError(
+        f"the stage '{stage.name}' here was made with different settings ({shown}{rest})",
+        where=str(run.root),
+        mend=f"Choose another run_dir=DIR, or redo this stage and those after it with restart={stage.name} "
+        "(what is there is kept under old/)",
+    )

@@ -61,7 +61,19 @@ def _makes(config: DictConfig, run: RunDir) -> list[Path]:
 STAGE = Stage(
     name="eval",
     title="Evaluating",
-    decides=Decides(("seed", "protocol", "model", "eval")),
+    decides=Decides(
+        ("protocol", "eval", "rl.reward"),
+        harmless=(
+            "eval.replicas",
+            "eval.tensor_parallel",
+            "eval.concurrency",
+            "eval.batched_tokens",
+            "eval.block_size",
+            "eval.kv_cache_gib",
+            "eval.gpu_memory",
+            "eval.patience_seconds",
+        ),
+    ),
     reads=_reads,
     makes=_makes,
     folder=lambda config, run: run.root / "eval",

@@ -164,11 +164,11 @@ def _reads(config: DictConfig, run: RunDir) -> list[Path]:
 STAGE = Stage(
     name="export",
     title="Exporting to Hugging Face format",
-    decides=Decides(("seed", "protocol", "model", "export")),
+    decides=Decides(("export", "rl.model"), harmless=("export.out", "export.require_change")),
     reads=_reads,
     makes=lambda config, run: [_out(config, run) / "config.json"],
     folder=_out,
     check=check,
     run=run,
-    out=lambda config: config.export.out,
+    again="aside",
 )

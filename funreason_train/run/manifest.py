@@ -20,8 +20,14 @@ FORMAT = 2
 class Manifest:
     """The manifest of a run directory; every change is on disk before the method returns.
 
-    The file holds `{"format", "stages": {NAME: {"state", "fingerprint", "settings", "inputs", "attempts",
-    "seconds", "peak_bytes", "result", "versions"}}}`, with state `running`, `failed` or `done`.
+    The file holds
+
+        {"format", "stages": {NAME: RECORD}, "restart": the latest request or null,
+         "old": [{"stage", "moved_to", "record"}]: what restarts have set aside}
+
+    and a RECORD is `{"state": running | failed | done, "fingerprint", "settings": {dotted key: value},
+    "inputs": {path: {"digest", "bytes"}}, "attempts", "versions", "seconds", "peak_bytes", "result"}`; the
+    last three are there once the stage is done. Paths inside the run directory begin with `RUN_DIR/`.
 
     Raises:
         UserError: if the file was written in another format, or is no manifest.
@@ -29,7 +35,7 @@ class Manifest:
 
     def __init__(self, run: RunDir) -> None:
         self._path = run.manifest
-        self._value: dict[str, Any] = {"format": FORMAT, "stages": {}}
+        self._value: dict[str, Any] = {"format": FORMAT, "stages": {}, "restart": None, "old": []}
         if run.manifest.is_file():
             self._value = _read(run.manifest)
 
@@ -40,11 +46,34 @@ class Manifest:
     def update(self, name: str, **values: Any) -> None:
         """Merges `values` into the record of a stage."""
         self._value["stages"].setdefault(name, {}).update(values)
-        write_json(self._path, self._value)
+        self._write()
 
-    def forget(self, name: str) -> None:
-        """Drops the record of a stage that is to start afresh."""
-        self._value["stages"].pop(name, None)
+    @property
+    def restart(self) -> dict[str, Any]:
+        """The latest request to start stages afresh; empty if there was none."""
+        return dict(self._value["restart"] or {})
+
+    @restart.setter
+    def restart(self, request: Mapping[str, Any]) -> None:
+        self._value["restart"] = dict(request) or None
+        self._write()
+
+    def set_aside(self, moved: Mapping[str, str | None], request: Mapping[str, Any]) -> None:
+        """Closes the records of stages whose results were moved, and notes the request, in one write.
+
+        Args:
+            moved: Stage to where its result lies now; None if there was none.
+            request: The restart that asked for it; empty if none did.
+        """
+        for name, place in moved.items():
+            record = self._value["stages"].pop(name, None)
+            if record or place:
+                self._value["old"].append({"stage": name, "moved_to": place, "record": record})
+        if request:
+            self._value["restart"] = dict(request)
+        self._write()
+
+    def _write(self) -> None:
         write_json(self._path, self._value)
 
 
@@ -52,8 +81,10 @@ def _read(path: Path) -> dict[str, Any]:
     """The file's contents, of this format."""
     way_out = "Choose another run_dir=DIR, or continue this run with the version that started it"
     try:
-        value = dict(read_json(path))
-    except (ValueError, TypeError):
+        value = read_json(path)
+        if not isinstance(value, dict):
+            raise ValueError
+    except ValueError:
         raise UserError("is not the manifest of a run", where=str(path), mend=way_out) from None
     found = value.get("format", value.get("version"))
     if found != FORMAT or not isinstance(value.get("stages"), dict):
@@ -63,15 +94,3 @@ def _read(path: Path) -> dict[str, Any]:
             mend=way_out,
         )
     return value
-
-
-def changed_settings(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = "") -> list[str]:
-    """Every setting that differs, as `key: old -> new`."""
-    lines: list[str] = []
-    for key in sorted({*old, *new}):
-        before, after = old.get(key), new.get(key)
-        if isinstance(before, Mapping) and isinstance(after, Mapping):
-            lines += changed_settings(before, after, f"{prefix}{key}.")
-        elif before != after:
-            lines.append(f"{prefix}{key}: {before!r} -> {after!r}")
-    return lines

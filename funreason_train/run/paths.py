@@ -91,6 +91,11 @@ class RunDir:
         return self.root / "logs"
 
     @property
+    def old(self) -> Path:
+        """Results that a restart has set aside."""
+        return self.root / "old"
+
+    @property
     def plan(self) -> Path:
         """What a dry run wrote."""
         return self.root / "plan"

@@ -199,7 +199,25 @@ def _round_up(tokens: int, unit: int = 64) -> int:
 STAGE = Stage(
     name="sft",
     title="Supervised fine-tuning (LLaMA-Factory)",
-    decides=Decides(("seed", "protocol", "model", "sft")),
+    decides=Decides(
+        ("seed", "sft"),
+        # Records, validation and checkpoints; what only costs time or memory.
+        harmless=(
+            "sft.logging_steps",
+            "sft.report_to",
+            "sft.eval_dataset",
+            "sft.eval_steps",
+            "sft.per_device_eval_batch",
+            "sft.save_steps",
+            "sft.save_total_limit",
+            "sft.preprocessing_workers",
+            "sft.dataloader_workers",
+            "sft.max_failures",
+            "sft.collective_timeout",
+            "sft.gradient_checkpointing",
+        ),
+        grows=("sft.epochs", "sft.max_steps"),
+    ),
     reads=lambda config, run: [Paths.of(config, run).data, *model_files(config.sft.model)],
     makes=lambda config, run: [run.sft_model / "config.json"],
     folder=lambda config, run: run.sft,

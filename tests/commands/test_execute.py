@@ -1,98 +1,144 @@
-"""Skip, resume, refuse and restart: what happens to a run directory that is used again."""
+"""Skip, resume, go on and refuse: what happens to a run directory that is used again."""
 
+from __future__ import annotations
+
+import json
+import shutil
+from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any
 
 import pytest
-from omegaconf import DictConfig
+from staged import Spawned, command
 
-from funreason_train.commands import execute as executing
+from funreason_train.commands.job import Job
 from funreason_train.commands.spawn import StageFailed
-from funreason_train.commands.stages import stage_of
+from funreason_train.commands.stages import STAGES, stage_of
 from funreason_train.errors import UserError
-from funreason_train.run.files import write_json
-from funreason_train.run.lock import locked
 from funreason_train.run.manifest import Manifest
 from funreason_train.run.paths import RunDir
 from funreason_train.settings.compose import compose
 from funreason_train.settings.resolve import resolve
 
-
-@pytest.fixture
-def run(tmp_path: Path) -> RunDir:
-    return RunDir.at(tmp_path / "run")
+ALL = ("sft", "rl", "export")
 
 
-def config_of(run: RunDir, *words: str) -> DictConfig:
-    return resolve(compose("data", [f"run_dir={run.root}", *words]), "data")
-
-
-@pytest.fixture
-def spawned(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Stands in for the stage's process: makes its output and remembers the attempt."""
-    attempts: list[int] = []
-
-    def spawn(stage: Any, config: Any, run: RunDir, lock: int, attempt: int) -> tuple[dict[str, Any], int]:
-        attempts.append(attempt)
-        write_json(run.data / "manifest.json", {})
-        return {"rows": 3}, 1
-
-    monkeypatch.setattr(executing, "spawn", spawn)
-    return attempts
-
-
-def execute(run: RunDir, *words: str) -> dict[str, Any]:
-    with locked(run) as lock:
-        return executing.execute(stage_of("data"), config_of(run, *words), run, lock)
-
-
-def test_a_finished_stage_is_skipped_with_its_result(run: RunDir, spawned: list[int]) -> None:
-    assert execute(run) == {"rows": 3, "skipped": False}
-    assert execute(run) == {"rows": 3, "skipped": True}
-    assert spawned == [1]
-
-
-def test_a_finished_stage_whose_output_is_gone_runs_again(run: RunDir, spawned: list[int]) -> None:
-    execute(run)
-    (run.data / "manifest.json").unlink()
-    assert execute(run)["skipped"] is False
-    assert spawned == [1, 2]
-
-
-def test_a_failed_stage_runs_again_and_counts_its_attempts(
-    run: RunDir, spawned: list[int], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    working = executing.spawn
-
-    def crash(*_: Any) -> Any:
-        raise StageFailed("out of memory")
-
-    monkeypatch.setattr(executing, "spawn", crash)
-    with pytest.raises(StageFailed):
-        execute(run)
-    assert Manifest(run).stage("data")["state"] == "failed"
-    monkeypatch.setattr(executing, "spawn", working)
-    assert execute(run)["skipped"] is False
-    assert spawned == [2]
-
-
-def test_other_settings_are_refused_with_the_key_and_the_ways_out(run: RunDir, spawned: list[int]) -> None:
-    execute(run)
+def refused(run: RunDir, *words: str, names: tuple[str, ...] = ("sft",)) -> str:
     with pytest.raises(UserError) as caught:
-        execute(run, "seed=5")
-    assert "seed: 0 -> 5" in str(caught.value)
-    assert "run_dir=" in str(caught.value) and "restart=data" in str(caught.value)
-    assert spawned == [1]
+        command(run, *words, names=names)
+    return str(caught.value)
 
 
-def test_restart_keeps_the_old_results(run: RunDir, spawned: list[int]) -> None:
-    execute(run)
-    executing.move_aside(run, "data", config_of(run))
-    assert execute(run, "seed=5")["skipped"] is False
-    executing.move_aside(run, "data", config_of(run))
-    assert sorted(path.name for path in (run.root / "old").iterdir()) == ["data.1", "data.2"]
+def test_a_finished_stage_is_skipped(
+    run: RunDir, spawned: Spawned, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command(run)
+    assert "SFT: done" in capsys.readouterr().out
+    command(run)
+    assert "already done, skipped" in capsys.readouterr().out
+    assert spawned.done == ["sft"]
+    record = Manifest(run).stage("sft")
+    assert record["result"] == {"attempt": 1} and record["state"] == "done"
 
 
-def test_where_a_stage_runs_is_not_part_of_its_job(run: RunDir, spawned: list[int]) -> None:
-    execute(run)
-    assert execute(run, "cluster.wait_seconds=5", "output=screen")["skipped"] is True
+def test_a_finished_stage_whose_output_is_gone_runs_again(run: RunDir, spawned: Spawned) -> None:
+    command(run)
+    (run.root / "sft" / "made").unlink()
+    command(run)
+    assert spawned.done == ["sft", "sft"] and spawned.logs == [1, 2]
+
+
+def test_a_failed_stage_runs_again_and_counts_its_attempts(run: RunDir, spawned: Spawned) -> None:
+    spawned.crash["sft"] = StageFailed("out of memory")
+    with pytest.raises(StageFailed):
+        command(run)
+    assert Manifest(run).stage("sft")["state"] == "failed"
+    command(run)
+    assert spawned.logs == [1, 2] and Manifest(run).stage("sft")["attempts"] == 2
+
+
+def test_other_settings_are_refused_with_the_key_and_the_ways_out(run: RunDir, spawned: Spawned) -> None:
+    command(run)
+    told = refused(run, "seed=5", "sft.learning_rate=0.5")
+    assert "seed: 0 -> 5" in told and "sft.learning_rate: 4e-05 -> 0.5" in told
+    assert "was made with different settings" in told
+    assert "run_dir=" in told and "restart=sft" in told
+    assert spawned.done == ["sft"]
+
+
+def test_an_input_that_changed_is_named_with_what_changed(run: RunDir, spawned: Spawned) -> None:
+    command(run)
+    rows = run.root / "rows.json"
+    rows.write_text("[2]")
+    assert "the input RUN_DIR/rows.json has changed (as long as before, 3 bytes)" in refused(run)
+    rows.write_text("[2, 3]")
+    assert "the input RUN_DIR/rows.json has changed (3 bytes -> 6)" in refused(run)
+    rows.unlink()
+    assert "the input RUN_DIR/rows.json is not there any more" in refused(run)
+
+
+def test_harmless_settings_change_nothing_of_a_finished_stage(run: RunDir, spawned: Spawned) -> None:
+    command(run)
+    command(run, "sft.save_steps=7", "sft.report_to=[]", "cluster.wait_seconds=5", "output=screen")
+    assert spawned.done == ["sft"]
+
+
+def test_and_an_interrupted_one_goes_on_with_them(run: RunDir, spawned: Spawned) -> None:
+    spawned.crash["sft"] = KeyboardInterrupt()
+    with pytest.raises(KeyboardInterrupt):
+        command(run)
+    command(run, "sft.save_steps=7")
+    assert spawned.done == ["sft", "sft"]
+    assert Manifest(run).stage("sft")["settings"]["sft.save_steps"] == 7
+
+
+def test_more_epochs_or_steps_go_on(
+    run: RunDir, spawned: Spawned, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command(run)
+    command(run, "sft.epochs=5")
+    assert spawned.done == ["sft", "sft"]
+    assert "SFT goes on: sft.epochs: 3 -> 5" in capsys.readouterr().out
+    assert json.loads((run.root / "sft" / "made").read_text())["epochs"] == 5
+    command(run, "sft.epochs=5")
+    command(run, "sft.epochs=5", "sft.max_steps=900")  # another way to say how long: the stage counts
+    assert spawned.done == ["sft", "sft", "sft"]
+    assert "sft.max_steps: 900 -> 800, which may only grow" in refused(
+        run, "sft.epochs=5", "sft.max_steps=800"
+    )
+
+
+def test_a_model_that_trained_on_is_exported_again_and_the_old_export_kept(
+    run: RunDir, spawned: Spawned, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command(run, "rl.steps=4", names=ALL)
+    before = (run.root / "export" / "begun").read_text()
+    command(run, "rl.steps=6", names=ALL)
+    assert spawned.done == ["sft", "rl", "export", "rl", "export"]
+    assert (run.old / "export.1" / "begun").read_text() == before
+    assert f"the earlier result is kept in {run.old / 'export.1'}" in capsys.readouterr().out
+    (old,) = json.loads(run.manifest.read_text())["old"]
+    assert old["moved_to"] == str(run.old / "export.1") and old["record"]["state"] == "done"
+
+
+def test_but_what_was_trained_from_it_is_not_trained_anew_without_being_asked(
+    run: RunDir, spawned: Spawned
+) -> None:
+    command(run, names=ALL)
+    told = refused(run, "sft.epochs=5", names=ALL)
+    assert "the stage 'rl'" in told and "RUN_DIR/sft/made has changed" in told and "restart=rl" in told
+
+
+def test_a_run_directory_may_be_moved(run: RunDir, spawned: Spawned, tmp_path: Path) -> None:
+    command(run, names=ALL)
+    shutil.move(run.root, tmp_path / "elsewhere")
+    command(RunDir.at(tmp_path / "elsewhere"), names=ALL)
+    assert spawned.done == ["sft", "rl", "export"]
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_settings_that_a_stage_declares_exist(name: str) -> None:
+    """A key that is renamed would silently decide again."""
+    stage, run = stage_of(name), RunDir.at("/nowhere")
+    keys = Job.of(stage, resolve(compose(name, [f"run_dir={run.root}"]), name), run).settings
+    for pattern in (*stage.decides.harmless, *stage.decides.grows):
+        assert any(fnmatchcase(key, pattern) for key in keys), pattern
