@@ -1,254 +1,104 @@
 """Three ways of declaring a parameter's type become one JSON schema.
 
-- Python-like, as in APIGen: `"str, optional"`, `"List[int]"`, `"Dict[str, Any]"`, `"Union[int, str]"`,
-  `"int, default 5"`, `"string[]"`, `"string or integer"`;
+- Python-like text, as in APIGen: see `type_text`;
 - JSON schema, nested, with `enum`, `anyOf`, `items` and local `$ref`;
 - BFCL's dialect of it: `"dict"`, `"float"`, `"tuple"`, `"any"`.
 """
 
 from __future__ import annotations
 
-import ast
-import json
-import re
-from collections.abc import Iterator, Mapping
-from functools import lru_cache
+from collections.abc import Mapping
 from typing import Any
 
-from ..data.read.rows import RowError
+from .type_text import Schema, any_of, has_type, type_schema
 
-Schema = dict[str, Any]
+__all__ = ["DeclarationError", "Schema", "any_of", "has_type", "json_schema", "type_schema"]
 
-_NAMES: dict[str, str | None] = {
-    **dict.fromkeys(("str", "string", "text", "char", "date", "datetime", "time", "bytes", "uuid"), "string"),
-    **dict.fromkeys(("int", "integer", "long", "short", "byte", "bigint", "smallint", "uint"), "integer"),
-    **dict.fromkeys((f"{sign}int{size}" for sign in ("", "u") for size in (8, 16, 32, 64)), "integer"),
-    **dict.fromkeys(("float", "number", "double", "decimal", "numeric"), "number"),
-    **dict.fromkeys(("float16", "float32", "float64"), "number"),
-    **dict.fromkeys(("bool", "boolean"), "boolean"),
-    **dict.fromkeys(
-        ("list", "array", "sequence", "iterable", "tuple", "set", "frozenset", "arraylist"), "array"
-    ),
-    **dict.fromkeys(("dict", "object", "mapping", "hashmap", "map"), "object"),
-    **dict.fromkeys(("none", "null", "nonetype"), "null"),
-    **dict.fromkeys(("any", "", "unknown"), None),
-}
-_CONSTANTS = {"True": True, "False": False, "None": None}
 _BOUNDS = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum")
-_LENGTHS = ("minLength", "maxLength", "minItems", "maxItems")
+_LENGTHS = ("minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties")
 _RULES = ("format", "pattern", "multipleOf", "uniqueItems", "nullable")
 _KEPT = ("description", "enum", "default", "examples", *_RULES, *_BOUNDS, *_LENGTHS)
+_UNDERSTOOD = frozenset(
+    (
+        *(*_KEPT, "type", "const", "properties", "required", "optional", "items", "prefixItems"),
+        *("additionalProperties", "patternProperties", "anyOf", "oneOf", "allOf", "$ref"),
+        *("$defs", "definitions"),
+    )
+)
 _PADDED = ("type", "description", "enum", "items", "properties", "anyOf")
-_OPTIONAL = re.compile(
-    r"[,\s]*\(?\boptional\b\)?[\s.]*$|^\s*optional\b\s*[,:]?\s*(?![\s,:\[])", re.IGNORECASE
-)
-_DEFAULT = re.compile(
-    r"[\s,;(]default(?:s|ed)?\b(?:\s+(?:value|is|of|to)\b)*\s*[:=]?(.*)", re.IGNORECASE | re.DOTALL
-)
-_ASSIGNED = re.compile(r"([\w.]+(?:\[[^=]*\])?)\s?=(.*)", re.DOTALL)
-_CLASS = re.compile(r"<(?:class|type) '([\w.]+)'>")
-_TOKEN = re.compile(r"\s*([\[\],|]|\.\.\.|'[^']*'|\"[^\"]*\"|[^\[\],|\s'\"]+(?:\.[A-Za-z_]+)?)")
-_LONGEST = 4_000  # characters: a longer text is no type
-_DEEPEST = 12
 _LARGEST = 20_000
 
 
-def _read(declared: str) -> tuple[tuple[str, ...], bool, str | None]:
-    """The type's tokens, whether it says that the parameter is optional, and the default that it states."""
-    text = declared.strip()
-    if python := _CLASS.fullmatch(text):
-        text = python.group(1)
-    default = None
-    if (found := _DEFAULT.search(text)) and _closed(text[: found.start()]):
-        text, default = text[: found.start()], found.group(1)
-    elif assigned := _ASSIGNED.fullmatch(text):
-        text, default = assigned.groups()
-    stripped = _OPTIONAL.sub("", text)
-    tokens = tuple(match.group(1) for match in _TOKEN.finditer(stripped))
-    named = bool(tokens) and tokens[0].split(".")[-1].lower() == "optional"
-    return tokens, default is not None or stripped != text or named, default
+class DeclarationError(ValueError):
+    """A parameter's declaration cannot be read."""
 
 
-def _closed(text: str) -> bool:
-    """Whether what follows stands outside all brackets and quotes."""
-    return text.count("[") == text.count("]") and not (text.count("'") % 2 or text.count('"') % 2)
-
-
-def _stated(text: str, schema: Schema) -> Schema:
-    """`{"default": value}` for a default written as text; empty if it is no value of the schema's type."""
-    text = text.strip().rstrip(".")
-    if text.endswith(")") and "(" not in text:
-        text = text[:-1].rstrip()
-    value: Any = text
-    try:
-        value = ast.literal_eval({"true": "True", "false": "False", "null": "None"}.get(text, text))
-        json.dumps(value, allow_nan=False)
-    except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
-        value = text
-    if not isinstance(value, str) and value is not None and schema.get("type") == "string":
-        value = text
-    return {"default": value} if text and (value is None or has_type(value, schema)) else {}
-
-
-def type_schema(declared: str) -> tuple[Schema, bool]:
-    """The schema of a type written as text; the same object each time, so it must not be changed.
-
-    Args:
-        declared: For instance `"List[int], optional"`, `"dict"` or `"integer"`.
-
-    Returns:
-        The schema (empty for "anything", and for a name that is not a type; with a `default` that the text
-        states), and whether the text says that the parameter is optional.
-    """
-    return ({}, False) if len(declared) > _LONGEST else _type_schema(declared)
-
-
-@lru_cache(maxsize=4096)
-def _type_schema(declared: str) -> tuple[Schema, bool]:
-    tokens, optional, default = _read(declared)
-    try:
-        schema = _union(iter([*tokens, ""]), 0)[0]
-    except RecursionError:
-        schema = {}
-    return (schema if default is None else {**schema, **_stated(default, schema)}), optional
-
-
-def _union(tokens: Iterator[str], depth: int) -> tuple[Schema, str]:
-    """One type up to `,` or `]` or the end, and the token that ended it."""
-    members: list[Schema] = []
-    while True:
-        member, after = _member(tokens, depth)
-        members.append(member)
-        if after != "|":
-            return any_of(members), after
-
-
-def _member(tokens: Iterator[str], depth: int) -> tuple[Schema, str]:
-    word = next(tokens, "")
-    if word in ("", "]", ",", "|"):
-        return {}, word
-    if word == "[":  # a bare list of types, as in Callable[[int], str]
-        _, after = _arguments(tokens, depth + 1)
-        return {}, after
-    name = word.strip("'\"").split(".")[-1].lower()
-    after = next(tokens, "")
-    arguments: list[Schema] | None = None
-    literals: list[Any] = []
-    if after == "[":
-        if depth > _DEEPEST:
-            raise RecursionError
-        if name == "literal":
-            literals, after = _literals(tokens)
-        else:
-            arguments, after = _arguments(tokens, depth + 1)
-    schema = _schema(name, arguments, literals)
-    if arguments == [{}] and (
-        name == "object" or schema.get("type") in ("string", "integer", "number", "boolean")
-    ):
-        schema = {"type": "array", "items": schema}  # as in "string[]"
-    while after == "[":
-        _, after = _arguments(tokens, depth + 1)
-        schema = {"type": "array", "items": schema}
-    while after not in ("", "]", ",", "|"):  # words that belong to no type, as in "list of strings"
-        if after.lower() == "or":
-            return schema, "|"
-        after = next(tokens, "")
-    return schema, after
-
-
-def _arguments(tokens: Iterator[str], depth: int) -> tuple[list[Schema], str]:
-    found = []
-    while True:
-        member, after = _union(tokens, depth)
-        found.append(member)
-        if after != ",":
-            return found, next(tokens, "") if after == "]" else after
-
-
-def _literals(tokens: Iterator[str]) -> tuple[list[Any], str]:
-    """The values between the brackets; none if one of them is not understood, since all must be allowed."""
-    values: list[Any] = []
-    understood = True
-    for token in tokens:
-        if token in ("]", ""):
-            break
-        if token[0] in "'\"":
-            values.append(token[1:-1])
-        elif re.fullmatch(r"[+-]?\d{1,18}", token):
-            values.append(int(token))
-        elif re.fullmatch(r"[+-]?\d{1,18}\.\d{1,18}", token):
-            values.append(float(token))
-        elif token in _CONSTANTS:
-            values.append(_CONSTANTS[token])
-        else:
-            understood = understood and token == ","
-    return values if understood else [], next(tokens, "")
-
-
-def _schema(name: str, arguments: list[Schema] | None, literals: list[Any]) -> Schema:
-    if name == "literal":
-        return {"enum": literals} if literals else {}
-    if name == "optional":
-        return arguments[0] if arguments else {}
-    if name == "union":
-        return any_of(arguments or [{}])
-    kind = _NAMES.get(name)
-    if kind is None:
-        return {}
-    schema: Schema = {"type": kind}
-    if kind == "array" and arguments:
-        items = any_of(arguments)
-        if items:
-            schema["items"] = items
-    if kind == "object" and arguments and len(arguments) == 2 and arguments[1]:
-        schema["additionalProperties"] = arguments[1]
-    return schema
-
-
-def any_of(schemas: list[Schema]) -> Schema:
-    """The schema that holds where one of these does."""
-    distinct: list[Schema] = []
-    for schema in schemas:
-        if not schema:
-            return {}
-        if schema not in distinct:
-            distinct.append(schema)
-    return distinct[0] if len(distinct) == 1 else {"anyOf": distinct}
-
-
-def json_schema(declared: Any) -> Schema:
+def json_schema(declared: Any, notes: dict[str, None] | None = None) -> Schema:
     """A parameter's declaration in any of the three ways as one JSON schema.
 
     Args:
         declared: A type as text, or a schema.
+        notes: Receives, as keys, what of the declaration the schema does not say: the keys that are not
+            understood, as `key:NAME`, and `simplified` where something was made "anything" or left out.
 
     Returns:
-        A schema of `type`, `items`, `properties`, `required`, `additionalProperties`, `anyOf`, `enum`,
-        bounds and other rules for one value, `description`, `examples` and `default`. Local references are
-        written out; a reference to a schema that it stands in, or to another document, becomes "anything".
+        A schema of `type`, `items`, `properties`, `required`, `additionalProperties`, `patternProperties`,
+        `anyOf`, `enum`, bounds and other rules for one value, `description`, `examples` and `default`. Local
+        references are written out; a reference to a schema that it stands in, or to another document, becomes
+        "anything".
 
     Raises:
-        RowError: `tool_shape`.
+        DeclarationError: it is not a declaration of a type.
     """
-    return _Reader(declared if isinstance(declared, Mapping) else {}).read(declared)
+    return _Reader(declared if isinstance(declared, Mapping) else {}, {} if notes is None else notes).read(
+        declared
+    )
 
 
 class _Reader:
     """Reads one declaration; `root` is where its references are looked up."""
 
-    def __init__(self, root: Mapping[str, Any]) -> None:
+    def __init__(self, root: Mapping[str, Any], notes: dict[str, None]) -> None:
         self._root, self._open, self._nodes = root, [], 0  # type: tuple[Mapping[str, Any], list[str], int]
+        self._notes = notes
 
     def read(self, declared: Any) -> Schema:
         if isinstance(declared, str):
             return type_schema(declared)[0]
         if declared is None or isinstance(declared, bool):
+            if declared is False:  # nothing is allowed
+                self._simplified()
             return {}
         if not isinstance(declared, Mapping):
-            raise RowError("tool_shape", f"a type is declared as {type(declared).__name__}")
+            raise DeclarationError(f"a type is declared as {type(declared).__name__}")
         self._nodes += 1
         if self._nodes > _LARGEST:
-            raise RowError("tool_shape", f"a schema of more than {_LARGEST} parts")
+            raise DeclarationError(f"a schema of more than {_LARGEST} parts")
+        if not declared.keys() <= _UNDERSTOOD:
+            self._notes |= {
+                f"key:{key}": None for key in declared if key not in _UNDERSTOOD and declared[key]
+            }
+        schema = self._plain(declared)
+        stated = "default" in schema
+        kind = self._kind(declared)
+        schema.update({key: value for key, value in kind.items() if key != "default" or not stated})
+        union = self._union(declared)
+        if "anyOf" in union:
+            schema["anyOf"] = union.pop("anyOf")
+        if items := self._items(declared):
+            schema["items"] = items
+        schema.update(self._object(declared))
+        if union:  # of one alternative
+            schema = self._both(union, schema)
+        if isinstance(declared.get("$ref"), str):
+            schema = self._both(self._reference(declared["$ref"]), schema)
+        if isinstance(declared.get("allOf"), list):
+            for one in declared["allOf"]:
+                schema = self._both(self.read(one), schema)
+        return schema
+
+    def _plain(self, declared: Mapping[str, Any]) -> Schema:
+        """What is kept as it stands."""
         schema: Schema = {key: declared[key] for key in _KEPT if not _missing(declared.get(key))}
         # A table puts nulls into all fields that an object lacks; elsewhere null is a default like others.
         if declared.get("default", 0) is None and not any(declared.get(key, "") is None for key in _PADDED):
@@ -259,31 +109,74 @@ class _Reader:
             schema["description"] = str(schema["description"])
         if not isinstance(schema.get("enum", []), list):
             del schema["enum"]
-        if isinstance(declared.get("$ref"), str):
-            return {**self._reference(declared["$ref"]), **schema}
-        stated = "default" in schema
-        kind = self._kind(declared)
-        schema.update({key: value for key, value in kind.items() if key != "default" or not stated})
-        for key in ("anyOf", "oneOf"):
-            if isinstance(declared.get(key), list) and declared[key]:
-                schema.update(any_of([self.read(one) for one in declared[key]]))
-        if items := self._items(declared):
-            schema["items"] = items
+            self._simplified()
+        return schema
+
+    def _union(self, declared: Mapping[str, Any]) -> Schema:
+        unions = [declared[key] for key in ("anyOf", "oneOf") if isinstance(declared.get(key), list)]
+        unions = [one for one in unions if one]
+        if len(unions) > 1:
+            self._simplified()
+        return dict(any_of([self.read(one) for one in unions[0]])) if unions else {}
+
+    def _object(self, declared: Mapping[str, Any]) -> Schema:
+        schema: Schema = {}
         if not isinstance(declared.get("properties") or {}, Mapping):
-            raise RowError("tool_shape", f"properties are a {type(declared['properties']).__name__}")
-        if isinstance(declared.get("properties"), Mapping):
-            properties = {name: one for name, one in declared["properties"].items() if one is not None}
-            schema["properties"] = {str(name): self.read(one) for name, one in properties.items()}
-            schema["required"] = _required(declared, properties)
+            raise DeclarationError(f"properties are a {type(declared['properties']).__name__}")
+        properties = declared.get("properties")
+        if isinstance(properties, Mapping):
+            properties = {str(name): one for name, one in properties.items() if one is not None}
+            schema["properties"] = {name: self.read(one) for name, one in properties.items()}
+        required = self._required(declared, properties)
+        if required or "properties" in schema:
+            schema["required"] = required
         additional = declared.get("additionalProperties")
-        if additional is False:
-            schema["additionalProperties"] = False
+        if isinstance(additional, bool):
+            schema["additionalProperties"] = additional
         elif isinstance(additional, (Mapping, str)) and additional:
             schema["additionalProperties"] = self.read(additional)
-        if isinstance(declared.get("allOf"), list):
-            for one in declared["allOf"]:
-                schema = _both(self.read(one), schema)
+        elif isinstance(additional, Mapping):
+            schema["additionalProperties"] = True
+        patterns = declared.get("patternProperties")
+        if isinstance(patterns, Mapping) and any(one is not None for one in patterns.values()):
+            schema["patternProperties"] = {
+                str(name): self.read(one) for name, one in patterns.items() if one is not None
+            }
         return schema
+
+    def _required(self, declared: Mapping[str, Any], properties: Mapping[str, Any] | None) -> list[str]:
+        """The names in `required`, and the properties that say of themselves that they are."""
+        required = declared.get("required")
+        listed = dict.fromkeys(
+            name for name in (required if isinstance(required, list) else ()) if isinstance(name, str)
+        )
+        if properties is None:  # an alternative that only says which of the properties it takes
+            return list(listed)
+        marked = [
+            n for n, one in properties.items() if isinstance(one, Mapping) and one.get("required") is True
+        ]
+        elsewhere = [
+            key for key in ("anyOf", "oneOf", "allOf", "$ref", "patternProperties") if declared.get(key)
+        ]
+        if elsewhere:
+            return list(listed | dict.fromkeys(marked))
+        if not listed.keys() <= properties.keys():
+            self._simplified()
+        return [name for name in (listed | dict.fromkeys(marked)) if name in properties]
+
+    def _both(self, one: Schema, other: Schema) -> Schema:
+        """The schema that holds where both do, as far as `allOf` is used to add to a type."""
+        merged = {**one, **other}
+        if "anyOf" in one and "anyOf" in other and one["anyOf"] != other["anyOf"]:
+            self._simplified()
+        if "properties" in one and "properties" in other:
+            merged["properties"] = {**one["properties"], **other["properties"]}
+        if "required" in one and "required" in other:
+            merged["required"] = list(dict.fromkeys([*one["required"], *other["required"]]))
+        return merged
+
+    def _simplified(self) -> None:
+        self._notes["simplified"] = None
 
     def _items(self, declared: Mapping[str, Any]) -> Schema:
         items = declared.get("items")
@@ -298,13 +191,15 @@ class _Reader:
             return any_of([self.read(one) for one in kind])
         if isinstance(kind, (str, Mapping)):
             return self.read(kind)
-        return {"type": "object"} if "properties" in declared else {}
+        return {"type": "object"} if declared.get("properties") is not None else {}
 
     def _reference(self, reference: str) -> Schema:
-        if reference in self._open:
+        found = None if reference in self._open else _resolve(reference, self._root)
+        if found is None:
+            self._simplified()
             return {}
         self._open.append(reference)
-        schema = self.read(_resolve(reference, self._root))
+        schema = self.read(found)
         self._open.pop()
         return schema
 
@@ -312,25 +207,6 @@ class _Reader:
 def _missing(value: Any) -> bool:
     """Whether nothing stands there: null, or NaN, which is what tables make of it among numbers."""
     return value is None or value != value
-
-
-def _required(declared: Mapping[str, Any], properties: Mapping[str, Any]) -> list[str]:
-    """The names in `required`, and the properties that say of themselves that they are."""
-    required = declared.get("required")
-    listed = dict.fromkeys(
-        name for name in (required if isinstance(required, list) else ()) if isinstance(name, str)
-    )
-    marked = [n for n, one in properties.items() if isinstance(one, Mapping) and one.get("required") is True]
-    return [name for name in (listed | dict.fromkeys(marked)) if name in properties]
-
-
-def _both(one: Schema, other: Schema) -> Schema:
-    """The schema that holds where both do, as far as `allOf` is used to add to a type."""
-    merged = {**one, **other}
-    if "properties" in one and "properties" in other:
-        merged["properties"] = {**one["properties"], **other["properties"]}
-        merged["required"] = list(dict.fromkeys([*one.get("required", ()), *other.get("required", ())]))
-    return merged
 
 
 def _resolve(reference: str, root: Mapping[str, Any]) -> Any:
@@ -342,20 +218,3 @@ def _resolve(reference: str, root: Mapping[str, Any]) -> Any:
             return None
         node = node.get(part.replace("~1", "/").replace("~0", "~"))
     return node
-
-
-_HOLDS = {
-    "string": lambda value: isinstance(value, str),
-    "integer": lambda value: isinstance(value, int) and not isinstance(value, bool),
-    "number": lambda value: isinstance(value, (int, float)) and not isinstance(value, bool),
-    "boolean": lambda value: isinstance(value, bool),
-    "array": lambda value: isinstance(value, list),
-    "object": lambda value: isinstance(value, Mapping),
-    "null": lambda value: value is None,
-}
-
-
-def has_type(value: Any, schema: Mapping[str, Any]) -> bool:
-    """Whether `value` is of the schema's own `type` (not looking inside; `anyOf` counts as any)."""
-    kind = schema.get("type")
-    return kind not in _HOLDS or _HOLDS[kind](value)

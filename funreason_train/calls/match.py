@@ -131,23 +131,23 @@ class Canon:
 
     def _same(self, one: Call, other: Call) -> bool:
         """Whether two calls with the same name and the same argument names have equal forms."""
-        tool, wanted = self.index.get(one.name, ANY), other.arguments
-        properties, rest = tool.properties, tool.others or ANY
+        schema, wanted = self.index.get(one.name, ANY), other.arguments
+        properties, beyond = schema.properties, schema.others or ANY
         for name, item in one.arguments.items():
             value, kind = wanted[name], type(item)
             if kind is type(value) and (kind in _SCALARS or (kind is str and self._exact)):
                 if item != value:
                     return False
                 continue
-            schema = properties.get(name, rest)
-            if self.value(item, schema) != self.value(value, schema):
+            part = properties.get(name, beyond)
+            if self.value(item, part) != self.value(value, part):
                 return False
         return True
 
     def _object(self, value: Mapping[str, Any], schema: Schema) -> frozenset[tuple[str, Hashable]]:
-        properties, exact, rest = schema.properties, self._exact, schema.others or ANY
+        properties, exact, beyond = schema.properties, self._exact, schema.others or ANY
         forms = [
-            (name, item if exact and type(item) is str else self.value(item, properties.get(name, rest)))
+            (name, item if exact and type(item) is str else self.value(item, properties.get(name, beyond)))
             for name, item in value.items()
         ]
         if properties:

@@ -33,7 +33,8 @@ class Schema:
         properties: Of an object's keys.
         required: The keys that an object must have.
         extra: Whether an object may have keys beyond `properties`: unless stated, only if it names none.
-        others: Of the values under such keys (`additionalProperties`), or None if nothing is said of them.
+        others: Of the values under such keys; None if nothing is said of them.
+        alternatives: Of an object, one of which must hold; `properties` has the keys of them all.
         default: What an omitted value stands for; `MISSING` if not stated, or if its own schema forbids it (a
             boolean's "False"): such a default says nothing certain.
     """
@@ -45,6 +46,7 @@ class Schema:
     required: frozenset[str] = frozenset()
     extra: bool = True
     others: Schema | None = None
+    alternatives: tuple[Schema, ...] = ()
     default: Any = MISSING
 
     @cached_property
@@ -74,10 +76,35 @@ def compile_schema(schema: Any, depth: int = 0) -> Schema:
         if isinstance(schema.get(key), list)
         for branch in schema[key]
     ]
-    # Beside a type or properties of its own, a union only narrows what is stated there.
-    if not branches or "type" in schema or "properties" in schema:
+    if not branches:
         return _compile_plain(schema, depth)
-    return _union(branches, schema)
+    if "type" not in schema and "properties" not in schema:
+        return _union(branches, schema)
+    own = _compile_plain(schema, depth)
+    if any(branch.properties or branch.required for branch in branches):
+        return _with_alternatives(own, branches, schema)
+    return own  # beside a type of its own, a union only narrows what is stated there
+
+
+def _with_alternatives(own: Schema, branches: list[Schema], schema: Mapping[str, Any]) -> Schema:
+    """An object that has what is stated for it, and what one of the branches states."""
+    by_name: dict[str, list[Schema]] = {name: [part] for name, part in own.properties.items()}
+    for branch in branches:
+        for name, part in branch.properties.items():
+            if name not in own.properties:
+                by_name.setdefault(name, []).append(part)
+    named = {name: parts[0] if len(parts) == 1 else _union(parts, {}) for name, parts in by_name.items()}
+    extra = schema.get("additionalProperties", not named) is not False or own.others is not None
+    whole = replace(own, properties=named, extra=extra, default=MISSING)
+    alternatives = tuple(
+        replace(
+            whole,
+            properties={**named, **branch.properties, **own.properties},
+            required=own.required | branch.required,
+        )
+        for branch in branches
+    )
+    return _defaulted(schema, replace(whole, alternatives=alternatives))
 
 
 def _compile_plain(schema: Mapping[str, Any], depth: int) -> Schema:
@@ -85,7 +112,15 @@ def _compile_plain(schema: Mapping[str, Any], depth: int) -> Schema:
     properties = schema.get("properties")
     named = properties if isinstance(properties, Mapping) else {}
     required = schema.get("required")
-    enum, other = schema.get("enum"), schema.get("additionalProperties", not named)
+    enum = schema.get("enum")
+    # Patterns are not matched: a regular expression out of a data set could take any time.
+    patterns = schema.get("patternProperties")
+    open_keys = list(patterns.values()) if isinstance(patterns, Mapping) else []
+    if isinstance(schema.get("additionalProperties"), Mapping):
+        open_keys.append(schema["additionalProperties"])
+    elif open_keys and schema.get("additionalProperties") is not False:
+        open_keys.append({})
+    values = [compile_schema(one, depth + 1) for one in open_keys]
     return _with_default(
         schema,
         types=types,
@@ -93,14 +128,17 @@ def _compile_plain(schema: Mapping[str, Any], depth: int) -> Schema:
         items=compile_schema(schema["items"], depth + 1) if "items" in schema else None,
         properties={str(name): compile_schema(value, depth + 1) for name, value in named.items()},
         required=frozenset(str(name) for name in required) if isinstance(required, list) else frozenset(),
-        extra=other is not False,
-        others=compile_schema(other, depth + 1) if isinstance(other, Mapping) else None,
+        extra=schema.get("additionalProperties", not named) is not False or bool(patterns),
+        others=None if not values else values[0] if len(values) == 1 else _union(values, {}),
     )
 
 
 def _with_default(schema: Mapping[str, Any], **parts: Any) -> Schema:
     """A schema with its stated default; null is one for any type, as in `def f(limit: int = None)`."""
-    compiled = Schema(**parts)
+    return _defaulted(schema, Schema(**parts))
+
+
+def _defaulted(schema: Mapping[str, Any], compiled: Schema) -> Schema:
     default = schema.get("default", MISSING)
     if default is MISSING or (default is not None and any(_problems(compiled, default, ""))):
         return compiled
@@ -192,6 +230,13 @@ def _same(value: Any, other: Any) -> bool:
 
 
 def _object_problems(schema: Schema, value: Mapping[str, Any], where: str) -> Iterable[str]:
+    found = list(_key_problems(schema, value, where))
+    if not found and schema.alternatives:
+        found = min((list(_key_problems(one, value, where)) for one in schema.alternatives), key=len)
+    return found
+
+
+def _key_problems(schema: Schema, value: Mapping[str, Any], where: str) -> Iterable[str]:
     for name, item in value.items():
         if name in schema.properties:
             yield from _problems(schema.properties[name], item, f"{where}.{name}")

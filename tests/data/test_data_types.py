@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from funreason_train.calls import Call, check_call
-from funreason_train.calls.declared import json_schema, type_schema
+from funreason_train.calls.declared import DeclarationError, json_schema, type_schema
 from funreason_train.data.read.rows import RowError
 from funreason_train.data.read.toolsets import read_tool
 
@@ -133,7 +134,7 @@ def test_cyclic_references_end() -> None:
 
 def test_references_that_multiply_are_refused() -> None:
     layers = {f"l{n}": {"anyOf": [{"$ref": f"#/$defs/l{n + 1}"}] * 20} for n in range(8)}
-    with pytest.raises(RowError, match="parts"):
+    with pytest.raises(DeclarationError, match="parts"):
         json_schema({"$defs": layers, "$ref": "#/$defs/l0"})
 
 
@@ -220,8 +221,9 @@ _SCHEMAS = st.recursive(
 def test_any_declaration_is_a_schema_or_turned_away(declared: Any) -> None:
     try:
         schema = json_schema(declared)
-    except RowError as error:
-        assert error.reason == "tool_shape"
+    except DeclarationError as error:
+        with pytest.raises(RowError, match=f"tool_shape: {re.escape(str(error))}"):
+            read_tool({"name": "f", "parameters": {"a": declared}})
     else:
         assert isinstance(schema, dict)
         check_call(Call("f", {"a": 1}), [{"name": "f", "parameters": {"properties": {"a": schema}}}])

@@ -9,7 +9,8 @@ import pytest
 
 from funreason_train.calls import Call, check_call
 from funreason_train.data.read.rows import RowError
-from funreason_train.data.read.toolsets import find_tools, infer_tools, read_tool, read_tools
+from funreason_train.data.read.system import find_tools
+from funreason_train.data.read.toolsets import infer_tools, read_tool, read_tools
 from funreason_train.dialogue import system_prompt
 
 TOOL = {

@@ -17,7 +17,7 @@ from typing import Any
 
 from ...calls import Call
 from ...dialogue import AssistantStep, Trajectory, Turn
-from ..read.names import rename
+from ..read.names import declared_arguments, rename
 from ..spool import Kept, encode, read_spool
 from ..steps import closing_steps, untrained_steps
 from .alike import could_answer, words
@@ -174,7 +174,7 @@ class Augment:
         draw = self._draw("mask", trajectory.source, trajectory.id)
         tools = {tool["name"]: None for tool in trajectory.tools}
         arguments = {
-            name: None for tool in trajectory.tools for name in tool["parameters"].get("properties", {})
+            name: None for tool in trajectory.tools for name in declared_arguments(tool["parameters"])
         }
         arguments |= {
             name: None

@@ -332,14 +332,18 @@ def fingerprint(path: str) -> dict[str, str]:
     return digests
 
 
-def loads(text: str) -> Any:
+def loads(text: str, distinct: bool = False) -> Any:
     """JSON text as a value, strictly.
 
+    Args:
+        text: The text.
+        distinct: Whether a key that stands twice in an object is refused, and not the last one taken.
+
     Raises:
-        RowError: `invalid_json`, `not_finite` or `nested_too_deeply`.
+        RowError: `invalid_json`, `not_finite`, `nested_too_deeply` or `duplicate_key`.
     """
     try:
-        return _DECODER.decode(text)
+        return (_DISTINCT if distinct else _DECODER).decode(text)
     except (ValueError, RecursionError) as error:
         raise _problem(error) from None
 
@@ -364,4 +368,14 @@ def _is_utf8(text: str) -> bool:
     return True
 
 
+def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        seen: set[str] = set()
+        key = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
+        raise RowError("duplicate_key", f"the key {key!r:.60} stands twice in one object")
+    return found
+
+
+_DISTINCT = json.JSONDecoder(parse_constant=_not_finite, object_pairs_hook=_distinct)
 _DECODER = json.JSONDecoder(parse_constant=_not_finite)

@@ -15,7 +15,7 @@ A row's aliases stand in its meta, as `names: {"tools": {ALIAS: NAME}, "argument
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -148,7 +148,7 @@ def _odd_names(
         arguments.update(dict.fromkeys(call.arguments))
     for tool in tools:
         named[tool["name"]] = None
-        arguments.update(dict.fromkeys(tool["parameters"].get("properties", ())))
+        arguments.update(dict.fromkeys(declared_arguments(tool["parameters"])))
     odd_tools = [name for name in named if not is_tool_name(name)]
     odd_arguments = [name for name in arguments if not is_argument_name(name)]
     return odd_tools, odd_arguments, {*named, *arguments} if odd_tools or odd_arguments else set()
@@ -212,7 +212,7 @@ def _texts(trajectory: Trajectory) -> Iterable[str]:
             yield step.text
     for tool in trajectory.tools:
         yield tool["description"]
-        for schema in tool["parameters"].get("properties", {}).values():
+        for schema in declared_arguments(tool["parameters"]).values():
             yield schema.get("description", "")
 
 
@@ -254,21 +254,35 @@ def _call(call: Call, names: Mapping[str, Mapping[str, str]]) -> Call:
 def _tool(
     tool: Mapping[str, Any], names: Mapping[str, Mapping[str, str]], prose: Callable[[str], str]
 ) -> Mapping[str, Any]:
-    parameters, arguments = dict(tool["parameters"]), names["arguments"]
-    properties: Mapping[str, Mapping[str, Any]] = parameters.get("properties", {})
-    if "properties" in parameters:
-        parameters["properties"] = {
-            arguments.get(name, name): {**schema, "description": prose(schema["description"])}
-            if "description" in schema
-            else schema
-            for name, schema in properties.items()
-        }
-    required: Sequence[str] = parameters.get("required", ())
-    if required:
-        parameters["required"] = [arguments.get(name, name) for name in required]
     return {
         **tool,
         "name": names["tools"].get(tool["name"], tool["name"]),
         "description": prose(tool["description"]),
-        "parameters": parameters,
+        "parameters": _parameters(tool["parameters"], names["arguments"], prose),
     }
+
+
+def declared_arguments(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Every argument that parameters declare, in one of their alternatives or in all."""
+    found = dict(parameters.get("properties", {}))
+    for one in parameters.get("anyOf", ()):
+        found = {**declared_arguments(one), **found}
+    return found
+
+
+def _parameters(
+    parameters: Mapping[str, Any], arguments: Mapping[str, str], prose: Callable[[str], str]
+) -> Mapping[str, Any]:
+    shown = dict(parameters)
+    if "properties" in shown:
+        shown["properties"] = {
+            arguments.get(name, name): {**schema, "description": prose(schema["description"])}
+            if "description" in schema
+            else schema
+            for name, schema in shown["properties"].items()
+        }
+    if shown.get("required"):
+        shown["required"] = [arguments.get(name, name) for name in shown["required"]]
+    if "anyOf" in shown:
+        shown["anyOf"] = [_parameters(one, arguments, prose) for one in shown["anyOf"]]
+    return shown

@@ -1,4 +1,4 @@
-"""Why a row can be turned away: a row is kept, or it stands in `rejected.jsonl` with one of these reasons."""
+"""Why a row can be rejected: a row is kept, or it stands in `rejected.jsonl` with one of these reasons."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ REASONS = {
     "encoding": "the bytes are not UTF-8",
     "invalid_json": "the JSON is truncated or malformed",
     "not_finite": "NaN, Infinity or a number too large for JSON readers",
+    "duplicate_key": "a JSON object has a key twice, so that one of its values would be lost",
     "nested_too_deeply": "lists or objects nested beyond reading",
     "damaged_file": "the file cannot be read to its end",
     "not_understood": "the reader failed on this row in a way that it does not foresee; please report it",
@@ -41,13 +42,17 @@ REASONS = {
     "decontaminated": "the conversation overlaps with a benchmark",
 }
 
-#: Every flag, which marks a row that was kept although something was mended or is odd, and what it means.
+#: Every flag, which marks a row that was kept although something was repaired or is odd, and what it means.
+#: `unread_…_field` is followed by a colon and the field's name.
 FLAGS = {
     "aliased_names": "a name that the call language cannot write stands under an alias",
     "calls_unanswered": "a call has no result although the conversation goes on",
     "default_contradicts_type": "a tool's default is not of its declared type; both are kept",
     "error_tool_response": "the environment's reply is deliberately wrong (error_tool_response: keep)",
+    "escaped_tools": "letters of the tool list are shown as \\uXXXX, as BFCL does (protocol.escape=true)",
     "escaped_markers": "a text that looks like a control token is escaped",
+    "format_instructions_dropped": "the system prompt asked for another form of calls; that was left out",
+    "inline_arguments": "the arguments of a call stood beside its name, not under a key of their own",
     "json_calls": "calls written in JSON became a call list",
     "message_weight_ignored": "a message's weight is neither 0 nor 1 and counts as 1",
     "null_arguments_dropped": "nulls that a table put into arguments were left out",
@@ -57,8 +62,21 @@ FLAGS = {
     "text_with_calls_dropped": "a text beside calls was left out (text_with_calls: drop)",
     "text_with_calls_in_thought": "a text beside calls ends the thought (text_with_calls: thought)",
     "tools_inferred": "no tool list was there, so what the calls show is offered",
+    "types_repaired": "an argument was of another type and was converted without loss (wrong_types: repair)",
+    "wrong_types_kept": "an argument is not of its declared type (wrong_types: keep)",
+    "schema_simplified": "a part of a tool's schema is not shown to the model as it was declared",
+    "unread_row_field": "a field of the row is not used",
+    "unread_message_field": "a field of a message is not used",
+    "unread_part_field": "a field of a content part is not used",
+    "unread_tool_field": "a field of a tool is not shown to the model",
+    "unread_schema_field": "a key of a tool's schema is not shown to the model",
     "unanswered_user_dropped": "a user message at the end has no reply and was left out",
 }
+
+
+def flag_meaning(flag: str) -> str:
+    """What a flag means; one that names a field ends in a colon and its name."""
+    return FLAGS[flag.partition(":")[0]]
 
 
 class RowError(Exception):

@@ -10,10 +10,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ....calls.types import Call
 from ....dialogue.messages import AssistantStep, Trajectory, Turn
+from ..fields import unread
 from ..rows import RowError
-from ..toolsets import read_tools, unwrap
+from ..toolsets import read_tools
+from .calls import read_calls
+
+__all__ = ["convert", "read_calls"]
+
+_FIELDS = frozenset({"id", "query", "answers", "tools"})
 
 
 def convert(row: Any, options: Mapping[str, Any]) -> Trajectory:
@@ -37,10 +42,11 @@ def convert(row: Any, options: Mapping[str, Any]) -> Trajectory:
     tools, flags = read_tools(row["tools"])
     if not tools:
         raise RowError("missing_field", "tools is empty")
-    calls = read_calls(row["answers"])
+    calls = read_calls(row["answers"], tools, flags)
     if not calls:
         raise RowError("empty_answer", "answers is empty, and there is no text to answer with")
     step = AssistantStep(thought="", calls=calls)
+    flags += unread("row", row, _FIELDS)
     identity = row.get("id")
     return Trajectory(
         id="" if identity is None else str(identity),
@@ -49,31 +55,3 @@ def convert(row: Any, options: Mapping[str, Any]) -> Trajectory:
         turns=(Turn(query, (step,)),),
         meta={"flags": flags} if flags else {},
     )
-
-
-def read_calls(declared: Any) -> tuple[Call, ...]:
-    """Calls written as JSON: `[{"name": …, "arguments": {…} or JSON text of it}]`, or JSON text of that.
-
-    Raises:
-        RowError: `call_syntax`, `invalid_json`, `not_finite`.
-    """
-    value = unwrap(declared) if isinstance(declared, str) else declared
-    if isinstance(value, Mapping):
-        value = [value]
-    if not isinstance(value, list):
-        raise RowError("call_syntax", f"the calls are a {type(value).__name__}, not a list")
-    calls = []
-    for one in value:
-        if isinstance(one, Mapping) and isinstance(one.get("function"), Mapping):
-            one = one["function"]
-        if not isinstance(one, Mapping) or not isinstance(one.get("name"), str):
-            raise RowError("call_syntax", "a call without a name")
-        arguments = one.get("arguments", one.get("parameters", {}))
-        if isinstance(arguments, str):
-            arguments = unwrap(arguments) if arguments.strip() else {}
-        if arguments is None:
-            arguments = {}
-        if not isinstance(arguments, Mapping):
-            raise RowError("call_syntax", f"the arguments of {one['name']} are not an object")
-        calls.append(Call(one["name"], dict(arguments)))
-    return tuple(calls)

@@ -1,33 +1,22 @@
-"""What the formats that hold whole conversations share: the order of messages, and how a response is read."""
+"""What the formats that hold whole conversations share: where the messages are, and their order."""
 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from ....calls.parse import CallSyntaxError
 from ....calls.types import Call
 from ....dialogue.messages import AssistantStep, Turn
-from ..names import parse_odd_calls
 from ..rows import RowError
-from ..toolsets import Tool, find_tools, infer_tools, read_tools, unwrap
-from .apigen import read_calls
-from .results import Result, arranged, literal
+from ..system import find_tools, own_instructions
+from ..toolsets import Tool, infer_tools, no_tools, read_tools, unwrap
+from .results import Result, arranged
 
 #: Where a row holds its messages, if it is an object.
 LISTS = ("conversations", "conversation", "messages", "dialogue")
-
-_WRAPPER = re.compile(r"<(tool_call|answer)>")
-_FENCE = re.compile(r"```(?:json|python)?[^\S\n]*\n")
-_CALL_LIKE = re.compile(r"\[\s*[\w.-]+\(|\[\s*\{\s*[\"'](name|arguments|function)[\"']|[\w.-]+\([^)]*\)\s*\Z")
-_JSON_CALL = re.compile(
-    r"\{\s*[\"'](?:name|function|type|id)[\"']\s*:.*[\"'](?:arguments|parameters)[\"']", re.DOTALL
-)
-_BFCL_SYSTEM = "You are an expert in composing functions"
 
 
 def messages_of(row: Any) -> tuple[Mapping[str, Any], list[Mapping[str, Any]]]:
@@ -41,12 +30,14 @@ def messages_of(row: Any) -> tuple[Mapping[str, Any], list[Mapping[str, Any]]]:
     Raises:
         RowError: `row_shape`, `invalid_json`.
     """
-    outer: Mapping[str, Any] = row if isinstance(row, Mapping) else {}
+    outer: Mapping[str, Any] = {}
     messages = row
     if isinstance(row, Mapping):
         key = next((key for key in LISTS if row.get(key)), None)
         numbered = sorted((key for key in row if key.isascii() and key.isdecimal()), key=int)
         messages = row[key] if key else [row[number] for number in numbered if row[number] is not None]
+        used = {key} if key else set(numbered)
+        outer = {name: value for name, value in row.items() if name not in used}
     if isinstance(messages, str):
         messages = unwrap(messages)
     if not isinstance(messages, Sequence) or isinstance(messages, (str, bytes)) or not messages:
@@ -71,12 +62,14 @@ class Offer:
     Attributes:
         tools: None where the row has no list.
         system: The system prompt without them; None for the protocol's default.
-        flags: What had to be mended.
+        flags: What had to be repaired.
+        none: Whether the row says in so many words that it has no tools.
     """
 
     tools: tuple[Tool, ...] | None
     system: str | None
     flags: list[str]
+    none: bool = False
 
     def infer(
         self, turns: Sequence[Turn], missing: str, untrained: Sequence[str] = ()
@@ -93,15 +86,17 @@ class Offer:
         """
         if self.tools is not None:
             return self.tools, self.flags
-        if missing == "reject":
-            raise RowError("no_tools")
-        calls = (
+        calls = [
             call
             for number, turn in enumerate(turns)
             for place, step in enumerate(turn.steps)
             if f"{number}.{place}" not in untrained
             for call in step.calls
-        )
+        ]
+        if self.none and not calls:
+            return (), self.flags
+        if missing == "reject":
+            raise RowError("no_tools")
         return infer_tools(calls), [*self.flags, "tools_inferred"]
 
 
@@ -109,20 +104,36 @@ def offered_tools(declared: Any, system: str | None) -> Offer:
     """The tools that a row states.
 
     Args:
-        declared: The row's own tool list; None if it has none.
-        system: The system prompt, which is searched for a list where there is no other.
+        declared: The row's own tool list; None, or an empty text or its like (see `no_tools`), if it has
+            none.
+        system: The system prompt, which is searched for a list where there is no other. A list in it that
+            says the same as the row's own does not stay there.
 
     Raises:
         RowError: as `read_tools`.
     """
-    if declared is not None:
-        tools, flags = read_tools(declared)
-        return Offer(tools, _instructions(system), flags)
     found = find_tools(system) if system else None
-    if found is None:
-        return Offer(None, _instructions(system), [])
-    tools, flags = read_tools(found[0])
-    return Offer(tools, _instructions(found[1]), flags)
+    if no_tools(declared):
+        if found is None:
+            own, dropped = own_instructions(system)
+            return Offer(None, own, dropped, none=declared is not None)
+        tools, flags = read_tools(found[0])
+        own, dropped = own_instructions(found[1])
+        return Offer(tools, own, flags + dropped)
+    tools, flags = read_tools(declared)
+    if found is not None and {tool["name"] for tool in _readable(found[0])} <= {
+        tool["name"] for tool in tools
+    }:
+        system = found[1]
+    own, dropped = own_instructions(system)
+    return Offer(tools, own, flags + dropped)
+
+
+def _readable(declared: Any) -> tuple[Tool, ...]:
+    try:
+        return read_tools(declared)[0]
+    except RowError:
+        return ()
 
 
 class Conversation:
@@ -130,7 +141,7 @@ class Conversation:
 
     Attributes:
         instructions: The system message; None without one.
-        flags: What had to be mended.
+        flags: What had to be repaired.
         untrained: `TURN.RESPONSE` of the responses that are history alone.
 
     Args:
@@ -157,6 +168,22 @@ class Conversation:
             RowError: as `read_tools`.
         """
         return offered_tools(self._declared, self.instructions)
+
+    def declare(self, declared: Any) -> None:
+        """A tool list that stands on a message.
+
+        Raises:
+            RowError: `tool_shape` if there is another one.
+        """
+        if no_tools(self._declared):
+            self._declared = declared
+        elif self._declared != declared:
+            raise RowError("tool_shape", "the row declares two different tool lists")
+
+    @property
+    def awaits_results(self) -> bool:
+        """Whether the response before has called something and a result may come."""
+        return self._last in ("assistant", "tool") and bool(self._steps and self._steps[-1].calls)
 
     def system(self, text: str) -> None:
         """A system message; several at the beginning are joined.
@@ -265,133 +292,3 @@ class Conversation:
             self.flags.append("results_not_one_a_call")
         self._steps[-1] = AssistantStep(step.thought, step.calls, step.text, results)
         self._results, self._ids = [], ()
-
-
-def read_response(
-    content: str, flags: list[str], tools: Sequence[Tool] | None = None
-) -> tuple[str, tuple[Call, ...], str]:
-    """An assistant message as thought, calls and text.
-
-    Args:
-        content: As the data set writes it.
-        tools: The offered ones; a call list may use their names even where the call language has no spelling.
-        flags: Receives what had to be mended: `json_calls` (calls in JSON instead of the call language),
-            `text_in_tool_call` (a plain reply inside call tags).
-
-    Raises:
-        RowError: `unclosed_think`, `empty_answer`, `call_syntax`.
-    """
-    thought, body = "", content.strip()
-    if body.startswith("<think>"):
-        thought, closed, body = body.removeprefix("<think>").partition("</think>")
-        if not closed:
-            raise RowError("unclosed_think")
-    elif "</think>" in body:  # the prompt itself ended in <think>
-        thought, _, body = body.partition("</think>")
-    if "<think>" in thought or "<think>" in body or "</think>" in body:
-        raise RowError("unclosed_think", "more than one think block in a response")
-    thought, body = thought.strip(), body.strip()
-    wrapped, outside = _wrapped(body)
-    tagged = any(tag == "tool_call" for tag, _ in wrapped)
-    if wrapped and outside:
-        raise RowError("call_syntax", "text stands beside the tagged answer")
-    parts = [text for _, text in wrapped] or [body]
-    if not any(parts):
-        raise RowError("empty_answer")
-    calls: list[Call] = []
-    for part in parts:
-        bare = _unfenced(part)
-        try:
-            calls += parse_odd_calls(bare, tools or ())
-        except CallSyntaxError as error:
-            if by_name := _calls_by_name(bare, tools or ()):
-                calls += by_name
-                flags.append("json_calls")
-                continue
-            in_json = _JSON_CALL.match(bare) or (tagged and bare[:1] == "{")
-            if not in_json and not _CALL_LIKE.match(bare):
-                if len(parts) > 1:
-                    raise RowError("call_syntax", "calls and text in one response") from None
-                if tagged:
-                    flags.append("text_in_tool_call")
-                return thought, (), part
-            if bare[:1] not in "[{" or not ('"name"' in bare or "'name'" in bare):
-                raise RowError("call_syntax", f"{error}: {bare[:120]}") from None
-            calls += _json_calls(bare)
-            flags.append("json_calls")
-    return thought, tuple(calls), ""
-
-
-def _wrapped(body: str) -> tuple[list[tuple[str, str]], str]:
-    """What stands inside pairs of tags, as (tag, text), and what stands outside; in linear time."""
-    found, outside, at, unclosed = [], [], 0, set()  # type: list[tuple[str, str]], list[str], int, set[str]
-    for opening in _WRAPPER.finditer(body):
-        tag = opening.group(1)
-        if opening.start() < at or tag in unclosed:
-            continue
-        end = body.find(f"</{tag}>", opening.end())
-        if end < 0:
-            unclosed.add(tag)
-            continue
-        found.append((tag, body[opening.end() : end].strip()))
-        outside.append(body[at : opening.start()])
-        at = end + len(f"</{tag}>")
-    return found, "".join([*outside, body[at:]]).strip()
-
-
-def _unfenced(text: str) -> str:
-    """The text inside a Markdown fence that is all there is; any other text as it stands."""
-    opening = _FENCE.match(text)
-    if opening is None or not text.endswith("```"):
-        return text
-    inside, _, last = text[opening.end() - 1 : -3].rpartition("\n")
-    return text if last.strip() else inside.strip()
-
-
-def _json_calls(text: str) -> tuple[Call, ...]:
-    """Calls written as JSON, as objects one after the other, or as Python writes such a list.
-
-    Raises:
-        RowError: as `read_calls`.
-    """
-    try:
-        return read_calls(text)
-    except RowError as error:
-        if error.reason != "invalid_json":
-            raise
-        lines = [line for line in text.splitlines() if line.strip()]
-        if len(lines) > 1 and all(line.lstrip().startswith("{") for line in lines):
-            return tuple(call for line in lines for call in read_calls(line))
-        value = literal(text)
-        if not isinstance(value, (list, dict)):
-            raise
-        return read_calls(value)
-
-
-def _calls_by_name(text: str, tools: Sequence[Tool]) -> tuple[Call, ...]:
-    """Calls written as `{TOOL: {ARGUMENT: VALUE}}` or a list of these, as BFCL has them; else none.
-
-    Raises:
-        RowError: `call_syntax` for JSON that names a tool in another way, beside what may be its arguments.
-    """
-    if text[:1] not in ("[", "{"):
-        return ()
-    try:
-        value = unwrap(text)
-    except RowError:
-        value = literal(text)
-    found = value if isinstance(value, list) else [value]
-    if not found or not all(isinstance(one, Mapping) and one for one in found):
-        return ()
-    names = {tool["name"] for tool in tools}
-    pairs = [pair for one in found for pair in one.items()]
-    if all(name in names and isinstance(arguments, Mapping) for name, arguments in pairs):
-        return tuple(Call(name, dict(arguments)) for name, arguments in pairs)
-    named = any(isinstance(one, str) and one in names for _, one in pairs)
-    if named and any(isinstance(one, Mapping) for _, one in pairs) and not _JSON_CALL.match(text):
-        raise RowError("call_syntax", f"JSON that names a tool is no form of a call: {text[:120]}")
-    return ()
-
-
-def _instructions(system: str | None) -> str | None:
-    return None if not system or not system.strip() or system.lstrip().startswith(_BFCL_SYSTEM) else system

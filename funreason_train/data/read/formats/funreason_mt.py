@@ -10,25 +10,23 @@ Source: the data set's card, Apache-2.0, and appendix A of arXiv:2510.24645v2.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from ....dialogue.messages import Trajectory
 from ..rows import RowError
-from .chat import Conversation, identity, messages_of, read_response
+from .chat import messages_of
 from .made import made
+from .messages import read_chat
+from .responses import read_response
+
+__all__ = ["convert", "read_response"]
 
 #: Keys of its node beyond those of every data set, and the values they take.
 OPTIONS = {"error_tool_response": ("keep", "drop"), "tools_missing": ("infer", "reject")}
 
-_ROLES = {
-    "system": "system",
-    **dict.fromkeys(("user", "human"), "user"),
-    **dict.fromkeys(("assistant", "gpt", "function_call"), "assistant"),
-    **dict.fromkeys(("tool", "observation", "function"), "tool"),
-}
-_RESULT = re.compile(r"\A\s*<tool_response>(.*)</tool_response>\s*\Z", re.DOTALL)
+_FLAG = "error_tool_response"
 _NO = (None, False, 0, "", "false", "False", "none", "None", "0")
 
 
@@ -46,51 +44,15 @@ def convert(row: Any, options: Mapping[str, Any]) -> Trajectory:
     """
     outer, messages = messages_of(row)
     wrong = _flagged(outer) or any(map(_flagged, messages))
-    if wrong and options["error_tool_response"] == "drop":
-        raise RowError("error_tool_response")
-    chat = Conversation(outer.get("tools"))
-    for message in messages:
-        _add(chat, _role(message), _content(message))
-    turns = chat.finish()
-    flags = chat.flags + (["error_tool_response"] if wrong else [])
-    tools, raised = chat.offer.infer(turns, options["tools_missing"])
-    meta: dict[str, Any] = {"flags": flags + raised} if flags or raised else {}
-    return Trajectory(
-        id=identity(outer),
-        source="funreason_mt",
-        tools=tools,
-        turns=turns,
-        system=chat.offer.system,
-        meta=meta | made(outer.get("synth"), turns),
-    )
+    if wrong and options[_FLAG] == "drop":
+        raise RowError(_FLAG)
+    found = read_chat(row, options, "funreason_mt", of_rows=[_FLAG, "synth"], of_messages=[_FLAG])
+    meta = {**found.meta, **made(outer.get("synth"), found.turns)}
+    if wrong:
+        meta["flags"] = [*meta.get("flags", ()), _FLAG]
+    return replace(found, meta=meta)
 
 
 def _flagged(holder: Mapping[str, Any]) -> bool:
-    value = holder.get("error_tool_response")
+    value = holder.get(_FLAG)
     return value not in _NO if not isinstance(value, (list, dict)) else bool(value)
-
-
-def _role(message: Mapping[str, Any]) -> str:
-    role = message.get("role", message.get("from"))
-    if not isinstance(role, str) or role not in _ROLES:
-        raise RowError("row_shape", f"a message has the role {role!r:.40}")
-    return _ROLES[role]
-
-
-def _content(message: Mapping[str, Any]) -> str:
-    content = message.get("content", message.get("value"))
-    if not isinstance(content, str):
-        raise RowError("row_shape", f"a message's content is a {type(content).__name__}, not text")
-    return content
-
-
-def _add(chat: Conversation, role: str, content: str) -> None:
-    if role == "system":
-        chat.system(content)
-    elif role == "user":
-        chat.user(content)
-    elif role == "tool":
-        wrapped = _RESULT.match(content)
-        chat.result(wrapped.group(1).strip() if wrapped else content)
-    else:
-        chat.respond(*read_response(content, chat.flags, chat.offer.tools))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import ast
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ..literals import literal
 from ..rows import RowError
 
 
@@ -79,14 +80,35 @@ def _taken_apart(text: str, calls: int) -> tuple[str, ...]:
     return tuple(value) if fits else ()
 
 
+_TAGGED = re.compile(r"\s*<tool_response>(.*?)</tool_response>", re.DOTALL)
+
+
+def tagged_results(text: str) -> list[Result]:
+    """The results in a message that is nothing but `<tool_response>` blocks; none for any other.
+
+    Hermes puts a result into an object of its `name` and `content`, maybe with the call's `tool_call_id`: it
+    tells which call is answered, and stays as it is.
+    """
+    found, at = [], 0
+    while match := _TAGGED.match(text, at):
+        found.append(_result(match[1].strip()))
+        at = match.end()
+    return found if not text[at:].strip() else []
+
+
+def _result(text: str) -> Result:
+    if not text.startswith("{"):
+        return Result(text)
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        value = literal(text)
+    if not isinstance(value, dict) or "content" not in value:
+        return Result(text)
+    name, id = value.get("name"), value.get("tool_call_id")
+    return Result(text, id if isinstance(id, str) and id else None, name if isinstance(name, str) else None)
+
+
 def written(value: Any) -> str:
     """A result as text; a value that is no text as JSON."""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
-
-
-def literal(text: str) -> Any:
-    """The value of a Python literal, which executes nothing; None for any other text."""
-    try:
-        return ast.literal_eval(text)
-    except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
-        return None

@@ -1,0 +1,410 @@
+"""One message of a conversation in any chat format, handed to a `Conversation`.
+
+Roles and fields of OpenAI's chat format, of ShareGPT and its relatives, of Anthropic's and LLaMA-Factory's
+content parts, and the tags in which Hermes and Qwen wrap results are read alike, whatever the format is
+called. A field that is not read is flagged by its name, if it has content.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ....calls.types import Call
+from ....dialogue.messages import Trajectory
+from ..fields import blank, field_name, unread
+from ..rows import RowError
+from ..toolsets import unwrap
+from .calls import call_id, read_calls
+from .chat import Conversation, identity, messages_of
+from .padding import without_padding
+from .responses import read_response
+from .results import tagged_results, written
+
+ROLES = {
+    **dict.fromkeys(("system", "developer"), "system"),
+    **dict.fromkeys(("user", "human"), "user"),
+    **dict.fromkeys(("assistant", "gpt", "chatgpt", "model", "bot"), "assistant"),
+    **dict.fromkeys(("function_call", "tool_call", "tool_calls"), "calls"),
+    **dict.fromkeys(("tool", "observation", "tool_response", "function_response"), "result"),
+    **dict.fromkeys(("function", "tool_result", "ipython"), "result"),
+}
+
+#: Where a row or a system message holds its tools.
+TOOLS = ("tools", "functions", "tools_json")
+#: Fields that say whether a response is a target: 0, false or a text of these, it is history alone.
+_WEIGHTS = ("weight", "loss_weight", "train", "loss")
+_THOUGHTS = ("reasoning_content", "reasoning", "thinking", "thought")
+_CALLS = ("tool_calls", "function_call", "tool_call")
+_WHO, _SAID = ("role", "from"), ("content", "value")
+
+_OF_ROWS = frozenset(("id", "task_id", "system", *TOOLS))
+_OF_ALL = frozenset((*_WHO, *_SAID, *_WEIGHTS))
+_FIELDS = {
+    "system": _OF_ALL | set(TOOLS),
+    "user": _OF_ALL,
+    "assistant": _OF_ALL | {*_THOUGHTS, *_CALLS, "refusal"},
+    "calls": _OF_ALL | {*_THOUGHTS, *_CALLS},
+    "result": _OF_ALL | {"tool_call_id", "tool_use_id", "name"},
+}
+_TEXT_PARTS = ("text", "input_text", "output_text")
+_THOUGHT_PARTS = ("reasoning", "thinking")
+_CALL_PARTS = ("tool_call", "tool_use", "function_call", "tool_calls")
+_RESULT_PARTS = ("tool_result", "tool_response")
+_SAYS = {"false": 0, "no": 0, "true": 1, "yes": 1}
+
+
+@dataclass
+class _Said:
+    """A message's content, its parts sorted."""
+
+    texts: list[str] = field(default_factory=list)
+    thoughts: list[str] = field(default_factory=list)
+    calls: list[Any] = field(default_factory=list)
+    results: list[tuple[str, str | None]] = field(default_factory=list)
+
+
+def read_chat(
+    row: Any,
+    options: Mapping[str, Any],
+    source: str,
+    *,
+    of_rows: Collection[str] = (),
+    of_messages: Collection[str] = (),
+) -> Trajectory:
+    """One row as a conversation.
+
+    Args:
+        row: An object with a list of messages, or the list itself (see `chat.messages_of`).
+        options: The data set's node of the config: `tools_missing` (infer: the tools are what the gold calls
+            show; reject) and, if the format has it, `text_with_calls` (see `add_message`).
+        source: The format's name.
+        of_rows: Fields of the row that the format itself looks at.
+        of_messages: Those of its messages.
+
+    Raises:
+        RowError: the row cannot be used.
+    """
+    outer, messages = messages_of(row)
+    declared = [key for key in TOOLS if key in outer]
+    stated = [outer[key] for key in declared if not blank(outer[key])] or [outer[key] for key in declared]
+    chat = Conversation(stated[0] if stated else None)
+    for other in stated[1:]:
+        if not blank(other):
+            chat.declare(other)
+    flags = unread("row", outer, _OF_ROWS | set(of_rows))
+    policy = _said(outer.get("system"), "system", flags)
+    if "".join(policy.texts).strip():
+        chat.system(_text(policy, outer))
+    for message in messages:
+        add_message(
+            chat, message, text_with_calls=options.get("text_with_calls", "thought"), also_read=of_messages
+        )
+    turns = chat.finish()
+    tools, raised = chat.offer.infer(turns, options["tools_missing"], chat.untrained)
+    flags = [*chat.flags, *raised, *flags]
+    if chat.offer.tools is not None:
+        turns = without_padding(turns, tools, flags)
+    return Trajectory(
+        id=identity(outer),
+        source=source,
+        tools=tools,
+        turns=turns,
+        system=chat.offer.system,
+        meta=({"flags": flags} if flags else {}) | ({"untrained": chat.untrained} if chat.untrained else {}),
+    )
+
+
+def add_message(
+    chat: Conversation,
+    message: Mapping[str, Any],
+    *,
+    text_with_calls: str = "thought",
+    also_read: Collection[str] = (),
+) -> None:
+    """Reads a message.
+
+    Args:
+        chat: Receives it.
+        message: The message.
+        text_with_calls: What becomes of a text beside calls: `thought`, `drop` or `reject`.
+        also_read: Fields that the format itself looks at.
+
+    Raises:
+        RowError: the row cannot be used.
+    """
+    role = _stated(message, _WHO)
+    who = ROLES.get(role) if isinstance(role, str) else None
+    if who is None:
+        raise RowError("row_shape", f"a message has the role {role!r:.40}")
+    chat.flags += unread("message", message, _FIELDS[who] | set(also_read))
+    said = _said(_stated(message, _SAID), who, chat.flags)
+    if who in ("assistant", "calls"):
+        _respond(chat, message, said, who, text_with_calls)
+        return
+    if any(_weight(message.get(key)) not in (None, 0) for key in _WEIGHTS):
+        chat.flags.append("message_weight_ignored")  # whoever speaks here is never a target
+    if who == "result":
+        _results(chat, message, said)
+    elif who == "system":
+        declared = [message[key] for key in TOOLS if not blank(message.get(key))]
+        for one in declared:
+            chat.declare(one)
+        text = _text(said, message)
+        if text.strip() or not declared:
+            chat.system(text)
+    else:
+        _user(chat, said, message)
+
+
+def _stated(message: Mapping[str, Any], keys: Sequence[str]) -> Any:
+    """What stands under the first of two names of a field that has anything.
+
+    Raises:
+        RowError: `row_shape` if both do, and differ.
+    """
+    first, second = (message.get(key) for key in keys)
+    if not blank(first) and not blank(second) and first != second:
+        raise RowError("row_shape", f"a message has {keys[0]} and {keys[1]}, which differ")
+    return second if first is None or (blank(first) and not blank(second)) else first
+
+
+def _said(content: Any, who: str, flags: list[str]) -> _Said:
+    """Sorts the parts of a message's content.
+
+    Raises:
+        RowError: `row_shape` for a part that is not read.
+    """
+    said = _Said()
+    if who == "calls" and not isinstance(content, str):
+        said.calls += [] if content is None else [content]
+        return said
+    if isinstance(content, list) and (who != "result" or _are_parts(content)):
+        for part in content:
+            _part(part, said, flags)
+    elif isinstance(content, str):
+        said.texts.append(content)
+    elif who == "result":
+        said.texts.append("" if content is None else written(content))
+    elif content is not None:
+        raise RowError("row_shape", f"a message's content is a {type(content).__name__}, not text")
+    return said
+
+
+def _are_parts(content: Sequence[Any]) -> bool:
+    return bool(content) and all(
+        isinstance(one, Mapping) and one.get("type") in (*_TEXT_PARTS, *_RESULT_PARTS) for one in content
+    )
+
+
+def _part(part: Any, said: _Said, flags: list[str]) -> None:
+    if isinstance(part, str):
+        said.texts.append(part)
+        return
+    kind = part.get("type") if isinstance(part, Mapping) else None
+    if not isinstance(part, Mapping) or (kind is not None and not isinstance(kind, str)):
+        raise RowError("row_shape", f"a message holds a part that is a {type(part).__name__}")
+    if kind in _CALL_PARTS:
+        said.calls.append(part["value"] if set(part) <= {"type", "value"} and "value" in part else part)
+        return
+    if kind in _RESULT_PARTS:
+        known = ("type", "content", "value", "tool_use_id", "tool_call_id", "id")
+        flags += unread("part", part, known)
+        value = _stated(part, ("content", "value"))
+        inner = _said(value, "result", flags)
+        named = next((part[key] for key in known[3:] if part.get(key) is not None), None)
+        said.results.append(("".join(inner.texts), _id(named)))
+        return
+    keys = ("value", "text", *((kind,) if kind in _THOUGHT_PARTS else ()))
+    texts = [part[key] for key in keys if not blank(part.get(key))]
+    if kind not in (None, *_TEXT_PARTS, *_THOUGHT_PARTS) or not all(isinstance(one, str) for one in texts):
+        raise RowError("row_shape", f"a message holds a part of the type {kind!r:.40}, which is not read")
+    if len(set(texts)) > 1 or (kind is None and not texts and not isinstance(part.get("text"), str)):
+        raise RowError("row_shape", "a message holds a part whose text is not clear")
+    flags += unread("part", part, ("type", *keys))
+    (said.thoughts if kind in _THOUGHT_PARTS else said.texts).append(texts[0] if texts else "")
+
+
+def _text(said: _Said, message: Mapping[str, Any]) -> str:
+    """The text of a message that is nothing else.
+
+    Raises:
+        RowError: `row_shape`.
+    """
+    if said.calls or said.thoughts or said.results:
+        raise RowError("row_shape", "a message that is no response holds calls, thoughts or results")
+    if not said.texts and _stated(message, _SAID) is None:
+        raise RowError("row_shape", "a message has no content")
+    return "".join(said.texts)
+
+
+def _user(chat: Conversation, said: _Said, message: Mapping[str, Any]) -> None:
+    """A user's message; Anthropic's API and Qwen's template put the results of calls into one."""
+    if said.results:
+        for text, named in said.results:
+            chat.result(text, named)
+        said.results = []
+        if not "".join(said.texts).strip():
+            return
+    text = _text(said, message)
+    if chat.awaits_results and (found := tagged_results(text)):
+        for one in found:
+            chat.result(one.text, one.id, one.name)
+        return
+    chat.user(text)
+
+
+def _results(chat: Conversation, message: Mapping[str, Any], said: _Said) -> None:
+    if said.calls or said.thoughts:
+        raise RowError("row_shape", "a tool message holds calls or thoughts")
+    for text, named in said.results:
+        chat.result(text, named)
+    if said.results and not said.texts:
+        return
+    text = "".join(said.texts)
+    own = _id(_stated(message, ("tool_call_id", "tool_use_id"))), _id(message.get("name"))
+    found = tagged_results(text)
+    if len(found) == 1 and (own[0] or own[1]):
+        chat.result(found[0].text, *own)
+        return
+    for one in found:
+        chat.result(one.text, one.id, one.name)
+    if not found:
+        chat.result(text, *own)
+
+
+def _respond(
+    chat: Conversation, message: Mapping[str, Any], said: _Said, who: str, text_with_calls: str
+) -> None:
+    tools = chat.offer.tools
+    calls, ids = _declared_calls(chat, message, said)
+    content = "".join(said.texts)
+    if who == "calls" and content.strip():
+        if calls:
+            raise RowError("call_syntax", "a message of calls has others in another field")
+        try:
+            calls, content = read_calls(content, tools, chat.flags), ""
+        except RowError as error:  # a call list, tags, a thought before it
+            if error.reason != "invalid_json":
+                raise
+            calls, thought = _called(content, chat, error)
+            said.thoughts.append(thought)
+            content = ""
+    if not calls and not content.strip() and isinstance(message.get("refusal"), str):
+        content = message["refusal"]
+    thoughts = [one.strip() for one in _thoughts(message, chat.flags) + said.thoughts]
+    text = ""
+    if content.strip():
+        thought, made, text = read_response(content, chat.flags, tools)
+        thoughts.append(thought)
+        if calls and made and made != calls:
+            raise RowError("call_syntax", "a message has tool_calls and other calls in its content")
+        if calls and text:
+            if text_with_calls == "reject":
+                raise RowError("call_syntax", "a message has text and tool_calls (text_with_calls: reject)")
+            if text_with_calls == "thought":
+                thoughts.append(text)
+            chat.flags.append(
+                f"text_with_calls_{'in_thought' if text_with_calls == 'thought' else 'dropped'}"
+            )
+        calls = calls or made
+    elif not calls:
+        raise RowError("empty_answer")
+    thought = "\n\n".join(dict.fromkeys(one for one in thoughts if one))
+    chat.respond(thought, calls, "" if calls else text, ids, trained=_trained(message, chat.flags))
+
+
+def _called(content: str, chat: Conversation, error: RowError) -> tuple[tuple[Call, ...], str]:
+    """The calls and the thought of a message of calls that is not plain JSON.
+
+    Raises:
+        RowError: what the JSON lacks, if it is no other form of calls either.
+    """
+    try:
+        thought, calls, _ = read_response(content, chat.flags, chat.offer.tools)
+    except RowError:
+        raise error from None
+    if not calls:
+        raise error
+    return calls, thought
+
+
+def _declared_calls(
+    chat: Conversation, message: Mapping[str, Any], said: _Said
+) -> tuple[tuple[Call, ...], list[str | None]]:
+    """The calls that stand in fields and parts of their own, and their ids.
+
+    Raises:
+        RowError: as `read_calls`.
+    """
+    found: list[list[Any]] = [said.calls] if said.calls else []
+    for key in _CALLS:
+        value = message.get(key)
+        if blank(value):
+            continue
+        if isinstance(value, str):
+            value = unwrap(value, distinct=True)
+        found.append(value if isinstance(value, list) else [value])
+    if not found:
+        return (), []
+    made = []
+    for one in found[0]:
+        opened = (
+            unwrap(one, distinct=True) if isinstance(one, str) and one.lstrip()[:1] in ("{", "[") else one
+        )
+        made += opened if isinstance(opened, list) else [opened]
+    calls = read_calls(made, chat.offer.tools, chat.flags)
+    for others in found[1:]:
+        if read_calls(others, chat.offer.tools) != calls:
+            raise RowError("call_syntax", "a message declares different calls in two fields")
+    ids = [_id(call_id(one)) for one in made]
+    return calls, [] if len(set(ids)) < len(ids) else ids  # ids that repeat name nothing
+
+
+def _thoughts(message: Mapping[str, Any], flags: list[str]) -> list[str]:
+    """What stands in the fields that hold a thought."""
+    found = []
+    for key in _THOUGHTS:
+        value = message.get(key)
+        if isinstance(value, str):
+            found.append(value)
+        elif isinstance(value, list) and value and all(_thought_part(one) for one in value):
+            found += [one if isinstance(one, str) else _thought_part(one) for one in value]
+        elif not blank(value):
+            flags.append(f"unread_message_field:{field_name(key)}")
+    return found
+
+
+def _thought_part(part: Any) -> str:
+    if isinstance(part, str):
+        return part
+    if not isinstance(part, Mapping) or not part.keys() <= {"type", "text", "thinking", "reasoning", "value"}:
+        return ""
+    texts = [value for key, value in part.items() if key != "type" and isinstance(value, str)]
+    return texts[0] if len(texts) == 1 else ""
+
+
+def _trained(message: Mapping[str, Any], flags: list[str]) -> bool:
+    """Whether a response is a target: no field weighs it 0. Weights other than 0 and 1 are flagged."""
+    weights = [_weight(message.get(key)) for key in _WEIGHTS]
+    stated = [one for one in weights if one is not None]
+    if any(one not in (0, 1) for one in stated):
+        flags.append("message_weight_ignored")
+    return 0 not in stated
+
+
+def _weight(value: Any) -> float | None:
+    """A weight as a number; None where none is stated, NaN for one that cannot be understood."""
+    if blank(value):
+        return None
+    if isinstance(value, str):
+        value = _SAYS.get(value.strip().lower(), value)
+    try:
+        return float(value) if isinstance(value, (str, bool, int, float)) else float("nan")
+    except (ValueError, OverflowError):
+        return float("nan")
+
+
+def _id(value: Any) -> str | None:
+    return str(value) if isinstance(value, (str, int)) and value != "" else None
