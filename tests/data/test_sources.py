@@ -245,7 +245,11 @@ def test_endless_system_prompts_are_searched_in_linear_time(system: str) -> None
         ('[{"get-user": {"id": 1}}, {"g": {}}]', [Call("get-user", {"id": 1}), Call("g")]),
         ('<tool_call>{"g": {"a": 1}}</tool_call>', [Call("g", {"a": 1})]),
         ("[{'g': {'a': None}}]", [Call("g", {"a": None})]),
-        ('{"tool": "g", "args": {"a": 1}}', None),  # no form of a call that we know, but no reply either
+        ('{"tool": "g", "args": {"a": 1}}', [Call("g", {"a": 1})]),
+        (
+            '{"tool": "g", "args": {"a": 1}, "until": 5}',
+            None,
+        ),  # not all of it can be read, but no reply either
         ('{"rain": {"today": 1}}', []),
         ('{"state": "g"}', []),
         ("[]", []),
@@ -260,7 +264,7 @@ def test_json_that_names_an_offered_tool_is_not_taken_for_a_reply(
     ]
     flags: list[str] = []
     if calls is None:
-        with pytest.raises(RowError, match="call_syntax: JSON that names a tool"):
+        with pytest.raises(RowError, match="call_syntax: a call has the key 'until'"):
             funreason_mt.read_response(content, flags, tools)
         return
     _, found, text = funreason_mt.read_response(content, flags, tools)

@@ -56,6 +56,7 @@ FLAGS = {
     "json_calls": "calls written in JSON became a call list",
     "message_weight_ignored": "a message's weight is neither 0 nor 1 and counts as 1",
     "null_arguments_dropped": "nulls that a table put into arguments were left out",
+    "other_notation": "calls in another notation, neither JSON nor the call language, became a call list",
     "repeated_tool": "a tool is offered twice in the same words; one of them was left out",
     "results_not_one_a_call": "there are more or fewer results than calls",
     "text_in_tool_call": "a plain reply stood inside call tags",

@@ -23,7 +23,12 @@ _PIECE = re.compile(r"""'(?:[^'\\\n]|\\.)*'|"(?:[^"\\\n]|\\.)*"|[\[\]{}()]""")
 
 _BFCL = "You are an expert in composing functions"
 _UNIT = re.compile(r"[^\n]+?(?:[.!?:](?=\s)|\n|\Z)\s*|\s+")
-_TAGS = "tools?|tool_calls?|tool_responses?|function_?calls?|functions?|invoke|parameters?|toolcall|available_tools"
+_TAGS = "|".join(
+    (
+        *("tools?", "tool_calls?", "tool_responses?", "function_?calls?", "functions?", "invoke"),
+        *("parameters?", "toolcall", "available_tools"),
+    )
+)
 _BLOCK = re.compile(rf"<({_TAGS})>(?:(?!<\1>).){{0,2000}}?</\1>", re.DOTALL | re.IGNORECASE)
 _MARK = re.compile(
     rf"\0|</?(?:{_TAGS})\b[^>\n]*>|\[/?(?:TOOL_CALLS|AVAILABLE_TOOLS)\]|<\|(?:python_tag|tool\w*)\|>"

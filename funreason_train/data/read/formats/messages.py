@@ -99,7 +99,7 @@ def read_chat(
         chat.system(_text(policy, outer))
     for message in messages:
         add_message(
-            chat, message, text_with_calls=options.get("text_with_calls", "thought"), also_read=of_messages
+            chat, message, text_with_calls=options.get("text_with_calls", "reject"), also_read=of_messages
         )
     turns = chat.finish()
     tools, raised = chat.offer.infer(turns, options["tools_missing"], chat.untrained)
@@ -120,7 +120,7 @@ def add_message(
     chat: Conversation,
     message: Mapping[str, Any],
     *,
-    text_with_calls: str = "thought",
+    text_with_calls: str,
     also_read: Collection[str] = (),
 ) -> None:
     """Reads a message.
@@ -296,19 +296,19 @@ def _respond(
     thoughts = [one.strip() for one in _thoughts(message, chat.flags) + said.thoughts]
     text = ""
     if content.strip():
-        thought, made, text = read_response(content, chat.flags, tools)
+        thought, made, text = read_response(content, chat.flags, tools, text_beside=True)
         thoughts.append(thought)
         if calls and made and made != calls:
             raise RowError("call_syntax", "a message has tool_calls and other calls in its content")
+        calls = calls or made
         if calls and text:
             if text_with_calls == "reject":
-                raise RowError("call_syntax", "a message has text and tool_calls (text_with_calls: reject)")
+                raise RowError("call_syntax", "text and calls stand in one response")
             if text_with_calls == "thought":
                 thoughts.append(text)
             chat.flags.append(
                 f"text_with_calls_{'in_thought' if text_with_calls == 'thought' else 'dropped'}"
             )
-        calls = calls or made
     elif not calls:
         raise RowError("empty_answer")
     thought = "\n\n".join(dict.fromkeys(one for one in thoughts if one))
@@ -321,6 +321,8 @@ def _called(content: str, chat: Conversation, error: RowError) -> tuple[tuple[Ca
     Raises:
         RowError: what the JSON lacks, if it is no other form of calls either.
     """
+    if content.lstrip()[:1] not in ("[", "<"):
+        raise error
     try:
         thought, calls, _ = read_response(content, chat.flags, chat.offer.tools)
     except RowError:

@@ -3,39 +3,77 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
-from ....calls.parse import CallSyntaxError
-from ....calls.types import Call
-from ..literals import literal
+from ....calls import Call, CallSyntaxError, Reading, index_tools, read_notation
 from ..names import parse_odd_calls
 from ..rows import RowError
-from ..toolsets import Tool, unwrap
-from .calls import read_calls
+from ..toolsets import Tool
 
 _WRAPPER = re.compile(r"<(tool_call|answer)>")
 _FENCE = re.compile(r"```(?:json|python)?[^\S\n]*\n")
-_CALL_LIKE = re.compile(r"\[\s*[\w.-]+\(|\[\s*\{\s*[\"'](name|arguments|function)[\"']|[\w.-]+\([^)]*\)\s*\Z")
-_JSON_CALL = re.compile(
-    r"\{\s*[\"'](?:name|function|type|id)[\"']\s*:.*[\"'](?:arguments|parameters)[\"']", re.DOTALL
-)
+_JSON = re.compile(r"""\{\s*["'][^"'\n]*["']\s*:""")
+_REPLY = re.compile(r"""[^{}\[\]()<>="|\\_]* [^{}\[\]()<>="|\\_]*""")  # two words without a sign of a call
+_REACT_THOUGHT = re.compile(r"\A(?:Thought|Reasoning)\s*:\s*")
 
 
 def read_response(
-    content: str, flags: list[str], tools: Sequence[Tool] | None = None
+    content: str, flags: list[str], tools: Sequence[Tool] | None = None, *, text_beside: bool = False
 ) -> tuple[str, tuple[Call, ...], str]:
     """An assistant message as thought, calls and text.
 
     Args:
         content: As the data set writes it.
         tools: The offered ones; a call list may use their names even where the call language has no spelling.
-        flags: Receives what had to be mended: `json_calls` (calls in JSON instead of the call language),
-            `text_in_tool_call` (a plain reply inside call tags).
+        flags: Receives what had to be repaired: `json_calls` and `other_notation` (calls in JSON, or in
+            another notation than the call language), `text_in_tool_call` (a plain reply inside call tags).
+        text_beside: Whether there may be text beside calls.
+
+    Returns:
+        The three; a text beside calls only if it may be.
 
     Raises:
         RowError: `unclosed_think`, `empty_answer`, `call_syntax`.
     """
-    thought, body = "", content.strip()
+    thought, body = _thought(content.strip())
+    wrapped, outside = _wrapped(body)
+    parts = [("", body)] if outside or not wrapped else wrapped
+    if not any(text for _, text in parts):
+        raise RowError("empty_answer")
+    calls: list[Call] = []
+    texts: list[str] = []
+    thoughts = [thought]
+    for tag, part in parts:
+        try:
+            calls += parse_odd_calls(_unfenced(part), tools or ())
+            continue
+        except CallSyntaxError:
+            reading = read_notation(
+                f"<{tag}>{part}</{tag}>" if tag == "tool_call" else part, index_tools(tools or ())
+            )
+        if reading.calls is None:
+            texts.append(_reply(part, tag, reading, flags))
+            continue
+        calls += reading.calls
+        flags.append("json_calls" if _JSON.search(part) else "other_notation")
+        if reading.notation == "react" and _REACT_THOUGHT.match(reading.text):
+            thoughts.append(_REACT_THOUGHT.sub("", reading.text))
+        elif reading.text:
+            texts.append(reading.text)
+    if wrapped and outside and not calls:
+        raise RowError("call_syntax", "text stands beside the tagged answer")
+    if calls and texts and not text_beside:
+        raise RowError("call_syntax", "calls and text in one response")
+    return "\n\n".join(one for one in thoughts if one), tuple(calls), "\n\n".join(texts)
+
+
+def _thought(body: str) -> tuple[str, str]:
+    """The thought, and what follows it.
+
+    Raises:
+        RowError: `unclosed_think`.
+    """
+    thought = ""
     if body.startswith("<think>"):
         thought, closed, body = body.removeprefix("<think>").partition("</think>")
         if not closed:
@@ -44,36 +82,20 @@ def read_response(
         thought, _, body = body.partition("</think>")
     if "<think>" in thought or "<think>" in body or "</think>" in body:
         raise RowError("unclosed_think", "more than one think block in a response")
-    thought, body = thought.strip(), body.strip()
-    wrapped, outside = _wrapped(body)
-    tagged = any(tag == "tool_call" for tag, _ in wrapped)
-    if wrapped and outside:
-        raise RowError("call_syntax", "text stands beside the tagged answer")
-    parts = [text for _, text in wrapped] or [body]
-    if not any(parts):
-        raise RowError("empty_answer")
-    calls: list[Call] = []
-    for part in parts:
-        bare = _unfenced(part)
-        try:
-            calls += parse_odd_calls(bare, tools or ())
-        except CallSyntaxError as error:
-            if by_name := _calls_by_name(bare, tools or ()):
-                calls += by_name
-                flags.append("json_calls")
-                continue
-            in_json = _JSON_CALL.match(bare) or (tagged and bare[:1] == "{")
-            if not in_json and not _CALL_LIKE.match(bare):
-                if len(parts) > 1:
-                    raise RowError("call_syntax", "calls and text in one response") from None
-                if tagged:
-                    flags.append("text_in_tool_call")
-                return thought, (), part
-            if bare[:1] not in "[{" or not ('"name"' in bare or "'name'" in bare):
-                raise RowError("call_syntax", f"{error}: {bare[:120]}") from None
-            calls += _json_calls(bare)
-            flags.append("json_calls")
-    return thought, tuple(calls), ""
+    return thought.strip(), body.strip()
+
+
+def _reply(part: str, tag: str, reading: Reading, flags: list[str]) -> str:
+    """A part without calls that can be read, if it is a text.
+
+    Raises:
+        RowError: `call_syntax` for what was meant as calls.
+    """
+    if reading.problem is None or (tag == "tool_call" and _REPLY.fullmatch(part)):
+        if tag == "tool_call":
+            flags.append("text_in_tool_call")
+        return part
+    raise RowError("call_syntax", f"{reading.detail}: {part[:120]}")
 
 
 def _wrapped(body: str) -> tuple[list[tuple[str, str]], str]:
@@ -100,48 +122,3 @@ def _unfenced(text: str) -> str:
         return text
     inside, _, last = text[opening.end() - 1 : -3].rpartition("\n")
     return text if last.strip() else inside.strip()
-
-
-def _json_calls(text: str) -> tuple[Call, ...]:
-    """Calls written as JSON, as objects one after the other, or as Python writes such a list.
-
-    Raises:
-        RowError: as `read_calls`.
-    """
-    try:
-        return read_calls(text)
-    except RowError as error:
-        if error.reason != "invalid_json":
-            raise
-        lines = [line for line in text.splitlines() if line.strip()]
-        if len(lines) > 1 and all(line.lstrip().startswith("{") for line in lines):
-            return tuple(call for line in lines for call in read_calls(line))
-        value = literal(text)
-        if not isinstance(value, (list, dict)):
-            raise
-        return read_calls(value)
-
-
-def _calls_by_name(text: str, tools: Sequence[Tool]) -> tuple[Call, ...]:
-    """Calls written as `{TOOL: {ARGUMENT: VALUE}}` or a list of these, as BFCL has them; else none.
-
-    Raises:
-        RowError: `call_syntax` for JSON that names a tool in another way, beside what may be its arguments.
-    """
-    if text[:1] not in ("[", "{"):
-        return ()
-    try:
-        value = unwrap(text)
-    except RowError:
-        value = literal(text)
-    found = value if isinstance(value, list) else [value]
-    if not found or not all(isinstance(one, Mapping) and one for one in found):
-        return ()
-    names = {tool["name"] for tool in tools}
-    pairs = [pair for one in found for pair in one.items()]
-    if all(name in names and isinstance(arguments, Mapping) for name, arguments in pairs):
-        return tuple(Call(name, dict(arguments)) for name, arguments in pairs)
-    named = any(isinstance(one, str) and one in names for _, one in pairs)
-    if named and any(isinstance(one, Mapping) for _, one in pairs) and not _JSON_CALL.match(text):
-        raise RowError("call_syntax", f"JSON that names a tool is no form of a call: {text[:120]}")
-    return ()
