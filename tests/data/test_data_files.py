@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from funreason_train.data.read import files
+from funreason_train.data.read import json_files
 from funreason_train.data.read.files import Unreadable, fingerprint, locate, records
 from funreason_train.errors import UserError
 
@@ -153,12 +153,12 @@ def test_chunks_do_not_change_what_is_read(rows: list[Any], chunk: int, spaced: 
         data = text.encode()
     except UnicodeEncodeError:
         return
-    before = files._CHUNK
-    files._CHUNK = chunk
+    before = json_files._CHUNK
+    json_files._CHUNK = chunk
     try:
-        assert [row for _, row in files._Values(io.BytesIO(data), "x")] == rows
+        assert [row for _, row in json_files.Values(io.BytesIO(data), "x")] == rows
     finally:
-        files._CHUNK = before
+        json_files._CHUNK = before
 
 
 @pytest.mark.parametrize("path", ["missing.jsonl", "/no/such/folder", "./owner/name"])
@@ -220,3 +220,45 @@ def test_hub_rows_are_streamed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(datasets, "load_dataset", load)
     assert list(records("a/b", split="test")) == [("a/b[0]", {"id": 1}), ("a/b[1]", {"id": 2})]
     assert asked == {"name": "a/b", "split": "test", "streaming": True}
+
+
+ROW = {"messages": [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}]}
+CONVERSATION = ROW["messages"]
+
+
+def _said(*rows: Any, between: str = "\n", **how: Any) -> str:
+    return between.join(json.dumps(row, **how) for row in rows)
+
+
+@pytest.mark.parametrize("zipped", [False, True])
+@pytest.mark.parametrize("kind", ["json", "jsonl"])
+@pytest.mark.parametrize(
+    ("text", "rows"),
+    [
+        (_said(ROW, ROW), [ROW, ROW]),
+        (_said([ROW, ROW]), [ROW, ROW]),  # an array on one line
+        ("[\n" + _said(ROW, ROW, between=",\n") + "\n]\n", [ROW, ROW]),  # one row a line
+        ("[" + _said(ROW, ROW, between=",\n") + "]", [ROW, ROW]),
+        (_said([ROW, ROW], indent=2), [ROW, ROW]),
+        (_said(ROW, ROW, indent=1), [ROW, ROW]),
+        (_said(ROW, ROW, between=",\n"), [ROW, ROW]),  # an array without its brackets
+        (_said(CONVERSATION, CONVERSATION), [CONVERSATION, CONVERSATION]),  # a list is a row
+        (_said(CONVERSATION), [CONVERSATION]),
+        (_said(CONVERSATION, indent=2), [CONVERSATION]),
+        (_said([CONVERSATION, CONVERSATION]), [CONVERSATION, CONVERSATION]),
+        (_said([json.dumps(one) for one in CONVERSATION]), [[json.dumps(one) for one in CONVERSATION]]),
+    ],
+)
+def test_the_content_of_a_file_decides_and_not_its_name(
+    tmp_path: Path, kind: str, zipped: bool, text: str, rows: list[Any]
+) -> None:
+    """datasets#7793's relative: what `json.dump` and `to_json` write is called .jsonl as often as .json."""
+    path = tmp_path / (f"rows.{kind}.gz" if zipped else f"rows.{kind}")
+    path.write_bytes(gzip.compress(text.encode()) if zipped else text.encode())
+    assert _read(path) == rows
+
+
+def test_a_damaged_first_line_does_not_change_what_a_file_is(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_text('{"a": 1\n' + _said(ROW, ROW) + "\n")
+    assert _read(path) == ["invalid_json", ROW, ROW]

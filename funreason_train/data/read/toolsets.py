@@ -10,6 +10,7 @@ from ...calls.schema import check_call
 from ...calls.types import Call
 from ...plain import once
 from .fields import blank, field_name, unread
+from .json_text import loads
 from .rows import RowError
 
 Tool = dict[str, Any]
@@ -274,8 +275,6 @@ def _by_name(tools: Mapping[str, Any]) -> list[Any]:
 
 def unwrap(text: str, distinct: bool = False) -> Any:
     """JSON text as a value; JSON text inside a JSON string is opened as well (twice at most); see `loads`."""
-    from .files import loads
-
     value = loads(text, distinct)
     return (
         loads(value, distinct) if isinstance(value, str) and value.lstrip()[:1] in ("[", "{", '"') else value

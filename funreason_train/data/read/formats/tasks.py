@@ -23,7 +23,7 @@ from ....dialogue import Trajectory
 from ....environments import Task, make_environment
 from ....environments.gold import GoldError, gold_conversation
 from ....errors import UserError
-from ..files import loads
+from ..json_text import loads
 from ..rows import RowError
 
 _NESTED = ("config", "tools", "turns")  # what a parquet row may hold as JSON text
