@@ -16,6 +16,7 @@ _SPACE = re.compile(r"[\s,]*")
 _ROW_LINE = re.compile(r"\n(?=[{\[])")
 _CHUNK = 1 << 20
 _LINE = 1 << 20  # bytes of a line that are looked at before a file is read
+_BREAKS = ("[", "{", "},", "],")  # how the first line of a value on several lines ends
 _LARGEST = 1 << 26  # characters: a single row beyond this is taken for damaged
 
 #: A row's position, and the row itself, or why it cannot be read together with the bytes or text at fault.
@@ -60,7 +61,7 @@ def is_row_a_line(stream: BinaryIO) -> bool:
     """Whether a file called JSON lines is that, and not one array, or values over several lines each.
 
     Its first line decides: a whole value is a row, unless it is a list of anything but messages; one that
-    breaks off is the beginning of a value on several lines, unless the next line begins like a row.
+    breaks off where a printed value goes on is the beginning of one.
     """
     head = b""
     while not head.strip() and (line := stream.readline(_LINE)):
@@ -87,11 +88,12 @@ def is_row_a_line(stream: BinaryIO) -> bool:
     except json.JSONDecodeError as error:
         if error.msg == "Extra data" and text[error.pos :].strip() == ",":
             return False  # the elements of an array without its brackets
-        broken_off = error.pos >= len(text) or text.endswith(",")
-        return not broken_off or (text.startswith("{") and rest.lstrip().startswith(b"{"))
+        return not text.endswith(_BREAKS)
     except ValueError:
         return True
-    return not (isinstance(value, list) and value and not _is_message(value[0]) and not rest.strip())
+    if not isinstance(value, list) or not value or rest.strip():
+        return True
+    return not isinstance(value[0], (dict, list)) or _is_message(value[0])
 
 
 def _begins_with_message(text: str) -> bool:
