@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from pathlib import Path
 from typing import Any
 
@@ -221,8 +220,8 @@ _SCHEMAS = st.recursive(
 def test_any_declaration_is_a_schema_or_turned_away(declared: Any) -> None:
     try:
         schema = json_schema(declared)
-    except DeclarationError as error:
-        with pytest.raises(RowError, match=f"tool_shape: {re.escape(str(error))}"):
+    except DeclarationError:
+        with pytest.raises(RowError, match="tool_shape"):
             read_tool({"name": "f", "parameters": {"a": declared}})
     else:
         assert isinstance(schema, dict)
