@@ -49,14 +49,10 @@ _CODE_FENCES = frozenset({"", "python", "py", "python3", "text", "plaintext"})
 _Find = Callable[[str, Collection[str]], tuple[int, int] | None]
 _IN_PROSE: tuple[tuple[str, _Find], ...] = (
     ("harmony", lambda text, _: find_harmony(text)),
-    ("tags", lambda text, _: find_tags(text)),
+    ("tags", find_tags),
     ("react", find_react),
 )
-_BARE: tuple[tuple[str, _Find], ...] = (
-    ("json", find_json),
-    ("call_list", find_call_list),
-    ("python", find_lines),
-)
+_BARE: tuple[tuple[str, _Find], ...] = (("json", find_json), ("call_list", find_call_list))
 
 
 def find_intent(text: str, tool_names: Collection[str] = ()) -> Intent | None:
@@ -81,13 +77,12 @@ def find_intent(text: str, tool_names: Collection[str] = ()) -> Intent | None:
     for notation, find in _BARE:
         if span := find(prose, tool_names):
             return Intent(notation, *span)
-    if span := find_nothing_but_calls(text, tool_names):
-        return Intent("python", *span)
     alone = len(blocks) == 1 and not prose.strip()
     for block in blocks:
         if _is_fenced_call(block, alone, tool_names):
             return Intent("fenced", block.start, block.end)
-    return None
+    span = find_nothing_but_calls(text, tool_names) or find_lines(prose, tool_names)
+    return Intent("python", *span) if span else None
 
 
 def _is_fenced_call(block: Fence, alone: bool, tool_names: Collection[str]) -> bool:
@@ -101,12 +96,7 @@ def _is_fenced_call(block: Fence, alone: bool, tool_names: Collection[str]) -> b
         return False
     if is_call_list(body):
         return True
-    if alone:
-        return any(find(body, tool_names) for find in (find_call_list, find_nothing_but_calls, find_lines))
-    return bool(tool_names) and find_lines(body, tool_names) is not None and not _is_program(body, tool_names)
-
-
-def _is_program(body: str, tool_names: Collection[str]) -> bool:
-    """Whether some line of code is not a call of an offered tool."""
-    span = find_nothing_but_calls(body, tool_names)
-    return span is None or not any(f"{name}(" in body for name in tool_names)
+    if alone and (find_call_list(body, tool_names) or find_lines(body, tool_names)):
+        return True
+    named = any(f"{name}(" in body for name in tool_names)
+    return named and find_nothing_but_calls(body, tool_names) is not None

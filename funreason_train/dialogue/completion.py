@@ -137,7 +137,7 @@ def _read_answer(
         return None, reason
     if find_markers(answer):
         return None, "stray_marker"
-    if reason in ("no_calls", "too_long"):
+    if reason == "too_long" or (reason == "no_calls" and not answer.strip("[ \t\r\n\f]")):
         return None, reason
     if not _WORD.search(answer):
         return None, "empty_answer"

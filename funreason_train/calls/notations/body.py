@@ -14,12 +14,13 @@ from .values import json_object, json_values
 
 _FENCE = re.compile(r"```[\w+-]*+[^\S\n]*+\n?(.*?)\n?[^\S\n]*```\Z", re.DOTALL)
 _EDGES = re.compile(r"\A(?:\s|\\[nrt])+|(?:\s|\\[nrt])+\Z")
+_BULLET = re.compile(r"\A(?:[-*•+>]|>>>|\d{1,3}[.)])\s+")
 _NAME = r"[^\W\d][\w.-]*"
 _LIST_START = re.compile(rf"\[\s*{_NAME}\s*\(")
 _CALL_START = re.compile(rf"{_NAME}\s*\(")
 _NAMED = re.compile(
     rf"""(?:function<｜tool▁sep｜>)?(?P<name>{_NAME})(?::\d+)?\s*+
-         (?:\[(?:CALL_ID\]\s*+[\w-]*+\s*+\[)?ARGS\]|<[|｜][\w▁]+[|｜]>|✿ARGS✿:)?\s*+(?=```|\{{|\Z)""",
+         (?:\[(?:CALL_ID\]\s*+[\w-]*+\s*+\[)?ARGS\]|<[|｜][\w▁]+[|｜]>|✿ARGS✿:)?\s*+(?=(?:```\w*+\s*+)?\{{)""",
     re.VERBOSE,
 )
 # A Glaive row holds its arguments as JSON between single quotes: {"name": "f", "arguments": '{"a": 1}'}.
@@ -62,6 +63,9 @@ def read_python(text: str, tool_names: Collection[str] = ()) -> list[Call]:
     Raises:
         Unreadable: with the reason of the call language.
     """
+    text = text.strip("` \t\r\n")
+    if text[:1] in ("'", '"') and text[-1:] == text[:1]:
+        text = text[1:-1]
     try:
         if text.startswith("["):
             return _plain_names(parse_calls(text), tool_names)
@@ -81,7 +85,8 @@ def _statements(text: str) -> list[str]:
         parse_calls(f"[{text.rstrip(';')}]")
         return [text]
     except CallSyntaxError:
-        return [line.strip() for line in text.splitlines() if line.strip()]
+        lines = (_BULLET.sub("", line.strip()).strip("`") for line in text.splitlines())
+        return [line for line in lines if line]
 
 
 def _plain_names(calls: list[Call], tool_names: Collection[str]) -> list[Call]:

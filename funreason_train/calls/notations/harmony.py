@@ -45,6 +45,8 @@ def read_harmony(text: str, tool_names: Collection[str] = ()) -> list[Call]:
     """
     calls, at = [], 0
     while call := _CALL.match(text, at):
+        if not call["body"].strip():
+            raise Unreadable("json", f"the message to {call['name']} is empty")
         calls.append(Call(plain_name(call["name"], tool_names), json_object(call["body"])))
         at = call.end()
     if not calls or text[at:].strip():

@@ -9,6 +9,7 @@ Every key of a call must be understood: what stands under another key would othe
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
@@ -45,19 +46,21 @@ LIST_KEYS = (
 LABEL_KEYS = ("id", "call_id", "tool_call_id", "type", "index")
 """Keys of a call that say nothing about what is called."""
 
-_SURE = ("arguments", "parameters", "action_input", "tool_input")
+_SURE = ("parameters", "action_input", "tool_input")
+_TOOL_NAME = re.compile(r"[\w.:/-]{1,200}")
 
 
 def is_call_object(value: Any, tool_names: Collection[str] = ()) -> bool:
     """Whether a JSON value was meant as a call, or as calls; `{"name": "Ada", "age": 31}` was not."""
     if isinstance(value, list):
-        return bool(value) and all(is_call_object(item, tool_names) for item in value)
+        return any(is_call_object(item, tool_names) for item in value)
     if not isinstance(value, Mapping) or not value:
         return False
     if any(isinstance(value.get(key), list | Mapping) and _only_calls(value, key) for key in LIST_KEYS):
         return True
-    if isinstance(value.get("function"), Mapping):
-        return "name" in value["function"] or value.get("type") == "function"
+    held = value.get("function")
+    if isinstance(held, Mapping):
+        return isinstance(held.get("name"), str) and (held["name"] in tool_names or not _is_definition(held))
     name = next((value[key] for key in NAME_KEYS if isinstance(value.get(key), str)), None)
     if name is None:
         return bool(tool_names) and all(
@@ -65,12 +68,25 @@ def is_call_object(value: Any, tool_names: Collection[str] = ()) -> bool:
         )
     if name in tool_names:
         return True
-    if any(isinstance(value.get(key, 0), Mapping | str | None) for key in _SURE if key in value):
+    if not _TOOL_NAME.fullmatch(name) or _is_definition(value):
+        return False
+    if "arguments" in value or any(_may_be_arguments(value[key]) for key in _SURE if key in value):
         return True
     if any(isinstance(value.get(key), Mapping) for key in ARGUMENT_KEYS):
         return True
     # A lone name calls a tool without arguments, or names a person: a tool's name begins with a small letter.
     return value.keys() == {"name"} and not tool_names and name.isidentifier() and name[:1].islower()
+
+
+def _may_be_arguments(value: Any) -> bool:
+    """Whether a value can be the arguments of a call: an object, JSON text of one, or nothing."""
+    return value is None or isinstance(value, Mapping) or (isinstance(value, str) and value[:1] in ("{", ""))
+
+
+def _is_definition(value: Mapping[str, Any]) -> bool:
+    """Whether an object defines a tool instead of calling it: its parameters are a JSON schema."""
+    parameters = value.get("parameters", value.get("input_schema"))
+    return isinstance(parameters, Mapping) and isinstance(parameters.get("properties"), Mapping)
 
 
 def _only_calls(value: Mapping[str, Any], key: str) -> bool:

@@ -15,7 +15,7 @@ from ..parse import MAX_CHARS, CallSyntaxError, parse_calls
 _NAME = r"[^\W\d][\w.-]*+"
 _LIST = re.compile(rf"(?<![\w\])\\])\[\s*+(?P<name>{_NAME})(?P<gap>\s*+)\(")
 _LINE = re.compile(
-    rf"""^[^\S\n]*+(?:(?:[-*•+>]|>>>|\d{{1,3}}[.)])[^\S\n]++)?[`'"]*+(?P<name>{_NAME})\(""",
+    rf"""^(?P<indent>[^\S\n]*+)(?P<bullet>(?:[-*•+>]|>>>|\d{{1,3}}[.)])[^\S\n]++)?[`'"]*+(?P<name>{_NAME})\(""",
     re.MULTILINE | re.VERBOSE,
 )
 _LINE_END = re.compile(r"""[`'"]*+[;,.]?[^\S\n]*+(?:\#[^\n]*+)?(?:\n|\Z)""")
@@ -134,20 +134,27 @@ def find_lines(text: str, tool_names: Collection[str] = ()) -> tuple[int, int] |
     """Where lines that are calls begin and end; None without any.
 
     A call with keyword arguments on a line of its own is one, unless it stands in a program. Where the tools
-    are known, any call of one of them on a line is.
+    are known, any call of one of them on a line is; but not a list of their names, `- ls()`.
     """
     if "(" not in text:
         return None
     spans = list(_lines(text, tool_names))
-    if spans:
-        return spans[0][0], spans[-1][1]
+    sure = [place for place, (_, _, bare) in enumerate(spans) if not bare]
+    if sure:
+        first, last = sure[0], sure[-1]
+        while first and spans[first - 1][1] == spans[first][0]:  # `tides()` right above a call, or below it
+            first -= 1
+        while last + 1 < len(spans) and spans[last][1] == spans[last + 1][0]:
+            last += 1
+        return spans[first][0], spans[last][1]
     for assigned in _ASSIGNED.finditer(text):
         if assigned["name"] in tool_names:
             return assigned.start(), len(text)
     return None
 
 
-def _lines(text: str, tool_names: Collection[str]) -> Iterator[tuple[int, int]]:
+def _lines(text: str, tool_names: Collection[str]) -> Iterator[tuple[int, int, bool]]:
+    """Beginning and end of each line that is a call, and whether it is bare: a call only beside others."""
     scan, at = _scan(text), 0
     program: bool | None = None
     for line in _LINE.finditer(text):
@@ -155,9 +162,15 @@ def _lines(text: str, tool_names: Collection[str]) -> Iterator[tuple[int, int]]:
             continue
         closing = scan.closing(line.end() - 1)
         ending = _LINE_END.match(text, closing + 1) if closing >= 0 else None
-        if line["name"] in tool_names and (ending or closing < 0):
+        bare = not text[line.end() : max(closing, 0)].strip()
+        if line["name"] in tool_names and (ending or closing < 0) and not bare:
             at = ending.end() if ending else len(text)
-        elif ending is None or not is_call_list(f"[{text[line.start('name') : closing + 1]}]"):
+        elif (
+            ending is None
+            or len(line["indent"]) > 3
+            or _is_formula(line["name"])
+            or not is_call_list(f"[{text[line.start('name') : closing + 1]}]")
+        ):
             continue
         else:
             if program is None:
@@ -165,7 +178,7 @@ def _lines(text: str, tool_names: Collection[str]) -> Iterator[tuple[int, int]]:
             if program:
                 return
             at = ending.end()
-        yield line.start(), at
+        yield line.start(), at, bare and (line["name"] not in tool_names or bool(line["bullet"]))
 
 
 def find_nothing_but_calls(text: str, tool_names: Collection[str] = ()) -> tuple[int, int] | None:
@@ -186,7 +199,7 @@ def find_nothing_but_calls(text: str, tool_names: Collection[str] = ()) -> tuple
         plain = keyword or not given.strip() or _PLAIN.match(given) is not None or call[1] in tool_names
         if _PLURAL.match(text, bracket + 1) or (not plain and not _holds_call(given)):
             return None
-        if _is_formula(call[1]) and not keyword and call[1] not in tool_names:
+        if _is_formula(call[1]) and call[1] not in tool_names:
             return None
         count += 1
         between = _BETWEEN.match(text, closing + 1)

@@ -13,13 +13,14 @@ from collections.abc import Collection
 from ..types import Call
 from .body import read_body, trimmed
 from .objects import plain_name
+from .python import is_call_list
 from .reading import Unreadable
 from .values import json_object
 
 _STARS = r"(?:\*\*|__)?"
 _ACTION = re.compile(
-    rf"""^[^\S\n]*{_STARS}(?:Function|Tool|Action)(?:[ ]Name)?[^\S\n]*\d*{_STARS}[:：]{_STARS}[^\S\n]*
-         (?P<said>(?:```|[\[{{]).*|(?P<name>[^\s\[\](){{}}`]+)[^\S\n]*(?P<after>[\[(].*)?)$""",
+    rf"""^[^\S\n]*{_STARS}(?P<word>Function|Tool|Action)(?:[ ]Name)?[^\S\n]*\d*{_STARS}[:：]{_STARS}[^\S\n]*
+         (?P<said>(?:```|[\[{{]).*|(?P<name>[^\s\[\](){{}}`]+)(?P<after>[\[(].*)?)[^\S\n]*$""",
     re.VERBOSE | re.MULTILINE,
 )
 _INPUT = re.compile(
@@ -38,14 +39,17 @@ def find_react(text: str, tool_names: Collection[str] = ()) -> tuple[int, int] |
         return block.start(), len(text)
     for action in _ACTION.finditer(text):
         name, after = action["name"], action["after"]
-        if name and (_INPUT.match(text, action.end()) or (after and _closed(after)) or name in tool_names):
+        if not name:
+            continue
+        given = _INPUT.match(text, action.end()) or (after and _is_input(name, after))
+        if given or (name in tool_names and action["word"] == "Action"):
             return action.start(), len(text)
     return None
 
 
-def _closed(after: str) -> bool:
-    """Whether brackets behind a name close at the end of the line: `Search[Oslo]`, not `Save (soon) it`."""
-    return after.rstrip()[-1:] == {"[": "]", "(": ")"}[after[0]]
+def _is_input(name: str, after: str) -> bool:
+    """Whether what stands behind a name is its input: `Search[Oslo]`, `search(city="Oslo")`."""
+    return after.endswith("]") if after.startswith("[") else is_call_list(f"[{name}{after}]")
 
 
 def read_react(text: str, tool_names: Collection[str] = ()) -> list[Call]:

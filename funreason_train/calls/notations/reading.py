@@ -16,8 +16,6 @@ PROBLEMS = {
     "unread_key": "a call has a key that is neither its name nor its arguments",
     "untyped_value": "a value could be a text or something else, and no schema says which",
     "call_tags": "what stands inside the tags of a call is not a call",
-    "text_between_calls": "text stands between calls",
-    "code": "code that calls a tool, and does more than that",
 }
 """Every reason why something that is meant as calls is not read, and what it means."""
 

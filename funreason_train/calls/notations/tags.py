@@ -21,7 +21,8 @@ _TAG = re.compile(
           (?P<word>(?:start_|end_)?(?:tool|function)[_▁\ ]?(?:calls?|uses?|code)(?:[_▁]section)?
                    (?:[_▁](?:begin|start|end))?
            |FunctionCall(?:Begin|End)
-           |(?<=[|｜])(?:action_(?:start|end)|plugin|(?:START|END)_ACTION|python_tag))
+           |(?<=[|｜])(?:action_(?:start|end)|plugin|(?:START|END)_ACTION
+                    |python_(?:tag|start|end)))
         [|｜]?>
         |(?P<mark>\[TOOL_CALLS\]|\bfunctools(?=\s*\[)|<<function>>|✿FUNCTION✿:)""",
     re.VERBOSE | re.IGNORECASE,
@@ -46,7 +47,7 @@ def without_end(text: str) -> str:
     return _END_OF_TURN.sub("", text) if text.rstrip()[-1:] == ">" else text
 
 
-def find_tags(text: str) -> tuple[int, int] | None:
+def find_tags(text: str, tool_names: Collection[str] = ()) -> tuple[int, int] | None:
     """Where tagged calls begin and end, from the first mark to the last; None without any.
 
     A mark that is only spoken of ("put it into <tool_call> tags") is followed by nothing like a call.
@@ -58,7 +59,8 @@ def find_tags(text: str) -> tuple[int, int] | None:
     for place, tag in enumerate(tags):
         closes = bool(tag["close"]) or (tag["word"] is not None and _END_WORD.match(tag["word"]) is not None)
         if closes:
-            if start < 0 and opened >= 0 and _NOT_PROSE.search(text, opened, tag.start()):
+            inside = text[opened : tag.start()] if opened >= 0 and start < 0 else ""
+            if inside.strip() in tool_names or _NOT_PROSE.search(inside):
                 start = tags[place - 1].start()
             end, opened = tag.end(), -1
             continue
@@ -86,8 +88,13 @@ def read_tags(text: str, tool_names: Collection[str] = ()) -> list[Call]:
     for tag in [*_TAG.finditer(text), None]:
         part = text[at : tag.start() if tag else len(text)]
         at = tag.end() if tag else at
-        if not part.strip().replace("\\n", "").strip():
+        if not part.replace("\\n", "").strip():
             continue
+        if tag and tag["close"] and part.strip() in tool_names:  # GLM: a name alone has no arguments
+            calls.append(Call(part.strip()))
+            continue
+        if tag is None and "<arg_key>" in part:
+            raise Unreadable("call_tags", "the tag of a call is not closed")
         calls += read_body(part, tool_names)
     if not calls:
         raise Unreadable("call_tags", "there is nothing between the tags of a call")
