@@ -12,13 +12,11 @@ from typing import Any
 
 from ..errors import UserError
 from .bfcl.environment import PREFIX, environment_kind
-from .domains.helpdesk import Helpdesk
-from .domains.shop import Shop
-from .domains.travel import Travel
+from .domains import WORLDS
 from .objects import object_world
 from .protocol import Environment
 
-ENVIRONMENTS: dict[str, type[Environment]] = {kind.name: kind for kind in (Helpdesk, Shop, Travel)}
+ENVIRONMENTS: dict[str, type[Environment]] = {kind.name: kind for kind in WORLDS}
 
 _FAMILIES: dict[str, Callable[[str], type[Environment]]] = {PREFIX: environment_kind}
 _PATHS: dict[str, type[Environment]] = {}  # `package.module:Class`, once loaded

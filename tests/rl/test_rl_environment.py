@@ -10,6 +10,7 @@ from rl_runs import model_folder, row, write_rows
 from funreason_train.environments import Task, registry
 from funreason_train.environments.bfcl import documents
 from funreason_train.environments.bfcl.environment import environment_kind
+from funreason_train.environments.domains.shop import Shop
 from funreason_train.errors import UserError
 from funreason_train.rl import stage
 from funreason_train.rl.settings import prompts, tasks
@@ -199,9 +200,9 @@ def test_an_environment_of_ones_own_is_named_by_the_configuration(tmp_path, monk
 
 
 def test_two_environments_of_one_name_are_refused():
-    class Other(registry.Shop):
+    class Other(Shop):
         name = "shop"
 
     with pytest.raises(UserError, match="two environments shop"):
         registry.register_environment(Other)
-    registry.register_environment(registry.Shop)
+    registry.register_environment(Shop)

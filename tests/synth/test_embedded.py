@@ -11,12 +11,13 @@ import yaml
 
 from funreason_train.calls import Call, check_call
 from funreason_train.dialogue import steps_of
-from funreason_train.environments import ENVIRONMENTS, make_environment, play_gold
+from funreason_train.environments import make_environment, play_gold
 from funreason_train.errors import UserError
 from funreason_train.synth.embedded import generate as embedded
 from funreason_train.synth.embedded.phrases import TOOLS
 from funreason_train.synth.embedded.plans import (
     CATEGORIES,
+    WORLDS,
     needed_split,
     offered_split,
     plans_of,
@@ -73,7 +74,7 @@ def test_a_set_of_tools_belongs_to_one_split_in_any_order():
 
 
 def test_every_tool_is_trained_and_asked_for_in_several_ways():
-    assert set(TOOLS) == {name for environment in ENVIRONMENTS for name in tool_names(environment)}
+    assert set(TOOLS) == {name for environment in WORLDS for name in tool_names(environment)}
     assert all(len(phrases.full) >= 2 for phrases in TOOLS.values())
     assert {name for task in TASKS["train"] for name in needed(task)} == set(TOOLS)
 

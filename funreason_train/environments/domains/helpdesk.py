@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from random import Random
+from typing import Any, Literal, get_args
 
 from ..tables import TableWorld
 from ..tools import ToolError, tool
+from .drawing import Draw
 
 Plan = Literal["Basic", "Plus", "Premium"]
 Topic = Literal["Billing", "Login", "Refund", "Delivery", "Warranty", "Invoice"]
@@ -18,17 +20,17 @@ class Helpdesk(TableWorld):
     name = "helpdesk"
     tables = ("customers", "tickets")
 
-    @tool
+    @tool(returns={"customer": str})
     def find_customer(self, name: str) -> dict[str, Any]:
         """Look up the id of a customer by name."""
         return {"customer": self.find("customers", name=name)}
 
-    @tool
+    @tool(returns={"plan": str})
     def get_plan(self, customer: str) -> dict[str, Any]:
         """Tell which plan a customer has."""
         return {"plan": self.record("customers", customer)["plan"]}
 
-    @tool
+    @tool(returns={"plan": str})
     def set_plan(self, customer: str, plan: Plan) -> dict[str, Any]:
         """Move a customer to another plan."""
         record = self.record("customers", customer)
@@ -37,44 +39,44 @@ class Helpdesk(TableWorld):
         record["plan"] = plan
         return {"plan": plan}
 
-    @tool
+    @tool(returns={"ticket": str})
     def open_ticket(self, customer: str, topic: Topic) -> dict[str, Any]:
         """Open a ticket for a customer."""
         self.record("customers", customer)
         record = {"customer": customer, "topic": topic, "status": "Open", "level": "Medium", "agent": None}
         return {"ticket": self.add("tickets", record)}
 
-    @tool
+    @tool(returns={"ticket": str})
     def last_ticket(self, customer: str) -> dict[str, Any]:
         """Look up the latest ticket of a customer."""
         self.record("customers", customer)
         return {"ticket": self.find("tickets", customer=customer)}
 
-    @tool
+    @tool(returns={"topic": str, "status": str})
     def get_ticket(self, ticket: str) -> dict[str, Any]:
         """Tell topic and status of a ticket."""
         record = self.record("tickets", ticket)
         return {"topic": record["topic"], "status": record["status"]}
 
-    @tool
+    @tool(returns={"agent": str})
     def assign_ticket(self, ticket: str, agent: str) -> dict[str, Any]:
         """Give a ticket to an agent."""
         self._open(ticket)["agent"] = agent
         return {"agent": agent}
 
-    @tool
+    @tool(returns={"level": str})
     def set_level(self, ticket: str, level: Level) -> dict[str, Any]:
         """Set the priority level of a ticket."""
         self._open(ticket)["level"] = level
         return {"level": level}
 
-    @tool
+    @tool(returns={"topic": str})
     def change_topic(self, ticket: str, topic: Topic) -> dict[str, Any]:
         """File a ticket under another topic."""
         self._open(ticket)["topic"] = topic
         return {"topic": topic}
 
-    @tool
+    @tool(returns={"status": str})
     def close_ticket(self, ticket: str) -> dict[str, Any]:
         """Close a ticket."""
         self._open(ticket)["status"] = "Closed"
@@ -85,3 +87,22 @@ class Helpdesk(TableWorld):
         if record["status"] != "Open":
             raise ToolError(f"{ticket} is closed")
         return record
+
+    @classmethod
+    def scenario(cls, random: Random, size: int = 4) -> dict[str, Any]:
+        """Customers, and a ticket of every other one."""
+        draw = Draw(random, size)
+        customers = draw.table(
+            "customers",
+            "C",
+            ({"name": name, "plan": draw.one(get_args(Plan))} for name in draw.people()),
+        )
+        tickets = (
+            {
+                **{"customer": customer, "topic": draw.one(get_args(Topic)), "status": "Open"},
+                **{"level": "Medium", "agent": None},
+            }
+            for customer in customers[::2]
+        )
+        draw.table("tickets", "T", tickets, spare=draw.size + 4)
+        return draw.config

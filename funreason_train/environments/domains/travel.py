@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from random import Random
 from typing import Any, Literal
 
 from ..tables import TableWorld
 from ..tools import ToolError, tool
+from .drawing import Draw
 
 Cabin = Literal["Second", "First", "Sleeper"]
 
@@ -17,33 +19,33 @@ class Travel(TableWorld):
     name = "travel"
     tables = ("stations", "trains", "bookings")
 
-    @tool
+    @tool(returns={"station": str})
     def find_station(self, city: str) -> dict[str, Any]:
         """Look up the id of the station of a city."""
         return {"station": self.find("stations", city=city)}
 
-    @tool
+    @tool(returns={"platforms": int})
     def get_platforms(self, station: str) -> dict[str, Any]:
         """Tell how many platforms a station has."""
         return {"platforms": self.record("stations", station)["platforms"]}
 
-    @tool
+    @tool(returns={"train": str})
     def next_train(self, station: str) -> dict[str, Any]:
         """Look up the next train that leaves a station."""
         self.record("stations", station)
         return {"train": self.find("trains", station=station)}
 
-    @tool
+    @tool(returns={"fare": int})
     def get_fare(self, train: str) -> dict[str, Any]:
         """Tell the fare of a train."""
         return {"fare": self.record("trains", train)["fare"]}
 
-    @tool
+    @tool(returns={"delay": int})
     def get_delay(self, train: str) -> dict[str, Any]:
         """Tell how many minutes a train is late."""
         return {"delay": self.record("trains", train)["delay"]}
 
-    @tool
+    @tool(returns={"booking": str})
     def book_seat(self, train: str, passenger: str) -> dict[str, Any]:
         """Book a seat on a train for a passenger."""
         record = self.record("trains", train)
@@ -54,25 +56,25 @@ class Travel(TableWorld):
         record["seats"] -= 1
         return {"booking": key}
 
-    @tool
+    @tool(returns={"train": str, "cabin": str})
     def get_booking(self, booking: str) -> dict[str, Any]:
         """Tell the train and the cabin of a booking."""
         record = self.record("bookings", booking)
         return {"train": record["train"], "cabin": record["cabin"]}
 
-    @tool
+    @tool(returns={"cabin": str})
     def change_cabin(self, booking: str, cabin: Cabin) -> dict[str, Any]:
         """Change the cabin of a booking."""
         self._booked(booking)["cabin"] = cabin
         return {"cabin": cabin}
 
-    @tool
+    @tool(returns={"passenger": str})
     def rename_booking(self, booking: str, passenger: str) -> dict[str, Any]:
         """Hand a booking over to another passenger."""
         self._booked(booking)["passenger"] = passenger
         return {"passenger": passenger}
 
-    @tool
+    @tool(returns={"status": str})
     def cancel_booking(self, booking: str) -> dict[str, Any]:
         """Cancel a booking and free its seat."""
         record = self._booked(booking)
@@ -85,3 +87,28 @@ class Travel(TableWorld):
         if record["status"] != "Booked":
             raise ToolError(f"{booking} is cancelled")
         return record
+
+    @classmethod
+    def scenario(cls, random: Random, size: int = 4) -> dict[str, Any]:
+        """Stations with one or two trains each, and a booking on every other train."""
+        draw = Draw(random, size)
+        stations = draw.table(
+            "stations", "S", ({"city": town, "platforms": draw.number(1, 12)} for town in draw.towns())
+        )
+        rows = [
+            {
+                "station": station,
+                "fare": draw.number(10, 150),
+                "delay": draw.number(0, 40),
+                "seats": draw.number(0, 9),
+            }
+            for station in stations
+            for _ in range(draw.number(1, 2))
+        ]
+        trains = draw.table("trains", "N", rows)
+        bookings = (
+            {"train": train, "passenger": name, "cabin": "Second", "status": "Booked"}
+            for train, name in zip(trains[::2], draw.people(), strict=False)
+        )
+        draw.table("bookings", "B", bookings, spare=draw.size + 4)
+        return draw.config
