@@ -8,7 +8,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .. import __version__
@@ -174,14 +173,16 @@ def _run(name: str, words: list[str]) -> int:
     if "--help" in words or "-h" in words:
         print(_help(name))
         return 0
-    from ..run.paths import RunDir
     from ..settings.resolve import resolve
+    from .display import say
     from .dry_run import show
+    from .home import home_of
+    from .next_step import next_step
     from .spawn import StageFailed
 
     command = COMMANDS[name]
     config = resolve(compose(command.section, words), name)
-    run_dir = RunDir.at(Path(config.run_dir))
+    run_dir = home_of(name, config, words)
     if config.dry_run and name != "doctor":
         stages = list(config.pipeline.stages) if name == "pipeline" else [name]
         show(stages, config, run_dir, words)
@@ -191,6 +192,8 @@ def _run(name: str, words: list[str]) -> int:
     except StageFailed as error:
         print(f"funreason-train: {error}", file=sys.stderr)
         return 1
+    if following := next_step(name, config, run_dir, words):
+        say(f"Next: {following}")
     return 0
 
 

@@ -6,18 +6,23 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..cluster.topology import node_commands
-from ..errors import UserError
+from ..errors import Problem, UserError, refuse
 from ..run.files import write_text
 from ..run.paths import RunDir
-from .display import console
+from .display import console, say
 from .stages import stage_of
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
+_COMMANDS = 8  # that are printed
+_CONTENTS = {"config.yaml": "the whole configuration", "commands.txt": "the commands of all nodes"}
+
 
 def show(names: list[str], config: DictConfig, run: RunDir, words: list[str]) -> None:
-    """Prints and writes under `RUN_DIR/plan` the configuration, each stage's plan and every node's command.
+    """Prints what the stages come to and the commands of the nodes; writes what the frameworks get.
+
+    The files are in `RUN_DIR/plan`: the configuration, each framework's, and all commands.
 
     Args:
         names: The stages that would run.
@@ -32,11 +37,11 @@ def show(names: list[str], config: DictConfig, run: RunDir, words: list[str]) ->
 
     documents = {"config.yaml": OmegaConf.to_yaml(config, resolve=True)}
     commands: list[str] = []
-    problems: list[str] = []
+    problems: list[Problem] = []
     briefs: list[tuple[str, Sequence[str]]] = []
     for name in names:
         stage = stage_of(name)
-        found = list(map(str, stage.problems(config, run)))
+        found = stage.problems(config, run)
         problems += found
         try:
             plan = stage.plan(config, run)
@@ -51,19 +56,21 @@ def show(names: list[str], config: DictConfig, run: RunDir, words: list[str]) ->
             commands += node_commands(config.cluster, name, kept)
     if commands:
         documents["commands.txt"] = "\n".join(commands) + "\n"
-    for file, text in documents.items():
-        write_text(run.plan / file, text)
-        if file != "config.yaml" or len(documents) == 1:
-            console.rule(file, align="left")
-            console.print(text, markup=False, highlight=False, soft_wrap=True)
     for name, lines in briefs:
         console.rule(f"{name} in brief", align="left")
-        console.print("\n".join(lines) + "\n", markup=False, highlight=False, soft_wrap=True)
-    shown = f"Dry run: nothing was started. {', '.join(documents)} are in {run.plan}"
+        say("\n".join(lines) + "\n")
+    if commands:
+        console.rule("on the nodes" if len(commands) > len(names) else "to run", align="left")
+        more = len(commands) - _COMMANDS
+        rest = [f"… and {more} more in commands.txt"] if more > 0 else []
+        say("\n".join([*commands[:_COMMANDS], *rest, ""]))
+    for file, text in documents.items():
+        write_text(run.plan / file, text)
+        say(f"{_CONTENTS.get(file, 'what the framework is given')}: {run.plan / file}")
     if problems:
-        console.print(f"{shown}.", highlight=False, soft_wrap=True)
-        raise UserError("it would not start: " + "; ".join(dict.fromkeys(problems)))
-    console.print(f"{shown}; the same command without dry_run=true runs it.", highlight=False, soft_wrap=True)
+        say("Dry run: nothing was started.")
+    refuse(problems)
+    say("Dry run: nothing was started, and no problems found. The same command without dry_run=true runs it.")
 
 
 def _yaml(value: Any) -> str:

@@ -9,7 +9,7 @@ from ..run.paths import RunDir
 from ..run.process import Child, ChildFailed
 from ..run.progress import VARIABLE as PROGRESS_VARIABLE
 from ..run.stage import Stage
-from .display import StageDisplay
+from .follow import StageDisplay
 from .memory import PeakMemory
 from .prose import failure
 
@@ -48,7 +48,7 @@ def spawn(
     on_screen = config.output == "screen"
     child = Child(
         f"{__package__}.worker:run_stage",
-        {"stage": stage.name, "config": str(run.config)},
+        {"stage": stage.name, "config": str(run.config), "run": str(run.root)},
         environment={PROGRESS_VARIABLE: str(progress), "PYTHONUNBUFFERED": "1"},
         log=None if on_screen else log,
         inherit=(lock,),

@@ -12,7 +12,8 @@ def run_stage(job: dict[str, Any]) -> dict[str, Any]:
     """Runs one stage in this process.
 
     Args:
-        job: `stage` (its name) and `config` (the file of the resolved configuration).
+        job: `stage` (its name), `config` (the file of the resolved configuration) and `run` (the run
+            directory).
 
     Returns:
         The stage's result.
@@ -22,4 +23,4 @@ def run_stage(job: dict[str, Any]) -> dict[str, Any]:
     config = OmegaConf.load(job["config"])
     assert isinstance(config, DictConfig)
     OmegaConf.set_struct(config, True)
-    return dict(stage_of(job["stage"]).run(config, RunDir.at(config.run_dir)))
+    return dict(stage_of(job["stage"]).run(config, RunDir.at(job["run"])))

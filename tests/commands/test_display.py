@@ -1,6 +1,4 @@
-"""What a person sees: tables in full, whatever stands in them, and how long a stage will still take."""
-
-from pathlib import Path
+"""What a person sees: tables in full, whatever stands in them."""
 
 import pytest
 from rich.console import Console
@@ -33,17 +31,3 @@ def test_columns_that_do_not_fit_side_by_side_become_paragraphs(screen: Console)
     assert text.startswith("value00: column01 value01; column02 value02;") and text.endswith(
         "column11 value11"
     )
-
-
-def test_the_bar_says_how_far_and_how_long_still(tmp_path: Path, screen: Console) -> None:
-    path = tmp_path / "progress"
-    with display.StageDisplay("Evaluating", path, enabled=True) as bar:
-        clock = [0.0]
-        bar._bar.get_time = lambda: clock[0]  # type: ignore[method-assign, assignment]
-        for done in (0, 20, 40):
-            path.write_text(f'{{"done": {done}, "total": 100, "text": "100 tasks"}}')
-            bar.refresh()
-            clock[0] += 60.0
-        screen.print(bar._bar.get_renderable())
-    text = screen.export_text()
-    assert "Evaluating" in text and "40/100" in text and "left 0:03:" in " ".join(text.split())
