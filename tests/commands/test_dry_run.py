@@ -32,7 +32,7 @@ def test_what_matters_comes_first_and_long_files_are_only_named(
 def test_problems_are_told_after_what_could_be_shown(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    words = ["rl.samples_per_prompt=1", "rl.temperature=-1", "dry_run=true", f"run_dir={tmp_path}"]
+    words = ["rl.learning_rate=-1", "rl.temperature=-1", "dry_run=true", f"run_dir={tmp_path}"]
     assert main(["rl", *words]) == 2
     shown = capsys.readouterr()
     assert "problems would stop the run" in shown.err and "rl.temperature=-1" in shown.err
