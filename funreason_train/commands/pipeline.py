@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..cluster import Profile, gpu_problem
 from ..errors import Problem, refuse
+from ..pages.table import Table
 from ..run.lock import locked
 from ..run.paths import RunDir
 from ..run.stage import Stage
-from .display import console, print_markdown, say
+from .display import console, print_table, say
 from .execute import execute
 from .restart import restarted
 from .stages import stage_of
@@ -56,9 +56,10 @@ def _everything(stages: Sequence[Stage], config: DictConfig, run: RunDir) -> lis
 
 
 def _show_table(result: dict) -> None:
-    """Prints the stage's table, if it made one, and where its failures can be read."""
-    if result.get("table") and Path(result["table"]).is_file():
-        print_markdown(Path(result["table"]).read_text(encoding="utf-8"))
+    """Prints the stage's tables, if it made any, and where its failures can be read."""
+    for table in result.get("shown", ()):
+        print_table(Table.of_json(table))
+    if result.get("table"):
         console.print(f"Table: {result['table']}", highlight=False, soft_wrap=True)
     if result.get("failures"):
         console.print(f"Failures: {result['failures']}", highlight=False, soft_wrap=True)

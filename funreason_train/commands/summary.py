@@ -6,18 +6,20 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from ..evaluate.results import verdicts as read_verdicts
-from ..pages.table import Comparison, compare, difference
+from ..pages.charts import Share
+from ..pages.comparison import compare, difference
+from ..pages.table import Table
 from ..run.files import read_json, write_json
 from ..run.manifest import Manifest
 from ..run.paths import RunDir
-from .display import console
+from .display import console, print_table
 from .run_page import write_report
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
 
-def heldout(run: RunDir, names: list[str]) -> tuple[dict[str, Any], Comparison]:
+def heldout(run: RunDir, names: list[str]) -> tuple[dict[str, Any], Table]:
     """The held-out figures of `names`, in this order, and the table that shows them.
 
     Returns:
@@ -35,6 +37,11 @@ def heldout(run: RunDir, names: list[str]) -> tuple[dict[str, Any], Comparison]:
     return figures, compare(scores, verdicts, "Held-out tasks done right (never used in training or tuning)")
 
 
+def _shares(run: RunDir, names: list[str]) -> list[Share]:
+    scores = ((name, read_json(run.eval(name) / "scores.json")) for name in names)
+    return [Share(name, score["accuracy"], *score["ci95"]) for name, score in scores]
+
+
 def summarise(config: DictConfig, run: RunDir) -> dict[str, Any]:
     """Writes `summary.json` and `report.html` and prints the closing table."""
     evaluated = "eval" in config.pipeline.stages
@@ -49,9 +56,9 @@ def summarise(config: DictConfig, run: RunDir) -> dict[str, Any]:
         "seed": config.seed,
     }
     write_json(run.summary, summary)
-    write_report(run, table, summary, stages)
+    write_report(run, table, summary, stages, _shares(run, names) if table is not None else [])
     if table is not None:
-        console.print(table.rich())
+        print_table(table)
     minutes = summary["seconds"]["total"] / 60
     console.print(f"{minutes:.1f} minutes, {summary['peak_bytes'] / 2**30:.1f} GiB at the peak")
     console.print(f"Report: {run.report}", highlight=False, soft_wrap=True)

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import base64
 import gzip
-import html
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from ..pages import charts
+from ..pages.page import render_page
 from ..run.paths import write_text
 from .attempts import Attempts
 from .results import failure
@@ -58,7 +58,13 @@ def label(seed: int, sample: int) -> str:
     return f"seed {seed}, sample {sample}"
 
 
-def write_browser(path: Path, title: str, models: Mapping[str, Tries], tasks: int) -> int:
+def write_browser(
+    path: Path,
+    title: str,
+    models: Mapping[str, Tries],
+    tasks: int,
+    shares: Sequence[charts.Share] = (),
+) -> int:
     """Writes the page.
 
     Args:
@@ -66,6 +72,7 @@ def write_browser(path: Path, title: str, models: Mapping[str, Tries], tasks: in
         title: Its heading.
         models: Model name to its tries, in the order of the tables.
         tasks: How many tasks there are, right ones included.
+        shares: How often each model is right, for a chart above the list.
 
     Returns:
         How many tasks are shown: those that some attempt of some model got wrong.
@@ -81,9 +88,13 @@ def write_browser(path: Path, title: str, models: Mapping[str, Tries], tasks: in
     packed = gzip.compress(
         json.dumps(data, ensure_ascii=False).encode("utf-8", "backslashreplace"), 6, mtime=0
     )
-    page = files(__package__).joinpath("browser.html").read_text(encoding="utf-8")
-    page = page.replace("{{TITLE}}", html.escape(title))
-    write_text(path, page.replace("{{DATA}}", base64.b64encode(packed).decode("ascii")))
+    page = render_page(
+        "failures.html",
+        title=f"{title}: failures",
+        shares=charts.intervals("Tasks done right", shares) if shares else None,
+        data=base64.b64encode(packed).decode("ascii"),
+    )
+    write_text(path, page)
     return len(entries)
 
 

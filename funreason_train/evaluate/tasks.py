@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from ..environments import Task, make_environment, read_tasks
 from ..errors import UserError
 from ..models.folder import context_of, local_folder
-from ..pages.table import compare
+from ..pages.charts import Share
+from ..pages.comparison import compare
 from ..reward import check_options
 from ..run.files import read_json, write_text
 from ..run.fingerprint import digest_file
@@ -89,12 +90,14 @@ def evaluate(config: DictConfig, run: RunDir) -> dict[str, Any]:
     verdicts = {name: results.verdicts(run.eval(name, benchmark) / "episodes.jsonl") for name in scores}
     table = compare(scores, verdicts, _TITLES[benchmark])
     write_text(run.eval_table(benchmark), table.markdown())
-    write_browser(run.eval_failures(benchmark), table.title, failed, len(plan.ids))
+    shares = [Share(name, value["accuracy"], *value["ci95"]) for name, value in scores.items()]
+    write_browser(run.eval_failures(benchmark), table.title, failed, len(plan.ids), shares)
     return {
         "models": {
             name: {key: value[key] for key in ("accuracy", "right", "tasks", "ci95")}
             for name, value in scores.items()
         },
+        "shown": [table.to_json()],
         "table": str(run.eval_table(benchmark)),
         "failures": str(run.eval_failures(benchmark)),
         "play_seconds": round(time.monotonic() - started, 1),

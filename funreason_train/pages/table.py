@@ -1,132 +1,126 @@
-"""Scores of one or several models side by side, for Markdown and for the screen."""
+"""The one kind of table: written as Markdown, shown on a screen, put on a page."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from .statistics import Difference, paired_difference
-
 if TYPE_CHECKING:
-    from rich.table import Table
+    from rich.table import Table as Drawn
+
+_GAP = 3  # columns of the screen between two cells
 
 
 @dataclass(frozen=True)
-class Comparison:
-    """A table as text: a title, column names, rows, and what to say below it.
+class Table:
+    """A table of texts.
 
-    The first column names the category; the last row is all tasks together.
+    Attributes:
+        title: Its heading; empty for none.
+        head: The columns' names.
+        rows: Their cells; on a page a `Markup` stands as it is, any other text is escaped.
+        texts: How many of the first columns are words; the others are figures, which stand to the right.
+        notes: What is said below it.
+        total: Whether the last row sums up the others.
     """
 
     title: str
-    columns: tuple[str, ...]
+    head: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
-    notes: tuple[str, ...]
+    texts: int = 1
+    notes: tuple[str, ...] = ()
+    total: bool = False
 
-    def markdown(self) -> str:
-        """The table as Markdown, ending in a newline."""
-        lines = [
-            f"### {self.title}",
-            "",
-            _row(self.columns),
-            _row(["---"] + ["---:"] * (len(self.columns) - 1)),
-            *map(_row, self.rows),
+    def markdown(self, cell: Callable[[str], str] | None = None) -> str:
+        """The table as Markdown, ending in a newline.
+
+        Args:
+            cell: Writes a cell; `inert` where others wrote it. None: only what would end it is escaped.
+        """
+        write = cell or _cell
+        marks = ["---"] * self.texts + ["---:"] * (len(self.head) - self.texts)
+        lines = [f"### {self.title}", ""] if self.title else []
+        lines += [_line(map(write, self.head)), _line(marks), *(_line(map(write, row)) for row in self.rows)]
+        if self.notes:
+            lines += ["", *(f"- {note}" for note in self.notes)]
+        return "\n".join(lines) + "\n"
+
+    def fitting(self, width: int) -> list[Table]:
+        """The table cut into tables that fit side by side into `width` columns of a screen.
+
+        The first column stands in each of them. No cell is shortened: a word that is wider than the screen
+        goes on in the next line.
+        """
+        needed = [
+            max(len(word) for row in (self.head, *self.rows) for word in (row[n].split() or [""])) + _GAP
+            for n in range(len(self.head))
         ]
-        return "\n".join([*lines, "", *(f"- {note}" for note in self.notes)]).rstrip() + "\n"
+        blocks: list[list[int]] = [[]]
+        for n in range(1, len(self.head)):
+            if blocks[-1] and needed[0] + sum(needed[k] for k in blocks[-1]) + needed[n] > width:
+                blocks.append([])
+            blocks[-1].append(n)
+        return [self._columns([0, *block], last=block is blocks[-1]) for block in blocks]
 
-    def rich(self) -> Table:
-        """The table for a terminal; the notes stand below it."""
+    def _columns(self, chosen: Sequence[int], last: bool) -> Table:
+        return Table(
+            self.title,
+            tuple(self.head[n] for n in chosen),
+            tuple(tuple(row[n] for n in chosen) for row in self.rows),
+            sum(n < self.texts for n in chosen),
+            self.notes if last else (),
+            self.total,
+        )
+
+    def rich(self) -> Drawn:
+        """The table for a terminal, without its notes."""
+        from rich.box import SIMPLE
         from rich.markup import escape
-        from rich.table import Table
+        from rich.table import Table as Drawn
 
-        table = Table(title=self.title, caption="\n".join(map(escape, self.notes)), caption_justify="left")
-        for number, column in enumerate(self.columns):
-            table.add_column(escape(column), justify="right" if number else "left")
-        for row in self.rows[:-1]:
-            table.add_row(*map(escape, row))
-        table.add_section()
-        table.add_row(*map(escape, self.rows[-1]), style="bold")
+        title = escape(self.title) or None
+        table = Drawn(title=title, title_style="bold", title_justify="left", box=SIMPLE, pad_edge=False)
+        for number, name in enumerate(self.head):
+            justify = "left" if number < self.texts else "right"
+            table.add_column(escape(name), justify=justify, overflow="fold")  # type: ignore[arg-type]
+        for number, row in enumerate(self.rows):
+            last = self.total and number == len(self.rows) - 1
+            if last:
+                table.add_section()
+            table.add_row(*map(escape, row), style="bold" if last else None)
         return table
 
+    def to_json(self) -> dict[str, Any]:
+        """The table as JSON's types."""
+        return {
+            "title": self.title,
+            "head": list(self.head),
+            "rows": [list(row) for row in self.rows],
+            "texts": self.texts,
+            "notes": list(self.notes),
+            "total": self.total,
+        }
 
-def compare(
-    scores: Mapping[str, Mapping[str, Any]],
-    verdicts: Mapping[str, Mapping[str, float]],
-    title: str = "Held-out tasks done right",
-) -> Comparison:
-    """Sets models side by side.
-
-    Args:
-        scores: Model name to its `scores.json`, in the order of the columns.
-        verdicts: Model name to task id to verdict, or to the share of right attempts.
-        title: Of the table.
-
-    Raises:
-        ValueError: if there is no model, or not all were given the same tasks.
-    """
-    if not scores:
-        raise ValueError("there is no model to show")
-    names = list(scores)
-    if any(verdicts[name].keys() != verdicts[names[0]].keys() for name in names):
-        raise ValueError(f"{', '.join(names)} were not given the same tasks")
-    first = scores[names[0]]
-    rows = [
-        (category, str(part["tasks"]), *(_share(scores[name]["categories"][category]) for name in names))
-        for category, part in first["categories"].items()
-    ]
-    rows.append(("all", str(first["tasks"]), *(_share(scores[name]) for name in names)))
-    attempts = int(first.get("attempts", 1))
-    notes = [
-        "Share of tasks with every turn right, with Wilson's 95 % interval."
-        if attempts == 1
-        else f"Share of right attempts, {attempts} a task, with a 95 % interval over the choice of tasks."
-    ]
-    for earlier, later in pairwise(names):
-        change = difference(verdicts[earlier], verdicts[later], attempts)
-        notes.append(f"{later} minus {earlier}: {points(change)}")
-    notes += [f"{name}: {note}" for name in names for note in attempt_notes(scores[name])]
-    return Comparison(title, ("category", "tasks", *names), tuple(rows), tuple(notes))
+    @classmethod
+    def of_json(cls, value: Mapping[str, Any]) -> Table:
+        """The inverse of `to_json`."""
+        rows = tuple(tuple(map(str, row)) for row in value["rows"])
+        head, notes = tuple(map(str, value["head"])), tuple(map(str, value["notes"]))
+        return cls(str(value["title"]), head, rows, int(value["texts"]), notes, bool(value["total"]))
 
 
-def difference(earlier: Mapping[str, float], later: Mapping[str, float], attempts: int = 1) -> Difference:
-    """How much more often `later` is right, on the same tasks; see `paired_difference`."""
-    order = sorted(later)
-    return paired_difference([earlier[name] for name in order], [later[name] for name in order], attempts)
+def _line(cells: Any) -> str:
+    return "| " + " | ".join(cells) + " |"
 
 
-def attempt_notes(part: Mapping[str, Any]) -> list[str]:
-    """pass@k and the mean over seeds in words, where a figure has them."""
-    notes = [
-        f"pass@{k} {share(found['value'], found['ci95'])}" for k, found in part.get("pass_at_k", {}).items()
-    ]
-    if "seeds" in part:
-        seeds = part["seeds"]
-        each = ", ".join(f"{100 * value:.1f}" for value in seeds["values"].values())
-        notes.append(
-            f"mean over seeds {', '.join(seeds['values'])}: {share(seeds['mean'], seeds['ci95'])}, "
-            f"of {each}; Student's 95 % interval"
-        )
-    return notes
+def _cell(text: str) -> str:
+    return " ".join(text.replace("|", "\\|").split())
 
 
-def points(value: Difference) -> str:
-    """A difference of shares in words."""
-    return (
-        f"{100 * value.mean:+.1f} points on the same tasks "
-        f"(95 % interval {100 * value.low:+.1f} to {100 * value.high:+.1f})"
-    )
-
-
-def share(value: float, interval: Sequence[float]) -> str:
-    """A share with its interval, as tables show it."""
-    return f"{100 * value:.1f} % ({100 * interval[0]:.1f} to {100 * interval[1]:.1f})"
-
-
-def _share(part: Mapping[str, Any]) -> str:
-    return share(part["accuracy"], part["ci95"])
-
-
-def _row(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+def inert(text: str) -> str:
+    """A text that others wrote as a Markdown cell in which nothing is markup; one `code` word stays one."""
+    if re.fullmatch(r"`\w+(\.\w+)?`", text):
+        return text
+    return re.sub(r"([\\|<>\[\]*_])", r"\\\1", " ".join(text.split()))

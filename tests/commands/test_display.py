@@ -4,6 +4,7 @@ import pytest
 from rich.console import Console
 
 from funreason_train.commands import display
+from funreason_train.pages.table import Table
 
 
 @pytest.fixture
@@ -16,18 +17,20 @@ def screen(monkeypatch: pytest.MonkeyPatch) -> Console:
 
 def test_a_table_is_shown_in_full_even_where_it_does_not_fit(screen: Console) -> None:
     name = "a_very_long_model_name_" * 3
-    lines = ["## Title", "", "| model | right |", "| --- | ---: |", f"| {name} | 50.0 (1 to 2) |"]
-    display.print_markdown("\n".join([*lines, "| a\\|b [1] | [red]x |", "", "- A note."]))
+    rows = ((name, "50.0 (1 to 2)"), ("a|b [1]", "[red]x"))
+    display.print_table(Table("Title [b]", ("model", "right"), rows, notes=("A [note].",)))
     text = screen.export_text()
-    assert name in "".join(text.split()) and "…" not in text
-    assert "a|b [1]" in text and "[red]x" in text and "Title" in text and "- A note." in text
+    assert "50.0 (1 to 2)" in text and "…" not in text
+    assert name in "".join(text.replace("50.0 (1 to 2)", "").split()), "it goes on in the next line"
+    assert "a|b [1]" in text and "[red]x" in text and "Title [b]" in text and "- A [note]." in text
 
 
-def test_columns_that_do_not_fit_side_by_side_become_paragraphs(screen: Console) -> None:
-    head = [f"column{number:02}" for number in range(12)]
-    rows = [head, ["---"] * 12, [f"value{number:02}" for number in range(12)]]
-    display.print_markdown("\n".join(f"| {' | '.join(row)} |" for row in rows))
-    text = " ".join(screen.export_text().split())
-    assert text.startswith("value00: column01 value01; column02 value02;") and text.endswith(
-        "column11 value11"
-    )
+def test_columns_that_do_not_fit_side_by_side_stand_one_below_the_other(screen: Console) -> None:
+    head = tuple(f"column{number:02}" for number in range(12))
+    rows = (tuple(f"value{number:02}" for number in range(12)),)
+    display.print_table(Table("", head, rows, notes=("said once",)))
+    text = screen.export_text()
+    assert all(len(line) <= 60 for line in text.splitlines())
+    assert all(text.count(word) == 1 for word in (*head[1:], *rows[0][1:]))
+    assert text.count("column00") == text.count("value00") > 1  # what the figures are of stands in each part
+    assert text.count("said once") == 1

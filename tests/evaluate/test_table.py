@@ -4,9 +4,10 @@ import pytest
 from evaluate.test_results import row
 from rich.console import Console
 
+from funreason_train.commands import display
 from funreason_train.evaluate.attempts import Attempts
 from funreason_train.evaluate.results import score
-from funreason_train.pages.table import compare
+from funreason_train.pages.comparison import compare
 
 
 def model(right):
@@ -29,9 +30,10 @@ def test_markdown_shows_every_model_category_and_difference():
     assert text.endswith("\n") and not text.endswith("\n\n")
 
 
-def test_the_screen_shows_the_same():
+def test_the_screen_shows_the_same(monkeypatch):
     console = Console(width=120, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
-    console.print(comparison(base=0, sft=20).rich())
+    monkeypatch.setattr(display, "console", console)
+    display.print_table(comparison(base=0, sft=20))
     text = console.export_text()
     assert "50.0 % (35.2 to 64.8)" in text and "sft minus base: +50.0 points" in text
 

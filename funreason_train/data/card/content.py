@@ -155,7 +155,7 @@ def collect(
     )
     figures = [
         ("conversations", f"{len(exported['train']):,} + {len(exported['val']):,} val"),
-        ("turned away", f"{sum(sum(one.account['rejected'].values()) for one in sources):,}"),
+        ("rejected", f"{sum(sum(one.account['rejected'].values()) for one in sources):,}"),
         ("SFT rows", f"{rows['sft']['train']:,} + {rows['sft']['val']:,} val"),
         ("RL prompts", f"{rows['rl']['train']:,} + {rows['rl']['val']:,} val"),
     ]

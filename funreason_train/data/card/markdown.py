@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from ...pages.histogram import Histogram
+from ...pages.table import Table, inert
 from .content import Card, Example
 
 _TEXT = 4_000  # characters of one message that are shown; what is left out is said
@@ -15,10 +16,10 @@ _BAR = 32  # characters of the longest bar
 def to_markdown(card: Card) -> str:
     """The text."""
     measured = (
-        f"Tokens counted with {_cell(card.tokenizer)}." if card.tokenizer else "Lengths were not measured."
+        f"Tokens counted with {inert(card.tokenizer)}." if card.tokenizer else "Lengths were not measured."
     )
     figures = ", ".join(f"**{value}** {name}" for name, value in card.figures)
-    parts = [f"# {_cell(card.title)}", f"{figures}. {measured}", "## Sources"]
+    parts = [f"# {inert(card.title)}", f"{figures}. {measured}", "## Sources"]
     heads = ("source", "format", "licence", "read from", "read", "kept", "rejected", "steps", "train", "val")
     rows = []
     for one in card.sources:
@@ -26,18 +27,18 @@ def to_markdown(card: Card) -> str:
         counts = (account["read"], account["kept"], sum(account["rejected"].values()), account["steps"])
         numbers = (*counts, sides.get("train", 0), sides.get("val", 0))
         rows.append((one.name, one.format, one.licence, one.shown, *(f"{number:,}" for number in numbers)))
-    parts.append(_table(heads, rows))
+    parts.append(_table(heads, rows, 4))
     names = [one.name for one in card.sources]
     for title, head, found in (
-        ("Turned away", "reason", card.rejected),
-        ("Mended, odd or left out", "what", card.noted),
+        ("Rejected", "reason", card.rejected),
+        ("Repaired, odd or left out", "what", card.noted),
     ):
         rows = [
             (f"`{what}`", meaning, *(f"{counts[name]:,}" for name in names))
             for what, meaning, counts in found
         ]
         if rows:
-            parts += [f"## {title}", _table((head, "meaning", *names), rows)]
+            parts += [f"## {title}", _table((head, "meaning", *names), rows, 2)]
     if lost := [one for one in card.sources if one.account["overlong"]["steps"]]:
         keys = (
             "conversations",
@@ -50,30 +51,21 @@ def to_markdown(card: Card) -> str:
         rows = [(one.name, *(str(one.account["overlong"][key]) for key in keys)) for one in lost]
         parts += [
             "## Left out as too long",
-            _table(("source", *(key.replace("_", " ") for key in keys)), rows),
+            _table(("source", *(key.replace("_", " ") for key in keys)), rows, 1),
         ]
     parts.append("## Shape")
     for chart in card.histograms:
-        parts += [f"**{_cell(chart.title)}** ({chart.summary})", _fenced(_bars(chart))]
+        parts += [f"**{inert(chart.title)}** ({chart.summary})", _fenced(_bars(chart))]
     parts.append("## Examples")
     for example in card.examples:
         parts += _example(example)
-    parts += ["## Settings", _table(("key", "value"), [(f"`{key}`", value) for key, value in card.settings])]
+    settings = [(f"`{key}`", value) for key, value in card.settings]
+    parts += ["## Settings", _table(("key", "value"), settings, 2)]
     return "\n\n".join(parts) + "\n"
 
 
-def _cell(text: str) -> str:
-    """Text that stays in its cell and is no markup."""
-    return re.sub(r"([\\|<>\[\]*_])", r"\\\1", " ".join(text.split()))
-
-
-def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [heads, ["---"] * len(heads), *rows]
-    return "\n".join("| " + " | ".join(_plain(cell) for cell in line) + " |" for line in lines)
-
-
-def _plain(cell: str) -> str:
-    return cell if re.fullmatch(r"`\w+(\.\w+)?`|---", cell) else _cell(cell)
+def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]], texts: int) -> str:
+    return Table("", head, tuple(rows), texts).markdown(inert).rstrip()
 
 
 def _fenced(text: str) -> str:
@@ -98,8 +90,8 @@ def _example(one: Example) -> list[str]:
     )
     offered = f"{one.tools:,} tool" + "s" * (one.tools != 1)
     return [
-        f"### {_cell(one.id)}",
-        f"{_cell(one.source)}, {offered}{tokens}. Prompt, without loss:",
+        f"### {inert(one.id)}",
+        f"{inert(one.source)}, {offered}{tokens}. Prompt, without loss:",
         _fenced(prompt),
         "Supervised:",
         _fenced(_shortened("".join(one.supervised).removesuffix("\n"))),

@@ -17,12 +17,15 @@ import types
 from collections.abc import Callable, Iterable
 from copy import deepcopy
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, Literal, NoReturn
 
 from ...calls import Call
 from ...dialogue import PromptStyle, history_answer, system_prompt
 from ...environments.bfcl.execute import one_line
 from .decode import Answer, listed, pack, read_answer
+
+Unclosed = Literal["failed", "card"]
+"""How a single-turn answer without `</think>` counts: as wrong, or as the model card's handler has it."""
 
 NAME = "funreason"  # of the handler in bfcl-eval's registry, which allows no underscore
 UNCLOSED = "response outputs too long or no slash think in response."
@@ -197,7 +200,13 @@ def _ast_form(call: Call) -> dict[str, Any]:
 
 
 def judge(
-    handler: Any, entry: dict[str, Any], category: str, result: Any, truth: Any, functions: Any
+    handler: Any,
+    entry: dict[str, Any],
+    category: str,
+    result: Any,
+    truth: Any,
+    functions: Any,
+    unclosed: Unclosed = "failed",
 ) -> list[str]:
     """bfcl-eval's verdict on an entry's answers; empty if right, else what is wrong.
 
@@ -208,6 +217,7 @@ def judge(
         result: What the generation flow returned.
         truth: The ground truth; None for relevance and irrelevance.
         functions: See `functions_to_check`; None for multi-turn and agentic entries.
+        unclosed: How an answer without `</think>` counts.
     """
     from bfcl_eval import utils
     from bfcl_eval.constants.enums import Language, ReturnFormat
@@ -223,7 +233,7 @@ def judge(
             handler, entry["id"], result, truth, entry, NAME, category
         )
         return _reasons(found)
-    if handler.unclosed:
+    if handler.unclosed and unclosed == "failed":
         return ["unclosed: the completion has no </think>"]
     if utils.is_java(category):
         language, form = Language.JAVA, ReturnFormat.JAVA

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ...cluster.profile import available_cores
 from ...errors import UserError
 from ...models.folder import context_of, local_folder
+from ...pages.charts import Share
 from ...run.paths import RunDir, write_json, write_text
 from ..attempts import Attempt, Attempts
 from ..browser import label, write_browser
@@ -23,11 +24,12 @@ from ..settings import attempts_of
 from . import scores as scoring
 from .categories import choose_categories
 from .run import BfclModel, BfclOptions, is_finished, run_bfcl
-from .table import build, pairs
+from .table import build, pairs, screen
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
+_OVERALL = (("multi_turn.overall", "multi-turn"), ("single_turn.overall", "single-turn"))
 _MOST = 1_000_000  # more entries than there are: every replica has something to do
 
 
@@ -115,6 +117,7 @@ def _options(config: DictConfig, categories: tuple[str, ...]) -> BfclOptions:
         patience=float(settings.patience_seconds),
         call_seconds=float(settings.bfcl.call_seconds),
         memory_mib=int(settings.bfcl.memory_mib),
+        unclosed=settings.bfcl.unclosed,
     )
 
 
@@ -182,7 +185,7 @@ def _write(
         {"earlier": a, "later": b, **scoring.difference(tries[a], tries[b], attempts)}
         for a, b in pairs(list(played))
     ]
-    text = build(scores, differences, attempts, version, _notes(config, attempts))
+    text = build(scores, differences, attempts, version, _notes(config, attempts, played))
     write_text(run.eval_table("bfcl"), text)
     write_json(
         run.root / "eval" / "bfcl.json",
@@ -194,9 +197,11 @@ def _write(
         f"BFCL {version}",
         {name: _browsable(one.rows, attempts) for name, one in played.items()},
         entries,
+        _shares(scores),
     )
     return {
         "models": {name: {"columns": found["columns"]} for name, found in scores.items()},
+        "shown": [screen(scores, differences, version).to_json()],
         "table": str(run.eval_table("bfcl")),
         "failures": str(run.eval_failures("bfcl")),
         "play_seconds": seconds,
@@ -204,10 +209,20 @@ def _write(
     }
 
 
+def _shares(scores: Mapping[str, Mapping[str, Any]]) -> list[Share]:
+    """The overall columns that every model has, for a chart."""
+    found = []
+    for key, title in _OVERALL:
+        parts = {name: one["columns"][key] for name, one in scores.items()}
+        if all("value" in part for part in parts.values()):
+            found += [Share(f"{name}, {title}", p["value"], *p["ci95"]) for name, p in parts.items()]
+    return found
+
+
 def _headline(scores: Mapping[str, Mapping[str, Any]]) -> str:
     """The overall columns in a few words."""
     parts = []
-    for key, title in (("multi_turn.overall", "multi-turn"), ("single_turn.overall", "single-turn")):
+    for key, title in _OVERALL:
         values = {name: found["columns"][key].get("value") for name, found in scores.items()}
         if any(value is not None for value in values.values()):
             each = ", ".join(f"{name} {v:.1%}" for name, v in values.items() if v is not None)
@@ -215,7 +230,7 @@ def _headline(scores: Mapping[str, Mapping[str, Any]]) -> str:
     return "".join(parts)
 
 
-def _notes(config: DictConfig, attempts: Attempts) -> list[str]:
+def _notes(config: DictConfig, attempts: Attempts, played: Mapping[str, _Played]) -> list[str]:
     settings, notes = config.eval, []
     if settings.limit is not None:
         notes.append(
@@ -232,7 +247,26 @@ def _notes(config: DictConfig, attempts: Attempts) -> list[str]:
         f"seed{'s' if len(attempts.seeds) > 1 else ''} {', '.join(map(str, attempts.seeds))}, "
         f"{attempts.samples} sample{'s' if attempts.samples > 1 else ''} an entry."
     )
-    return notes
+    return [*notes, _unclosed_note(str(settings.bfcl.unclosed), played)]
+
+
+def _unclosed_note(rule: str, played: Mapping[str, _Played]) -> str:
+    """How answers without `</think>` count, which in irrelevance is a matter of taste."""
+    counts = []
+    for name, one in played.items():
+        rows = [row for attempt in one.rows for part in attempt.values() for row in part]
+        counts.append(f"{name} {sum(row.get('unclosed', 0) > 0 for row in rows)} of {len(rows)}")
+    found = f"Entries with an answer without </think>: {', '.join(counts)}."
+    card = (
+        "the model card's handler hands BFCL a sentence in its place, which is no call and so right in the "
+        "irrelevance categories"
+    )
+    if rule == "card":
+        return f"{found} Such an answer counts as there (bfcl.unclosed=card): {card}."
+    return (
+        f"{found} Such a single-turn answer is wrong in every category; {card} "
+        "(bfcl.unclosed=card counts like that)."
+    )
 
 
 def _marked(played: Sequence[scoring.Rows], attempts: Attempts) -> list[dict[str, Any]]:

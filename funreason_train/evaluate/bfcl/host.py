@@ -52,6 +52,7 @@ class HostOptions:
         style: Of the system prompt.
         call_seconds: Processor time that one call, or checking one answer, may take.
         memory_mib: Memory that the calls of one entry may add.
+        unclosed: How a single-turn answer without `</think>` counts.
         listing: Only say what there is, and end.
     """
 
@@ -60,6 +61,7 @@ class HostOptions:
     style: PromptStyle = "bfcl"
     call_seconds: float = 5.0
     memory_mib: int = 1024
+    unclosed: bridge.Unclosed = "failed"
     listing: bool = False
 
 
@@ -293,7 +295,7 @@ class Host:
             result, _ = made.inference(entry.value, False, True)
             refused = list(made.refused)
             if not is_prerequisite(kept["id"]):
-                reasons = _judge(made, kept, entry, result)
+                reasons = _judge(made, kept, entry, result, self.options.unclosed)
                 if reasons and refused:
                     reasons.append(f"refused: {len(refused)} answers ({', '.join(sorted(set(refused)))})")
         except LimitReached as error:
@@ -311,7 +313,8 @@ class Host:
             entry = self.entries[key.decode()]
             made = bridge.handler(self.options.style, lambda messages: "")
             answer = made._parse_query_response_prompting(str(json.loads(text)["text"]))["model_responses"]
-            reasons = _judge(made, bridge.untouched(entry.value), entry, answer)
+            kept = bridge.untouched(entry.value)
+            reasons = _judge(made, kept, entry, answer, self.options.unclosed)
             watchdog.rest()
             _send(put, {"done": _row(entry, reasons, made.unclosed)})
 
@@ -321,9 +324,11 @@ def _interactive(category: str) -> bool:
     return category.startswith(("multi_turn", "memory", "web_search"))
 
 
-def _judge(made: Any, kept: dict[str, Any], entry: _Entry, result: Any) -> list[str]:
+def _judge(
+    made: Any, kept: dict[str, Any], entry: _Entry, result: Any, unclosed: bridge.Unclosed
+) -> list[str]:
     try:
-        return bridge.judge(made, kept, entry.category, result, entry.truth, entry.functions)
+        return bridge.judge(made, kept, entry.category, result, entry.truth, entry.functions, unclosed)
     except Exception as error:  # a checker that trips over an answer must not count for it
         return [f"checker: {type(error).__name__}: {one_line(error)}"]
 

@@ -30,6 +30,7 @@ from ..play import dump
 from ..serve.engine import EngineOptions
 from ..serve.generate import Sampling
 from ..serve.replicas import LineCounter, run_replicas
+from .bridge import Unclosed
 from .categories import is_prerequisite
 from .client import HostClient
 from .host import HostOptions
@@ -74,6 +75,7 @@ class BfclOptions:
         patience: Give up when nothing was finished for so many seconds.
         call_seconds: Processor time that one call, or checking one entry, may take.
         memory_mib: Memory that the calls of one entry may add.
+        unclosed: How a single-turn answer without `</think>` counts: `failed`, or as the model `card` has it.
     """
 
     version: str
@@ -89,6 +91,7 @@ class BfclOptions:
     patience: float = 1800.0
     call_seconds: float = 5.0
     memory_mib: int = 1024
+    unclosed: Unclosed = "failed"
 
 
 def run_bfcl(models: Sequence[BfclModel], options: BfclOptions, logs: Path) -> dict[str, dict[str, Any]]:
@@ -111,7 +114,13 @@ def run_bfcl(models: Sequence[BfclModel], options: BfclOptions, logs: Path) -> d
     report(0, None, f"bfcl-eval {options.version}")
     python = python_of(options.version)
     host = HostOptions(
-        options.categories, "", options.style, options.call_seconds, options.memory_mib, listing=True
+        options.categories,
+        "",
+        options.style,
+        options.call_seconds,
+        options.memory_mib,
+        options.unclosed,
+        listing=True,
     )
     with HostClient(python, host) as client:
         hello = client.hello
@@ -196,6 +205,8 @@ def _fingerprint(model: BfclModel, options: BfclOptions) -> str:
         "served": f"endpoint {options.endpoint}" if options.endpoint else options.engine.dtype,
         "limits": [options.call_seconds, options.memory_mib],
     }
+    if options.unclosed != "failed":
+        value["unclosed"] = options.unclosed
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
@@ -248,6 +259,7 @@ def _collect(
         "isolation": hello["isolation"],
         "prompt_style": options.style,
         "sampling": asdict(replace(options.sampling, max_model_tokens=model.max_model_tokens)),
+        "unclosed": options.unclosed,
         "limits": {"call_seconds": options.call_seconds, "memory_mib": options.memory_mib},
         "fingerprint": parts.name,
     }

@@ -9,31 +9,12 @@ from importlib.resources import files
 from itertools import pairwise
 from typing import Any
 
+from ...pages.table import Table
 from ..attempts import Attempts
 from .columns import COLUMNS
 
 _NOT_RUN = "not run"
 _REASONS = 12  # as many reasons are listed by name
-
-
-@dataclass(frozen=True)
-class Grid:
-    """One table: its first columns are text, the others figures."""
-
-    title: str
-    head: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    texts: int = 1
-
-    def markdown(self) -> str:
-        """The table as Markdown."""
-        marks = ["---"] * self.texts + ["---:"] * (len(self.head) - self.texts)
-        lines = [f"### {self.title}", "", _line(self.head), _line(marks), *map(_line, self.rows)]
-        return "\n".join(lines) + "\n"
-
-
-def _line(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(" ".join(cell.replace("|", "\\|").split()) for cell in cells) + " |"
 
 
 @dataclass(frozen=True)
@@ -112,12 +93,61 @@ def build(
     return "\n".join([title, *(grid.markdown() for grid in grids), *(f"- {note}" for note in about)]) + "\n"
 
 
+def screen(
+    scores: Mapping[str, Mapping[str, Any]], differences: Sequence[Mapping[str, Any]], version: str
+) -> Table:
+    """What a terminal shows: a row for each column or category that was run, and one line about the rest.
+
+    Args:
+        scores: See `build`.
+        differences: See `build`.
+        version: Of bfcl-eval.
+    """
+    models = list(scores.values())
+    rows: list[tuple[str, ...]] = []
+    shown: set[str] = set()  # categories that stand in a row of their own
+
+    def row(kind: str, key: str, title: str, show: Callable[[Any], str]) -> None:
+        cells = (show(found[kind].get(key)) for found in models)
+        rows.append((title, *cells, *(_short_change(change[kind].get(key)) for change in differences)))
+
+    for column in COLUMNS:
+        if any("value" in found["columns"][column.key] for found in models):
+            row("columns", column.key, f"{column.group}: {column.title}", _short)
+            shown |= set(column.weights) if len(column.weights) == 1 else set()
+    for name in dict.fromkeys(name for found in models for name in found["categories"]):
+        if name not in shown:
+            row("categories", name, name, lambda part: _short(part and {**part, "value": part["accuracy"]}))
+    left_out = [c for c in COLUMNS if not any("value" in found["columns"][c.key] for found in models)]
+    groups = dict.fromkeys(column.group for column in left_out)
+    parts = [f"{sum(c.group == group for c in left_out)} of {group}" for group in groups]
+    failed = {name: why for found in models for name, why in found["not_run"].items()}
+    parts += [f"{name} ({why})" for name, why in failed.items()]
+    notes = [f"Not run: {'; '.join(parts)}."] if parts else []
+    head = ("per cent right", *scores, *(_minus(change) for change in differences))
+    return Table(f"BFCL, bfcl-eval {version}", head, tuple(rows), notes=tuple(notes))
+
+
+def _short(part: Mapping[str, Any] | None) -> str:
+    if part is None or "value" not in part:
+        return "–"
+    low, high = part["ci95"]
+    return f"{100 * part['value']:.1f} ({100 * low:.0f}–{100 * high:.0f})"
+
+
+def _short_change(part: Mapping[str, Any] | None) -> str:
+    if part is None:
+        return "–"
+    low, high = part["ci95"]
+    return f"{100 * part['value']:+.1f} ({100 * low:+.0f} to {100 * high:+.0f})"
+
+
 def _group(
     group: str,
     scores: Mapping[str, Mapping[str, Any]],
     differences: Sequence[Mapping[str, Any]],
     version: str,
-) -> Grid:
+) -> Table:
     columns = [column for column in COLUMNS if column.group == group]
     rows = [
         (name, version, *(_figure(found["columns"][column.key]) for column in columns))
@@ -136,7 +166,7 @@ def _group(
         if any(value is not None for value in values):
             cells = ("" if value is None else f"{value:.2f}" for value in values)
             rows.append((f"{row.name} [{note}]", f"{row.bfcl}, published", *cells))
-    return Grid(group, ("model", "BFCL", *(column.title for column in columns)), tuple(rows), texts=2)
+    return Table(group, ("model", "BFCL", *(column.title for column in columns)), tuple(rows), texts=2)
 
 
 def _sources() -> list[str]:
@@ -150,7 +180,7 @@ def _numbers() -> list[int]:
     return [found.index(row.source) + 1 for row in published()]
 
 
-def _extra(title: str, scores: Mapping[str, Mapping[str, Any]], show: Callable[[Any], str]) -> Grid:
+def _extra(title: str, scores: Mapping[str, Mapping[str, Any]], show: Callable[[Any], str]) -> Table:
     """A further figure of every column and category that was run in some model, models across."""
     rows: list[tuple[str, ...]] = []
     for column in COLUMNS:
@@ -161,10 +191,10 @@ def _extra(title: str, scores: Mapping[str, Mapping[str, Any]], show: Callable[[
     for name in dict.fromkeys(name for found in scores.values() for name in found["categories"]):
         found_parts = (found["categories"].get(name) for found in scores.values())
         rows.append((name, *(show(part) if part else _NOT_RUN for part in found_parts)))
-    return Grid(title, ("column or category", *scores), tuple(rows))
+    return Table(title, ("column or category", *scores), tuple(rows))
 
 
-def _categories(scores: Mapping[str, Mapping[str, Any]], differences: Sequence[Mapping[str, Any]]) -> Grid:
+def _categories(scores: Mapping[str, Mapping[str, Any]], differences: Sequence[Mapping[str, Any]]) -> Table:
     names = list(dict.fromkeys(name for found in scores.values() for name in found["categories"]))
     rows = []
     for name in names:
@@ -176,10 +206,10 @@ def _categories(scores: Mapping[str, Mapping[str, Any]], differences: Sequence[M
         why = next(found["not_run"][name] for found in scores.values() if name in found["not_run"])
         rows.append((f"{name}: {why}", "", *[_NOT_RUN] * len(scores), *[""] * len(differences)))
     head = ("category", "entries", *scores, *map(_minus, differences))
-    return Grid("Categories", head, tuple(rows))
+    return Table("Categories", head, tuple(rows))
 
 
-def _reasons(scores: Mapping[str, Mapping[str, Any]]) -> Grid:
+def _reasons(scores: Mapping[str, Mapping[str, Any]]) -> Table:
     """Why entries are wrong: a score that only speaks of a short context or of lost thoughts shows here."""
     total: dict[str, int] = {}
     for found in scores.values():
@@ -193,7 +223,7 @@ def _reasons(scores: Mapping[str, Mapping[str, Any]]) -> Grid:
     if rest:
         others = (sum(found["wrong_because"].get(name, 0) for name in rest) for found in scores.values())
         rows.append((f"{len(rest)} other reasons", *map(str, others)))
-    return Grid("Why answers are wrong (first reason of each)", ("reason", *scores), tuple(rows))
+    return Table("Why answers are wrong (first reason of each)", ("reason", *scores), tuple(rows))
 
 
 def _counted(part: Mapping[str, Any] | None) -> str:

@@ -5,12 +5,14 @@ import re
 
 import pytest
 from evaluate.bfcl.bfcl_results import ENTRIES, result, verdicts, write_results
+from rich.console import Console
 
+from funreason_train.commands import display
 from funreason_train.errors import UserError
 from funreason_train.evaluate.attempts import Attempts
 from funreason_train.evaluate.bfcl import scores as scoring
 from funreason_train.evaluate.bfcl.columns import COLUMNS
-from funreason_train.evaluate.bfcl.table import build, pairs, published
+from funreason_train.evaluate.bfcl.table import build, pairs, published, screen
 
 TURNS = [name for name in ENTRIES if name.startswith("multi_turn")]
 ONE = Attempts()
@@ -181,3 +183,33 @@ def test_reasons_are_counted_by_their_first_words():
     rows.append(result("parallel", 9, False, "malformed: unclosed") | {"reasons": []})
     assert scoring.reasons(rows) == {"wrong_state": 4, "no reason given": 1}
     assert json.dumps(scoring.reasons(rows[4:5])) == "{}"
+
+
+def test_the_screen_shows_what_was_run_within_80_columns_and_one_line_about_the_rest(tmp_path, monkeypatch):
+    rights = {name: [n < 20 * k for n in range(200)] for k, name in enumerate(TURNS, 1)}
+    rights |= {"irrelevance": [True] * 200}
+    _, scores, changes = document(
+        tmp_path, {"base": rights, "sft": rights, "rl": rights}, {"memory_vector": "there is no model"}
+    )
+    table = screen(scores, changes, "2026.3.23")
+    names = [row[0] for row in table.rows]
+    assert names == [
+        *(f"Multi-turn: {title}" for title in ("Overall", "Base", "Miss func", "Miss param", "Long context")),
+        "irrelevance",
+    ]
+    assert table.rows[0][1] == "25.0 (21–30)" and table.rows[-1][1] == "100.0 (98–100)"
+    console = Console(width=80, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
+    monkeypatch.setattr(display, "console", console)
+    display.print_table(table)
+    text = console.export_text()
+    assert all(len(line.rstrip()) <= 80 for line in text.splitlines())
+    assert "FunReason-MT-4B" not in text and text.count("not run") == 0
+    (note,) = table.notes
+    assert note == (
+        "Not run: 3 of Single-turn; 8 of BFCL v4 agentic; memory_vector (there is no model)."
+    )
+
+
+def test_a_screen_without_any_whole_column_shows_the_categories(tmp_path):
+    _, scores, changes = document(tmp_path, {"mine": {"simple_python": [True] * 400}})
+    assert [row[0] for row in screen(scores, changes, "2026.3.23").rows] == ["simple_python"]
