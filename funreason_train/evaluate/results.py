@@ -90,7 +90,8 @@ def reasons(rows: Iterable[Mapping[str, Any]]) -> dict[str, int]:
     counts: dict[str, int] = {}
     for row in rows:
         if row["reasons"]:
-            _, kind, detail = row["reasons"][0].split(": ", 2)
+            _, _, reason = row["reasons"][0].partition(": ")
+            kind, _, detail = reason.partition(": ")
             kind = f"{kind}: {detail}" if kind == "malformed" else kind  # whose details are few and fixed
             counts[kind] = counts.get(kind, 0) + 1
     return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))

@@ -1,6 +1,7 @@
 """BFCL's classes as environments: answers and states as BFCL's, one state an environment, limits a call."""
 
 import gc
+import json
 import os
 import signal
 import subprocess
@@ -174,6 +175,44 @@ def test_a_hostile_call_fails_and_changes_nothing(name):
     before = environment.snapshot()
     assert not environment.call(HOSTILE[name]).ok
     assert environment.compare(before) == []
+
+
+NAMES = [
+    *("nothing", "cd.x", "x.cd", "a.b.c", "GorillaFileSystem.rm", "ls.__globals__", "_load_scenario"),
+    *("rm.ls", "kill", "exit", "quit", "remove", "unlink", "popen", "Popen", "run"),
+    *("os.remove", "a.kill", "a.b.kill", "kill.a", "run.ls", "größe", "名前.run", "ls.run", "cd.cd"),
+]
+
+
+@shipped
+def test_names_that_cannot_be_called_are_answered_in_bfcls_own_words(tmp_path):
+    """Of this environment, as in training, and of the executor, as in evaluation."""
+    code = (
+        "import json, sys\n"
+        "from bfcl_eval.eval_checker.multi_turn_eval import multi_turn_utils as own\n"
+        "from funreason_train.environments.bfcl import execute\n"
+        "config, names = json.loads(sys.argv[1])\n"
+        "calls = [name + '()' for name in names]\n"
+        "one, _ = own.execute_multi_turn_func_call(calls, config, list(config), 'm', 'multi_turn_base_0')\n"
+        "made = execute.make_instance('GorillaFileSystem', config['GorillaFileSystem'])\n"
+        "methods = execute.public_methods(made)\n"
+        "two = [execute.execute(lambda: execute.Executable(name), methods).text for name in names]\n"
+        "print(json.dumps([one, two]))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, json.dumps([CONFIG, NAMES])],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "BFCL_PROJECT_ROOT": str(tmp_path)},
+    )
+    assert done.returncode == 0, done.stderr
+    theirs, evaluation = json.loads(done.stdout.splitlines()[-1])
+    environment = files()
+    training = [environment.call(Call(name, {})).text for name in NAMES]
+    words = dict(zip(NAMES, theirs, strict=True))
+    assert dict(zip(NAMES, training, strict=True)) == words
+    assert dict(zip(NAMES, evaluation, strict=True)) == words
+    assert words["run"] == "Error during execution: Function call run is not allowed."
 
 
 @shipped

@@ -173,6 +173,18 @@ def test_an_unclosed_thought_is_a_failed_answer(host, script, category):
     assert rows[name]["unclosed"] >= 1
 
 
+CARD = ["simple_python", "irrelevance", "live_relevance", "multi_turn_base"]
+
+
+def test_an_unclosed_thought_counts_as_the_card_has_it_if_asked_for(folder, script):
+    """The card's handler hands BFCL a sentence: no call, which is right where no call is."""
+    with start(folder, CARD, unclosed="card") as host:
+        names = [host.hello["entries"][category][0] for category in CARD]
+        rows, _ = play(host, names, lambda *_: "I think and think")
+    assert [rows[name]["right"] for name in names] == [False, True, False, False]
+    assert all(rows[name]["unclosed"] for name in names)
+
+
 def test_the_thought_stays_out_of_the_history_and_results_are_merged(host):
     name = host.hello["entries"]["multi_turn_base"][0]
     answers = iter([completion("[pwd(), pwd()]"), completion("Done.")])

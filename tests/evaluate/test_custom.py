@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import struct
 import subprocess
 import sys
 import time
@@ -163,7 +164,7 @@ def model(tmp_path_factory):
     texts = [one.messages[1]["content"] for one in STEPS]
     folder = bfcl_mock.make_model(tmp_path_factory.mktemp("models") / "tiny", texts, 300)
     (folder / "config.json").write_text('{"max_position_embeddings": 100000}')
-    (folder / "model.safetensors").write_bytes(b"x")
+    (folder / "model.safetensors").write_bytes(struct.pack("<Q", 2) + b"{}")
     return folder
 
 

@@ -19,7 +19,7 @@ from ...calls import Call
 from ...errors import UserError
 from ..protocol import Environment, Result
 from .documents import CLASSES, class_documents
-from .execute import FAILED
+from .execute import FAILED, refusal
 from .sessions import SESSIONS, Session, Sessions
 
 PREFIX = "bfcl/"
@@ -71,8 +71,8 @@ class BfclEnvironment(Environment):
             What BFCL would show: the answer as text, or `Error during execution: …`, also for a call that
             reached a limit and where the configuration cannot be loaded.
         """
-        if call.name not in self._names:
-            return Result(f"{FAILED}name '{call.name}' is not defined", False)
+        if reason := refusal(call.name, self._names):
+            return Result(f"{FAILED}{reason}", False)
         request = {"call": call.to_json()}
         try:
             answer = self._ask(request)

@@ -12,7 +12,7 @@ import importlib
 import inspect
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -98,7 +98,7 @@ def execute(read: Callable[[], Executable], methods: Methods) -> Executed:
     except MemoryError:
         raise LimitReached("memory_limit: a call took too much memory and was stopped") from None
     except Exception as error:
-        return Executed(f"{FAILED}{error}", False)
+        return Executed(f"{FAILED}{_said(error)}", False)
 
 
 def _is_error(value: Any) -> bool:
@@ -107,14 +107,40 @@ def _is_error(value: Any) -> bool:
     return isinstance(value, Mapping) and "error" in value
 
 
+def refusal(name: str, methods: Container[str]) -> str:
+    """Why nothing is executed under a name, in bfcl-eval's own words; empty if something is.
+
+    bfcl-eval writes its instance before a method's name, takes what then stands between the first two dots
+    for the function's name, and hands all of it to `eval`. Only there does a name of Python itself, such as
+    `open`, mean anything.
+
+    Args:
+        name: As the model wrote it, possibly dotted.
+        methods: What may be called.
+    """
+    *before, last = name.split(".")
+    spliced = [*before, "instance", last] if last in methods else [*before, last]
+    function = spliced[min(1, len(spliced) - 1)]
+    if function in _FORBIDDEN:
+        return f"Function call {function} is not allowed."
+    if name not in methods:
+        return f"name '{spliced[0]}' is not defined"
+    return ""
+
+
+def _said(error: Exception) -> str:
+    """What an exception says; total, as the value in it may be a number too long to be written."""
+    try:
+        return str(error)
+    except Exception:
+        return type(error).__name__
+
+
 def _call(call: Executable, methods: Methods) -> Any:
     if call.refused:
         raise ValueError(f"the call cannot be read ({call.refused})")
-    parts = call.name.split(".")
-    if parts[min(1, len(parts) - 1)] in _FORBIDDEN:
-        raise PermissionError(f"Function call {parts[min(1, len(parts) - 1)]} is not allowed.")
-    if call.name not in methods:
-        raise NameError(f"name '{parts[0]}' is not defined")
+    if reason := refusal(call.name, methods):
+        raise PermissionError(reason)
     return methods[call.name](*call.args, **(call.kwargs or {}))
 
 
@@ -135,6 +161,9 @@ _WORDS = re.compile(r"\s+")
 
 
 def one_line(value: Any, most: int = 2000) -> str:
-    """A value as text for a reason: white space collapsed, cut at `most` characters."""
-    text = _WORDS.sub(" ", str(value)).strip()
+    """A value as text for a reason: white space collapsed, cut at `most` characters; never raises."""
+    try:
+        text = _WORDS.sub(" ", str(value)).strip()
+    except (ValueError, RecursionError):  # a number or a nesting that Python does not write
+        return f"a {type(value).__name__} too large to be shown"
     return text if len(text) <= most else text[: most - 1] + "…"

@@ -33,10 +33,10 @@ def read_rows(folder: Path, categories: Sequence[str]) -> dict[str, list[dict[st
     for category in categories:
         path = folder / f"{category}.jsonl"
         try:
-            lines = path.read_text(encoding="utf-8").splitlines()
+            lines = path.read_text(encoding="utf-8").split("\n")  # a text may hold other ends of lines
         except (OSError, UnicodeDecodeError) as error:
             raise _damaged(path, f"cannot be read ({error})") from None
-        found[category] = [_row(path, number, line) for number, line in enumerate(lines, 1)]
+        found[category] = [_row(path, number, line) for number, line in enumerate(lines, 1) if line]
         if len({row["id"] for row in found[category]}) < len(found[category]):
             raise _damaged(path, "holds an entry twice")
     return found

@@ -53,6 +53,12 @@ class Generated:
     tokens: int
     finish: str
 
+    def __post_init__(self) -> None:
+        # An endpoint may send half of a character, which no tokenizer takes and no file holds.
+        if not self.text.isascii():
+            whole = self.text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+            object.__setattr__(self, "text", whole)
+
 
 class Generator(Protocol):
     """A model that completes prompts, many at once."""

@@ -25,7 +25,7 @@ def model(tmp_path_factory):
     """A folder with a tokenizer, a template and a context, as the endpoint's model would have."""
     folder = bfcl_mock.make_model(tmp_path_factory.mktemp("models") / "tiny", ["move the file"], 300)
     (folder / "config.json").write_text('{"max_position_embeddings": 2000000}')
-    (folder / "model.safetensors").write_bytes(b"x")
+    (folder / "model.safetensors").write_bytes((2).to_bytes(8, "little") + b"{}")
     return folder
 
 

@@ -26,7 +26,8 @@ def folders(tmp_path):
         folder.mkdir(parents=True)
         for file in ("config.json", "tokenizer.json"):
             (folder / file).write_text("{}")
-        (folder / "model.safetensors").write_bytes(name.encode())
+        header = json.dumps({"__metadata__": {"name": name}}).encode()
+        (folder / "model.safetensors").write_bytes(len(header).to_bytes(8, "little") + header)
         (folder / "chat_template.jinja").write_text("x")
     return tmp_path / "models"
 

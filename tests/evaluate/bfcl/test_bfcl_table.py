@@ -205,9 +205,7 @@ def test_the_screen_shows_what_was_run_within_80_columns_and_one_line_about_the_
     assert all(len(line.rstrip()) <= 80 for line in text.splitlines())
     assert "FunReason-MT-4B" not in text and text.count("not run") == 0
     (note,) = table.notes
-    assert note == (
-        "Not run: 3 of Single-turn; 8 of BFCL v4 agentic; memory_vector (there is no model)."
-    )
+    assert note == ("Not run: 3 of Single-turn; 8 of BFCL v4 agentic; memory_vector (there is no model).")
 
 
 def test_a_screen_without_any_whole_column_shows_the_categories(tmp_path):
