@@ -19,6 +19,8 @@ import tempfile
 from pathlib import Path
 
 os.environ.setdefault("BFCL_PROJECT_ROOT", tempfile.mkdtemp(prefix="bfcl-"))
+import bfcl_spaces
+
 REPOSITORY = Path(__file__).resolve().parents[1]
 _spec = importlib.util.spec_from_file_location("bfcl_mock", REPOSITORY / "tests/evaluate/bfcl_mock.py")
 assert _spec is not None and _spec.loader is not None
@@ -156,6 +158,7 @@ def document(counts, differences) -> str:
         "A refused answer runs nothing: a single-turn entry is wrong, and in a multi-turn entry the model is",
         "told that its call cannot be read and may try again, as it would be told of a call that fails.",
     ]
+    lines += ["", "## White space round the list", "", bfcl_spaces.table().rstrip()]
     return "\n".join(lines) + "\n"
 
 

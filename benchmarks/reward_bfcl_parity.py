@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 
+import bfcl_spaces
 from bfcl_reference import entries
 from call_mutations import mutations, right_calls
 from parity_classes import CLASSES, Case, Class, Judge, class_of
@@ -100,6 +101,7 @@ arithmetic, which its decoder would hand to `eval()`; the reward calls them wron
 |---|---|---:|---|---|
 {table}
 """
+    text += f"\n## White space round the list\n\n{bfcl_spaces.table()}"
     if empty := [one.name for one in CLASSES if one.name not in found]:
         text += f"\nClasses without an answer in this run: {', '.join(empty)}.\n"
     return text, len(unexplained)
