@@ -15,7 +15,7 @@ from typing import Any
 
 from ..pages import charts
 from ..pages.page import render_page
-from ..run.paths import write_text
+from ..run.files import write_text
 from .attempts import Attempts
 from .results import failure
 

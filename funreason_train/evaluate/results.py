@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..run.paths import write_json, write_text
+from ..run.files import write_json, write_text
 from .attempts import Attempts
 from .play import dump
 

@@ -13,7 +13,8 @@ from ...cluster.profile import available_cores
 from ...errors import UserError
 from ...models.folder import context_of, local_folder
 from ...pages.charts import Share
-from ...run.paths import RunDir, write_json, write_text
+from ...run.files import write_json, write_text
+from ...run.paths import RunDir
 from ..attempts import Attempt, Attempts
 from ..browser import label, write_browser
 from ..job import model_fingerprint
