@@ -61,7 +61,8 @@ def test_a_killed_evaluation_continues_and_scores_what_was_answered(tmp_path, mo
     assert scores["columns"]["multi_turn.overall"]["not_run"]
     page = read_browser(run.eval_failures("bfcl"))
     assert {entry["id"] for entry in page["entries"]} == set(WRONG)
-    assert "19/20 = 95.0" in run.eval_table("bfcl").read_text() and "not run" in second.stdout
+    assert "19/20 = 95.0" in run.eval_table("bfcl").read_text()
+    assert "95.0 (76–99)" in second.stdout and "Not run: " in second.stdout
 
     other = subprocess.run([*command, "bfcl.version=2025.8.25"], capture_output=True, text=True)
     assert other.returncode == 2 and "cannot be compared" in " ".join(other.stderr.split())
@@ -69,7 +70,7 @@ def test_a_killed_evaluation_continues_and_scores_what_was_answered(tmp_path, mo
     words = [word for word in command if not word.startswith("run_dir=")]
     run.manifest.unlink()
     again = subprocess.run(command, capture_output=True, text=True)
-    assert again.returncode == 0 and "19/20 = 95.0" in again.stdout, again.stderr
+    assert again.returncode == 0 and "95.0 (76–99)" in again.stdout, again.stderr
     fresh = subprocess.run([*words, f"run_dir={tmp_path / 'new'}"], capture_output=True, text=True)
     assert fresh.returncode == 2 and "the endpoint does not answer" in " ".join(fresh.stderr.split())
 
