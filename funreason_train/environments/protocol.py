@@ -49,9 +49,13 @@ class Environment(ABC):
 
     Attributes:
         name: The name in the registry.
+        fault: Why the environment itself has failed (a server that died or does not answer), not the caller's
+            call; None while all is well. A conversation with a fault counts for nothing: neither as right nor
+            as wrong.
     """
 
     name: ClassVar[str]
+    fault: str | None = None
 
     @abstractmethod
     def reset(self, config: Mapping[str, Any]) -> None:

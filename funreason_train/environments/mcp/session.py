@@ -1,0 +1,249 @@
+"""One live session with an MCP server, called from ordinary code.
+
+The SDK is asynchronous and wants a connection to be opened and closed by the same task, so one thread with an
+event loop serves all sessions of the process, and each session is one task that lives as long as its
+connection.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import json
+import shutil
+import tempfile
+import threading
+from collections.abc import AsyncIterator
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeout
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ...errors import UserError
+from ..protocol import Result, brief
+from .servers import Server
+
+if TYPE_CHECKING:
+    from mcp import ClientSession
+    from mcp_types import CallToolResult, Tool
+
+_CLOSE_SECONDS = 10.0
+
+
+@functools.cache
+def _loop() -> asyncio.AbstractEventLoop:
+    """The event loop of all sessions, in a thread of its own."""
+    loop = asyncio.new_event_loop()
+    threading.Thread(target=loop.run_forever, name="mcp", daemon=True).start()
+    return loop
+
+
+class Session:
+    """A connection with a state of its own: a process, or a connection whose server was reset.
+
+    Args:
+        name: The server's, for messages.
+        server: Its description.
+
+    Attributes:
+        tools: The documents as the server listed them.
+        fault: Why the session can no longer be used, or None.
+        folder: The session's own.
+    """
+
+    def __init__(self, name: str, server: Server) -> None:
+        self.name, self.server = name, server
+        self.fault: str | None = None
+        self.tools: list[Tool] = []
+        self.folder = Path(tempfile.mkdtemp(prefix=f"mcp-{name}-"))
+        self._status = 200  # of the last HTTP response
+        self._stop: asyncio.Event | None = None
+        self._session: ClientSession | None = None
+        self._ready: Future[None] = Future()
+        self._done: Future[None] | None = None
+
+    def start(self) -> Session:
+        """Starts the server or connects to it, and lists its tools.
+
+        Raises:
+            UserError: It does not start, ask for a login, or does not answer in time.
+        """
+        try:
+            self._copy_files()
+            self._done = asyncio.run_coroutine_threadsafe(self._live(), _loop())
+            self._ready.result(self.server.session.start_seconds)
+            if self.server.session.reset:
+                self._reset(self.server.session.reset)
+        except FutureTimeout:
+            self.close()
+            raise self._error(
+                f"did not answer within {self.server.session.start_seconds:g} s of its start"
+            ) from None
+        except UserError:
+            self.close()
+            raise
+        return self
+
+    def call(self, name: str, arguments: dict[str, Any]) -> Result:
+        """Calls a tool and waits; never raises. Without an answer the state is unknown: see `fault`."""
+        if self.fault is not None or self._session is None:
+            return Result(f"Error: {self.fault or 'the session is closed'}", False)
+        seconds = self.server.session.seconds
+        asked = self._session.call_tool(name, arguments, seconds)
+        future = asyncio.run_coroutine_threadsafe(asked, _loop())
+        try:
+            return self._result(name, future.result(seconds + 1))
+        except (FutureTimeout, TimeoutError):
+            future.cancel()
+            self.fault = f"the MCP server {self.name} gave no answer to {name} within {seconds:g} s"
+            return Result(f"Error: no answer within {seconds:g} s", False)
+        except Exception as error:  # the SDK raises what the server or the transport did wrong
+            return self._failed(name, error)
+
+    def close(self) -> None:
+        """Ends the connection, its process and its folder; may be called twice."""
+        if self._stop is not None:
+            _loop().call_soon_threadsafe(self._stop.set)
+        if self._done is not None:
+            with contextlib.suppress(Exception):
+                self._done.result(_CLOSE_SECONDS)
+            self._done.cancel()
+        self._session = None
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _failed(self, name: str, error: Exception) -> Result:
+        from mcp.shared.exceptions import MCPError
+        from mcp_types import CONNECTION_CLOSED, REQUEST_TIMEOUT
+
+        code = error.error.code if isinstance(error, MCPError) else None
+        if code == REQUEST_TIMEOUT:
+            self.fault = f"the MCP server {self.name} gave no answer to {name}"
+        elif code == CONNECTION_CLOSED or not isinstance(error, MCPError | RuntimeError):
+            self.fault = f"the MCP server {self.name} is gone ({type(error).__name__}: {brief(error)})"
+        return Result(f"Error: {brief(error, 2000)}", False)
+
+    def _result(self, name: str, answer: CallToolResult) -> Result:
+        text = "\n".join(_shown(part) for part in answer.content)
+        if not text and answer.structured_content is not None:
+            text = json.dumps(answer.structured_content, ensure_ascii=False)
+        if len(text) > self.server.session.most_characters:
+            most = self.server.session.most_characters
+            return Result(f"Error: the answer has {len(text):,} characters; at most {most:,} are read", False)
+        if answer.is_error:
+            return Result(text or "Error: the tool failed without a word", False)
+        value = answer.structured_content
+        if value is None:
+            with contextlib.suppress(ValueError, RecursionError):
+                value = json.loads(text)
+        return Result(text, True, value)
+
+    async def _live(self) -> None:
+        """The task that opens the connection, keeps it, and closes it."""
+        self._stop = asyncio.Event()
+        try:
+            async with self._connected() as session:
+                self._session = session
+                await session.initialize()
+                self.tools = await _all_tools(session)
+                self._ready.set_result(None)
+                await self._stop.wait()
+        except BaseException as error:
+            if not self._ready.done():
+                self._ready.set_exception(self._error(self._why(error)))
+            elif self.fault is None:
+                self.fault = f"the MCP server {self.name} is gone ({brief(_first(error))})"
+            if isinstance(error, asyncio.CancelledError):
+                raise
+
+    @contextlib.asynccontextmanager
+    async def _connected(self) -> AsyncIterator[ClientSession]:
+        from mcp import ClientSession
+
+        server = self.server.filled(self.folder)
+        async with contextlib.AsyncExitStack() as stack:
+            if server.command is not None:
+                from mcp.client.stdio import StdioServerParameters, stdio_client
+
+                errors = stack.enter_context((self.folder / ".stderr").open("w", encoding="utf-8"))
+                started = StdioServerParameters(
+                    command=server.command, args=list(server.args), env=server.env, cwd=server.cwd
+                )
+                streams = await stack.enter_async_context(stdio_client(started, errlog=errors))
+            else:
+                import httpx2
+                from mcp.client.streamable_http import streamable_http_client
+
+                async def remember(response: Any) -> None:
+                    self._status = response.status_code
+
+                client = await stack.enter_async_context(
+                    httpx2.AsyncClient(
+                        headers=server.headers,
+                        timeout=self.server.session.seconds,
+                        event_hooks={"response": [remember]},
+                    )
+                )
+                streams = await stack.enter_async_context(
+                    streamable_http_client(str(server.url), http_client=client)
+                )
+            yield await stack.enter_async_context(ClientSession(*streams[:2]))
+
+    def _reset(self, tool: str) -> None:
+        done = self.call(tool, {})
+        if not done.ok:
+            raise self._error(f"could not be reset by {tool} ({brief(done.text)})")
+
+    def _copy_files(self) -> None:
+        for name in self.server.session.files:
+            source = self.server.home / name
+            if source.is_dir():
+                shutil.copytree(source, self.folder / source.name)
+            elif source.is_file():
+                shutil.copy2(source, self.folder / source.name)
+            else:
+                raise UserError(f"{source}: there is no such file, which session.files of {self.name} names")
+
+    def _why(self, error: BaseException) -> str:
+        """Why the server did not start, with the last line that it wrote."""
+        first = _first(error)
+        said = ""
+        with contextlib.suppress(OSError):
+            lines = (self.folder / ".stderr").read_text(encoding="utf-8", errors="replace").split("\n")
+            said = next((line for line in reversed(lines) if line.strip()), "")
+        if self._status in (401, 403):
+            return "asks for a login: give it one in `headers` or `env` of its description"
+        why = f"does not start ({type(first).__name__}: {brief(first)})"
+        return f"{why}; it wrote: {brief(said)}" if said else why
+
+    def _error(self, what: str) -> UserError:
+        return UserError(f"the MCP server {self.name} {what}")
+
+
+def _first(error: BaseException) -> BaseException:
+    """The first error inside groups of them."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
+async def _all_tools(session: ClientSession) -> list[Tool]:
+    from mcp_types import PaginatedRequestParams
+
+    page = await session.list_tools()
+    tools = list(page.tools)
+    while page.next_cursor:
+        page = await session.list_tools(params=PaginatedRequestParams(cursor=page.next_cursor))
+        tools += page.tools
+    return tools
+
+
+def _shown(part: Any) -> str:
+    """A part of an answer as text; what is no text is named."""
+    if part.type == "text":
+        return str(part.text)
+    if part.type == "resource" and getattr(part.resource, "text", None) is not None:
+        return str(part.resource.text)
+    if part.type == "resource_link":
+        return f"[{part.uri}]"
+    return f"[{part.type}]"
