@@ -28,7 +28,7 @@ class Problem:
     def of(cls, found: Problem | UserError | str) -> Problem:
         """A problem from whatever told it: a sentence, an error, or a problem itself."""
         if isinstance(found, UserError):
-            return cls(found.what, found.where, found.mend)
+            return cls(found.what, found.where, found.fix)
         return cls(found) if isinstance(found, str) else found
 
 
@@ -38,15 +38,23 @@ class UserError(Exception):
     Args:
         what: What is wrong, as a sentence without a full stop.
         where: The file, key or row it concerns.
-        mend: What the user can do about it.
+        fix: What the user can do about it.
+        mend: The same, under its earlier name.
     """
 
-    def __init__(self, what: str, *, where: str | None = None, mend: str | None = None) -> None:
-        self.what, self.where, self.mend = what, where, mend
+    def __init__(
+        self, what: str, *, where: str | None = None, fix: str | None = None, mend: str | None = None
+    ) -> None:
+        self.what, self.where, self.fix = what, where, fix or mend
         super().__init__(str(self))
 
     def __str__(self) -> str:
-        return str(Problem(self.what, self.where, self.mend))
+        return str(Problem(self.what, self.where, self.fix))
+
+    @property
+    def mend(self) -> str | None:
+        """`fix` under its earlier name."""
+        return self.fix
 
 
 def refuse(problems: Iterable[Problem | str]) -> None:
@@ -57,7 +65,7 @@ def refuse(problems: Iterable[Problem | str]) -> None:
     """
     found = list(dict.fromkeys(Problem.of(problem) for problem in problems))
     if len(found) == 1:
-        raise UserError(found[0].what, where=found[0].where, mend=found[0].fix)
+        raise UserError(found[0].what, where=found[0].where, fix=found[0].fix)
     if found:
         lines = "".join(f"\n  - {problem}" for problem in found)
         raise UserError(f"{len(found)} problems would stop the run:{lines}")

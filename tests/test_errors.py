@@ -15,7 +15,7 @@ def test_a_problem_is_one_sentence_with_place_and_fix() -> None:
 def test_sentences_and_errors_become_problems() -> None:
     problem = Problem("is missing", "sft.model", "Set it")
     assert Problem.of(problem) is problem
-    assert Problem.of(UserError("is missing", where="sft.model", mend="Set it")) == problem
+    assert Problem.of(UserError("is missing", where="sft.model", fix="Set it")) == problem
     assert Problem.of("is missing") == Problem("is missing")
 
 

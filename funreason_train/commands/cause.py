@@ -44,25 +44,25 @@ _DEAD_WORKER = re.compile(
 )
 _LONGEST = 300  # characters of an error that are shown
 #: What is known to help, by what the error says.
-_MENDS = (
+_FIXES = (
     (
         ("CUDA out of memory", "HIP out of memory"),
-        "a GPU's memory did not suffice: fewer tokens or samples a pass (rl.tokens_per_pass, "
+        "a GPU ran out of memory: use fewer tokens or samples a pass (rl.tokens_per_pass, "
         "rl.samples_per_pass, sft.per_device_batch), or a smaller share for the rollout engine "
         "(rl.rollout.memory)",
     ),
     (
         ("No available memory for the cache blocks", "KV cache is needed"),
-        "the rollout engine has too little memory for its cache: a larger share (rl.rollout.memory), or "
-        "shorter prompts and responses",
+        "the rollout engine has too little memory for its cache: give it a larger share "
+        "(rl.rollout.memory), or shorter prompts and responses",
     ),
     (
         ("memory pressure", "low on memory", "Cannot allocate memory", "not enough memory", "MemoryError"),
-        "a machine's memory did not suffice: fewer processes on it, or shorter and fewer samples at once",
+        "the machine ran out of memory: use fewer processes on it, or shorter and fewer samples at once",
     ),
     (
         ("Address already in use", "EADDRINUSE", "address already in use"),
-        "another process holds the port, often one of an earlier run that has not ended yet",
+        "another process uses the port, often one of an earlier run that has not ended yet",
     ),
     (
         ("No space left on device",),
@@ -70,7 +70,8 @@ _MENDS = (
     ),
     (
         ("exited unexpectedly", "A worker died or was killed"),
-        "a process was killed or crashed without a word; `dmesg` tells if the kernel did it to free memory",
+        "a process was killed or crashed without a message; `dmesg` tells if the kernel did it to free "
+        "memory",
     ),
 )
 
@@ -90,9 +91,9 @@ class Cause:
     error: str
 
     @property
-    def mend(self) -> str:
+    def fix(self) -> str:
         """What is known to help; empty if nothing is."""
-        return next((mend for parts, mend in _MENDS if any(part in self.error for part in parts)), "")
+        return next((fix for parts, fix in _FIXES if any(part in self.error for part in parts)), "")
 
 
 def first_cause(lines: Iterable[str]) -> Cause | None:

@@ -24,7 +24,7 @@ def run_stages(names: list[str], config: DictConfig, run: RunDir, summarise: boo
     """Runs the named stages; a finished one is skipped, an interrupted one resumes.
 
     Raises:
-        UserError: if anything is found that a user must mend, before a framework starts.
+        UserError: if anything is found that the user has to fix, before a framework starts.
         StageFailed: if a stage crashed.
     """
     stages = [stage_of(name) for name in names]

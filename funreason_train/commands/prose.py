@@ -23,7 +23,7 @@ def failure(name: str, error: ChildFailed, log: Path | None) -> str:
         error: How its process ended.
         log: Its output; None if that went to the screen.
     """
-    why = in_one_line(error.why or f"its process ended with code {error.code} without a word")
+    why = in_one_line(error.why or f"its process ended with code {error.code} and no message")
     if log is None:
         return f"the stage '{name}' failed: {why}\n  {_AFTER}"
     # Progress bars end their lines with a carriage return, which editors do not count.
@@ -34,8 +34,8 @@ def failure(name: str, error: ChildFailed, log: Path | None) -> str:
     who = cause.process or "the driver"
     first = f"the stage '{name}' failed, first in {who}: {cause.error} (line {cause.line} of {log})"
     echo = "" if why in cause.error or cause.error in why else f"\n  its end: {why}"
-    mend = f"\n  {cause.mend}" if cause.mend else ""
-    return f"{first}{mend}{echo}\n  {_AFTER}"
+    fix = f"\n  {cause.fix}" if cause.fix else ""
+    return f"{first}{fix}{echo}\n  {_AFTER}"
 
 
 def another_job(stage: Stage, run: RunDir, found: Changes) -> UserError:
@@ -46,6 +46,6 @@ def another_job(stage: Stage, run: RunDir, found: Changes) -> UserError:
     return UserError(
         f"the stage '{stage.name}' here was made with different settings ({shown}{rest})",
         where=str(run.root),
-        mend=f"Choose another run_dir=DIR, or redo this stage and those after it with restart={stage.name} "
+        fix=f"Choose another run_dir=DIR, or redo this stage and those after it with restart={stage.name} "
         "(what is there is kept under old/)",
     )

@@ -55,7 +55,7 @@ def restarted(config: DictConfig, run: RunDir, stages: Sequence[Stage]) -> Itera
         raise UserError(
             f"this command does not run the stage '{first}'",
             where=f"restart={config.restart}",
-            mend=f"Use `funreason-train {first} restart={config.restart}`, or the pipeline",
+            fix=f"Use `funreason-train {first} restart={config.restart}`, or the pipeline",
         )
     request = {"stage": first, "word": word, "settings": _identity(stage, config, run)}
     latest = manifest.restart

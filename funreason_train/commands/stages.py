@@ -61,7 +61,5 @@ def stage_of(name: str, where: str | None = None) -> Stage:
         UserError: if there is none; `where` is the setting that named it.
     """
     if name not in STAGES:
-        raise UserError(
-            f"there is no stage '{name}'", where=where, mend=f"The stages are {', '.join(STAGES)}"
-        )
+        raise UserError(f"there is no stage '{name}'", where=where, fix=f"The stages are {', '.join(STAGES)}")
     return STAGES[name]()

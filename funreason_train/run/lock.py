@@ -37,7 +37,7 @@ def locked(run: RunDir) -> Iterator[int]:
                 raise UserError(
                     "another process is working in this run directory",
                     where=str(run.root),
-                    mend="Wait for it, or choose another place with run_dir=DIR",
+                    fix="Wait for it, or choose another place with run_dir=DIR",
                 )
             time.sleep(0.2)
         file.truncate(0)

@@ -85,12 +85,12 @@ def _read(path: Path) -> dict[str, Any]:
         if not isinstance(value, dict):
             raise ValueError
     except ValueError:
-        raise UserError("is not the manifest of a run", where=str(path), mend=way_out) from None
+        raise UserError("is not the manifest of a run", where=str(path), fix=way_out) from None
     found = value.get("format", value.get("version"))
     if found != FORMAT or not isinstance(value.get("stages"), dict):
         raise UserError(
             f"was written by another version of funreason-train (format {found}; this one reads {FORMAT})",
             where=str(path),
-            mend=way_out,
+            fix=way_out,
         )
     return value

@@ -38,12 +38,12 @@ class ChildFailed(Exception):
 
     Attributes:
         code: Its exit code; negative for a signal.
-        why: The exception that ended it, on one line; empty if it ended without a word.
+        why: The exception that ended it, on one line; empty if it left no message.
     """
 
     def __init__(self, function: str, code: int, why: str) -> None:
         self.code, self.why = code, why
-        super().__init__(f"{function}: {why or f'its process ended with code {code} without a word'}")
+        super().__init__(f"{function}: {why or f'its process ended with code {code} and no message'}")
 
 
 def call_in_process(function: Function, job: Any, environment: Mapping[str, str] | None = None) -> Any:
@@ -191,7 +191,7 @@ def _answer(name: str, parent: str, question: str, answer: str) -> int:
         outcome, code = {"result": getattr(import_module(module), function)(job)}, 0
         text = json.dumps(outcome)
     except UserError as error:
-        parts = {"what": error.what, "where": error.where, "mend": error.mend}
+        parts = {"what": error.what, "where": error.where, "fix": error.fix}
         text, code = json.dumps({"user": parts}), 2
     except Exception as error:
         traceback.print_exc()

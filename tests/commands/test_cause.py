@@ -60,13 +60,13 @@ RETRIED = [
 def test_the_engine_s_own_exception_is_told_from_its_echoes():
     cause = first_cause(ENGINE)
     assert cause == Cause(7, "EngineCore pid=18860", "RuntimeError: CPU Generator does not use offset")
-    assert cause.mend == ""
+    assert cause.fix == ""
 
 
 def test_an_engine_that_was_killed_has_no_exception_of_its_own():
     cause = first_cause(KILLED)
     assert (cause.line, cause.process) == (2, "vLLMHttpServer pid=18617")
-    assert "engine core exited unexpectedly" in cause.error and "dmesg" in cause.mend
+    assert "engine core exited unexpectedly" in cause.error and "dmesg" in cause.fix
 
 
 def test_ray_s_report_of_a_dead_worker_names_the_process():
@@ -114,15 +114,15 @@ def test_a_log_without_an_error_has_no_cause():
         ("ValueError: No available memory for the cache blocks.", "a larger share"),
         (
             "RuntimeError: [enforce fail] DefaultCPUAllocator: not enough memory: you tried",
-            "machine's memory",
+            "machine ran out of memory",
         ),
-        ("MemoryError", "machine's memory"),
+        ("MemoryError", "machine ran out of memory"),
         (
             "ray.exceptions.OutOfMemoryError: 1 worker(s) were killed due to the node running low on memory. "
             "Memory on the node (IP: 192.0.2.2) was 2.54GB used / 23.54GB limit (0.107922)",
-            "machine's memory",
+            "machine ran out of memory",
         ),
-        ("OSError: [Errno 98] Address already in use", "another process holds the port"),
+        ("OSError: [Errno 98] Address already in use", "another process uses the port"),
         ("OSError: [Errno 28] No space left on device", "cluster.temp_dir"),
     ],
 )
@@ -134,7 +134,7 @@ def test_what_is_known_to_help_is_said(error, part):
         ]
     )
     assert cause == Cause(2, "WorkerDict pid=7", error)
-    assert part in cause.mend
+    assert part in cause.fix
 
 
 def test_an_error_that_ray_carried_over_is_its_last_exception():

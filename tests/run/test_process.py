@@ -25,7 +25,7 @@ def echo(job: Any) -> Any:
 
 
 def mistake(job: Any) -> None:
-    raise UserError("is missing", where=job, mend="Set it")
+    raise UserError("is missing", where=job, fix="Set it")
 
 
 def crash(job: Any) -> None:
@@ -66,7 +66,7 @@ def test_a_function_may_be_named_without_being_imported() -> None:
 def test_a_user_s_mistake_comes_home_with_its_parts() -> None:
     with pytest.raises(UserError) as caught:
         call_in_process(mistake, "sft.model", FOLDERS)
-    assert (caught.value.what, caught.value.where, caught.value.mend) == ("is missing", "sft.model", "Set it")
+    assert (caught.value.what, caught.value.where, caught.value.fix) == ("is missing", "sft.model", "Set it")
 
 
 def test_a_crash_tells_the_exception_and_leaves_its_traceback_in_the_log(tmp_path: Path) -> None:
@@ -88,7 +88,7 @@ def test_a_result_that_is_no_json_is_a_failure(capfd: pytest.CaptureFixture[str]
 def test_a_child_that_is_killed_fails_with_its_signal(tmp_path: Path) -> None:
     log = tmp_path / "log"
     with (
-        pytest.raises(ChildFailed, match="code -9 without a word") as caught,
+        pytest.raises(ChildFailed, match="code -9 and no message") as caught,
         Child(killed, None, environment=FOLDERS, log=log) as child,
     ):
         child.result()

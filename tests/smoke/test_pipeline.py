@@ -1,4 +1,4 @@
-"""The whole pipeline, with the real frameworks, on real rows: data, SFT, RL, export; and what a rerun does.
+"""The whole pipeline with the real frameworks on real rows; what a rerun, and more steps, do.
 
 How good the model gets does not matter here; the quickstart recipe is for that.
 """
@@ -41,6 +41,10 @@ def pipeline(run: Path, *words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([*command, *settings, *words], capture_output=True, text=True, timeout=900)
 
 
+def weights(run: Path) -> bytes:
+    return (run / "export" / "model.safetensors").read_bytes()
+
+
 def test_real_rows_go_through_data_sft_rl_and_export(tmp_path: Path) -> None:
     run = tmp_path / "run"
     first = pipeline(run)
@@ -61,6 +65,15 @@ def test_real_rows_go_through_data_sft_rl_and_export(tmp_path: Path) -> None:
     again = pipeline(run)
     assert again.returncode == 0
     assert again.stdout.count("already done, skipped") == 4
+
+    before = weights(run)
+    longer = pipeline(run, "rl.steps=2", "rl.save_every=7", "rl.health.patience=9")
+    assert longer.returncode == 0, longer.stdout + longer.stderr
+    assert longer.stdout.count("already done, skipped") == 2 and "rl.steps: 1 -> 2" in longer.stdout
+    lines = [json.loads(line) for line in (run / "rl" / "metrics.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines] == [1, 2], "step 1 was not done again"
+    assert weights(run) != before
+    assert (run / "old" / "export.1" / "model.safetensors").read_bytes() == before
 
     other = pipeline(run, "sft.learning_rate=0.5")
     assert other.returncode == 2
