@@ -308,7 +308,7 @@ class Preparation:
 
         rows = sample_rows(self.work, self.data["parity_rows"], self.seed)
         report(0, None, "comparing the frameworks' tokens")
-        difference = token_parity(rows, loaded(path, self.spool.path), self.config["sft"]["template"])
+        difference = token_parity(rows, loaded(path, self.spool.path))
         if difference is not None:
             raise UserError(difference, mend=MEND)
-        self.proof = proof(path, self.config["sft"]["template"])
+        self.proof = proof(path)

@@ -1,7 +1,9 @@
 """Conversations, and the one prompt protocol: everything that renders a prompt or reads a completion."""
 
 from ..calls.markers import CONTROL_MARKERS, find_markers
+from .chat_template import turn_close
 from .completion import ERRORS, Completion, history_answer, read_completion
+from .encode import EncodedStep, StepEncoder, end_tokens
 from .escape import EscapedText, escape_markers, has_markers, unescape_markers
 from .messages import AssistantStep, Message, Step, Trajectory, Turn
 from .protocol import (
@@ -24,13 +26,16 @@ __all__ = [
     "QWEN_CHAT_TEMPLATE",
     "AssistantStep",
     "Completion",
+    "EncodedStep",
     "EscapedText",
     "MergedResults",
     "Message",
     "PromptStyle",
     "Step",
+    "StepEncoder",
     "Trajectory",
     "Turn",
+    "end_tokens",
     "escape_markers",
     "find_markers",
     "has_markers",
@@ -44,5 +49,6 @@ __all__ = [
     "rendered_answers",
     "steps_of",
     "system_prompt",
+    "turn_close",
     "unescape_markers",
 ]

@@ -12,18 +12,16 @@ import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from importlib.resources import files
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import Any, Literal, get_args
 
-from ..calls.markers import CALL_CLOSE, CALL_OPEN, THINK_CLOSE, THINK_OPEN, TOKEN_LIKE
+from ..calls.markers import CALL_CLOSE, CALL_OPEN, THINK_CLOSE, TOKEN_LIKE
 from ..calls.render import render_calls
 from ..calls.types import Call
 from ..errors import UserError
 from ..plain import last, once
+from . import chat_template
 from .escape import EscapedText, escape_answer, escape_markers
 from .messages import AssistantStep, Message, Step, Trajectory
-
-if TYPE_CHECKING:
-    from jinja2 import Template
 
 PromptStyle = Literal["bfcl", "compact"]
 
@@ -122,46 +120,18 @@ def _prompt_text(style: str) -> str:
 def render_prompt(messages: Iterable[Message], tokenizer_or_template: Any, *, merged: bool = False) -> str:
     """The text that a model continues: chat template with generation prompt, then `<think>`.
 
+    A template that opens the thought by itself, as those of thinking models do, gets no second one.
+
     Args:
         messages: The conversation, system message first.
         tokenizer_or_template: A Hugging Face tokenizer, or a chat template in Jinja.
         merged: Whether the messages went through `ready_messages` already (rows read back from an export).
 
     Raises:
-        UserError: the chat template opens a thought by itself.
+        UserError: the chat template cannot render such conversations.
     """
     ready = list(messages) if merged else ready_messages(messages)
-    if isinstance(tokenizer_or_template, str):
-        rendered = _template(tokenizer_or_template).render(messages=ready, add_generation_prompt=True)
-    else:
-        rendered = tokenizer_or_template.apply_chat_template(
-            ready, tokenize=False, add_generation_prompt=True
-        )
-    if rendered.rstrip().endswith(THINK_OPEN):
-        raise UserError(
-            "the chat template opens <think> by itself, which the prompt protocol does",
-            mend="Use a template without think handling, such as funreason_train.dialogue.QWEN_CHAT_TEMPLATE",
-        )
-    return rendered + THINK_OPEN
-
-
-@lru_cache(maxsize=8)
-def _template(source: str) -> Template:
-    from jinja2.exceptions import TemplateError
-    from jinja2.sandbox import ImmutableSandboxedEnvironment
-
-    def raise_exception(message: str) -> None:
-        raise TemplateError(message)
-
-    # The same environment as transformers builds for a chat template.
-    environment = ImmutableSandboxedEnvironment(
-        trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols"]
-    )
-    environment.globals["raise_exception"] = raise_exception
-    environment.filters["tojson"] = lambda value, indent=None: json.dumps(
-        value, ensure_ascii=False, indent=indent
-    )
-    return environment.from_string(source)
+    return chat_template.opened(chat_template.render(ready, tokenizer_or_template))
 
 
 def render_answer(calls: Sequence[Call], text: str = "", *, tagged: bool = False) -> str:

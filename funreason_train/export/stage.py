@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import UserError
+from ..models import verify
 from ..models.folder import folder_problems
 from ..models.weights import Stored, stored_tensors
 from ..rl import checkpoints
 from ..run.paths import RunDir
 from ..run.stage import Decides, Stage
-from . import verify
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import UserError
+from .shapes import config_problems
 from .weights import weight_defects
 
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
@@ -46,6 +47,8 @@ def folder_problems(folder: Path, *, weights: bool = True, template: bool = True
         found.append(f"{folder}: there are no weights (*.safetensors); convert or export the model first")
     elif weights and (defects := weight_defects(folder)):
         found.append(f"{folder}: the weights are not whole ({'; '.join(defects)}); copy or fetch them again")
+    elif weights:
+        found += [f"{folder}: {problem}" for problem in config_problems(read_config(folder), folder)]
     if not has_tokenizer(folder):
         found.append(
             f"{folder}: there is no tokenizer ({', '.join(_TOKENIZER_FILES)}); copy it from the base model"

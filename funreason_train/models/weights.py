@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import struct
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 #: safetensors' names of the types (github.com/huggingface/safetensors, format section).
 TYPES = {"F32": "float32", "BF16": "bfloat16", "F16": "float16"}
-INDEX = "model.safetensors.index.json"
+#: The names that transformers and peft give whole files; each may be an index of several files instead.
+MODEL, ADAPTER = "model.safetensors", "adapter_model.safetensors"
 
 
 @dataclass(frozen=True)
@@ -23,13 +25,22 @@ class Stored:
 
 
 def stored_tensors(folder: Path) -> dict[str, Stored]:
-    """Every tensor of a folder by name.
+    """Every tensor of the model in a folder by name; an adapter beside it is not part of it.
+
+    Raises:
+        ValueError: if a file is cut off or is not a safetensors file.
+    """
+    return tensors_of(_files(folder, MODEL))
+
+
+def tensors_of(files: Iterable[Path]) -> dict[str, Stored]:
+    """Every tensor of some files by name.
 
     Raises:
         ValueError: if a file is cut off or is not a safetensors file.
     """
     found: dict[str, Stored] = {}
-    for file in sorted(folder.glob("*.safetensors")):
+    for file in files:
         for name, entry in _header(file).items():
             if name != "__metadata__":
                 dtype = TYPES.get(entry["dtype"], entry["dtype"])
@@ -37,17 +48,30 @@ def stored_tensors(folder: Path) -> dict[str, Stored]:
     return found
 
 
-def weight_defects(folder: Path) -> list[str]:
-    """What is missing from a folder's weights or cut off; `model.safetensors` or all that its index names."""
-    index = folder / INDEX
+def weight_defects(folder: Path, whole: str = MODEL) -> list[str]:
+    """What is missing from a folder's weights or cut off: of the one file `whole`, or all that its index names.
+
+    Args:
+        folder: Of a model or an adapter.
+        whole: MODEL or ADAPTER.
+    """
+    index = folder / f"{whole}.index.json"
     if index.is_file():
         try:
             names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
         except (ValueError, KeyError, AttributeError, TypeError):
             return [f"{index.name} cannot be read"]
     else:
-        names = sorted(file.name for file in folder.glob("*.safetensors")) or ["model.safetensors"]
+        names = [file.name for file in _files(folder, whole)] or [whole]
     return [text for name in names if (text := _defect(folder / str(name)))]
+
+
+def _files(folder: Path, whole: str) -> list[Path]:
+    """The safetensors files of a model, or of the adapter beside it."""
+    adapter = whole == ADAPTER
+    return [
+        file for file in sorted(folder.glob("*.safetensors")) if file.name.startswith("adapter_") == adapter
+    ]
 
 
 def _defect(path: Path) -> str | None:

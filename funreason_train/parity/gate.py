@@ -1,11 +1,11 @@
 """The token parity gate before training: the rows at hand, with the tokenizer of the model to be trained.
 
 The data stage compares its own rows (see `parity`) and leaves a proof in its manifest. A training stage whose
-tokenizer, chat template and LLaMA-Factory template are those of the proof starts at once; otherwise the rows
-are compared again, in a process of its own, so that the driver stays light.
+tokenizer and chat template are those of the proof starts at once; otherwise the rows are compared again, in a
+process of its own, so that the driver stays light.
 
 Rollouts in environments render their prompts from the tasks and not from the rows, so there the first prompts
-of tasks are compared as well: what the episode shows, what LLaMA-Factory would, and what the parquet holds.
+of tasks are compared as well: what the episode shows and what the parquet holds.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from .tokens import ParityRow
 
 MEND = (
-    "SFT would learn other tokens than rollouts and evaluation show: check sft.template and the tokenizer's"
-    " chat template (data.parity=off goes on regardless)"
+    "SFT would learn other tokens than rollouts and evaluation show: check the tokenizer and its chat"
+    " template, or prepare the data again (data.parity=off goes on regardless)"
 )
 
 
@@ -47,17 +47,16 @@ _DECIDING = (
     "tokenizer_class",
 )
 _NO_DEVICE = {"CUDA_VISIBLE_DEVICES": "", "DS_ACCELERATOR": "cpu"}  # only the tokenizer is used
-_PACKAGES = ("llamafactory", "transformers", "tokenizers")
+_PACKAGES = ("transformers", "tokenizers")
 
 
-def proof(model: str, template: str) -> str | None:
-    """A hash of what decides the tokens: tokenizer, chat template, LLaMA-Factory's template and the packages.
+def proof(model: str) -> str | None:
+    """A hash of what decides the tokens: tokenizer, chat template and the packages.
 
     Contents count, not bytes: a tokenizer that a trainer saved beside its model is the one that it loaded.
 
     Args:
         model: A HF folder; for a hub id, whose files may change, there is no proof.
-        template: The name of LLaMA-Factory's template.
     """
     folder = Path(model).expanduser()
     try:
@@ -69,7 +68,6 @@ def proof(model: str, template: str) -> str | None:
             "words": {key: value for key, value in words.items() if key not in _PASSING},
             "settings": {key: _text(settings.get(key)) or None for key in _DECIDING},
             "chat": chat,
-            "template": template,
             "versions": {name: version(name) for name in _PACKAGES},
         }
     except (OSError, ValueError, KeyError, AttributeError, PackageNotFoundError):
@@ -106,7 +104,7 @@ def ensure(data: Path, model: str, config: DictConfig, tasks: Path | None = None
     if not isinstance(made, dict) or not (data / "sft" / "train.json").is_file():
         print(f"{data}: no data stage made these rows; their tokens are not compared", flush=True)
         return
-    shown = proof(model, config.sft.template)
+    shown = proof(model)
     proved = shown is not None and made.get("parity") == shown and not _touched(data)
     if proved and tasks is None:
         return
@@ -114,7 +112,6 @@ def ensure(data: Path, model: str, config: DictConfig, tasks: Path | None = None
     job: dict[str, Any] = {
         "data": str(data),
         "model": model,
-        "template": config.sft.template,
         "count": int(config.data.parity_rows),
         "seed": int(config.seed),
         "steps": not proved,
@@ -149,7 +146,7 @@ def compare(job: dict[str, Any]) -> None:
     if "tasks" in job:
         load_environments(job["modules"])
         rows += task_rows(Path(job["tasks"]), job["count"], job["seed"], job["style"])
-    difference = token_parity(rows, load_tokenizer(job["model"]), job["template"])
+    difference = token_parity(rows, load_tokenizer(job["model"]))
     if difference:
         raise UserError(difference, where=job["model"], mend=MEND)
 

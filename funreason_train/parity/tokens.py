@@ -1,25 +1,24 @@
-"""The token parity gate: LLaMA-Factory, verl and the prompt protocol must see the same token ids.
+"""The token parity gate: training rows, verl's prompts and what a model writes must be the same token ids.
 
 Templates that differ between training and inference are the silent damage of this field (verl#7807, LF#9092):
-what a model has learned is then not what it is asked. The rows compared are read back from the exports.
+what a model has learned is then not what it is asked. The prompt protocol makes the tokens of training rows
+(dialogue/encode.py) and of prompts alike; what is compared here are the exports, read back, and whether an
+answer survives the way to ids and back with this tokenizer, as rollouts and evaluation read it.
 """
 
 from __future__ import annotations
 
-import copy
 import json
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ..calls.markers import THINK_OPEN
-from ..data.export.sharegpt import dataset_info, sft_messages
-from ..data.measure.lengths import TURN_CLOSE
-from ..dialogue import Message, render_prompt
+from ..data.export.sharegpt import sft_messages
+from ..dialogue import EncodedStep, Message, StepEncoder, end_tokens, render_prompt
 
-_IGNORED = -100  # LLaMA-Factory's and torch's label for "no loss here"
 _CONTEXT = 6  # tokens shown on each side of a difference
 
 
@@ -87,59 +86,57 @@ def _prompts(file: Path, wanted: set[str]) -> dict[str, list[list[Message]]]:
     return found
 
 
-def token_parity(rows: Sequence[ParityRow], tokenizer: Any, template: str = "qwen3_nothink") -> str | None:
-    """Compares the ids of prompt and target, and which of them bear loss.
+def token_parity(rows: Sequence[ParityRow], tokenizer: Any) -> str | None:
+    """Compares the prompt of each training row with verl's, and each answer with what is read back of it.
 
     Args:
         rows: What to compare.
         tokenizer: The model's tokenizer.
-        template: LLaMA-Factory's template, as the SFT stage uses it.
 
     Returns:
         None if all agree; otherwise the first differing token with its context, as a sentence.
+
+    Raises:
+        UserError: if the tokenizer's chat template cannot be used.
     """
-    encode = llamafactory_encoder(tokenizer, template)
+    encoder, ends = StepEncoder(tokenizer), end_tokens(tokenizer)
     for row in rows:
         messages, target = sft_messages(row.sft)
-        prompt = render_prompt(messages, tokenizer, merged=True)
-        prompt_ids = _ids(tokenizer, prompt)
-        wanted = _ids(tokenizer, prompt + target.removeprefix(THINK_OPEN) + TURN_CLOSE + "\n")
-        learned = len(_ids(tokenizer, prompt.removesuffix(THINK_OPEN)))
-        ids, labels = encode(row.sft)
-        labelled = [_IGNORED] * learned + wanted[learned:]
-        comparisons = [
-            (
-                "the prompt and its continuation",
-                prompt_ids,
-                "protocol",
-                wanted[: len(prompt_ids)],
-                "whole text",
-            ),
-            ("the ids", wanted, "protocol", ids, "LLaMA-Factory"),
-            ("the labels", labelled, "protocol", labels, "LLaMA-Factory"),
-        ]
+        step = encoder.encode(messages, target)
+        prompt = step.ids[: step.prompt]
+        shown = _ids(tokenizer, render_prompt(messages, tokenizer, merged=True))
+        comparisons = [("the training row and the prompt", prompt, "SFT", shown, "rollouts")]
         if row.prompt is not None:
             verl = _ids(tokenizer, render_prompt(row.prompt, tokenizer, merged=True))
-            comparisons.append(("the prompt ids", prompt_ids, "protocol", verl, "verl's parquet"))
+            comparisons.append(("the prompt ids", shown, "SFT", verl, "verl's parquet"))
         for what, left, left_name, right, right_name in comparisons:
             if left != right:
-                return f"{row.id}: {what} differ: " + difference(
-                    left, left_name, right, right_name, tokenizer
-                )
+                text = difference(left, left_name, right, right_name, tokenizer)
+                return f"{row.id}: {what} differ: {text}"
+        wanted, read = target.removeprefix(THINK_OPEN), read_back(step, ends, tokenizer)
+        if read != wanted:
+            at = _first_difference(read, wanted)
+            return (
+                f"{row.id}: the answer is read back as another text from its tokens: "
+                f"{wanted[max(0, at - 20) : at + 20]!r} became {read[max(0, at - 20) : at + 20]!r}"
+            )
     return None
+
+
+def read_back(step: EncodedStep, ends: Collection[int], tokenizer: Any) -> str:
+    """A row's answer as a rollout that wrote its very tokens is read: up to the token that ends it."""
+    answer = step.ids[step.prompt :]
+    end = next((n for n, one in enumerate(answer) if one in ends), len(answer))
+    return str(tokenizer.decode(answer[:end], skip_special_tokens=False, clean_up_tokenization_spaces=False))
 
 
 def difference(left: list[int], left_name: str, right: list[int], right_name: str, tokenizer: Any) -> str:
     """The first place where two lists of ids differ, in words, with the text on both sides of it."""
-    pairs = zip(left, right, strict=False)
-    at = next((n for n, (a, b) in enumerate(pairs) if a != b), min(len(left), len(right)))
+    at = _first_difference(left, right)
 
     def around(ids: list[int]) -> str:
         window = ids[max(0, at - _CONTEXT) : at + _CONTEXT]
-        text = tokenizer.convert_ids_to_tokens([max(one, 0) for one in window])
-        return " ".join(
-            "·" if one == _IGNORED else repr(token) for one, token in zip(window, text, strict=True)
-        )
+        return " ".join(map(repr, tokenizer.convert_ids_to_tokens(window)))
 
     return (
         f"at token {at} of {len(left)} ({left_name}) and {len(right)} ({right_name}); "
@@ -147,43 +144,10 @@ def difference(left: list[int], left_name: str, right: list[int], right_name: st
     )
 
 
+def _first_difference(left: Sequence[Any], right: Sequence[Any]) -> int:
+    pairs = zip(left, right, strict=False)
+    return next((n for n, (a, b) in enumerate(pairs) if a != b), min(len(left), len(right)))
+
+
 def _ids(tokenizer: Any, text: str) -> list[int]:
     return list(tokenizer(text, add_special_tokens=False)["input_ids"])
-
-
-def llamafactory_encoder(
-    tokenizer: Any, template: str
-) -> Callable[[dict[str, Any]], tuple[list[int], list[int]]]:
-    """LLaMA-Factory's own way from an exported row to ids and labels (converter, template and processor)."""
-    from llamafactory.data.converter import get_dataset_converter
-    from llamafactory.data.parser import DatasetAttr
-    from llamafactory.data.processor.supervised import SupervisedDatasetProcessor
-    from llamafactory.data.template import get_template_and_fix_tokenizer
-    from llamafactory.hparams import DataArguments
-
-    arguments = DataArguments(template=template, mask_history=True, cutoff_len=1 << 30)
-    own = copy.deepcopy(tokenizer)  # the template adds what the tokenizer lacks
-    attributes = DatasetAttr("file", dataset_name="train.json")
-    attributes.join(dataset_info()["train"])
-    convert = get_dataset_converter(attributes.formatting, attributes, arguments)
-    processor = SupervisedDatasetProcessor(
-        template=get_template_and_fix_tokenizer(own, arguments),
-        tokenizer=own,
-        processor=None,
-        data_args=arguments,
-    )
-
-    def encode(row: dict[str, Any]) -> tuple[list[int], list[int]]:
-        example = convert(row)
-        ids, labels = processor._encode_data_example(
-            prompt=example["_prompt"],
-            response=example["_response"],
-            system=example["_system"],
-            tools=example["_tools"],
-            images=[],
-            videos=[],
-            audios=[],
-        )
-        return list(ids), list(labels)
-
-    return encode

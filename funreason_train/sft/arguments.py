@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..cluster.profile import Profile
 from ..errors import UserError
-from . import deepspeed
+from . import deepspeed, lora, passthrough
 from .batch import Batch
 from .known_keys import unknown_keys
 
@@ -17,30 +17,6 @@ if TYPE_CHECKING:
     from omegaconf import DictConfig
 
     from ..run.paths import RunDir
-
-#: Arguments that another key owns: setting them behind the stage's back would make the run's records wrong.
-#: Name -> the key to use instead.
-OWNED = {
-    "model_name_or_path": "sft.model",
-    "dataset": "sft.dataset",
-    "dataset_dir": "sft.data",
-    "eval_dataset": "sft.eval_dataset",
-    "tokenized_path": "sft.data",
-    "output_dir": "run_dir",
-    "resume_from_checkpoint": "run_dir (a run resumes by itself)",
-    "overwrite_output_dir": "restart=sft",
-    "cutoff_len": "sft.cutoff_len",
-    "packing": "sft.packing",
-    "neat_packing": "sft.packing",
-    "per_device_train_batch_size": "sft.per_device_batch",
-    "gradient_accumulation_steps": "sft.global_batch",
-    "deepspeed": "sft.deepspeed",
-    "max_steps": "sft.max_steps",
-    "num_train_epochs": "sft.epochs",
-    "max_samples": "data.…",
-    "streaming": "sft.data",
-    "trust_remote_code": "a local HF folder (remote code is never run)",
-}
 
 
 @dataclass(frozen=True)
@@ -52,6 +28,7 @@ class Paths:
         checkpoints: LLaMA-Factory's output_dir.
         tokenized: Tokenised rows, one folder for each content.
         deepspeed: DeepSpeed's JSON.
+        failures: Notes of training processes that failed.
         metrics: One JSON object a line.
         tensorboard: Event files.
         gang: What a resumed run must have in common with the one it continues.
@@ -61,6 +38,7 @@ class Paths:
     checkpoints: Path
     tokenized: Path
     deepspeed: Path
+    failures: Path
     metrics: Path
     tensorboard: Path
     gang: Path
@@ -73,6 +51,7 @@ class Paths:
             checkpoints=run.sft / "checkpoints",
             tokenized=run.sft / "tokenized",
             deepspeed=run.sft / "deepspeed.json",
+            failures=run.sft / "failures",
             metrics=run.sft / "metrics.jsonl",
             tensorboard=run.sft / "tensorboard",
             gang=run.sft / "gang.json",
@@ -121,10 +100,8 @@ def argument_problems(config: DictConfig) -> list[str]:
         problems.append("sft.liger: Liger's kernels need a GPU. Set sft.liger=false")
     if sft.max_steps is None and not sft.epochs:
         problems.append("sft.epochs: set sft.epochs or sft.max_steps, otherwise nothing is trained")
-    for key in sft.llamafactory:
-        if key in OWNED:
-            problems.append(f"sft.llamafactory.{key}: set {OWNED[key]} instead")
-    problems += unknown_keys(key for key in sft.llamafactory if key not in OWNED)
+    problems += lora.problems(sft)
+    problems += passthrough.problems(sft.llamafactory)
     if not problems:
         problems += unknown_keys(_compose(config, Paths.of(config, _NOWHERE)))
     return problems
@@ -146,7 +123,7 @@ def _compose(config: DictConfig, paths: Paths) -> dict[str, Any]:
     arguments: dict[str, Any] = {
         "stage": "sft",
         "do_train": True,
-        "finetuning_type": "full",
+        **lora.arguments(sft),
         "model_name_or_path": sft.model,
         "trust_remote_code": False,
         "flash_attn": sft.attention,
@@ -154,12 +131,10 @@ def _compose(config: DictConfig, paths: Paths) -> dict[str, Any]:
         "disable_gradient_checkpointing": not sft.gradient_checkpointing,
         "dataset": sft.dataset,
         "dataset_dir": str(paths.data),
-        "template": sft.template,
-        "mask_history": sft.mask_history,
+        # The rows come as tokens (tokenise.py); this template changes neither them nor the tokenizer.
+        "template": "empty",
         "packing": sft.packing,
         "neat_packing": sft.packing,
-        # 1 would start a pool of one process.
-        "preprocessing_num_workers": sft.preprocessing_workers if sft.preprocessing_workers > 1 else None,
         "output_dir": str(paths.checkpoints),
         "per_device_train_batch_size": batch.per_device,
         "gradient_accumulation_steps": batch.accumulate,

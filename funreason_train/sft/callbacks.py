@@ -19,12 +19,14 @@ class MetricsCallback(TrainerCallback):
     Attributes:
         step: The last optimizer step that was done.
         loss: The last logged training loss.
+        began: Whether the training loop was reached.
     """
 
     def __init__(self, path: Path, total: int) -> None:
         self.path, self.total = path, total
         self.step = 0
         self.loss: float | None = None
+        self.began = False
         self._started = time.monotonic()
         self._first_tokens = 0
 
@@ -32,7 +34,7 @@ class MetricsCallback(TrainerCallback):
         """Drops lines of steps that will be done again."""
         if state.max_steps != self.total:
             raise RuntimeError(f"the trainer plans {state.max_steps} steps where {self.total} were expected")
-        self.step = state.global_step
+        self.step, self.began = state.global_step, True
         self._started, self._first_tokens = time.monotonic(), int(state.num_input_tokens_seen)
         if state.is_world_process_zero:
             lines = self.path.read_text(encoding="utf-8").splitlines() if self.path.is_file() else []

@@ -8,7 +8,7 @@ import shutil
 import zipfile
 from pathlib import Path
 
-from ..models.weights import weight_defects
+from ..models.weights import ADAPTER, MODEL, weight_defects
 
 _NAME = re.compile(r"checkpoint-(\d+)")
 _STATE = "trainer_state.json"
@@ -33,18 +33,45 @@ def checkpoints(folder: Path) -> list[Path]:
     return [path for _, path in sorted(found)]
 
 
-def remove_incomplete(folder: Path, workers: int) -> list[str]:
-    """Removes half-written checkpoints, which the trainer would pick because their step is the highest.
+def settle(folder: Path, workers: int) -> list[str]:
+    """Takes away what training cannot continue from; the trainer would pick it, its step being the highest.
+
+    A checkpoint whose weights are whole is somebody's model, whatever else is missing: it is set aside. Only
+    one that was cut off while its weights were written is removed.
 
     Returns:
-        What was removed and why, one sentence each.
+        What was done and why, one sentence each.
     """
-    removed = []
+    done = []
     for path in checkpoints(folder):
-        if found := defects(path, workers):
+        found = defects(path, workers)
+        if not found:
+            continue
+        if weight_defects(path, weights_of(path)):
             shutil.rmtree(path)
-            removed.append(f"{path.name} was not written to its end ({found[0]}) and is removed")
-    return removed
+            done.append(f"{path.name} was not written to its end ({found[0]}) and is removed")
+        else:
+            target = _free(folder.parent / "set_aside" / path.name)
+            target.parent.mkdir(exist_ok=True)
+            path.rename(target)
+            done.append(
+                f"{path.name} holds whole weights, but training cannot continue from it ({found[0]}); it is "
+                f"set aside as {target} and can be deleted"
+            )
+    return done
+
+
+def _free(path: Path) -> Path:
+    number, target = 1, path
+    while target.exists():
+        number += 1
+        target = path.with_name(f"{path.name}.{number}")
+    return target
+
+
+def weights_of(path: Path) -> str:
+    """The name of the weights' file in a checkpoint: the model's, or that of a LoRA adapter."""
+    return ADAPTER if (path / "adapter_config.json").is_file() else MODEL
 
 
 def defects(path: Path, workers: int) -> list[str]:
@@ -54,7 +81,7 @@ def defects(path: Path, workers: int) -> list[str]:
     found = []
     if read_step(path) != step:
         found.append(f"{_STATE} does not tell step {step}")
-    found += weight_defects(path)
+    found += weight_defects(path, weights_of(path))
     random_states = [f"rng_state_{rank}.pth" for rank in range(workers)] if workers > 1 else ["rng_state.pth"]
     sharded = path / f"global_step{step}"  # DeepSpeed's own folder
     if sharded.is_dir():

@@ -1,10 +1,9 @@
-"""The exported rows as LLaMA-Factory will read them, and their tokenised copy, cached by content."""
+"""The exported rows and their tokenised copy, cached by content."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,8 +16,10 @@ from ..run.files import read_json
 from ..run.process import call_in_process
 from . import tokenise
 
-#: Training arguments that change the tokens.
-_DECIDING = ("template", "mask_history", "packing", "neat_packing", "dataset", "eval_dataset")
+#: Packages whose versions may change the tokens.
+_PACKAGES = ("funreason-train", "transformers", "tokenizers", "jinja2")
+#: A tokenizer's files in a model folder.
+TOKENIZER_FILES = ("tokenizer*", "*token*.json", "vocab.*", "merges.txt", "*.jinja", "chat_template.json")
 
 
 @dataclass(frozen=True)
@@ -76,12 +77,18 @@ def data_problems(folder: Path, datasets: list[str]) -> list[str]:
     return problems
 
 
-def fingerprint(arguments: Mapping[str, Any], files: list[Path]) -> str:
-    """Twelve hex digits that change whenever the tokens might."""
-    digest = hashlib.sha256(version("llamafactory").encode())
-    deciding = {key: arguments.get(key) for key in _DECIDING}
-    if arguments["packing"]:
-        deciding["cutoff_len"] = arguments["cutoff_len"]
+def fingerprint(job: Mapping[str, Any], files: list[Path]) -> str:
+    """Twelve hex digits that change whenever the tokens might.
+
+    Args:
+        job: See `tokenise.tokenise`.
+        files: The rows, their index and the tokenizer's files.
+    """
+    digest = hashlib.sha256()
+    deciding: dict[str, Any] = {"packing": job["packing"], "splits": sorted(job["files"])}
+    deciding["versions"] = {name: version(name) for name in _PACKAGES}
+    if job["packing"]:
+        deciding["cutoff_len"] = job["cutoff_len"]
     digest.update(json.dumps(deciding, sort_keys=True).encode())
     for path in files:
         digest.update(path.name.encode())
@@ -90,45 +97,59 @@ def fingerprint(arguments: Mapping[str, Any], files: list[Path]) -> str:
     return digest.hexdigest()[:12]
 
 
-def prepare(arguments: Mapping[str, Any], parent: Path) -> Tokenised:
+def job_of(arguments: Mapping[str, Any], workers: int | None) -> dict[str, Any]:
+    """What has to be tokenised for a training run.
+
+    Args:
+        arguments: LLaMA-Factory's training arguments.
+        workers: Processes; None for all cores.
+    """
+    data = Path(arguments["dataset_dir"])
+    info = read_json(data / "dataset_info.json")
+    splits = {"train": arguments["dataset"]}
+    if arguments.get("eval_dataset"):
+        splits["validation"] = arguments["eval_dataset"]
+    return {
+        "model": arguments["model_name_or_path"],
+        "files": {split: str(data / info[name]["file_name"]) for split, name in splits.items()},
+        "entries": {split: info[name] for split, name in splits.items()},
+        "packing": arguments["packing"],
+        "cutoff_len": arguments.get("cutoff_len"),
+        "workers": workers,
+    }
+
+
+def prepare(arguments: Mapping[str, Any], parent: Path, workers: int | None = None) -> Tokenised:
     """Tokenises the rows of `arguments` unless that is done already.
 
     Args:
         arguments: LLaMA-Factory's training arguments.
         parent: Where tokenised copies are kept; older ones are removed.
+        workers: Processes; None for all cores.
 
     Raises:
-        UserError: if rows would be dropped or cut.
+        UserError: if a row cannot be trained on or would have to be cut.
     """
-    data = Path(arguments["dataset_dir"])
-    info = read_json(data / "dataset_info.json")
-    names = [arguments[key] for key in ("dataset", "eval_dataset") if arguments.get(key)]
-    files = [data / "dataset_info.json", *(data / info[name]["file_name"] for name in names)]
-    model = Path(arguments["model_name_or_path"])
+    job = job_of(arguments, workers)
+    files = [Path(arguments["dataset_dir"]) / "dataset_info.json", *map(Path, job["files"].values())]
+    model = Path(job["model"])
     if model.is_dir():
-        files += [
-            file
-            for pattern in ("tokenizer*", "*token*.json", "*.jinja")
-            for file in sorted(model.glob(pattern))
-        ]
-    folder = parent / fingerprint(arguments, files)
+        files += [file for pattern in TOKENIZER_FILES for file in sorted(model.glob(pattern))]
+    folder = parent / fingerprint(job, files)
     if not (folder / tokenise.REPORT).is_file():
         if parent.is_dir():
             shutil.rmtree(parent)
         parent.mkdir(parents=True)
-        _spawn({"arguments": dict(arguments), "file": str(files[1]), "folder": str(folder)}, parent)
+        cache = parent / "cache"
+        try:
+            call_in_process(
+                tokenise.run,
+                {**job, "folder": str(folder)},
+                {**thread_variables(1), "HF_DATASETS_CACHE": str(cache)},
+            )
+        finally:
+            shutil.rmtree(cache, ignore_errors=True)
     report = read_json(folder / tokenise.REPORT)
-    if problem := tokenise.objection(dict(report), int(report["rows"]), arguments.get("cutoff_len")):
+    if problem := tokenise.too_long(int(report["longest"]), job["cutoff_len"]):
         raise problem
     return Tokenised(folder=folder, **report)
-
-
-def _spawn(task: dict[str, Any], parent: Path) -> None:
-    cache = parent / "cache"
-    workers = int(task["arguments"].get("preprocessing_num_workers") or 1)
-    environment = {**thread_variables(workers), "HF_DATASETS_CACHE": str(cache)}
-    environment["LLAMAFACTORY_VERBOSITY"] = os.environ.get("LLAMAFACTORY_VERBOSITY", "WARNING")
-    try:
-        call_in_process(tokenise.run, task, environment)
-    finally:
-        shutil.rmtree(cache, ignore_errors=True)

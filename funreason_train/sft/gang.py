@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..cluster import Profile, connect
 from ..cluster.environment import thread_variables
-from . import worker
+from ..errors import UserError
+from . import failures, worker
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -39,6 +40,9 @@ def fit(
 ) -> None:
     """Trains; returns when the last worker has finished, with the model verified.
 
+    A gang that lost a worker is started again from its last checkpoint, up to `max_failures` times, unless
+    the failure is one that would come again (see `failures`).
+
     Args:
         job: See `worker.train`.
         cluster: The configuration node `cluster`.
@@ -47,8 +51,8 @@ def fit(
         settings: The configuration node `sft`.
 
     Raises:
-        UserError: if the cluster is not there.
-        RuntimeError: if training failed more often than `max_failures`.
+        UserError: if the cluster is not there, or a training process found an error of settings or data.
+        RuntimeError: if training failed, with the first failure's own words.
     """
     workers = int(job["workers"])
     profile = Profile.of(cluster)
@@ -56,29 +60,65 @@ def fit(
     environment = worker_environment(cluster, workers, tensorboard)
     os.environ.update({name: value for name, value in environment.items() if name.startswith("RAY_TRAIN_")})
     with connect(cluster, environment, cpus=workers * threads + _SPARE_CPUS):
-        from ray.train import FailureConfig, RunConfig, ScalingConfig
-        from ray.train.torch import TorchConfig
-
-        on_gpu = profile.device == "cuda"
-        shutil.rmtree(folder, ignore_errors=True)
-        trainer = _trainer_class(own_ray=profile.joins() is None)(
-            worker.train,
-            train_loop_config=dict(job),
-            torch_config=TorchConfig(
-                backend="nccl" if on_gpu else "gloo", timeout_s=settings.collective_timeout
-            ),
-            scaling_config=ScalingConfig(
-                num_workers=workers,
-                use_gpu=on_gpu,
-                resources_per_worker={"CPU": threads, **({"GPU": 1} if on_gpu else {})},
-            ),
-            run_config=RunConfig(
-                name=folder.name,
-                storage_path=str(folder.parent),
-                failure_config=FailureConfig(max_failures=settings.max_failures),
-            ),
+        persist(
+            lambda: _attempt(job, profile, folder, settings), Path(job["failures"]), settings.max_failures
         )
-        trainer.fit()
+
+
+def persist(attempt: Callable[[], None], notes: Path, retries: int) -> None:
+    """Calls `attempt` until it succeeds, fails in a way that will not change, or has failed too often.
+
+    Args:
+        attempt: Raises if the gang failed.
+        notes: Where its processes leave their notes.
+        retries: How often it may be called again.
+    """
+    before: failures.Failure | None = None
+    for left in range(retries, -1, -1):
+        failures.forget(notes)
+        try:
+            return attempt()
+        except Exception as error:
+            now = failures.first(notes)
+            if now is not None and now.user is not None:
+                raise UserError(**now.user) from None
+            why = failures.hopeless(now, before)
+            text = str(now) if now else f"a training process ended without a word ({_short(error)})"
+            if why or not left:
+                raise RuntimeError(
+                    f"{text}; not started again: {why or 'sft.max_failures is used up'}"
+                ) from (error if now is None else None)
+            print(f"the gang failed and is started again ({left} more at most): {text}", flush=True)
+            before = now
+
+
+def _short(error: Exception) -> str:
+    return " ".join(f"{type(error).__name__}: {error}".split())[:300]
+
+
+def _attempt(job: Mapping[str, Any], profile: Profile, folder: Path, settings: DictConfig) -> None:
+    from ray.train import FailureConfig, RunConfig, ScalingConfig
+    from ray.train.torch import TorchConfig
+
+    on_gpu = profile.device == "cuda"
+    workers = int(job["workers"])
+    shutil.rmtree(folder, ignore_errors=True)
+    trainer = _trainer_class(own_ray=profile.joins() is None)(
+        worker.train,
+        train_loop_config=dict(job),
+        torch_config=TorchConfig(backend="nccl" if on_gpu else "gloo", timeout_s=settings.collective_timeout),
+        scaling_config=ScalingConfig(
+            num_workers=workers,
+            use_gpu=on_gpu,
+            resources_per_worker={"CPU": profile.threads(workers), **({"GPU": 1} if on_gpu else {})},
+        ),
+        run_config=RunConfig(
+            name=folder.name,
+            storage_path=str(folder.parent),
+            failure_config=FailureConfig(max_failures=0),  # `persist` decides
+        ),
+    )
+    trainer.fit()
 
 
 def _trainer_class(own_ray: bool) -> Any:

@@ -10,15 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 from ..cluster import Profile, gpu_problem
 from ..errors import UserError
-from ..models.folder import model_problems
+from ..models.folder import local_folder, model_problems
 from ..models.weights import weight_defects
 from ..parity import gate
 from ..run.files import read_json, write_json
 from ..run.progress import report
 from ..run.stage import Decides, Plan, Stage, model_files
-from . import checkpoints, dataset, deepspeed
+from . import checkpoints, dataset, deepspeed, lora
 from .arguments import Paths, argument_problems, batch_of, compose
-from .worker import DONE, clear_final
+from .brief import lines as brief_lines
+from .worker import DONE, MERGED, clear_final
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 
 #: What the trainer leaves in its output folder that belongs to the model.
 _MODEL_FILES = ("config.json", "generation_config.json", "*.safetensors", "*.safetensors.index.json")
-_TOKENIZER_FILES = ("tokenizer*", "*_tokens*.json", "vocab.json", "merges.txt", "*.jinja")
 
 
 def check(config: DictConfig, run: RunDir) -> list[str]:
@@ -37,6 +37,11 @@ def check(config: DictConfig, run: RunDir) -> list[str]:
     if config.sft.data or paths.data.is_dir():
         problems += dataset.data_problems(paths.data, _datasets(config))
     return problems + _model_problems(config.sft.model, run)
+
+
+def brief(config: DictConfig, run: RunDir) -> list[str]:
+    """What the run comes to, in a few lines."""
+    return brief_lines(config, Paths.of(config, run))
 
 
 def run(config: DictConfig, run: RunDir) -> dict[str, Any]:
@@ -50,11 +55,13 @@ def run(config: DictConfig, run: RunDir) -> dict[str, Any]:
     machine = [text for text in (gpu_problem(Profile.of(config.cluster)), _kernel_problem(config)) if text]
     if problems := list(dict.fromkeys([*machine, *problems])):
         raise UserError("; ".join(problems))
-    arguments, batch = compose(config, paths), batch_of(config)
+    base = local_folder(config.sft.model)  # a hub id is fetched here, once, and not by every worker
+    arguments, batch = {**compose(config, paths), "model_name_or_path": str(base)}, batch_of(config)
+    print("\n".join(brief(config, run)), flush=True)
     _refuse_other_gang(config, paths, None)
-    gate.ensure(paths.data.parent, config.sft.model, config)
+    gate.ensure(paths.data.parent, str(base), config)
     report(0, None, "tokenising")
-    rows = dataset.prepare(arguments, paths.tokenized)
+    rows = dataset.prepare(arguments, paths.tokenized, config.sft.preprocessing_workers)
     _refuse_other_gang(config, paths, rows.folder.name)
     total = config.sft.max_steps or batch.steps(rows.sequences, config.sft.epochs)
     arguments = {"cutoff_len": _round_up(rows.longest), **arguments, "tokenized_path": str(rows.folder)}
@@ -71,6 +78,7 @@ def run(config: DictConfig, run: RunDir) -> dict[str, Any]:
         job = {
             "arguments": arguments,
             "metrics": str(paths.metrics),
+            "failures": str(paths.failures),
             "workers": batch.workers,
             "total": total,
             "lean": config.sft.lean_forward,
@@ -79,7 +87,9 @@ def run(config: DictConfig, run: RunDir) -> dict[str, Any]:
         done = _finished(paths.checkpoints, total)
     if done is None:
         raise RuntimeError(f"training ended before step {total}; the reason is in the stage's log")
-    publish(paths.checkpoints, run.sft_model)
+    publish(_final(paths.checkpoints), run.sft_model, base)
+    if config.sft.finetuning_type == "lora":
+        _take_over([*paths.checkpoints.glob("adapter_*")], run.sft / "adapter")
     loss = done["loss"]
     return {
         "headline": f"{total} steps, {rows.rows} rows" + ("" if loss is None else f", loss {loss:.3f}"),
@@ -112,19 +122,36 @@ def plan(config: DictConfig, run: RunDir) -> dict[str, Any]:
     }
 
 
-def publish(source: Path, target: Path) -> None:
-    """Takes the model over into `target`, which appears whole or not at all (hard links where possible)."""
+def publish(source: Path, target: Path, base: Path) -> None:
+    """Takes the model over into `target`, which appears whole or not at all (hard links where possible).
+
+    Args:
+        source: The trained model.
+        target: The run's model folder.
+        base: The model that training started from: its tokenizer is taken as it stands, so that the tokens
+            stay what they were.
+    """
+    files = {file.name: file for pattern in dataset.TOKENIZER_FILES for file in base.glob(pattern)}
+    files |= {file.name: file for pattern in _MODEL_FILES for file in source.glob(pattern)}
+    _take_over(list(files.values()), target)
+
+
+def _take_over(files: list[Path], target: Path) -> None:
     partial = target.with_name(f".{target.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
-    for pattern in (*_MODEL_FILES, *_TOKENIZER_FILES):
-        for file in source.glob(pattern):
-            try:
-                os.link(file, partial / file.name)
-            except OSError:
-                shutil.copy2(file, partial / file.name)
+    for file in files:
+        try:
+            os.link(file.resolve(), partial / file.name)
+        except OSError:
+            shutil.copy2(file, partial / file.name)
     shutil.rmtree(target, ignore_errors=True)
     partial.rename(target)
+
+
+def _final(folder: Path) -> Path:
+    """The trained model's folder below the checkpoints: LoRA's, merged, has one of its own."""
+    return folder / MERGED if (folder / MERGED).is_dir() else folder
 
 
 def _datasets(config: DictConfig) -> list[str]:
@@ -135,7 +162,7 @@ def _model_problems(model: str | None, run: RunDir) -> list[str]:
     """Why training cannot start from `model`; a hub id, and what the pipeline has yet to make, pass."""
     if not model or (model == str(run.base_model) and not Path(model).exists()):
         return []
-    return [f"sft.model: {problem}" for problem in model_problems(model, template=False)]
+    return [f"sft.model: {problem}" for problem in model_problems(model)]
 
 
 def _kernel_problem(config: DictConfig) -> str | None:
@@ -157,6 +184,7 @@ def _gang(config: DictConfig, tokens: str) -> dict[str, Any]:
         "deepspeed": config.sft.deepspeed,
         "precision": config.sft.precision,
         "model": config.sft.model,
+        "method": {key: str(value) for key, value in lora.arguments(config.sft).items()},
         "tokens": tokens,
     }
 
@@ -188,7 +216,7 @@ def _finished(folder: Path, total: int) -> dict[str, Any] | None:
         done = dict(read_json(folder / DONE))
     except (OSError, ValueError):
         return None
-    whole = done.get("step") == total and not weight_defects(folder)
+    whole = done.get("step") == total and not weight_defects(_final(folder))
     return done if whole else None
 
 

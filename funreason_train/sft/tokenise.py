@@ -1,32 +1,38 @@
-"""Tokenises the export once, on CPU, before the cluster is needed.
+"""Tokenises the export once, with many processes, before the cluster is needed.
 
 Runs in a process of its own (`run.process`), so that the driver stays light.
-LLaMA-Factory does the work, with the very arguments of the training run; every training process then only
-maps the result into memory. What LLaMA-Factory would drop with a warning or cut without one stops the stage.
+The prompt protocol renders every row with the model's own chat template (dialogue/encode.py), so that
+training shows what rollouts and evaluation show, whatever family the model is of. LLaMA-Factory takes the
+result as its `tokenized_path`; every training process then only maps it into memory.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+from ..data.parallel import Workers
+from ..dialogue import StepEncoder
+from ..dialogue.chat_template import structure
 from ..errors import UserError
 from ..run.files import write_json
+from .packing import IGNORED, Row, joined, pack
+from .rows import Form, Part, RowError, conversation, parts, read
 
 REPORT = "report.json"
-_IGNORED = -100  # label of a token that is not learned (llamafactory.extras.constants.IGNORE_INDEX)
-_NO_LIMIT = 1 << 24  # tokens; longer than any row, so that the first pass cuts nothing
 
 
-def tokenise(arguments: dict[str, Any], file: Path, folder: Path) -> dict[str, int]:
+def tokenise(job: Mapping[str, Any], folder: Path) -> dict[str, int]:
     """Tokenises the training rows (and the evaluation rows, if any) into `folder`.
 
     Args:
-        arguments: LLaMA-Factory's training arguments; `cutoff_len` may be missing.
-        file: The training rows as exported.
+        job: `model` (a folder or hub id), `files` and `entries` (split name -> its rows and its entry of
+            dataset_info.json), `packing`, `cutoff_len` (or None) and `workers` (or None for all cores).
         folder: Appears complete or not at all.
 
     Returns:
@@ -34,52 +40,151 @@ def tokenise(arguments: dict[str, Any], file: Path, folder: Path) -> dict[str, i
         `longest` (tokens of the longest sequence).
 
     Raises:
-        UserError: if a row was dropped, has nothing to learn, or is longer than `cutoff_len`.
+        UserError: naming the row that cannot be trained on, or the length that is needed.
     """
-    # One process without a device: only the tokenizer is used.
-    alone = {"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "1", "MASTER_ADDR": "127.0.0.1"}
-    os.environ.update({**alone, "MASTER_PORT": "0", "CUDA_VISIBLE_DEVICES": "", "DS_ACCELERATOR": "cpu"})
-    from llamafactory.data import get_dataset, get_template_and_fix_tokenizer
-    from llamafactory.hparams import get_train_args
-    from llamafactory.model import load_tokenizer
+    os.environ["TOKENIZERS_PARALLELISM"] = "false"  # processes share the work, not threads
+    from datasets import Dataset, DatasetDict, load_from_disk
 
-    rows = _exported_rows(file)
-    limit = arguments.get("cutoff_len")
-    partial = folder.with_name(f".{folder.name}.{os.getpid()}")
-    plain = {key: value for key, value in arguments.items() if key != "deepspeed"}
-    plain |= {"use_cpu": True, "bf16": False, "tokenized_path": str(partial), "report_to": "none"}
-    plain["output_dir"] = str(partial) + ".out"  # only named, never made
-    plain["enable_liger_kernel"] = False
-    if not arguments["packing"]:
-        plain["cutoff_len"] = _NO_LIMIT
-    model_args, data_args, training_args, _, _ = get_train_args(plain)
-    module = load_tokenizer(model_args)
-    template = get_template_and_fix_tokenizer(module["tokenizer"], data_args)
-    dataset = get_dataset(template, model_args, data_args, training_args, stage="sft", **module)
-    report = measure(_labels(dataset["train_dataset"]))
-    if problem := objection(report, rows, limit):
-        shutil.rmtree(partial, ignore_errors=True)
-        raise problem
-    write_json(partial / REPORT, report)
-    partial.rename(folder)
-    return report
-
-
-def _exported_rows(file: Path) -> int:
-    """How many rows `file` holds; the same reader, and the same cache, as LLaMA-Factory's."""
-    from datasets import load_dataset
-    from datasets.exceptions import DatasetGenerationError
-
+    partial_folder = folder.with_name(f".{folder.name}.{os.getpid()}")
+    shutil.rmtree(partial_folder, ignore_errors=True)
+    work = partial_folder.with_name(partial_folder.name + ".parts")
     try:
-        rows = int(load_dataset("json", data_files=[str(file)], split="train").num_rows)
-    except DatasetGenerationError as error:
-        reason = " ".join(str(error.__cause__ or error).split())[:200]
-        raise UserError(
-            f"cannot be read ({reason})", where=str(file), mend="Prepare the data again"
-        ) from None
-    if rows == 0:
-        raise UserError("holds no rows", where=str(file), mend="Look into the data stage's ledger.json")
-    return rows
+        sides, rows = {}, 0
+        with Workers(job["workers"]) as workers:
+            for side, file in job["files"].items():
+                done = _encode(workers, Path(file), job, side, work)
+                if side == "train":
+                    rows = sum(one.rows for one in done)
+                    if not rows:
+                        raise UserError(
+                            "holds no rows", where=file, mend="Look into the data stage's ledger.json"
+                        )
+                    if problem := too_long(max(one.longest for one in done), job["cutoff_len"]):
+                        raise problem
+                shards = [one.file for one in done if one.rows]
+                if job["packing"]:
+                    shards = _packed(shards, int(job["cutoff_len"]), work / f"{side}.packed.arrow")
+                sides[side] = _dataset(Dataset, shards)
+        DatasetDict(sides).save_to_disk(str(partial_folder))
+        report = measure(_labels(load_from_disk(str(partial_folder))["train"]))
+        if problem := objection(report, rows, job["cutoff_len"]):
+            raise problem
+        write_json(partial_folder / REPORT, report)
+        partial_folder.rename(folder)
+        return report
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+        shutil.rmtree(partial_folder, ignore_errors=True)
+
+
+class Encoded(NamedTuple):
+    """What became of one piece of the rows."""
+
+    file: str
+    rows: int
+    longest: int
+    problem: str | None
+
+
+def _encode(workers: Workers, file: Path, job: Mapping[str, Any], side: str, work: Path) -> list[Encoded]:
+    pieces = parts(file, work)
+    work.mkdir(parents=True, exist_ok=True)
+    one = partial(
+        encode_part, model=str(job["model"]), entry=dict(job["entries"][side]), work=str(work / side)
+    )
+    done = list(workers.map(one, pieces))
+    if problem := next((some.problem for some in done if some.problem), None):
+        raise UserError(problem, where=str(file), mend="Prepare the data again, or take the row out")
+    return done
+
+
+def encode_part(part: Part, *, model: str, entry: dict[str, Any], work: str) -> Encoded:
+    """Writes the tokens of one piece as an Arrow stream; the first row that cannot be trained on ends it."""
+    import pyarrow as pa
+
+    encode, form = _encoder(model), Form.of(entry)
+    file, rows, longest = f"{work}.{part.number:06}.arrow", 0, 0
+    with pa.OSFile(file, "wb") as sink, pa.ipc.new_stream(sink, _schema(False)) as writer:
+        try:
+            batch: list[Row] = []
+            for row in read(part):
+                name = row.get("id")
+                try:
+                    batch.append(encode(*conversation(row, form)))
+                except (RowError, UserError) as error:
+                    which = (
+                        f"the row {name!r}" if name is not None else f"row {rows + 1} of piece {part.number}"
+                    )
+                    return Encoded(file, rows, longest, f"{which} cannot be trained on: {error}")
+                rows += 1
+                longest = max(longest, len(batch[-1][0]))
+            writer.write_batch(_batch([_plain(*one) for one in batch], False))
+        except RowError as error:
+            return Encoded(file, rows, longest, str(error))
+    return Encoded(file, rows, longest, None)
+
+
+@lru_cache(maxsize=1)
+def _encoder(model: str) -> Any:
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(model, trust_remote_code=False)
+    encoder = StepEncoder(tokenizer)
+    marks = structure(tokenizer)
+    control = re.compile("|".join(map(re.escape, marks))) if marks else None
+
+    def encode(messages: Sequence[Any], target: str) -> Row:
+        for text in (*(one["content"] for one in messages), target):
+            if control is not None and (match := control.search(text)):
+                raise RowError(f"its text holds {match[0]}, with which this model's turns begin and end")
+        step = encoder.encode(messages, target)
+        return step.ids, [IGNORED] * step.learned + step.ids[step.learned :]
+
+    return encode
+
+
+def _schema(packed: bool) -> Any:
+    import pyarrow as pa
+
+    names = ["input_ids", "attention_mask", *(["position_ids"] if packed else []), "labels"]
+    return pa.schema([(name, pa.list_(pa.int32())) for name in names])
+
+
+def _batch(rows: list[dict[str, list[int]]], packed: bool) -> Any:
+    import pyarrow as pa
+
+    schema = _schema(packed)
+    arrays = [pa.array([row[name] for row in rows], type=pa.list_(pa.int32())) for name in schema.names]
+    return pa.record_batch(arrays, schema=schema)
+
+
+def _plain(ids: list[int], labels: list[int]) -> dict[str, list[int]]:
+    return {"input_ids": ids, "attention_mask": [1] * len(ids), "labels": labels}
+
+
+def _packed(shards: Sequence[str], length: int, file: Path) -> list[str]:
+    import pyarrow as pa
+
+    with pa.OSFile(str(file), "wb") as sink, pa.ipc.new_stream(sink, _schema(True)) as writer:
+        for group in pack(_rows(shards), length):
+            writer.write_batch(_batch([joined(group)], True))
+    return [str(file)]
+
+
+def _rows(shards: Sequence[str]) -> Iterator[Row]:
+    import pyarrow as pa
+
+    for shard in shards:
+        with pa.memory_map(shard) as source:
+            for batch in pa.ipc.open_stream(source):
+                for ids, labels in zip(batch["input_ids"], batch["labels"], strict=True):
+                    yield ids.as_py(), labels.as_py()
+
+
+def _dataset(kind: Any, shards: Sequence[str]) -> Any:
+    from datasets import concatenate_datasets
+
+    return concatenate_datasets([kind.from_file(shard) for shard in shards])
 
 
 def _labels(dataset: Any) -> Iterator[Any]:
@@ -102,7 +207,7 @@ def measure(labels: Iterable[Sequence[int]]) -> dict[str, int]:
 
     report = dict.fromkeys(("rows", "sequences", "tokens", "learned", "longest"), 0)
     for row in labels:
-        learns = numpy.asarray(row) != _IGNORED
+        learns = numpy.asarray(row) != IGNORED
         report["rows"] += int(learns[:1].sum() + (learns[1:] & ~learns[:-1]).sum())
         report["sequences"] += 1
         report["tokens"] += len(learns)
@@ -111,24 +216,28 @@ def measure(labels: Iterable[Sequence[int]]) -> dict[str, int]:
     return report
 
 
+def too_long(longest: int, cutoff: int | None) -> UserError | None:
+    """The refusal of rows longer than `cutoff` tokens, or None."""
+    if cutoff is None or longest <= cutoff:
+        return None
+    return UserError(
+        f"the longest row has {longest} tokens, and nothing may be cut",
+        where=f"sft.cutoff_len={cutoff}",
+        mend=f"Set sft.cutoff_len to at least {longest}, or drop long rows in the data stage",
+    )
+
+
 def objection(report: dict[str, int], rows: int, cutoff: int | None) -> UserError | None:
     """Why these rows cannot be trained on, or None."""
     if report["rows"] != rows:
         return UserError(
-            f"LLaMA-Factory kept {report['rows']} of {rows} rows",
+            f"the tokens hold {report['rows']} of {rows} rows",
             where="sft.data",
-            mend="A row is dropped if its roles do not alternate, it has nothing to learn or, when packing, "
-            "it is longer than sft.cutoff_len; the stage's log shows which",
+            mend="This is an error of the program; remove the folder sft/tokenized and report it",
         )
-    if cutoff is not None and report["longest"] > cutoff:
-        return UserError(
-            f"the longest row has {report['longest']} tokens, and nothing may be cut",
-            where=f"sft.cutoff_len={cutoff}",
-            mend=f"Set sft.cutoff_len to at least {report['longest']}, or drop long rows in the data stage",
-        )
-    return None
+    return too_long(report["longest"], cutoff)
 
 
 def run(job: dict[str, Any]) -> dict[str, int]:
-    """See `tokenise`, whose arguments are the job's `arguments`, `file` and `folder`."""
-    return tokenise(job["arguments"], Path(job["file"]), Path(job["folder"]))
+    """See `tokenise`; the job's `folder` is where the tokens go."""
+    return tokenise(job, Path(job["folder"]))

@@ -4,24 +4,39 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
 from ..cluster.topology import interface_variables
+from ..models.weights import ADAPTER, MODEL
 from ..run.paths import write_json
-from . import checkpoints
+from . import checkpoints, failures
 
 DONE = "done.json"
+#: Beside the checkpoints: the model that LoRA's matrices were merged into.
+MERGED = "merged"
 
 
 def train(job: dict[str, Any]) -> None:
     """Trains as one rank of the gang: LLaMA-Factory's own run, resumed from the newest whole checkpoint.
 
     Args:
-        job: `arguments` (LLaMA-Factory's), `metrics` (path), `workers`, `total` (optimizer steps) and `lean`
-            (see `lean.py`).
+        job: `arguments` (LLaMA-Factory's), `metrics` (path), `failures` (where a note of a failure goes),
+            `workers`, `total` (optimizer steps) and `lean` (see `lean.py`).
     """
-    tokens = Path(job["arguments"]["tokenized_path"])
+    seen: list[Any] = []
+    try:
+        _train(job, seen)
+    except Exception as error:
+        step = seen[0].step if seen and seen[0].began else -1
+        failures.note(Path(job["failures"]), int(os.environ.get("RANK", "0")), step, error)
+        raise
+
+
+def _train(job: dict[str, Any], seen: list[Any]) -> None:
+    arguments = dict(job["arguments"])
+    tokens = Path(arguments["tokenized_path"])
     if not tokens.is_dir():
         raise RuntimeError(
             f"{os.uname().nodename} does not see {tokens}: run_dir must be on a shared file system"
@@ -31,34 +46,69 @@ def train(job: dict[str, Any]) -> None:
     from llamafactory.train.tuner import run_exp
 
     from .callbacks import LeanCallback, MetricsCallback
+    from .order import OrderCallback, seed_epochs
 
-    output = Path(job["arguments"]["output_dir"])
+    output = Path(arguments["output_dir"])
     leader = dist.get_rank() == 0
-    if leader:
-        output.mkdir(parents=True, exist_ok=True)
-        for line in checkpoints.remove_incomplete(output, job["workers"]):
-            print(line)
-        clear_final(output)
-    dist.barrier()
-    start = checkpoints.latest_complete(output, job["workers"])
-    if leader:
-        print(f"continuing from {start.name}" if start else "starting at step 0")
-    arguments = {**job["arguments"], "resume_from_checkpoint": str(start) if start else None}
+    arguments["resume_from_checkpoint"] = chosen_checkpoint(output, job["workers"], leader)
     callback = MetricsCallback(Path(job["metrics"]), job["total"])
+    seen.append(callback)
+    seed_epochs(int(arguments["seed"]))
     # Liger's fused loss makes no logits, so there are none to leave out.
     lean = [LeanCallback(logits=not arguments["enable_liger_kernel"])] if job["lean"] else []
-    run_exp(arguments, [callback, *lean])
+    run_exp(arguments, [callback, OrderCallback(), *lean])
     dist.barrier()
     if leader:
         if callback.step != job["total"]:
             raise RuntimeError(f"training ended at step {callback.step} of {job['total']}")
-        write_json(output / DONE, {"step": callback.step, "loss": callback.loss, **inspect_model(output)})
+        final = finish(arguments, output)
+        write_json(output / DONE, {"step": callback.step, "loss": callback.loss, **inspect_model(final)})
+
+
+def chosen_checkpoint(output: Path, workers: int, leader: bool) -> str | None:
+    """The checkpoint to continue from: the leader looks and tells, so that all continue from one.
+
+    A network file system may show a file to one node before the others.
+    """
+    import torch.distributed as dist
+
+    told: list[str | None] = [None]
+    if leader:
+        output.mkdir(parents=True, exist_ok=True)
+        for line in checkpoints.settle(output, workers):
+            print(line)
+        clear_final(output)
+        start = checkpoints.latest_complete(output, workers)
+        print(f"continuing from {start.name}" if start else "starting at step 0")
+        told = [str(start) if start else None]
+    dist.broadcast_object_list(told, src=0)
+    return told[0]
+
+
+def finish(arguments: dict[str, Any], output: Path) -> Path:
+    """The folder of the trained model: the trainer's own, or LoRA's matrices merged into the base."""
+    if arguments["finetuning_type"] != "lora":
+        return output
+    from transformers import AutoTokenizer
+    from transformers.integrations.deepspeed import unset_hf_deepspeed_config
+
+    from .merge import merge
+
+    unset_hf_deepspeed_config()  # otherwise ZeRO-3 would spread the model over processes that are gone
+    base = arguments["model_name_or_path"]
+    merge(base, output, output / MERGED)
+    AutoTokenizer.from_pretrained(base).save_pretrained(output / MERGED)
+    return output / MERGED
 
 
 def clear_final(output: Path) -> None:
     """Removes a final model that was not taken over; LLaMA-Factory refuses to start beside one."""
-    for path in [output / DONE, *output.glob("*.safetensors"), *output.glob("*.safetensors.index.json")]:
-        path.unlink(missing_ok=True)
+    for name in (MODEL, ADAPTER):
+        stem = name.removesuffix(".safetensors")
+        for path in output.glob(f"{stem}*.safetensors*"):
+            path.unlink(missing_ok=True)
+    (output / DONE).unlink(missing_ok=True)
+    shutil.rmtree(output / MERGED, ignore_errors=True)
 
 
 def inspect_model(folder: Path) -> dict[str, Any]:

@@ -46,7 +46,6 @@ def settings(tmp_path: Path) -> Callable[..., DictConfig]:
             "run_dir": str(tmp_path / "run"),
             "protocol": {"system": "bfcl", "answer": "bare"},
             "model": {"path": None},
-            "sft": {"template": "qwen3_nothink"},
         }
         config = OmegaConf.merge({"data": data, **rest}, OmegaConf.from_dotlist(list(words)))
         assert isinstance(config, DictConfig)

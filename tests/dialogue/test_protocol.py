@@ -104,9 +104,19 @@ def test_the_template_refuses_tools() -> None:
         template.render(messages=CHAT, tools=[{}])
 
 
-def test_a_template_that_thinks_by_itself_is_refused() -> None:
-    with pytest.raises(UserError, match="<think>"):
-        render_prompt(CHAT, QWEN_CHAT_TEMPLATE + "{{ '<think>\n' }}")
+def test_a_template_that_opens_the_thought_itself_gets_no_second_one() -> None:
+    """As those of Qwen3's Thinking-2507 and DeepSeek-R1 do."""
+    plain = render_prompt(CHAT, QWEN_CHAT_TEMPLATE)
+    opening = "{% if add_generation_prompt %}{{ '<think>\n' }}{% endif %}"
+    assert render_prompt(CHAT, QWEN_CHAT_TEMPLATE + opening) == plain
+    assert plain.count("<think>") == 1 and plain.endswith("<think>")
+
+
+def test_a_template_that_closes_an_empty_thought_is_refused() -> None:
+    """verl#3477, LF#10773: the model would answer after a thought that it never had."""
+    closing = "{% if add_generation_prompt %}{{ '<think>\n\n</think>\n\n' }}{% endif %}"
+    with pytest.raises(UserError, match="closes an empty thought"):
+        render_prompt(CHAT, QWEN_CHAT_TEMPLATE + closing)
 
 
 def test_a_hostile_template_is_sandboxed() -> None:

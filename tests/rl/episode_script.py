@@ -3,7 +3,7 @@
 import asyncio
 
 from funreason_train.calls import render_calls
-from funreason_train.dialogue import QWEN_CHAT_TEMPLATE, render_prompt, render_target
+from funreason_train.dialogue import QWEN_CHAT_TEMPLATE, render_target
 from funreason_train.rl.rollout.episodes import EpisodeRules, Written, play_episode
 from funreason_train.synth.embedded.generate import tasks
 from funreason_train.synth.embedded.plans import CATEGORIES
@@ -29,8 +29,13 @@ class Letters:
         assert not skip_special_tokens and not clean_up_tokenization_spaces
         return "".join(END if one == 0 else chr(one - 2) for one in ids)
 
-    def apply_chat_template(self, messages, tokenize, add_generation_prompt):
-        return render_prompt(messages, QWEN_CHAT_TEMPLATE, merged=True).removesuffix("<think>")
+    chat_template = QWEN_CHAT_TEMPLATE
+
+    def apply_chat_template(self, messages, tokenize, add_generation_prompt, **_):
+        from jinja2 import Template
+
+        template = Template(self.chat_template, trim_blocks=True, lstrip_blocks=True)
+        return template.render(messages=messages, add_generation_prompt=add_generation_prompt)
 
 
 TOKENIZER = Letters()

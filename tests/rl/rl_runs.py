@@ -42,7 +42,8 @@ def model_folder(folder, positions=1024):
     (folder / "config.json").write_text(
         json.dumps({"max_position_embeddings": positions, "num_attention_heads": 4})
     )
-    (folder / "tokenizer.json").write_text("{}")
+    for name in ("tokenizer.json", "chat_template.jinja"):
+        (folder / name).write_text("{}")
     (folder / "model.safetensors").write_bytes(struct.pack("<Q", 2) + b"{}")  # no tensor, but whole
     return folder
 

@@ -9,13 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from funreason_train.sft.checkpoints import (
-    checkpoints,
-    defects,
-    latest_complete,
-    remove_incomplete,
-    weight_defects,
-)
+from funreason_train.models.weights import weight_defects
+from funreason_train.sft.checkpoints import checkpoints, defects, latest_complete, settle
 
 
 def tensors(path: Path, cut: int = 0) -> None:
@@ -83,11 +78,46 @@ def test_a_half_written_checkpoint_is_passed_over(tmp_path: Path, name: str, how
     else:
         file.write_bytes(file.read_bytes()[:-3] if how == "cut off" else b"")
     assert latest_complete(tmp_path, 1) == tmp_path / "checkpoint-10"
-    removed = remove_incomplete(tmp_path, 1)
-    assert len(removed) == 1
-    assert "checkpoint-20" in removed[0]
+    told = settle(tmp_path, 1)
+    assert len(told) == 1
+    assert "checkpoint-20" in told[0]
     assert not (tmp_path / "checkpoint-20").exists()
     assert (tmp_path / "checkpoint-10").exists()
+
+
+def outputs(root: Path) -> Path:
+    return root / "checkpoints"
+
+
+@pytest.mark.parametrize("name", ["optimizer.pt", "scheduler.pt", "rng_state.pth"])
+def test_whole_weights_are_set_aside_and_never_deleted(tmp_path: Path, name: str) -> None:
+    """`save_only_model=true` and a copy that left out the optimizer cost 16 steps of training before."""
+    for _ in range(2):  # twice, so that a second one of that name finds its place taken
+        path = checkpoint(outputs(tmp_path), 20)
+        (path / name).unlink()
+        (told,) = settle(outputs(tmp_path), 1)
+        assert name in told and "set aside" in told and "set_aside/checkpoint-20" in told
+    kept = sorted(path.name for path in (tmp_path / "set_aside").iterdir())
+    assert kept == ["checkpoint-20", "checkpoint-20.2"]
+    assert weight_defects(tmp_path / "set_aside" / "checkpoint-20.2") == []
+    assert latest_complete(outputs(tmp_path), 1) is None
+
+
+def test_a_cut_off_file_of_weights_is_of_no_use_and_is_removed(tmp_path: Path) -> None:
+    path = checkpoint(outputs(tmp_path), 20)
+    tensors(path / "model.safetensors", cut=3)
+    (told,) = settle(outputs(tmp_path), 1)
+    assert "is removed" in told
+    assert not (tmp_path / "set_aside").exists()
+
+
+def test_the_checkpoint_of_an_adapter_is_whole_without_the_model(tmp_path: Path) -> None:
+    path = checkpoint(tmp_path, 10)
+    (path / "model.safetensors").rename(path / "adapter_model.safetensors")
+    (path / "adapter_config.json").write_text("{}")
+    assert latest_complete(tmp_path, 1) == path
+    tensors(path / "adapter_model.safetensors", cut=1)
+    assert defects(path, 1) and latest_complete(tmp_path, 1) is None
 
 
 def test_every_rank_must_have_left_its_random_state(tmp_path: Path) -> None:
@@ -112,6 +142,7 @@ def test_sharded_weights_need_every_file_of_their_index(tmp_path: Path) -> None:
     tensors(tmp_path / "model-1.safetensors")
     assert weight_defects(tmp_path) == ["model-2.safetensors is missing"]
     tensors(tmp_path / "model-2.safetensors", cut=1)
-    assert weight_defects(tmp_path) == ["model-2.safetensors is cut off"]
+    (cut,) = weight_defects(tmp_path)
+    assert cut.startswith("model-2.safetensors is cut off")
     tensors(tmp_path / "model-2.safetensors")
     assert weight_defects(tmp_path) == []

@@ -30,7 +30,7 @@ INFO = {
 
 def model_folder(path: Path) -> Path:
     path.mkdir()
-    for name in ("config.json", "tokenizer.json"):
+    for name in ("config.json", "tokenizer.json", "chat_template.jinja"):
         (path / name).write_text("{}")
     tensors(path / "model.safetensors")
     return path
@@ -69,6 +69,8 @@ def test_but_running_without_data_says_how_to_get_it(tmp_path: Path) -> None:
         (lambda model, data: (model / "tokenizer.json").unlink(), "there is no tokenizer"),
         (lambda model, data: (model / "config.json").unlink(), "not a Hugging Face model folder"),
         (lambda model, data: (model / "model.safetensors").unlink(), "there are no weights"),
+        (lambda model, data: (model / "chat_template.jinja").unlink(), "has no chat template"),
+        (lambda model, data: tensors(model / "model.safetensors", cut=1), "is cut off"),
         (lambda model, data: (data / "train.json").unlink(), "train.json is missing"),
         (lambda model, data: (data / "dataset_info.json").unlink(), "dataset_info.json is missing"),
         (lambda model, data: (data / "dataset_info.json").write_text("{"), "is not JSON"),
@@ -150,39 +152,38 @@ def test_dropped_and_long_rows_stop_the_stage() -> None:
     report = {"rows": 9, "sequences": 9, "tokens": 900, "learned": 90, "longest": 120}
     assert tokenise.objection(report, 9, 120) is None
     assert tokenise.objection(report, 9, None) is None
-    assert "kept 9 of 10 rows" in str(tokenise.objection(report, 10, None))
+    assert "hold 9 of 10 rows" in str(tokenise.objection(report, 10, None))
     assert "at least 120" in str(tokenise.objection(report, 9, 119))
 
 
 def test_tokens_are_cached_by_content(tmp_path: Path) -> None:
     file = tmp_path / "train.json"
     file.write_text("[1]")
-    arguments = {"template": "qwen3_nothink", "packing": False, "learning_rate": 1.0}
-    first = dataset.fingerprint(arguments, [file])
-    assert first == dataset.fingerprint({**arguments, "learning_rate": 2.0}, [file])
-    assert first != dataset.fingerprint({**arguments, "template": "qwen"}, [file])
+    job = {"packing": False, "cutoff_len": None, "files": {"train": str(file)}, "workers": 1}
+    first = dataset.fingerprint(job, [file])
+    assert first == dataset.fingerprint({**job, "workers": 8, "cutoff_len": 512}, [file])
+    assert first != dataset.fingerprint({**job, "packing": True, "cutoff_len": 512}, [file])
     file.write_text("[2]")
-    assert first != dataset.fingerprint(arguments, [file])
+    assert first != dataset.fingerprint(job, [file])
 
 
 def test_publishing_replaces_the_old_model_and_leaves_the_trainers_files_behind(tmp_path: Path) -> None:
-    source, target = tmp_path / "checkpoints", tmp_path / "model"
+    source, target, base = tmp_path / "checkpoints", tmp_path / "model", tmp_path / "base"
     source.mkdir()
-    for name in (
-        "config.json",
-        "model.safetensors",
-        "tokenizer.json",
-        "chat_template.jinja",
-        "training_args.bin",
-    ):
+    base.mkdir()
+    for name in ("config.json", "model.safetensors", "tokenizer.json", "training_args.bin"):
         (source / name).write_text(name)
+    for name in ("tokenizer.json", "chat_template.jinja", "config.json"):
+        (base / name).write_text(f"the base's {name}")
     target.mkdir()
     (target / "stale").touch()
-    stage.publish(source, target)
+    stage.publish(source, target, base)
     assert sorted(os.listdir(target)) == [
         "chat_template.jinja", "config.json", "model.safetensors", "tokenizer.json",
     ]  # fmt: skip
-    assert sorted(os.listdir(tmp_path)) == ["checkpoints", "model"]
+    assert (target / "tokenizer.json").read_text() == "the base's tokenizer.json", "the tokens stay the same"
+    assert (target / "config.json").read_text() == "config.json"
+    assert sorted(os.listdir(tmp_path)) == ["base", "checkpoints", "model"]
 
 
 def test_only_a_whole_model_at_the_target_step_is_finished(tmp_path: Path) -> None:

@@ -28,7 +28,6 @@ def settings(run: RunDir, *words: str) -> DictConfig:
         "run_dir": str(run.root),
         "protocol": {"system": "bfcl", "answer": "bare"},
         "model": yaml.safe_load((configs / "model" / "tiny.yaml").read_text()),
-        "sft": {"template": "qwen3_nothink"},
     }
     config = OmegaConf.merge({"data": data, **rest}, OmegaConf.from_dotlist(list(words)))
     assert isinstance(config, DictConfig)

@@ -49,7 +49,6 @@ def test_injected_markers_are_text_in_every_framework(tmp_path: Path) -> None:
             "seed": 0,
             "protocol": {"system": "bfcl", "answer": "bare"},
             "model": yaml.safe_load((ROOT / "configs" / "model" / "tiny.yaml").read_text()),
-            "sft": {"template": "qwen3_nothink"},
         }
     )
     assert isinstance(config, DictConfig)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from omegaconf import DictConfig
 
 from funreason_train.dialogue import QWEN_CHAT_TEMPLATE
 from funreason_train.errors import UserError
+from funreason_train.models.folder import model_problems
 from funreason_train.run.paths import RunDir, write_json
 from funreason_train.settings.compose import compose
 from funreason_train.settings.resolve import resolve
@@ -126,13 +128,59 @@ def metrics(run: RunDir) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (run.sft / "metrics.jsonl").read_text().splitlines()]
 
 
-def test_rows_that_llamafactory_drops_stop_the_stage(tmp_path: Path, model: Path) -> None:
+def test_a_run_resumed_in_its_second_epoch_ends_with_the_same_weights(tmp_path: Path, model: Path) -> None:
+    """transformers would give the resumed epoch the first one's order: rows repeated and left out."""
+    rows = [row(number) for number in range(ROWS)]
+    whole, whole_run = setting(tmp_path / "whole", model, "epochs=3", "save_steps=9", "save_total_limit=9")
+    write_data(whole_run.data / "sft", rows)
+    assert stage.run(whole, whole_run)["steps"] == 18
+    # As a kill in step 10 of 18, in the middle of the second epoch, leaves it.
+    config, run = setting(tmp_path / "killed", model, "epochs=3", "save_steps=9", "save_total_limit=9")
+    write_data(run.data / "sft", rows)
+    shutil.copytree(whole_run.sft / "checkpoints" / "checkpoint-9", run.sft / "checkpoints" / "checkpoint-9")
+    stage.run(config, run)
+    assert [line["step"] for line in metrics(run)] == list(range(10, 19))
+    weights = [(one.sft_model / "model.safetensors").read_bytes() for one in (whole_run, run)]
+    assert weights[0] == weights[1]
+
+
+def test_lora_is_trained_resumed_merged_and_verified(tmp_path: Path, model: Path) -> None:
+    """Like full tuning: killed and continued, the same weights bit for bit; the result is a plain model."""
+    from safetensors.torch import load_file
+    from transformers import AutoModelForCausalLM
+
+    words = ("epochs=3", "save_steps=9", "finetuning_type=lora", "lora.rank=4", "lora.dropout=0.1")
+    rows = [row(number) for number in range(ROWS)]
+    whole, whole_run = setting(tmp_path / "whole", model, *words)
+    write_data(whole_run.data / "sft", rows)
+    result = stage.run(whole, whole_run)
+    config, run = setting(tmp_path / "killed", model, *words)
+    write_data(run.data / "sft", rows)
+    shutil.copytree(whole_run.sft / "checkpoints" / "checkpoint-9", run.sft / "checkpoints" / "checkpoint-9")
+    stage.run(config, run)
+    assert [line["step"] for line in metrics(run)] == list(range(10, 19))
+    for folder in ("model/model.safetensors", "adapter/adapter_model.safetensors"):
+        assert (run.sft / folder).read_bytes() == (whole_run.sft / folder).read_bytes()
+
+    assert metrics(whole_run)[-1]["loss"] < metrics(whole_run)[0]["loss"]
+    assert model_problems(str(run.sft_model)) == []
+    before, after = (load_file(folder / "model.safetensors") for folder in (model, run.sft_model))
+    assert before.keys() == after.keys()
+    changed = {name for name in before if not before[name].equal(after[name])}
+    assert changed == {name for name in before if "_proj" in name}, "the linear layers and nothing else"
+    loaded = AutoModelForCausalLM.from_pretrained(run.sft_model)
+    assert result["parameters"] == sum(value.numel() for value in loaded.parameters())
+    assert stage.run(config, run)["steps"] == 18, "a finished stage does nothing"
+
+
+def test_rows_that_do_not_alternate_stop_the_stage(tmp_path: Path, model: Path) -> None:
     """pitfall LF#9107: two questions in a row are dropped with only a warning."""
     config, run = setting(tmp_path, model, "max_steps=1")
     bad = row(0)
     bad["conversations"].insert(0, {"from": "human", "value": "Hello."})
+    bad["id"] = "the bad one"
     write_data(run.data / "sft", [*(row(number) for number in range(8)), bad])
-    with pytest.raises(UserError, match="kept 8 of 9 rows"):
+    with pytest.raises(UserError, match=r"the row 'the bad one' .* have to alternate"):
         stage.run(config, run)
     assert not (run.sft / "ray").exists(), "the gang was never started"
 

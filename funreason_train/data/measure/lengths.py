@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ...dialogue import Step, render_prompt, render_target
+from ...dialogue import Step, render_prompt, render_target, turn_close
 from ...errors import UserError
 
 TURN_OPEN, TURN_CLOSE = "<|im_start|>", "<|im_end|>"
@@ -51,6 +51,7 @@ class Lengths:
         self._tokenizer, self._by_roles = tokenizer, by_roles
         self._known: dict[_Shape, _Plan] = {}
         self._met: Counter[_Shape] = Counter()
+        self._close = turn_close(tokenizer).strip()
         marker = tokenizer.convert_tokens_to_ids(TURN_OPEN)
         self._marker = None if marker == tokenizer.unk_token_id else marker
 
@@ -61,14 +62,14 @@ class Lengths:
             conversations: The steps of each, in order.
 
         Returns:
-            For each step the tokens of the prompt, `<think>` included, and of the target, `<|im_end|>`
-            included.
+            For each step the tokens of the prompt, `<think>` included, and of the target, the token that
+            ends it included.
 
         Raises:
             Unlike: what was taken for granted by the roles is wrong; another `Lengths` must do without.
         """
         steps = [step for some in conversations for step in some]
-        targets = [render_target(step.thought, step.answer) + TURN_CLOSE for step in steps]
+        targets = [render_target(step.thought, step.answer) + self._close for step in steps]
         prompts = iter([length for some in self._prompts(conversations) for length in some])
         answers = map(len, self._encode(targets))
         return [[(next(prompts), next(answers)) for _ in some] for some in conversations]

@@ -15,6 +15,7 @@ from uuid import uuid4
 from verl.experimental.agent_loop.agent_loop import AgentLoopBase, AgentLoopMetrics, AgentLoopOutput
 from verl.trainer.ppo.reward import get_custom_reward_fn
 
+from ...dialogue import end_tokens
 from ..train.records import over_long
 from .sampling import sample_seed
 from .tokens import completion_text, prompt_ids
@@ -72,7 +73,7 @@ class ProtocolLoop(AgentLoopBase):
         length = self.rollout_config.response_length
         response = list(output.token_ids)[:length]
         text = completion_text(response, self.tokenizer)
-        cut = not response or response[-1] != self.tokenizer.eos_token_id
+        cut = not response or response[-1] not in end_tokens(self.tokenizer)
         result = self.scored(row, text, dict(row.get("extra_info") or {}))
         if cut:
             result = over_long(result)

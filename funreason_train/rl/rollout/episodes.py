@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...calls import Call, render_calls
-from ...dialogue import PromptStyle
+from ...dialogue import PromptStyle, end_tokens
 from ...environments import Episode, Limits, Result, Task
 from .tokens import completion_text, prompt_ids
 
@@ -170,7 +170,7 @@ def _sample(
     ids = written.ids[: rules.response_tokens]
     log_probs = None if written.log_probs is None else written.log_probs[: len(ids)]
     number = sum(sample.turn == turn for sample in before)
-    cut = not ids or ids[-1] != tokenizer.eos_token_id
+    cut = not ids or ids[-1] not in end_tokens(tokenizer)
     text = completion_text(ids, tokenizer)
     return Sample(turn, number, prompt, Written(ids, log_probs, written.extra), text, cut)
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
+from ...dialogue.chat_template import turn_close
+from ...dialogue.encode import end_tokens
 from ...dialogue.messages import Message
 from ...dialogue.protocol import render_prompt
 
@@ -17,8 +19,8 @@ def prompt_ids(messages: Sequence[Mapping[str, Any]], tokenizer: Any) -> list[in
 
 def completion_text(ids: Sequence[int], tokenizer: Any) -> str:
     """What the model wrote, tags included, without the end-of-turn token (verl#1724 lost the tags)."""
-    ids = list(ids)
-    while ids and ids[-1] in (tokenizer.eos_token_id, tokenizer.pad_token_id):
+    ids, ends = list(ids), end_tokens(tokenizer)
+    while ids and ids[-1] in ends:
         ids.pop()
     return text_of(ids, tokenizer)
 
@@ -31,13 +33,14 @@ def text_of(ids: Sequence[int], tokenizer: Any) -> str:
 def lost_in_decoding(tokenizer: Any) -> list[str]:
     """The answers that come back from ids as another text than they went in; empty if all is well."""
     answers = (
-        'A thought, "quoted".\n</think>\n\n[f(a="x", b=[1, {"c": None}])]<|im_end|>',
-        "One.\n</think>\n\n<tool_call>\n[f(), g(a=True)]\n</tool_call><|im_end|>",
-        "Two.\n</think>\n\nPlain text, naïve café \u2013 \u4f60\u597d.<|im_end|>",
+        'A thought, "quoted".\n</think>\n\n[f(a="x", b=[1, {"c": None}])]',
+        "One.\n</think>\n\n<tool_call>\n[f(), g(a=True)]\n</tool_call>",
+        "Two.\n</think>\n\nPlain text, naïve café \u2013 \u4f60\u597d.",
     )
+    close = turn_close(tokenizer).strip()
     lost = []
     for answer in answers:
-        ids = tokenizer(answer, add_special_tokens=False)["input_ids"]
-        if completion_text(ids, tokenizer) != answer.removesuffix("<|im_end|>"):
+        ids = tokenizer(answer + close, add_special_tokens=False)["input_ids"]
+        if completion_text(ids, tokenizer) != answer:
             lost.append(answer)
     return lost

@@ -247,7 +247,7 @@ def _lengths(config: DictConfig, train: Prompts, val: Prompts) -> list[str]:
 
 def _model(config: DictConfig) -> list[str]:
     """A local model folder has to hold a model and its tokenizer; a hub id is left to the hub."""
-    return [f"rl.model: {problem}" for problem in model_problems(str(config.rl.model), template=False)]
+    return [f"rl.model: {problem}" for problem in model_problems(str(config.rl.model))]
 
 
 def _resume(config: DictConfig, run: RunDir) -> list[str]:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..models.weights import Stored, stored_tensors
+from .weights import Stored, stored_tensors
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -85,10 +85,9 @@ def _read(folder: Path) -> Any:
     """Every tensor of a folder, one at a time."""
     from safetensors import safe_open
 
-    for file in sorted(folder.glob("*.safetensors")):
-        with safe_open(file, framework="pt") as opened:
-            for name in opened.keys():  # noqa: SIM118 (a file handle, no mapping)
-                yield name, opened.get_tensor(name)
+    for name, stored in stored_tensors(folder).items():
+        with safe_open(stored.file, framework="pt") as opened:
+            yield name, opened.get_tensor(name)
 
 
 def forward_problems(folder: Path, text: str) -> list[str]:

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from funreason_train.export import verify
+from funreason_train.models import verify
 from funreason_train.models.folder import folder_problems
 from funreason_train.models.weights import Stored, stored_tensors
 
@@ -64,9 +64,9 @@ def test_broken_weights(tmp_path, change, part):
     ("file", "part"),
     [
         ("config.json", "no readable config.json"),
-        ("tokenizer.json", "there is no tokenizer"),
+        ("tokenizer.json", "no tokenizer"),
         ("chat_template.jinja", "no chat template"),
-        ("model.safetensors", "there are no weights"),
+        ("model.safetensors", "no weights"),
     ],
 )
 def test_missing_files(tmp_path, file, part):

@@ -1,0 +1,93 @@
+"""A config.json that does not describe the weights beside it is found without loading anything."""
+
+from __future__ import annotations
+
+import json
+import struct
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from funreason_train.models.folder import model_problems
+
+QWEN = {
+    "model_type": "qwen3", "hidden_size": 8, "intermediate_size": 12, "num_hidden_layers": 2,
+    "vocab_size": 20,
+    "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 3,
+}  # fmt: skip
+
+
+def weights(layers: int = 2) -> dict[str, tuple[int, ...]]:
+    shapes: dict[str, tuple[int, ...]] = {"model.embed_tokens.weight": (20, 8), "model.norm.weight": (8,)}
+    for number in range(layers):
+        layer = f"model.layers.{number}"
+        shapes |= {
+            f"{layer}.self_attn.q_proj.weight": (12, 8),
+            f"{layer}.self_attn.k_proj.weight": (6, 8),
+            f"{layer}.self_attn.v_proj.weight": (6, 8),
+            f"{layer}.self_attn.o_proj.weight": (8, 12),
+            f"{layer}.mlp.gate_proj.weight": (12, 8),
+            f"{layer}.mlp.up_proj.weight": (12, 8),
+            f"{layer}.mlp.down_proj.weight": (8, 12),
+        }
+    return shapes
+
+
+def folder(path: Path, config: dict[str, Any], shapes: dict[str, tuple[int, ...]] | None = None) -> Path:
+    path.mkdir(exist_ok=True)
+    entries, at = {}, 0
+    for name, shape in (shapes or weights()).items():
+        size = 4
+        for side in shape:
+            size *= side
+        entries[name] = {"dtype": "F32", "shape": list(shape), "data_offsets": [at, at + size]}
+        at += size
+    header = json.dumps(entries).encode()
+    (path / "model.safetensors").write_bytes(struct.pack("<Q", len(header)) + header + bytes(at))
+    (path / "config.json").write_text(json.dumps(config))
+    for name in ("tokenizer.json", "chat_template.jinja"):
+        (path / name).write_text("{}")
+    return path
+
+
+def test_a_config_that_fits_has_no_problem(tmp_path: Path) -> None:
+    assert model_problems(str(folder(tmp_path / "m", QWEN))) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"hidden_size": 16}, "hidden_size is 16, model.embed_tokens of the weights says 8"),
+        ({"vocab_size": 21}, "vocab_size is 21, model.embed_tokens of the weights says 20"),
+        ({"num_hidden_layers": 3}, "num_hidden_layers is 3, the weights have 2"),
+        ({"num_hidden_layers": 1}, "num_hidden_layers is 1, the weights have 2"),
+        ({"intermediate_size": 13}, "intermediate_size is 13, mlp.gate_proj of the weights says 12"),
+        ({"num_key_value_heads": 4}, "num_key_value_heads x head_dim is 12, self_attn.k_proj"),
+        ({"head_dim": 4}, "num_attention_heads x head_dim is 16, self_attn.q_proj"),
+    ],
+)
+def test_each_size_is_compared(tmp_path: Path, change: dict[str, Any], says: str) -> None:
+    found = model_problems(str(folder(tmp_path / "m", {**QWEN, **change})))
+    assert any(says in text for text in found), found
+    assert all(str(tmp_path / "m") in text and "came with them" in text for text in found)
+    assert len(found) <= 3, "one sentence a size, not one a layer"
+
+
+def test_what_is_not_known_is_passed_over(tmp_path: Path) -> None:
+    """Experts have sizes of their own, names of other families tell nothing, sizes may be left out."""
+    odd = {
+        **weights(),
+        "model.layers.0.mlp.experts.0.gate_proj.weight": (5, 8),
+        "visual.patch.weight": (3, 3),
+    }
+    assert model_problems(str(folder(tmp_path / "a", QWEN, odd))) == []
+    assert model_problems(str(folder(tmp_path / "b", {"model_type": "x", "num_hidden_layers": 2}))) == []
+    assert model_problems(str(folder(tmp_path / "c", {"text_config": QWEN}))) == []
+
+
+def test_a_cut_off_file_is_told_as_that(tmp_path: Path) -> None:
+    file = folder(tmp_path / "m", QWEN) / "model.safetensors"
+    file.write_bytes(file.read_bytes()[:-5])
+    (text,) = model_problems(str(tmp_path / "m"))
+    assert "is cut off" in text and "copy or fetch them again" in text
