@@ -1,4 +1,4 @@
-"""LLaMA-Factory's encoding, verl's prompt and the protocol agree token by token; if not, we are told where.
+"""Training rows, verl's prompts and the protocol agree token by token; if not, we are told where.
 
 Covers verl#7807, verl#3477 and LF#10773: templates that differ between stages, or add think blocks.
 """
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from llamafactory_rows import llamafactory_encoder
 from omegaconf import OmegaConf
 from prepared import prepare, settings
 
@@ -19,7 +20,7 @@ from funreason_train.calls import render_calls
 from funreason_train.calls.markers import THINK_OPEN
 from funreason_train.data.export.sharegpt import sft_messages
 from funreason_train.data.measure.lengths import load_tokenizer
-from funreason_train.dialogue import render_prompt, render_target
+from funreason_train.dialogue import StepEncoder, render_prompt, render_target
 from funreason_train.environments import Task, make_environment, play
 from funreason_train.errors import UserError
 from funreason_train.parity import gate
@@ -119,32 +120,24 @@ def _loaded(written: dict[str, Any]) -> Any:
     return live.snapshot()
 
 
-@pytest.mark.parametrize("template", ["chatml", "default"])
-def test_another_template_is_found_out(prepared: tuple[RunDir, Any], template: str) -> None:
+def test_the_training_rows_are_those_that_llamafactory_would_make(prepared: tuple[RunDir, Any]) -> None:
+    """For models of Qwen's family, with the one setting of its templates that gives their tokens."""
     run, tokenizer = prepared
-    _assert_told(token_parity(_multi_turn(run), tokenizer, template))
+    theirs, ours = llamafactory_encoder(tokenizer, "qwen3_nothink"), StepEncoder(tokenizer)
+    for row in sample_rows(run.data, 100, 0):
+        step = ours.encode(*sft_messages(row.sft))
+        labels = [-100] * step.learned + step.ids[step.learned :]
+        assert theirs(row.sft) == (step.ids, labels), row.id
 
 
-def test_a_thought_in_the_history_is_found_out(prepared: tuple[RunDir, Any]) -> None:
-    """LLaMA-Factory's qwen3 template strips it, the prompt protocol would show it."""
-    run, tokenizer = prepared
-    rows = [ParityRow(row.id, _with_thought(row.sft), None) for row in _multi_turn(run)]
-    _assert_told(token_parity(rows, tokenizer, "qwen3"))
-
-
-def _multi_turn(run: RunDir) -> list[ParityRow]:
-    return [row for row in sample_rows(run.data, 100, 0) if row.id.endswith("/0.2")]
-
-
-def _assert_told(difference: str | None) -> None:
-    assert difference is not None
-    assert "differ: at token" in difference and "LLaMA-Factory" in difference
-
-
-def _with_thought(row: dict[str, Any]) -> dict[str, Any]:
-    first, *rest = row["conversations"]
-    answer = {**rest[0], "value": "<think>\nleft over\n</think>\n\n" + rest[0]["value"]}
-    return {**row, "conversations": [first, answer, *rest[1:]]}
+def test_an_answer_that_is_read_back_as_another_text_is_found_out(prepared: tuple[RunDir, Any]) -> None:
+    """verl#1724: a tokenizer whose decoding loses a tag."""
+    run, _ = prepared
+    tokenizer = load_tokenizer(str(run.base_model))
+    decode = tokenizer.decode
+    tokenizer.decode = lambda *words, **more: decode(*words, **more).replace("</think>", "")
+    difference = token_parity(sample_rows(run.data, 1, 0), tokenizer)
+    assert difference is not None and "read back as another text" in difference and "</think>" in difference
 
 
 def test_a_prompt_that_differs_between_the_exports_is_shown(prepared: tuple[RunDir, Any]) -> None:
@@ -156,25 +149,25 @@ def test_a_prompt_that_differs_between_the_exports_is_shown(prepared: tuple[RunD
     assert difference is not None and "verl's parquet" in difference and row.id in difference
 
 
-def test_training_goes_by_the_proof_and_finds_another_template_out(
+def test_training_goes_by_the_proof_and_finds_a_useless_template_out(
     prepared: tuple[RunDir, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """verl#7807: a model whose chat template was changed after the data stage; compared in a real process."""
+    """verl#3477: a chat template that was changed after the data stage; compared in a real process."""
     run, _ = prepared
     config = settings(run)
     model = shutil.copytree(run.base_model, tmp_path / "model")
     file = model / "chat_template.jinja"
-    file.write_text(file.read_text().replace("assistant\\n", "assistant \\n"))
-    with pytest.raises(UserError, match="differ: at token") as caught:
+    closing = "{%- if add_generation_prompt %}{{ '<think>\\n\\n</think>\\n\\n' }}{%- endif %}"
+    file.write_text(file.read_text() + closing)
+    with pytest.raises(UserError, match="closes an empty thought"):
         gate.ensure(run.data, str(model), config)
-    assert str(model) in str(caught.value) and "LLaMA-Factory" in str(caught.value)
 
     monkeypatch.setattr(gate.subprocess, "run", lambda *_, **__: pytest.fail("compared again"))
     gate.ensure(run.data, str(run.base_model), config)
 
 
-def test_llamafactory_reads_both_sides_by_our_index(tmp_path: Path) -> None:
-    """Its `get_dataset`, given our dataset_info.json, keeps every row of train and val, token by token."""
+def test_llamafactory_is_given_both_sides_token_by_token(tmp_path: Path) -> None:
+    """What it takes as `tokenized_path` holds every row of train and val as the protocol renders it."""
     from datasets import load_from_disk
 
     run = RunDir.at(tmp_path / "run")
@@ -192,4 +185,4 @@ def test_llamafactory_reads_both_sides_by_our_index(tmp_path: Path) -> None:
             messages, target = sft_messages(row)
             texts.append(render_prompt(messages, tokenizer, merged=True) + target.removeprefix(THINK_OPEN))
         ours = tokenizer([text + "<|im_end|>\n" for text in texts], add_special_tokens=False)["input_ids"]
-        assert sorted(row["input_ids"] for row in read[theirs]) == sorted(ours)
+        assert [row["input_ids"] for row in read[theirs]] == ours

@@ -13,7 +13,8 @@ from funreason_train.calls import CONTROL_MARKERS
 from funreason_train.data import stage
 from funreason_train.data.export.sharegpt import sft_messages
 from funreason_train.data.measure.lengths import load_tokenizer
-from funreason_train.parity.tokens import llamafactory_encoder, sample_rows, token_parity
+from funreason_train.dialogue import StepEncoder
+from funreason_train.parity.tokens import sample_rows, token_parity
 from funreason_train.rl.rollout.tokens import prompt_ids
 from funreason_train.run.paths import RunDir
 
@@ -62,7 +63,7 @@ def test_injected_markers_are_text_in_every_framework(tmp_path: Path) -> None:
     assert token_parity(rows, tokenizer) is None
     control = {tokenizer.convert_tokens_to_ids(marker): marker for marker in CONTROL_MARKERS}
     assert len(control) == len(CONTROL_MARKERS)
-    encode = llamafactory_encoder(tokenizer, "qwen3_nothink")
+    encoder = StepEncoder(tokenizer)
     for row_ in rows:
         messages, _ = sft_messages(row_.sft)
         turns = ["<|im_start|>", "<|im_end|>"]
@@ -72,5 +73,5 @@ def test_injected_markers_are_text_in_every_framework(tmp_path: Path) -> None:
         assert row_.prompt is not None
         seen = [control[one] for one in prompt_ids(row_.prompt, tokenizer) if one in control]
         assert seen == wanted, row_.id
-        seen = [control[one] for one in encode(row_.sft)[0] if one in control]
+        seen = [control[one] for one in encoder.encode(*sft_messages(row_.sft)).ids if one in control]
         assert seen == [*wanted, "</think>", "<|im_end|>"], row_.id

@@ -12,12 +12,14 @@ from itertools import groupby, product
 from typing import Any
 
 import pytest
+from llamafactory_rows import llamafactory_encoder
 from prepared import ROOT, prepare
 from qwen3 import instruct_2507_template, qwen3_folder
 
+from funreason_train.data.export.sharegpt import sft_messages
 from funreason_train.data.measure.lengths import load_tokenizer
 from funreason_train.data.read.formats import funreason_mt
-from funreason_train.dialogue import QWEN_CHAT_TEMPLATE, Message, render_prompt, steps_of
+from funreason_train.dialogue import QWEN_CHAT_TEMPLATE, Message, StepEncoder, render_prompt, steps_of
 from funreason_train.errors import UserError
 from funreason_train.parity.tokens import ParityRow, sample_rows, token_parity
 from funreason_train.rl.rollout.tokens import lost_in_decoding
@@ -127,32 +129,32 @@ def test_our_template_is_that_of_instruct_2507(instruct: Any) -> None:
             )
 
 
-def test_a_thought_kept_in_the_history_would_be_told(tokenizer: Any, rows: list[ParityRow]) -> None:
-    """Qwen3's template drops it before the last user message only (verl#7807); the gate names the token."""
-    row = next(row for row in rows if row.id.endswith("/1.0"))
-    turns = row.sft["conversations"]
-    kept = [
-        {**one, "value": f"<think>\nold\n</think>\n\n{one['value']}"} if one["from"] == "gpt" else one
-        for one in turns
-    ]
-    spoilt = {**row.sft, "conversations": [*kept[:-1], turns[-1]]}
-    difference = token_parity([ParityRow(row.id, spoilt, None)], tokenizer)
-    assert difference is not None and "differ: at token" in difference and "<think>" in difference
-
-
 def test_thinking_disabled_in_the_template_is_told(rows: list[ParityRow]) -> None:
     """A template that closes an empty thought in every prompt (verl#3477, LF#10773)."""
     changed = load_tokenizer(str(qwen3_folder()))
     changed.chat_template = "{%- set enable_thinking = false %}" + changed.chat_template
-    difference = token_parity(rows[:1], changed)
-    assert difference is not None and "'</think>'" in difference
+    with pytest.raises(UserError, match="closes an empty thought"):
+        token_parity(rows[:1], changed)
 
 
-def test_a_template_that_opens_the_thought_itself_is_refused(rows: list[ParityRow]) -> None:
-    """As Qwen3's Thinking-2507 models do: `<think>` would stand there twice."""
+def test_a_template_that_opens_the_thought_itself_gives_the_same_tokens(
+    rows: list[ParityRow], tokenizer: Any
+) -> None:
+    """As Qwen3's Thinking-2507 models do: no second `<think>`."""
     changed = load_tokenizer(str(qwen3_folder()))
     changed.chat_template = QWEN_CHAT_TEMPLATE.replace(
         r"<|im_start|>assistant\n", r"<|im_start|>assistant\n<think>\n"
     )
-    with pytest.raises(UserError, match="opens <think> by itself"):
-        token_parity(rows[:1], changed)
+    assert token_parity(rows, changed) is None
+    for row in rows:
+        steps = [StepEncoder(one).encode(*sft_messages(row.sft)) for one in (changed, tokenizer)]
+        assert steps[0] == steps[1]
+
+
+def test_the_training_rows_are_those_that_llamafactory_would_make(
+    rows: list[ParityRow], tokenizer: Any
+) -> None:
+    theirs, ours = llamafactory_encoder(tokenizer, "qwen3_nothink"), StepEncoder(tokenizer)
+    for row in rows:
+        step = ours.encode(*sft_messages(row.sft))
+        assert theirs(row.sft) == (step.ids, [-100] * step.learned + step.ids[step.learned :]), row.id
