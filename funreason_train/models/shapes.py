@@ -22,8 +22,8 @@ def config_problems(config: Mapping[str, Any] | None, folder: Path) -> list[str]
 
     Args:
         config: What config.json holds, or None if it cannot be read.
-        folder: Where the whole weights are. Names of tensors that are not known here, and sizes that the config
-            leaves out, are passed over.
+        folder: Where the whole weights are. Names of tensors that are not known here, and sizes that the
+            config leaves out, are passed over.
     """
     if config is None:
         return []
@@ -31,7 +31,8 @@ def config_problems(config: Mapping[str, Any] | None, folder: Path) -> list[str]
     sizes: Mapping[str, Any] = {**config, **text} if isinstance(text, dict) else config
     tensors = stored_tensors(folder)
     return [
-        f"config.json does not describe the weights beside it: {text}. Use the config.json that came with them"
+        f"config.json does not describe the weights beside it: {text}. Use the config.json that came with "
+        "them"
         for text in (*_layer_problems(sizes, tensors), *_shape_problems(sizes, tensors))
     ]
 

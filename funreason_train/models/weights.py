@@ -49,7 +49,7 @@ def tensors_of(files: Iterable[Path]) -> dict[str, Stored]:
 
 
 def weight_defects(folder: Path, whole: str = MODEL) -> list[str]:
-    """What is missing from a folder's weights or cut off: of the one file `whole`, or all that its index names.
+    """What is missing or cut off in a folder's weights: in the file `whole`, or in all that its index names.
 
     Args:
         folder: Of a model or an adapter.

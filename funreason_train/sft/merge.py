@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..models import verify
 from ..models.folder import local_folder, read_config
-from ..models.weights import ADAPTER, Stored, stored_tensors, tensors_of, weight_files
+from ..models.weights import ADAPTER, Stored, stored_tensors, tensors_of
 from .lora import changed_tensors
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def _value_problems(
     import torch
 
     settings = json.loads((adapter / "adapter_config.json").read_text(encoding="utf-8"))
-    matrices = tensors_of(weight_files(adapter, ADAPTER))
+    matrices = tensors_of([adapter / ADAPTER])
     targets = changed_tensors(matrices)
     if strangers := targets.keys() - before.keys():
         yield f"the adapter changes weights that the base does not have: {sorted(strangers)[:3]}"

@@ -250,7 +250,7 @@ STAGE = Stage(
     makes=lambda config, run: [run.sft_model / "config.json"],
     folder=lambda config, run: run.sft,
     check=check,
-    plan=lambda config, run: Plan(files={"sft.yaml": plan(config, run)}),
+    plan=lambda config, run: Plan(brief=brief(config, run), files={"sft.yaml": plan(config, run)}),
     run=run,
     nodes=True,
 )
