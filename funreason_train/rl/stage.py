@@ -16,8 +16,10 @@ from ..cluster.demand import Demand
 from ..environments import load_environments
 from ..errors import UserError
 from ..parity import gate
+from ..reward.own import OwnReward
 from ..run.files import write_text
 from ..run.paths import RunDir
+from ..run.process import call_in_process
 from ..run.stage import Decides, Plan, Stage, model_files
 from . import checkpoints
 from .settings import prompts, ranges
@@ -113,6 +115,8 @@ def run(config: DictConfig, run: RunDir) -> dict[str, Any]:
     _forget_after(metrics, start)
     if start < target:
         tasks = train.file if in_environments(config) else None
+        if config.rl.reward_function is not None:
+            _try_reward(config, train)
         gate.ensure(train.file.parent.parent, config.rl.model, config, tasks)
         _train(config, run, compose(config, run, train, val), metrics, environment)
         reached = checkpoints.latest(run.rl_checkpoints)
@@ -144,6 +148,29 @@ def _files(config: DictConfig, run: RunDir) -> tuple[Path, Path]:
     return train, val
 
 
+def _try_reward(config: DictConfig, train: prompts.Prompts) -> None:
+    """Calls the user's reward on a few rows, before a cluster is held.
+
+    Raises:
+        UserError: if it fails on one of them.
+    """
+    import pyarrow.parquet as parquet
+
+    columns = ["data_source", "reward_model", "extra_info"]
+    batch = next(parquet.ParquetFile(train.file).iter_batches(_TRIED_ROWS, columns=columns))
+    rows = [
+        {
+            "data_source": row["data_source"],
+            "solution_str": "A thought.\n</think>\n\n[f(a=1)]",
+            "ground_truth": row["reward_model"]["ground_truth"],
+            "extra_info": row["extra_info"],
+        }
+        for row in batch.to_pylist()
+    ]
+    own = str(OwnReward.of(config.rl.reward_function))
+    call_in_process("funreason_train.reward.own:try_out", {"function": own, "rows": rows})
+
+
 def _train(
     config: DictConfig, run: RunDir, verl: DictConfig, metrics: Path, environment: dict[str, str]
 ) -> None:
@@ -169,6 +196,8 @@ def _train(
         train(session.validated(verl), plain(config.rl), metrics)
 
 
+#: Rows that a reward function of one's own is tried on before a cluster is held.
+_TRIED_ROWS = 8
 #: CPUs that verl reserves beside each GPU (`ResourcePoolManager.max_colocate_count`).
 _CPUS_A_WORKER = 3
 

@@ -115,6 +115,8 @@ def compose(section: str | None, words: Sequence[str] = ()) -> DictConfig:
                 settings.append(_Word("", "model.path", word.value))
             elif word.key == "reward" and section == "doctor":
                 settings.append(_Word("", "doctor.reward", word.value))
+            elif word.key == "reward" and ".py" in str(word.value):
+                settings.append(_Word("", "rl.reward_function", word.value))
             else:
                 problems.append(unknown(word.key, str(word.value), groups[word.key]))
         else:

@@ -40,7 +40,8 @@ def lines(config: DictConfig, train: Prompts, val: Prompts) -> list[str]:
         f"tokens: prompt {_tokens(prompt)} + response {rl.max_response_tokens:,}; nothing is cut",
         f"passes: {_passes(config, prompt)}",
         f"algorithm: {_algorithm(config)}",
-        f"reward: {rl.reward.variant}",
+        f"reward: {rl.reward_function or rl.reward.variant}"
+        + " (rl.reward.* does not count)" * bool(rl.reward_function),
         f"sampling: temperature {rl.temperature:g}, top-p {rl.top_p:g}",
         f"checkpoints: every {rl.save_every} steps, {rl.keep_checkpoints} kept",
     ]

@@ -9,6 +9,7 @@ from omegaconf import OmegaConf
 
 from ...errors import UserError
 from ...models.folder import model_problems, number_of, own_context
+from ...reward import own
 from ...reward.options import check_options
 from ...reward.sample import audit_file
 from ...run.paths import RunDir
@@ -67,6 +68,13 @@ def _options(config: DictConfig) -> dict[str, Any]:
 def _reward(config: DictConfig, train: Prompts, awaited: bool) -> list[str]:
     """Whether the reward's options exist, and whether it can be trusted on a sample of the rows."""
     options = _options(config)
+    if config.rl.reward_function is not None:
+        if in_environments(config):
+            return [
+                "rl.reward_function scores single responses, and rl.rollout_mode=environment whole tasks; "
+                "set reward=progress"
+            ]
+        return own.problems(config.rl.reward_function)
     if mistakes := check_options(options):
         return [f"rl.reward: {mistake}" for mistake in mistakes]
     if awaited or train.problems or not config.rl.audit_rows:
@@ -174,6 +182,11 @@ _OURS = {
     "actor_rollout_ref.actor.ppo_mini_batch_size": "rl.prompts_per_update",
     "trainer.total_training_steps": "rl.steps",
     "trainer.save_freq": "rl.save_every",
+    "custom_reward_function": "reward=NAME or reward=FILE.py:function",  # verl's old place, which wins
+    "reward.custom_reward_function.path": "reward=NAME or reward=FILE.py:function",
+    "reward.custom_reward_function.name": "reward=NAME or reward=FILE.py:function",
+    "reward.custom_reward_function.reward_kwargs": "rl.reward.…",
+    "reward_model": "reward=NAME or reward=FILE.py:function",  # verl's old place of the reward's workers
 }
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...errors import UserError
+from ...reward.own import OwnReward
 from ...run.paths import RunDir
 from ..settings.prompts import Prompts
 from . import installed_keys
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 #: The reward, in the form in which verl takes a module (verl/utils/import_utils.py).
 REWARD = "pkg://funreason_train.reward.score"
+OWN_REWARD = "pkg://funreason_train.reward.own"
 #: Names the agent loop of single steps to verl.
 AGENT_LOOPS = Path(__file__).resolve().parent / "agent_loops.yaml"
 #: The attention that is fastest and needs a package of its own.
@@ -127,9 +129,7 @@ def settings(config: DictConfig, run: RunDir, train: Prompts, val: Prompts) -> d
         "algorithm.norm_adv_by_std_in_grpo": algorithm.normalize_by_std,
         "algorithm.filter_groups.enable": algorithm.filter_groups,
         "algorithm.rollout_correction.bypass_mode": rl.trust_rollout_log_probs,
-        "reward.custom_reward_function.path": REWARD,
-        "reward.custom_reward_function.name": "compute_score",
-        "reward.custom_reward_function.reward_kwargs": plain(rl.reward),
+        **_reward(rl),
         # The agent loop scores its own samples, so no process waits for them.
         "reward.num_workers": 0,
         "transfer_queue.backend.SimpleStorage.num_data_storage_units": device.storage_units,
@@ -155,6 +155,19 @@ def settings(config: DictConfig, run: RunDir, train: Prompts, val: Prompts) -> d
         "trainer.rollout_data_dir": str(run.rl / "rollouts") if rl.keep_rollouts else None,
         "trainer.validation_data_dir": str(run.rl / "validation") if rl.validate_every else None,
     }
+
+
+def _reward(rl: Any) -> dict[str, Any]:
+    """The function that scores: this project's with its options, or the user's own (reward/own.py)."""
+    key = "reward.custom_reward_function"
+    if rl.reward_function is None:
+        return {
+            f"{key}.path": REWARD,
+            f"{key}.name": "compute_score",
+            f"{key}.reward_kwargs": plain(rl.reward),
+        }
+    own = {"function": str(OwnReward.of(rl.reward_function))}
+    return {f"{key}.path": OWN_REWARD, f"{key}.name": "score", f"{key}.reward_kwargs": own}
 
 
 def _data(config: DictConfig, train: Prompts, val: Prompts, prompt_tokens: int) -> dict[str, Any]:
