@@ -174,14 +174,14 @@ def _probe(renderer: _Render, specials: Sequence[str]) -> TemplateForm:
         raise
     except Exception as error:  # a template may raise whatever it likes
         why = " ".join(str(error).split())[:200]
-        raise UserError(f"the chat template cannot render a conversation ({why})", mend=_FIX) from None
+        raise UserError(f"the chat template cannot render a conversation ({why})", fix=_FIX) from None
     if _USER not in last or _ANSWER not in last or _MORE not in amid or _ANSWER not in amid:
-        raise UserError("the chat template leaves out parts of a conversation", mend=_FIX)
+        raise UserError("the chat template leaves out parts of a conversation", fix=_FIX)
     if prompt.rstrip().endswith(THINK_CLOSE):
         raise UserError(
             "the chat template closes an empty thought in every prompt (…</think>), and the prompt protocol "
             "opens one",
-            mend="Use a template that lets the model think",
+            fix="Use a template that lets the model think",
         )
     return TemplateForm(
         system=_takes(renderer, [{"role": "system", "content": _SYSTEM}, _ASKS], _SYSTEM),
@@ -207,7 +207,7 @@ def _close(last: str, amid: str, specials: Sequence[str]) -> str:
     if not end or lead:
         raise UserError(
             "the chat template ends an answer with no token of its own, so no model can learn to stop",
-            mend=_FIX,
+            fix=_FIX,
         )
     space = len(shared) - len(shared[len(end) :].lstrip())
     return shared[: max(space, len(end))]

@@ -113,7 +113,7 @@ def local_folder(path: str) -> Path:
         raise UserError(
             f"the model cannot be fetched ({type(error).__name__}: {(str(error).splitlines() or [''])[0]})",
             where=path,
-            mend="Give a local folder, or check the name, the network and the access token",
+            fix="Give a local folder, or check the name, the network and the access token",
         ) from None
     if found := folder_problems(folder):
         raise UserError("; ".join(found))

@@ -148,7 +148,7 @@ def compare(job: dict[str, Any]) -> None:
         rows += task_rows(Path(job["tasks"]), job["count"], job["seed"], job["style"])
     difference = token_parity(rows, load_tokenizer(job["model"]))
     if difference:
-        raise UserError(difference, where=job["model"], mend=MEND)
+        raise UserError(difference, where=job["model"], fix=MEND)
 
 
 def task_rows(file: Path, count: int, seed: int, style: Any) -> list[ParityRow]:

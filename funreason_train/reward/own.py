@@ -37,7 +37,7 @@ class OwnReward(NamedTuple):
         """
         file, _, function = str(text).rpartition(":")
         if not file.endswith(".py") or not function.isidentifier():
-            raise UserError(f"'{text}' does not name a function", where="rl.reward_function", mend=_FORM)
+            raise UserError(f"'{text}' does not name a function", where="rl.reward_function", fix=_FORM)
         return cls(Path(file).expanduser().absolute(), function)
 
     def __str__(self) -> str:
@@ -109,7 +109,7 @@ def try_out(job: Mapping[str, Any]) -> int:
             raise UserError(
                 f"the reward function fails on row {number} ({type(error).__name__}: {error})",
                 where=str(job["function"]),
-                mend="It returns a finite number, or a dictionary with a finite `score`",
+                fix="It returns a finite number, or a dictionary with a finite `score`",
             ) from None
     return len(job["rows"])
 

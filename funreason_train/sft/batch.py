@@ -51,14 +51,14 @@ class Batch:
             return cls(per_device, global_batch // unit, workers)
         below, above = global_batch // unit * unit, -(-global_batch // unit) * unit
         near = " or ".join(str(value) for value in (below, above) if value)
-        mend = f"Set sft.global_batch to {near}"
+        fix = f"Set sft.global_batch to {near}"
         if global_batch % workers == 0:
             share = global_batch // workers
             fitting = max(size for size in range(1, min(per_device, share) + 1) if share % size == 0)
-            mend += f", or sft.per_device_batch to {fitting}"
+            fix += f", or sft.per_device_batch to {fitting}"
         raise UserError(
             f"{global_batch} rows cannot be spread over {workers} process{'es' if workers > 1 else ''} "
             f"x {per_device} rows (a multiple of {unit} is needed)",
             where="sft.global_batch",
-            mend=mend,
+            fix=fix,
         )

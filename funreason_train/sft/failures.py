@@ -65,7 +65,7 @@ def note(folder: Path, rank: int, step: int, error: Exception) -> None:
     """Leaves the note of a process that is about to die of `error`."""
     user = None
     if isinstance(error, UserError):
-        user = {"what": error.what, "where": error.where, "mend": error.mend}
+        user = {"what": error.what, "where": error.where, "fix": error.fix}
     row = {
         "rank": rank,
         "kind": type(error).__name__,

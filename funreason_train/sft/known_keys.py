@@ -85,7 +85,7 @@ def _folder(package: str) -> Path:
     if spec is None or spec.origin is None:
         raise UserError(
             f"{package} is not installed",
-            mend="Install the lock of this machine's device: bash launch/bootstrap.sh",
+            fix="Install the lock of this machine's device: bash launch/bootstrap.sh",
         )
     return Path(spec.origin).parent
 

@@ -171,9 +171,9 @@ def _as_lines(file: Path, work: Path) -> Path:
     try:
         rows = json.loads(file.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise UserError(f"cannot be read ({error})", where=str(file), mend="Prepare the data again") from None
+        raise UserError(f"cannot be read ({error})", where=str(file), fix="Prepare the data again") from None
     if not isinstance(rows, list):
-        raise UserError("holds no list of rows", where=str(file), mend="Prepare the data again")
+        raise UserError("holds no list of rows", where=str(file), fix="Prepare the data again")
     work.mkdir(parents=True, exist_ok=True)
     target = work / f"{file.name}l"
     with target.open("w", encoding="utf-8") as out:

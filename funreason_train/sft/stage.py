@@ -48,7 +48,7 @@ def run(config: DictConfig, run: RunDir) -> dict[str, Any]:
     """Trains, or continues an interrupted training, and returns the figures of the result.
 
     Raises:
-        UserError: for everything that the user can mend, before the cluster is touched.
+        UserError: for everything that the user can fix, before the cluster is touched.
     """
     paths = Paths.of(config, run)
     problems = check(config, run) + dataset.data_problems(paths.data, _datasets(config))
@@ -206,7 +206,7 @@ def _refuse_other_gang(config: DictConfig, paths: Paths, tokens: str | None) -> 
         raise UserError(
             f"the checkpoints here belong to another gang ({'; '.join(changes)})",
             where=str(paths.checkpoints),
-            mend="Use the same values to continue, or start afresh with restart=sft or another run_dir",
+            fix="Use the same values to continue, or start afresh with restart=sft or another run_dir",
         )
 
 

@@ -57,7 +57,7 @@ def tokenise(job: Mapping[str, Any], folder: Path) -> dict[str, int]:
                     rows = sum(one.rows for one in done)
                     if not rows:
                         raise UserError(
-                            "holds no rows", where=file, mend="Look into the data stage's ledger.json"
+                            "holds no rows", where=file, fix="Look into the data stage's ledger.json"
                         )
                     if problem := too_long(max(one.longest for one in done), job["cutoff_len"]):
                         raise problem
@@ -94,7 +94,7 @@ def _encode(workers: Workers, file: Path, job: Mapping[str, Any], side: str, wor
     )
     done = list(workers.map(one, pieces))
     if problem := next((some.problem for some in done if some.problem), None):
-        raise UserError(problem, where=str(file), mend="Prepare the data again, or take the row out")
+        raise UserError(problem, where=str(file), fix="Prepare the data again, or take the row out")
     return done
 
 
@@ -223,7 +223,7 @@ def too_long(longest: int, cutoff: int | None) -> UserError | None:
     return UserError(
         f"the longest row has {longest} tokens, and nothing may be cut",
         where=f"sft.cutoff_len={cutoff}",
-        mend=f"Set sft.cutoff_len to at least {longest}, or drop long rows in the data stage",
+        fix=f"Set sft.cutoff_len to at least {longest}, or drop long rows in the data stage",
     )
 
 
@@ -233,7 +233,7 @@ def objection(report: dict[str, int], rows: int, cutoff: int | None) -> UserErro
         return UserError(
             f"the tokens hold {report['rows']} of {rows} rows",
             where="sft.data",
-            mend="This is an error of the program; remove the folder sft/tokenized and report it",
+            fix="This is an error of the program; remove the folder sft/tokenized and report it",
         )
     return too_long(report["longest"], cutoff)
 

@@ -67,7 +67,7 @@ def test_a_process_that_vanished_is_started_again(tmp_path: Path) -> None:
 
 
 def test_an_error_of_settings_stays_one(tmp_path: Path) -> None:
-    gang = Gang(tmp_path, [(0, -1, UserError("is wrong", where="sft.x", mend="Set y"))])
+    gang = Gang(tmp_path, [(0, -1, UserError("is wrong", where="sft.x", fix="Set y"))])
     with pytest.raises(UserError, match=r"sft\.x: is wrong\. Set y"):
         persist(gang, tmp_path, retries=2)
     assert gang.attempts == 1
