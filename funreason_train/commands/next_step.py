@@ -40,7 +40,7 @@ def _after_synth(config: DictConfig, run: RunDir) -> tuple[str, list[str]]:
     words = ["datasets=[synth]"]
     if config.synth.out:
         file = Path(str(config.synth.out)).expanduser().resolve() / "conversations.jsonl"
-        words.append(_short(f"synth.path={file}"))
+        words.append(_short(f"data.synth.path={file}"))
     return "data", words
 
 

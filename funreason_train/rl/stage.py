@@ -113,6 +113,12 @@ def run(config: DictConfig, run: RunDir) -> dict[str, Any]:
     start = checkpoints.settle(run.rl_checkpoints)
     metrics = run.rl / "metrics.jsonl"
     _forget_after(metrics, start)
+    if start > target:
+        raise UserError(
+            f"the run has trained {start} steps already, which is more than the {target} that are asked for",
+            where=str(run.rl_checkpoints),
+            fix="Ask for at least as many (rl.steps, rl.epochs), or start afresh with restart=rl",
+        )
     if start < target:
         tasks = train.file if in_environments(config) else None
         if config.rl.reward_function is not None:

@@ -64,6 +64,7 @@ def run(config: DictConfig, run: RunDir) -> dict[str, Any]:
     rows = dataset.prepare(arguments, paths.tokenized, config.sft.preprocessing_workers)
     _refuse_other_gang(config, paths, rows.folder.name)
     total = config.sft.max_steps or batch.steps(rows.sequences, config.sft.epochs)
+    _refuse_fewer_steps(paths, batch.workers, total)
     arguments = {"cutoff_len": _round_up(rows.longest), **arguments, "tokenized_path": str(rows.folder)}
     if arguments.get("deepspeed") == str(paths.deepspeed):
         write_json(paths.deepspeed, deepspeed.deepspeed_config(config.sft.deepspeed, config.cluster.device))
@@ -210,6 +211,18 @@ def _refuse_other_gang(config: DictConfig, paths: Paths, tokens: str | None) -> 
         )
 
 
+def _refuse_fewer_steps(paths: Paths, workers: int, total: int) -> None:
+    """A run can be made longer, but not shorter than what it has trained already."""
+    latest = checkpoints.latest_complete(paths.checkpoints, workers)
+    reached = checkpoints.read_step(latest) if latest else None
+    if reached is not None and reached > total:
+        raise UserError(
+            f"the run has trained {reached} steps already, which is more than the {total} that are asked for",
+            where=str(paths.checkpoints),
+            fix="Ask for at least as many (sft.epochs, sft.max_steps), or start afresh with restart=sft",
+        )
+
+
 def _finished(folder: Path, total: int) -> dict[str, Any] | None:
     """The figures of a training that reached step `total` and whose final model is whole, or None."""
     try:
@@ -243,6 +256,9 @@ STAGE = Stage(
             "sft.max_failures",
             "sft.collective_timeout",
             "sft.gradient_checkpointing",
+            # How a step is shared out, which matters only to checkpoints: see `_refuse_other_gang`.
+            "sft.per_device_batch",
+            "sft.deepspeed",
         ),
         grows=("sft.epochs", "sft.max_steps"),
     ),

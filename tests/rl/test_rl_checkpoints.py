@@ -6,6 +6,7 @@ import zipfile
 import pytest
 from rl_runs import small_run
 
+from funreason_train.errors import UserError
 from funreason_train.rl import checkpoints, stage
 
 
@@ -96,6 +97,28 @@ def test_a_run_that_is_done_starts_nothing(tmp_path):
     )
     result = stage.run(config, run)
     assert (result["steps"], result["resumed_from"], result["reward"]) == (4, 4, 0.5)
+
+
+def test_a_run_is_not_made_shorter_than_what_it_has_trained(tmp_path):
+    config, run = small_run(tmp_path, "rl.steps=3")
+    save(run.rl_checkpoints, 4)
+    with pytest.raises(UserError, match=r"trained 4 steps already.*more than the 3.*restart=rl"):
+        stage.run(config, run)
+    assert checkpoints.steps(run.rl_checkpoints) == [4]
+
+
+def test_more_steps_train_on_from_the_last_checkpoint(tmp_path, monkeypatch):
+    config, run = small_run(tmp_path, "rl.steps=6")
+    save(run.rl_checkpoints, 4)
+    totals = []
+
+    def train(config, run, verl, metrics, environment):
+        totals.append((verl.trainer.total_training_steps, checkpoints.latest(run.rl_checkpoints)))
+        save(run.rl_checkpoints, 6)
+
+    monkeypatch.setattr(stage, "_train", train)
+    result = stage.run(config, run)
+    assert (result["steps"], result["resumed_from"], totals) == (6, 4, [(6, 4)])
 
 
 @pytest.mark.parametrize(("saved", "damage", "reached"), [(3, None, 3), (4, "data.pt", 3)])

@@ -195,3 +195,12 @@ def test_only_a_whole_model_at_the_target_step_is_finished(tmp_path: Path) -> No
     tensors(tmp_path / "model.safetensors")
     assert stage._finished(tmp_path, 10) == json.loads(json.dumps(done))
     assert stage._finished(tmp_path, 20) is None
+
+
+def test_a_run_is_not_made_shorter_than_what_it_has_trained(tmp_path: Path) -> None:
+    config, run = setting(tmp_path, "sft.max_steps=3")
+    paths = Paths.of(config, run)
+    checkpoint(paths.checkpoints, 4)
+    stage._refuse_fewer_steps(paths, 1, 4)
+    with pytest.raises(UserError, match=r"trained 4 steps already.*more than the 3.*restart=sft"):
+        stage._refuse_fewer_steps(paths, 1, 3)

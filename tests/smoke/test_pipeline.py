@@ -41,8 +41,8 @@ def pipeline(run: Path, *words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([*command, *settings, *words], capture_output=True, text=True, timeout=900)
 
 
-def weights(run: Path) -> bytes:
-    return (run / "export" / "model.safetensors").read_bytes()
+def weights(model: Path) -> bytes:
+    return (model / "model.safetensors").read_bytes()
 
 
 def test_real_rows_go_through_data_sft_rl_and_export(tmp_path: Path) -> None:
@@ -66,14 +66,15 @@ def test_real_rows_go_through_data_sft_rl_and_export(tmp_path: Path) -> None:
     assert again.returncode == 0
     assert again.stdout.count("already done, skipped") == 4
 
-    before = weights(run)
+    before = weights(run / "export")
     longer = pipeline(run, "rl.steps=2", "rl.save_every=7", "rl.health.patience=9")
     assert longer.returncode == 0, longer.stdout + longer.stderr
     assert longer.stdout.count("already done, skipped") == 2 and "rl.steps: 1 -> 2" in longer.stdout
     lines = [json.loads(line) for line in (run / "rl" / "metrics.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines] == [1, 2], "step 1 was not done again"
-    assert weights(run) != before
-    assert (run / "old" / "export.1" / "model.safetensors").read_bytes() == before
+    stages = json.loads((run / "manifest.json").read_text())["stages"]
+    assert (stages["rl"]["result"]["resumed_from"], stages["export"]["result"]["step"]) == (1, 2)
+    assert weights(run / "old" / "export.1") == before
 
     other = pipeline(run, "sft.learning_rate=0.5")
     assert other.returncode == 2
