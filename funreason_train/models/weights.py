@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import struct
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -46,6 +47,14 @@ def tensors_of(files: Iterable[Path]) -> dict[str, Stored]:
                 dtype = TYPES.get(entry["dtype"], entry["dtype"])
                 found[name] = Stored(dtype, tuple(entry["shape"]), file)
     return found
+
+
+def largest_weight(folder: Path) -> int | None:
+    """The elements of the largest tensor, usually the embedding; None where there are no whole weights."""
+    try:
+        return max((math.prod(stored.shape) for stored in stored_tensors(folder).values()), default=None)
+    except (OSError, ValueError):
+        return None
 
 
 def weight_defects(folder: Path, whole: str = MODEL) -> list[str]:

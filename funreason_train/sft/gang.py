@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..cluster import Profile, connect
+from ..cluster.demand import Demand
 from ..cluster.environment import thread_variables
 from ..errors import UserError
 from . import failures, worker
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from omegaconf import DictConfig
 
 _SPARE_CPUS = 2  # logical, for Ray Train's own controller
+_PLACEMENTS = 3  # times that Ray waits for the gang's place, a minute each
 
 
 def worker_environment(cluster: DictConfig, workers: int, tensorboard: Path) -> dict[str, str]:
@@ -59,7 +61,11 @@ def fit(
     threads = profile.threads(workers)
     environment = worker_environment(cluster, workers, tensorboard)
     os.environ.update({name: value for name, value in environment.items() if name.startswith("RAY_TRAIN_")})
-    with connect(cluster, environment, cpus=workers * threads + _SPARE_CPUS):
+    on_gpu = profile.device == "cuda"
+    demand = Demand(
+        "SFT", workers, threads, float(on_gpu), _SPARE_CPUS, "sft.workers and cluster.cpus_per_worker"
+    )
+    with connect(cluster, environment, cpus=workers * threads + _SPARE_CPUS, demand=demand):
         persist(
             lambda: _attempt(job, profile, folder, settings), Path(job["failures"]), settings.max_failures
         )
@@ -115,7 +121,8 @@ def _attempt(job: Mapping[str, Any], profile: Profile, folder: Path, settings: D
         run_config=RunConfig(
             name=folder.name,
             storage_path=str(folder.parent),
-            failure_config=FailureConfig(max_failures=0),  # `persist` decides
+            # `persist` decides; Ray's controller would retry a placement that timed out for ever.
+            failure_config=FailureConfig(max_failures=0, controller_failure_limit=_PLACEMENTS),
         ),
     )
     trainer.fit()

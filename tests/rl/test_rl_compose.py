@@ -264,3 +264,21 @@ def test_the_cpus_that_verl_reserves_beside_a_gpu_are_known():
     """Read in the installed source: with fewer on a node, verl's placement group waits for ever."""
     source = (installed_keys.verl_folder() / "single_controller" / "ray" / "base.py").read_text()
     assert f"max_colocate_count: int = {stage._CPUS_A_WORKER}\n" in source
+
+
+@pytest.mark.parametrize(("shape", "bucket"), [((1000, 8), 64), ((49_152, 576), 108), ((30_000_000, 1), 115)])
+def test_the_largest_weight_fits_the_buffer_that_weights_travel_through(tmp_path, shape, bucket):
+    """64 MiB were too little for the embedding of a model of 135M parameters: the run failed after its start."""
+    from safetensors.numpy import save_file
+
+    config, run = small_run(tmp_path)
+    folder = tmp_path / "weights"
+    folder.mkdir()
+    import numpy
+
+    save_file(
+        {"embed": numpy.zeros(shape, "int8"), "norm": numpy.zeros(8, "int8")}, folder / "model.safetensors"
+    )
+    config.rl.model = str(folder)
+    name = "actor_rollout_ref.rollout.checkpoint_engine.update_weights_bucket_megabytes"
+    assert key(stage.plan(config, run), name) == bucket

@@ -7,10 +7,12 @@ The order, later ones winning: verl's defaults, what follows from `rl` (`setting
 from __future__ import annotations
 
 import importlib.util
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...errors import UserError
+from ...models.weights import largest_weight
 from ...reward.own import OwnReward
 from ...run.paths import RunDir
 from ..settings.prompts import Prompts
@@ -251,12 +253,27 @@ def _rollout(config: DictConfig, run: RunDir, prompt_tokens: int) -> dict[str, A
         f"{rollout}.max_num_batched_tokens": max(rl.rollout.tokens_per_step, context if on_cpu else 0),
         **_log_prob_passes(config, rollout, sample),
         f"{rollout}.calculate_log_probs": True,
+        f"{rollout}.checkpoint_engine.update_weights_bucket_megabytes": weights_bucket(config),
         f"{rollout}.agent.num_workers": rl.rollout.workers,
         f"{rollout}.agent.default_agent_loop": ENVIRONMENT if episodes else "protocol",
         f"{rollout}.agent.agent_loop_config_path": str(
             run.rl / AGENT_LOOPS.name if episodes else AGENT_LOOPS
         ),
     }
+
+
+_FP32_BYTES = 4  # in which the trained weights travel (verl/workers/rollout/vllm_rollout)
+
+
+def weights_bucket(config: DictConfig) -> int:
+    """Of the buffer through which new weights travel to the rollout engine, in MiB.
+
+    Without GPUs a weight travels in one piece, so the largest one has to fit, or the run fails after its
+    start (verl/workers/rollout/vllm_rollout/bucketed_weight_transfer.py).
+    """
+    least = int(config.rl.devices[config.cluster.device].weights_bucket_mib)
+    largest = largest_weight(Path(str(config.rl.model)).expanduser()) or 0
+    return max(least, math.ceil(largest * _FP32_BYTES / 2**20))
 
 
 def _log_prob_passes(config: DictConfig, part: str, sample: int) -> dict[str, Any]:
