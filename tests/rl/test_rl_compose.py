@@ -268,7 +268,7 @@ def test_the_cpus_that_verl_reserves_beside_a_gpu_are_known():
 
 @pytest.mark.parametrize(("shape", "bucket"), [((1000, 8), 64), ((49_152, 576), 108), ((30_000_000, 1), 115)])
 def test_the_largest_weight_fits_the_buffer_that_weights_travel_through(tmp_path, shape, bucket):
-    """64 MiB were too little for the embedding of a model of 135M parameters: the run failed after its start."""
+    """64 MiB were too little for the embedding of a 135M model: the run failed after its start."""
     from safetensors.numpy import save_file
 
     config, run = small_run(tmp_path)

@@ -181,6 +181,9 @@ _OURS = {
     "data.train_batch_size": "rl.prompts_per_step",
     "actor_rollout_ref.actor.ppo_mini_batch_size": "rl.prompts_per_update",
     "trainer.total_training_steps": "rl.steps",
+    "actor_rollout_ref.rollout.checkpoint_engine.update_weights_bucket_megabytes": (
+        "rl.devices.cpu.weights_bucket_mib (or cuda's)"
+    ),
     "trainer.save_freq": "rl.save_every",
     "custom_reward_function": "reward=NAME or reward=FILE.py:function",  # verl's old place, which wins
     "reward.custom_reward_function.path": "reward=NAME or reward=FILE.py:function",
