@@ -1,6 +1,10 @@
-"""Random and mutated strings through the reward: nothing is raised, and no string takes long.
+"""Random and mutated completions through the parser, the reward and episodes: nothing is raised or slow.
 
     python benchmarks/reward_fuzz.py [--strings 1000000] [--processes 2]
+
+Every completion is read (`read_completion`, and its answer by `read_notation`) and scored; one in twenty is
+also received by an episode in a live environment, whose records are written with an evaluation's own writers
+and read back (see `episode_fuzz.py`). Calls that were read must survive rendering and JSON.
 
 Most strings are short; one in fifty has the 20,000 characters that the call language allows. Every variant
 takes its turn. Times are processor times, so that the machine's other work does not count, and those that
@@ -15,16 +19,23 @@ import json
 import math
 import random
 import sys
+import tempfile
 import time
 from collections import Counter
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
+from pathlib import Path
 
-from funreason_train.calls import Call, render_calls
-from funreason_train.calls.parse import MAX_CHARS
+from episode_fuzz import play_all
+
+from funreason_train.calls import Call, parse_calls, read_notation, render_calls
+from funreason_train.calls.parse import MAX_CALLS, MAX_CHARS, MAX_DEPTH
+from funreason_train.dialogue import history_answer, read_completion
 from funreason_train.reward import VARIANTS, compute_score, reason_of
 
 GOAL_MS = 50.0
+EPISODE_SHARE = 20  # one in so many completions is received by an episode
 TOOL = {
     "name": "book",
     "description": "",
@@ -61,6 +72,27 @@ ALPHABET = [
         "{'",
     ),
     *('{"name": "', "lambda: ", "\\u", "\\x", "\\N{", "9" * 30, "import ", "__import__('os')"),
+    *("\\ud83d", "\\ude00", "\\ud83d\\ude00", "\U00010000", "0x" + "f" * 4_000, "9" * 4_301, "1e400", "-"),
+    *("<functioncall> ", "<function=book>", "<parameter=price>", "</parameter>", "[TOOL_CALLS]", "```json\n"),
+    *(
+        '"arguments": {',
+        '"name": "book", ',
+        "Action: book\n",
+        "Action Input: ",
+        "<|python_tag|>",
+        "functools[",
+    ),
+    *(
+        "to=functions.book",
+        "<|message|>",
+        "<arg_key>",
+        "✿FUNCTION✿: ",
+        "\n- book(",
+        "$",
+        "\\(",
+        "cafe\u0301=",
+    ),
+    *("मौसम(", "ﬁ=", "\u0301", "\u200d"),
 ]
 REPEATED = [
     *(
@@ -115,6 +147,31 @@ REPEATED = [
         "\\x4",
         "# ",
         "_",
+        '{"name":"f","arguments":',
+        '{"a',
+        "<tool_call>{",
+        "<function=f>",
+        '<invoke name="f">',
+        "Action: f\n",
+        "Action: f(a=1)\n",
+        "\n- f(a=1)",
+        "\nf(",
+        "```\n",
+        "[f(a",
+        "$x",
+        "\\(",
+        "[TOOL_CALLS]",
+        "functools[",
+        "to=f",
+        "\u0301",
+        "e\u0301\u0323",
+        "\ud83d",
+        "\\ud83d",
+        '\\"',
+        "\\'",
+        '("',
+        " \n",
+        "\\n",
     ),
 ]
 
@@ -126,12 +183,16 @@ class Tally:
     Attributes:
         strings: How many were scored.
         reasons: How often each reason was given.
+        received: How many of them an episode received.
+        episodes: How many episodes were played and written.
         faults: What must not happen, with the string.
         slowest: Seconds and the string, for the slowest at any length and at `MAX_CHARS`.
     """
 
     strings: int = 0
     reasons: Counter[str] = field(default_factory=Counter)
+    received: int = 0
+    episodes: int = 0
     faults: list[str] = field(default_factory=list)
     slowest: tuple[float, str] = (0.0, "")
     slowest_long: tuple[float, str] = (0.0, "")
@@ -150,6 +211,23 @@ def answers(seed: int, count: int) -> list[str]:
     return [_answer(draw, number % 50 == 0) for number in range(count)]
 
 
+def _objects(calls: list[Call]) -> list[str]:
+    return [json.dumps(call.to_json()) for call in calls]
+
+
+NOTATIONS: list[Callable[[list[Call]], str]] = [
+    lambda calls: f"[{', '.join(_objects(calls))}]",
+    lambda calls: "".join(f"<tool_call>\n{one}\n</tool_call>\n" for one in _objects(calls)),
+    lambda calls: "".join(f"<functioncall> {one}" for one in _objects(calls)),
+    lambda calls: f"[TOOL_CALLS] [{', '.join(_objects(calls))}]",
+    lambda calls: f"```json\n{_objects(calls)[0]}\n```",
+    lambda calls: f"Thought: t\nAction: {calls[0].name}\nAction Input: {json.dumps(calls[0].arguments)}",
+    lambda calls: f"<function={calls[0].name}>{json.dumps(calls[0].arguments)}</function>",
+    lambda calls: "Sure.\n" + "\n".join(f"- {render_calls([one])[1:-1]}" for one in calls),
+    lambda calls: f"<|channel|>commentary to=functions.f<|message|>{json.dumps(calls[0].arguments)}<|call|>",
+]
+
+
 def _answer(draw: random.Random, long: bool) -> str:
     kind = draw.random()
     if kind < 0.35:
@@ -157,7 +235,8 @@ def _answer(draw: random.Random, long: bool) -> str:
     elif kind < 0.45:
         text = "".join(map(chr, draw.choices(range(0x3000), k=draw.randint(0, 40))))
     else:
-        text = render_calls(draw.choice((GOLD, MANY[: draw.randint(1, 64)] if long else GOLD[:2])))
+        calls = draw.choice((GOLD, MANY[: draw.randint(1, 64)] if long else GOLD[:2]))
+        text = render_calls(calls) if kind < 0.85 else draw.choice(NOTATIONS)(calls)
         for _ in range(draw.randint(0, 6)):
             at = draw.randrange(len(text) + 1)
             cut = at + draw.choice((0, 0, 1, 2, 9))
@@ -175,10 +254,12 @@ def _answer(draw: random.Random, long: bool) -> str:
 def score_all(seed: int, count: int) -> Tally:
     """Scores `count` strings, each against a ground truth and with a variant that take turns."""
     tally, golds = Tally(), truths()
-    for number, text in enumerate(answers(seed, count)):
+    texts = answers(seed, count)
+    for number, text in enumerate(texts):
         variant, gold = VARIANTS[number % len(VARIANTS)], golds[number // len(VARIANTS) % len(golds)]
         variant = "bfcl" if "accepted" in gold else variant
         try:
+            _read(text)
             seconds = _timed(text, gold, variant)
             if seconds > 0.005:
                 seconds = min(seconds, _timed(text, gold, variant), _timed(text, gold, variant))
@@ -193,7 +274,38 @@ def score_all(seed: int, count: int) -> Tally:
         tally.slowest = max(tally.slowest, (seconds, text))
         if len(text) >= MAX_CHARS:
             tally.slowest_long = max(tally.slowest_long, (seconds, text))
+    with tempfile.TemporaryDirectory() as folder:
+        tally.received, tally.episodes, faults = play_all(texts[::EPISODE_SHARE], seed, Path(folder))
+    tally.faults += faults
     return tally
+
+
+def _read(text: str) -> None:
+    """Reads a completion in every way.
+
+    Raises:
+        AssertionError: calls that were read do not survive rendering, or JSON.
+    """
+    completion = read_completion(text)
+    answer = history_answer(text) or text
+    for calls in (completion.calls, read_notation(answer, ("book", "pwd")).calls):
+        if calls:
+            json.dumps([call.to_json() for call in calls], ensure_ascii=False).encode()
+            try:
+                rendered = render_calls(calls)
+            except ValueError:  # a name that needs an alias, in a notation that allows it
+                assert calls is not completion.calls
+                continue
+            if len(rendered) <= MAX_CHARS and len(calls) <= MAX_CALLS:
+                assert _deep(calls) or repr(parse_calls(rendered)) == repr(list(calls))
+
+
+def _deep(value: object, depth: int = 0) -> bool:
+    """Whether values are nested deeper than the call language reads; other notations go further."""
+    if isinstance(value, Call):
+        return any(_deep(item) for item in value.arguments.values())
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return depth > MAX_DEPTH or any(_deep(item, depth + 1) for item in inner)
 
 
 def _timed(text: str, gold: str, variant: str) -> float:
@@ -218,7 +330,12 @@ def main() -> int:
     faults = [fault for tally in tallies for fault in tally.faults]
     slowest = max(tally.slowest for tally in tallies)
     slowest_long = max(tally.slowest_long for tally in tallies)
-    print(f"{sum(tally.strings for tally in tallies):,} strings scored, {len(faults)} faults")
+    print(
+        f"{sum(tally.strings for tally in tallies):,} completions read and scored, "
+        f"{sum(tally.received for tally in tallies):,} of them received by "
+        f"{sum(tally.episodes for tally in tallies):,} episodes that were written and read back, "
+        f"{len(faults)} faults"
+    )
     print(f"reasons: {', '.join(f'{name} {count:,}' for name, count in reasons.most_common())}")
     for name, (seconds, text) in (("slowest", slowest), (f"slowest of {MAX_CHARS:,}", slowest_long)):
         print(f"{name}: {seconds * 1000:.1f} ms (goal: below {GOAL_MS:g}), {len(text):,} characters:")

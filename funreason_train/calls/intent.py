@@ -66,7 +66,7 @@ def find_intent(text: str, tool_names: Collection[str] = ()) -> Intent | None:
     """
     if not _SIGN.search(text):
         return None
-    if is_call_list(text):
+    if text.lstrip()[:1] == "[" and is_call_list(text):
         return Intent("call_list", 0, len(text))
     blocks = fences(text)
     prose = without_quotes(without_fences(text, blocks)) if blocks else without_quotes(text)

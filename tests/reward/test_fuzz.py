@@ -1,10 +1,12 @@
-"""Whatever a model writes is scored, soon: a sample of benchmarks/reward_fuzz.py."""
+"""Whatever a model writes is read, scored and played, soon: a sample of benchmarks/reward_fuzz.py."""
 
 from __future__ import annotations
 
 import importlib.util
+import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -14,13 +16,17 @@ BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
 
 @pytest.fixture(scope="module")
-def fuzz() -> ModuleType:
+def fuzz() -> Iterator[ModuleType]:
     """The benchmark as a module."""
-    spec = importlib.util.spec_from_file_location("reward_fuzz", BENCHMARKS / "reward_fuzz.py")
-    assert spec and spec.loader
-    module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    sys.path.insert(0, str(BENCHMARKS))
+    try:
+        spec = importlib.util.spec_from_file_location("reward_fuzz", BENCHMARKS / "reward_fuzz.py")
+        assert spec and spec.loader
+        module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        yield module
+    finally:
+        sys.path.remove(str(BENCHMARKS))
 
 
 def test_nothing_is_raised(fuzz: ModuleType) -> None:
@@ -30,6 +36,16 @@ def test_nothing_is_raised(fuzz: ModuleType) -> None:
     assert tally.slowest_long[1]  # strings of full length were among them
     # The strings reach far into the reward, and some of them are right.
     assert {"right", "values", "count", "syntax", "unclosed", "mixed_answer"} <= tally.reasons.keys()
+    assert tally.received == 300 and tally.episodes > 150
+
+
+def test_what_the_writers_cannot_hold_would_be_found(
+    fuzz: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    episodes = sys.modules["episode_fuzz"]
+    assert episodes.play_all(["a</think>\ud83d"] * 4, 1, tmp_path)[2] == []
+    monkeypatch.setattr("funreason_train.evaluate.results.dump", lambda row: json.dumps(row["turns"]) + "\n")
+    assert episodes.play_all(["a</think>\ud83d"] * 4, 1, tmp_path)[2] != []
 
 
 def test_a_reward_that_raises_is_found(fuzz: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:

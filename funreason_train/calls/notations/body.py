@@ -12,8 +12,8 @@ from .objects import plain_name, read_call_objects
 from .reading import Unreadable
 from .values import json_object, json_values
 
-_FENCE = re.compile(r"```[\w+-]*+[^\S\n]*+\n?(.*?)\n?[^\S\n]*```\Z", re.DOTALL)
-_EDGES = re.compile(r"\A(?:\s|\\[nrt])+|(?:\s|\\[nrt])+\Z")
+_FENCE = re.compile(r"```[\w+-]*+")
+_WRITTEN_SPACE = ("\\n", "\\r", "\\t")
 _BULLET = re.compile(r"\A(?:[-*•+>]|>>>|\d{1,3}[.)])\s+")
 _NAME = r"[^\W\d][\w.-]*"
 _LIST_START = re.compile(rf"\[\s*{_NAME}\s*\(")
@@ -24,14 +24,32 @@ _NAMED = re.compile(
     re.VERBOSE,
 )
 # A Glaive row holds its arguments as JSON between single quotes: {"name": "f", "arguments": '{"a": 1}'}.
-_QUOTED_ARGUMENTS = re.compile(r"""(\{.*?["'](?:arguments|parameters)["']\s*:\s*)'(.*)'\s*\}\Z""", re.DOTALL)
+_ARGUMENTS = re.compile(r"""["'](?:arguments|parameters)["']\s*+:\s*+""")
 
 
 def trimmed(text: str) -> str:
     """The text without white space around it, be it written out as `\\n`, and without a fence."""
-    text = _EDGES.sub("", text)
-    fenced = _FENCE.match(text) if text.startswith("```") else None
-    return _EDGES.sub("", fenced.group(1)) if fenced else text
+    text = _without_edges(text)
+    if text.startswith("```") and text.endswith("```") and len(text) > 6:
+        opening = _FENCE.match(text)
+        return _without_edges(text[opening.end() if opening else 3 : -3])
+    return text
+
+
+def _without_edges(text: str) -> str:
+    start, end = 0, len(text)
+    while start < end:
+        if text[start].isspace():
+            start += 1
+        elif text.startswith(_WRITTEN_SPACE, start, end):
+            start += 2
+        elif text[end - 1].isspace():
+            end -= 1
+        elif text.endswith(_WRITTEN_SPACE, start, end):
+            end -= 2
+        else:
+            break
+    return text[start:end]
 
 
 def read_body(text: str, tool_names: Collection[str] = ()) -> list[Call]:
@@ -94,22 +112,23 @@ def _plain_names(calls: list[Call], tool_names: Collection[str]) -> list[Call]:
 
 
 def _json(text: str, tool_names: Collection[str]) -> list[Call]:
-    if quoted := _QUOTED_ARGUMENTS.match(text):
-        return _quoted(text, quoted, tool_names)
+    given = _ARGUMENTS.search(text)
+    if given and text.startswith("'", given.end()) and text[-1:] == "}" and text[:-1].rstrip()[-1:] == "'":
+        return _quoted(text[: given.end()], text[given.end() + 1 : -1].rstrip()[:-1], tool_names)
     calls = read_call_objects(json_values(text), tool_names)
     if not calls:
         raise Unreadable("no_calls")
     return calls
 
 
-def _quoted(text: str, quoted: re.Match[str], tool_names: Collection[str]) -> list[Call]:
+def _quoted(before: str, quoted: str, tool_names: Collection[str]) -> list[Call]:
     """Arguments between single quotes: as they stand, unless Python reads the quotes otherwise."""
-    calls = read_call_objects(json_values(f"{quoted[1]}{{}}}}"), tool_names)
+    calls = read_call_objects(json_values(before + "{}}"), tool_names)
     if len(calls) != 1:
         raise Unreadable("json")
-    arguments = json_object(quoted[2])
+    arguments = json_object(quoted)
     try:
-        other = json_object(str(parse_calls(f"[f(a='{quoted[2]}')]")[0].arguments["a"]))
+        other = json_object(str(parse_calls(f"[f(a='{quoted}')]")[0].arguments["a"]))
     except (CallSyntaxError, Unreadable):
         other = arguments
     if repr(other) != repr(arguments):

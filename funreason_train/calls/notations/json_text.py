@@ -16,7 +16,7 @@ _DAMAGED = re.compile(
           ["'](?:arguments|parameters|args|tool_input|input)["']\s*+:
         | ["'](?:arguments|parameters)["']\s*+:\s*+[{"']
         | ["'](?:tool_calls|function_calls|function_call|tool_call)["']\s*+:\s*+[\[{]
-        | (?:["'](?:id|type)["']\s*+:\s*+["'][^"'\n]*+["']\s*+,\s*+){0,2}+["']function["']\s*+:\s*+\{
+        | (?:["'](?:id|type)["']\s*+:\s*+["'][^"'\n]*+["']\s*+,\s*+){0,2}["']function["']\s*+:\s*+\{
         )""",
     re.VERBOSE,
 )
@@ -41,7 +41,7 @@ def find_json(text: str, tool_names: Collection[str] = ()) -> tuple[int, int] | 
             tried += 1
             if _DAMAGED.match(text, start.start()):
                 return first if first >= 0 else start.start(), len(text)
-            value = _literal(text, start.start())
+            value = _literal(text, start.start()) if tried == 1 else None
             at = len(text) if value is not None else start.start() + 1
             if value is None and error.problem == "duplicate_argument":
                 return None

@@ -24,8 +24,8 @@ _ASSIGNED = re.compile(
 )
 _KEYWORD = re.compile(r"\s*[^\W\d]\w*+\s*+=(?!=)")
 _LITERAL = r"""(?:"[^"\n]*+"|'[^'\n]*+'|[-+]?\.?\d[\w.]*+|True|False|None|true|false|null)"""
-_LITERALS = re.compile(rf"\s*+(?:{_LITERAL}\s*+(?:,\s*+|(?=\Z)))*+\Z")
-_PLAIN = re.compile(r"""\s*+(?:[\w."'+-]++\s*+(?:,\s*+|(?=\Z)))*+\Z""")
+_LITERALS = re.compile(rf"\s*+(?:{_LITERAL}\s*+(?:,\s*+|(?=\Z)))*\Z")
+_PLAIN = re.compile(r"""\s*+(?:[\w."'+-]++\s*+(?:,\s*+|(?=\Z)))*\Z""")
 _COMPREHENSION = re.compile(r"\)\s+(?:async\s+)?for\s+\w[^\]\n]{0,80}?\sin\s")
 _PLURAL = re.compile(r"e?s\)")
 _CODE = re.compile(
@@ -38,10 +38,10 @@ _CODE = re.compile(
 )
 # What a reader that repairs an answer takes away before the first call and behind the last: BFCL's strips
 # quotes and back-ticks and adds brackets, and Python's passes over parentheses, commas and comments.
-_BEFORE = re.compile(r"""(?:[`'"\s\[(\\]|\#[^\n]*+\n|(?:python|py|tool_code|json)(?=\s))*+""")
-_BETWEEN = re.compile(r"""(?:[`'"\s\],;\[)]|\#[^\n]*+)*+""")
+_BEFORE = re.compile(r"""(?:[`'"\s\[(\\]|\#[^\n]*+\n|(?:python|py|tool_code|json)(?=\s))*""")
+_BETWEEN = re.compile(r"""(?:[`'"\s\],;\[)]|\#[^\n]*+)*""")
 _OPEN, _CLOSE = "([{", ")]}"
-_QUOTED = re.compile(r""""(?:[^"\\\n]|\\.)*+"|'(?:[^'\\\n]|\\.)*+'""", re.DOTALL)
+_QUOTED = re.compile(r""""(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'""", re.DOTALL)
 _MARK = re.compile(r"[\[\](){}\"']")
 
 
@@ -67,6 +67,9 @@ class _Scan:
                 if quoted:
                     self.left -= quoted.end() - at
                     at = quoted.end()
+                else:  # it was searched for up to the end of the line
+                    end = text.find("\n", at)
+                    self.left -= (len(text) if end < 0 else end) - at
             elif character in _OPEN:
                 open_brackets.append(_CLOSE[_OPEN.index(character)])
             elif not open_brackets or open_brackets.pop() != character:

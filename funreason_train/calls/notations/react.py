@@ -24,7 +24,7 @@ _ACTION = re.compile(
     re.VERBOSE | re.MULTILINE,
 )
 _INPUT = re.compile(
-    rf"""\s*^[^\S\n]*{_STARS}(?:Action[_ ]?Input|Action[_ ]?Arguments|Arguments|Tool[ ]?Input)
+    rf"""\s*+{_STARS}(?:Action[_ ]?Input|Action[_ ]?Arguments|Arguments|Tool[ ]?Input)
          [^\S\n]*\d*{_STARS}[:：]{_STARS}""",
     re.VERBOSE | re.MULTILINE | re.IGNORECASE,
 )

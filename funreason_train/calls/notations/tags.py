@@ -31,20 +31,23 @@ _END_WORD = re.compile(r"end_|.*end\Z|.*end_action", re.IGNORECASE)
 _ELEMENT_END = re.compile(r"</(?:function|(?:\w{1,12}:)?invoke|(?:\w{1,12}:)?parameter|arg_value)>")
 _NAME = r"[^\W\d][\w.:-]*+"
 _PAYLOAD = re.compile(
-    rf"""(?:\s|\\[nrt]|```\w*)*+
+    rf"""(?:\s|\\[nrt]|```\w*+)*
          (?:\{{|\[\s*(?:\{{|\]|[^\W\d][\w.]*\s*\()|{ELEMENT.pattern}|<[|｜]
            |{_NAME}(?:\(|\s*\{{|\[(?:ARGS|CALL_ID)\]|\s*<arg_key>|<[|｜]|\s*✿))""",
     re.VERBOSE | re.IGNORECASE,
 )
 _NOT_PROSE = re.compile(r"[{}=\[\]<>]|\w\(")
-_END_OF_TURN = re.compile(
-    r"(?:\s*(?:<\|(?:endoftext|im_end|eot_id|eom_id|end|end_of_text)\|>|</s>|<｜end▁of▁sentence｜>))+\s*\Z"
+_ENDS = (
+    *("<|endoftext|>", "<|im_end|>", "<|eot_id|>", "<|eom_id|>", "<|end|>", "<|end_of_text|>", "</s>"),
+    "<｜end▁of▁sentence｜>",
 )
 
 
 def without_end(text: str) -> str:
-    """The text without the marks that models put behind all they write."""
-    return _END_OF_TURN.sub("", text) if text.rstrip()[-1:] == ">" else text
+    """The text without the mark that models put behind all they write."""
+    bare = text.rstrip()
+    end = next((mark for mark in _ENDS if bare.endswith(mark)), None) if bare[-1:] == ">" else None
+    return bare.removesuffix(end) if end else text
 
 
 def find_tags(text: str, tool_names: Collection[str] = ()) -> tuple[int, int] | None:
