@@ -17,6 +17,7 @@ from funreason_train.calls import (
     render_calls,
 )
 from funreason_train.calls.match import Canon, Strings
+from funreason_train.calls.names import normal_name
 from funreason_train.calls.parse import MAX_CALLS, MAX_CHARS, MAX_DEPTH
 
 
@@ -66,7 +67,7 @@ def read_gold(ground_truth: str) -> Gold:
         ValueError: if it is anything else; the message says what is wrong.
     """
     if not isinstance(ground_truth, str):
-        raise ValueError("it is no JSON string")
+        raise ValueError("it is not a JSON string")
     key = len(ground_truth), ground_truth[:_KEY_CHARS]
     held = _HELD.get(key)
     if held is not None and held[0] == ground_truth:
@@ -85,26 +86,59 @@ def _read(ground_truth: str) -> Gold:
     value = _object(ground_truth)
     calls: list[Call] = []
     accepted: list[AcceptedCall] = []
-    for call in value["calls"]:
+    for call in map(_normal_call, value["calls"]):
         if "accepted" in call:
             accepted.append(AcceptedCall.from_json(call))
             calls.append(accepted[-1].example())
         elif isinstance(call.get("arguments"), dict):
             calls.append(Call(call["name"], call["arguments"]))
         else:
-            raise ValueError(f"the arguments of the gold call {call['name']!r} are no object")
+            raise ValueError(f"the arguments of the gold call {call['name']!r} are not an object")
     if accepted and len(accepted) != len(calls):
         raise ValueError("either all gold calls list their accepted values or none does")
     turns = value.get("turns")
     if turns is not None and (type(turns) is not int or turns < 1):
-        raise ValueError("turns is no number of user turns")
+        raise ValueError("turns is not a number of user turns")
     # Only the gold calls' tools are ever compared with; compiling all of them would be half of the work.
     names = {call.name for call in calls}
-    tools = index_tools([tool for tool in value["tools"] if tool["name"] in names])
-    offered = frozenset(tool["name"] for tool in value["tools"])
+    documents = list(map(_normal_tool, value["tools"]))
+    tools = index_tools([tool for tool in documents if tool["name"] in names])
+    offered = frozenset(tool["name"] for tool in documents)
     if accepted:
         return Gold(tuple(calls), tools, offered, Acceptance(accepted, tools), turns)
     return Gold(tuple(calls), tools, offered, None, turns, _text(calls))
+
+
+def _normal(name: str) -> str:
+    """A name as an answer's is read (see `calls.names`)."""
+    return name if name.isascii() else normal_name(name) or name
+
+
+def _normal_keys(value: dict[str, Any]) -> dict[str, Any]:
+    if all(map(str.isascii, value)):
+        return value
+    found = {_normal(key): item for key, item in value.items()}
+    return found if len(found) == len(value) else value
+
+
+def _normal_call(call: dict[str, Any]) -> dict[str, Any]:
+    """A gold call under the names that an answer's calls have once they are read."""
+    given = {
+        key: _normal_keys(call[key]) for key in ("arguments", "accepted") if isinstance(call.get(key), dict)
+    }
+    return {**call, "name": _normal(call["name"]), **given}
+
+
+def _normal_tool(tool: dict[str, Any]) -> dict[str, Any]:
+    parameters = tool.get("parameters") or {}
+    properties, required = parameters.get("properties"), parameters.get("required")
+    if isinstance(properties, dict) and (changed := _normal_keys(properties)) is not properties:
+        parameters = {**parameters, "properties": changed}
+        if isinstance(required, list):
+            parameters["required"] = [_normal(name) if isinstance(name, str) else name for name in required]
+    elif tool["name"].isascii():
+        return tool
+    return {**tool, "name": _normal(tool["name"]), "parameters": parameters}
 
 
 def _text(calls: Sequence[Call]) -> str | None:
@@ -115,7 +149,7 @@ def _text(calls: Sequence[Call]) -> str | None:
         text = render_calls(calls)
     except ValueError:
         return None
-    plain = text.isascii() and len(text) <= MAX_CHARS  # some letters of identifiers cannot be read
+    plain = text.isascii() and len(text) <= MAX_CHARS
     return text if plain and text.count("[") + text.count("{") <= MAX_DEPTH else None
 
 
@@ -132,13 +166,13 @@ def _object(ground_truth: str) -> dict[str, Any]:
     if end < len(text):
         raise ValueError("it is not JSON")
     if not isinstance(value, dict) or not all(isinstance(value.get(key), list) for key in ("calls", "tools")):
-        raise ValueError("it is no object with the lists calls and tools")
+        raise ValueError("it is not an object with the lists calls and tools")
     for call in value["calls"]:
         if not isinstance(call, dict) or not isinstance(call.get("name"), str):
-            raise ValueError("a gold call is no object with a name")
+            raise ValueError("a gold call is not an object with a name")
     for tool in value["tools"]:
         if not isinstance(tool, dict) or not isinstance(tool.get("name"), str):
-            raise ValueError("a tool is no object with a name")
+            raise ValueError("a tool is not an object with a name")
         if not isinstance(tool.get("parameters") or {}, dict):
-            raise ValueError(f"the parameters of the tool {tool['name']!r} are no JSON schema")
+            raise ValueError(f"the parameters of the tool {tool['name']!r} are not a JSON schema")
     return value

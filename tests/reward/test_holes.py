@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -334,3 +335,72 @@ def test_calls_that_others_mend_and_execute_are_no_plain_text(answer: str, varia
 def test_openai_tools_echo_is_no_answer(variant: str) -> None:
     echo = [{"type": "function", "function": tool} for tool in TOOLS]
     assert score(json.dumps(echo), variant=variant) == score(json.dumps(echo[0]), variant=variant) == 0
+
+
+@EVERY_VARIANT
+@pytest.mark.parametrize("name", ["मौसम", "வானிலை", "caf\u00e9", "cafe\u0301", "ﬁnd", "查询.天气", "\u0958लम"])
+def test_right_answers_in_every_script_are_right(name: str, variant: str) -> None:
+    """In a ground truth of one's own, too, whose names nobody has given an alias."""
+    argument = name.replace(".", "_")
+    schema = {"type": "object", "properties": {argument: {"type": "number"}}, "required": [argument]}
+    gold = {
+        "calls": [{"name": name, "arguments": {argument: 1}}],
+        "tools": [{"name": name, "parameters": schema}],
+    }
+    for spelling in (name, unicodedata.normalize("NFC", name), unicodedata.normalize("NFKC", name)):
+        answer = f"t</think>[{spelling}({spelling.replace('.', '_')}=1.0)]"
+        assert compute_score("s", answer, json.dumps(gold), None, variant=variant)["score"] == 1
+
+
+@EVERY_VARIANT
+def test_an_unterminated_string_is_no_string(variant: str) -> None:
+    for value in ("'''x'", '"""x"', "'''x''", '"x', "r'''x'", "u'x"):
+        result = judge(f"[{NOTE}(a={value})]", Call(NOTE, {"a": "x"}), variant=variant)
+        assert (result["score"], result["format"]) == (0, 0), value
+
+
+@EVERY_VARIANT
+def test_other_notations_are_neither_plain_text_nor_calls(variant: str) -> None:
+    call = Call("book", {"city": "Oslo"})
+    inner = '{"name": "book", "arguments": {"city": "Oslo"}}'
+    for answer in (
+        f"<functioncall> {inner}",
+        f"<TOOLCALL>[{inner}]</TOOLCALL>",
+        f"<tool_call>\n{inner}\n</tool_call>",
+        '<function=book>{"city": "Oslo"}</function>',
+        '<invoke name="book"><parameter name="city">Oslo</parameter></invoke>',
+        f"[TOOL_CALLS] [{inner}]",
+        f"<|python_tag|>{inner}",
+        'Thought: t\nAction: book\nAction Input: {"city": "Oslo"}',
+        f"Sure. {inner}",
+        f"functools[{inner}]",
+        'book(city="Oslo")',
+        '- book(city="Oslo")\n- pwd()',
+        'Sure.\nbook(city="Oslo")',
+        'Sure.\n```python\nbook(city="Oslo")\n```',
+        '<\\tool_call>\n{"name": "book", "arguments": {"city": "Oslo"}}\n<\\/tool_call>',
+    ):
+        for gold in ((), (call,)):
+            result = judge(answer, *gold, variant=variant)
+            assert (result["score"], result["format"]) == (0, 0), answer
+    for answer in ('[book(city="Oslo")]', '<tool_call>[book(city="Oslo")]</tool_call>'):
+        assert judge(answer, call, variant=variant)["score"] == 1
+
+
+@EVERY_VARIANT
+@pytest.mark.parametrize(
+    "reply",
+    [
+        "See the [docs (v2)](https://example.org).",
+        "[Smith (2020)]",
+        "[x.strip() for x in lines]",
+        "nouns[Math.floor(Math.random() * nouns.length)]",
+        '{"name": "Ada", "age": 31}',
+        "The integral is $[F(b) - F(a)]$.",
+        'You can call `book(city="Oslo")` for that.',
+        "- [ ] book a room (Oslo)",
+    ],
+)
+def test_plain_replies_are_plain_text(reply: str, variant: str) -> None:
+    assert judge(reply, variant=variant)["score"] == 1
+    assert judge(reply, PWD, variant=variant)["score"] == 0

@@ -15,6 +15,7 @@ A row's aliases stand in its meta, as `names: {"tools": {ALIAS: NAME}, "argument
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -171,7 +172,7 @@ def _choose(tools: Iterable[str], arguments: Iterable[str], taken: set[str]) -> 
 
 
 def _identifier(part: str) -> str:
-    found = _ODD.sub("_", part)
+    found = _ODD.sub("_", unicodedata.normalize("NFKC", part))
     if not found.isidentifier():
         found = "_" + found
     return found if found.isidentifier() else "_" + _NOT_ASCII.sub("_", part)
