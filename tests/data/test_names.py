@@ -155,3 +155,22 @@ def test_call_lists_in_which_odd_names_stand() -> None:
         parse_odd_calls("[get-users()]", tools)
     with pytest.raises(CallSyntaxError):
         parse_odd_calls("Use get-user.", tools)
+
+
+@pytest.mark.parametrize("name", ["मौसम", "வானிலை", "caf\u00e9", "查询"])
+def test_names_of_every_script_stand_as_they_are(name: str) -> None:
+    assert alias_names(_talk(_tool(name, name), calls=(Call(name, {name: "x"}),))) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "alias"), [("cafe\u0301", "caf\u00e9"), ("ﬁnd", "find"), ("\u0958लम", "\u0915\u093cलम")]
+)
+def test_a_name_that_would_be_read_as_another_gets_its_spelling(name: str, alias: str) -> None:
+    before = _talk(_tool(name, "a"), calls=(Call(name, {"a": "x"}),), thought=f"I take `{name}`.")
+    after = _aliased(before)
+    assert after.meta["names"]["tools"] == {alias: name}
+    step = after.turns[0].steps[0]
+    assert parse_odd_calls(render_calls(step.calls), after.tools) == list(step.calls)
+    assert restore(after) == before
+    for check in passes():
+        check(after)

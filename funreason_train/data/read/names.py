@@ -2,7 +2,8 @@
 
 The rule: in each dotted part of a tool's name, and in an argument's name, every run of characters that an
 identifier cannot have becomes `_`; a part that is no identifier even so gets `_` in front (`7SN.pj` becomes
-`_7SN.pj`); a name that is taken in the row, or stands as a word in its texts, gets `_2`, `_3` … behind it.
+`_7SN.pj`); a name that Python would read as another (an accent of its own behind its letter) gets that one's
+spelling; a name that is taken in the row, or stands as a word in its texts, gets `_2`, `_3` … behind it.
 The same row always gets the same aliases. Tools, calls (so the history too), thoughts, replies, instructions
 and descriptions show the alias; what the user and the tools say stays as it is. In prose a name is replaced
 where it can only be the name: if it holds a letter and, inside, something that is neither letter, digit nor
@@ -15,12 +16,12 @@ A row's aliases stand in its meta, as `names: {"tools": {ALIAS: NAME}, "argument
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
 from ...calls import Call, is_argument_name, is_tool_name
+from ...calls.names import normal_name
 from ...calls.parse import CallSyntaxError, parse_calls
 from ...dialogue import Trajectory, Turn
 from .rows import RowError
@@ -172,7 +173,7 @@ def _choose(tools: Iterable[str], arguments: Iterable[str], taken: set[str]) -> 
 
 
 def _identifier(part: str) -> str:
-    found = _ODD.sub("_", unicodedata.normalize("NFKC", part))
+    found = normal_name(part) or _ODD.sub("_", part)
     if not found.isidentifier():
         found = "_" + found
     return found if found.isidentifier() else "_" + _NOT_ASCII.sub("_", part)
