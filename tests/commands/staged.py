@@ -33,7 +33,7 @@ def _stage(name: str, reads: Callable[[DictConfig, RunDir], list[Path]], **more:
         reads=reads,
         makes=lambda config, run: [run.root / name / "made"],
         folder=lambda config, run: run.root / name,
-        check=lambda config, run: ["sft.template must not be 'bad'"] if config.sft.template == "bad" else [],
+        check=lambda config, run: ["sft.schedule must not be 'bad'"] if config.sft.schedule == "bad" else [],
         run=lambda config, run: {},
         **more,
     )

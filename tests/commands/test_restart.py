@@ -88,7 +88,7 @@ def test_a_stage_that_the_command_does_not_run_is_not_touched(run: RunDir, spawn
 def test_a_mistake_in_the_settings_moves_everything_back(run: RunDir, spawned: Spawned) -> None:
     command(run, names=ALL)
     with pytest.raises(UserError, match="must not be 'bad'"):
-        command(run, "restart=sft", "sft.template=bad", names=ALL)
+        command(run, "restart=sft", "sft.schedule=bad", names=ALL)
     assert not run.old.exists() or not list(run.old.iterdir())
     command(run, names=ALL)
     assert spawned.done == ["sft", "rl", "export"], "all of it is still done"
