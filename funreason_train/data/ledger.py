@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..errors import UserError
 from .measure.overlong import Cost
+from .read.rows import BY_CHOICE, REASONS
+
+_NAMED = 100  # fields that a ledger names
 
 
 @dataclass
@@ -16,12 +20,15 @@ class Account:
 
     Attributes:
         read: Rows met, readable or not.
-        kept: Rows that passed every check.
+        kept: Rows that passed every check, those absorbed among them.
+        absorbed: Of the kept rows, those that are beginnings of others: each of their steps is trained on as
+            a step of the longest row.
         rejected: Reason -> rows.
-        flags: What was mended or is odd in kept rows (flag -> rows); these rows were kept.
+        flags: What was repaired or is odd in kept rows (flag -> rows).
+        repairs: Kind of repair -> arguments of kept rows whose value was converted to its declared type.
         steps: Assistant responses of the kept rows, those dropped not counted.
         steps_dropped: Reason -> responses dropped from rows that were kept: `overlong`, and `untrained` for
-            those that the source wants to be history alone.
+            those that are history alone, as the source says or as no row has them as its target.
         overlong: What the limits of length leave out, and what that costs.
         augmented: Augmentation -> training conversations changed or, for irrelevance, added by it; and what
             irrelevance left out (see `Augment`).
@@ -33,8 +40,10 @@ class Account:
 
     read: int = 0
     kept: int = 0
+    absorbed: int = 0
     rejected: Counter[str] = field(default_factory=Counter)
     flags: Counter[str] = field(default_factory=Counter)
+    repairs: Counter[str] = field(default_factory=Counter)
     steps: int = 0
     steps_dropped: Counter[str] = field(default_factory=Counter)
     overlong: Cost = field(default_factory=Cost)
@@ -44,13 +53,53 @@ class Account:
     prompt_tokens: list[int] = field(default_factory=list)
     target_tokens: list[int] = field(default_factory=list)
 
+    def note(self, flags: Iterable[str]) -> None:
+        """Counts a row's flags; names of fields beyond `_NAMED` are counted together."""
+        for flag in flags:
+            kind, named, _ = flag.partition(":")
+            if named and flag not in self.flags and sum(":" in one for one in self.flags) >= _NAMED:
+                flag = f"{kind}:…"
+            self.flags[flag] += 1
+
+    def forget(self, flags: Iterable[str], repairs: Mapping[str, int]) -> None:
+        """Takes back what was counted of a row that is rejected after all."""
+        self.flags.subtract(
+            flag if flag in self.flags else f"{flag.partition(':')[0]}:…" for flag in set(flags)
+        )
+        self.repairs.subtract(repairs)
+        self.flags, self.repairs = +self.flags, +self.repairs
+
+    def check_share(self, source: str, most: float) -> None:
+        """Makes sure that not too many rows are useless.
+
+        Args:
+            source: The data set's name.
+            most: The largest share of the rows read that may be; those that a setting leaves out do not
+                count.
+
+        Raises:
+            UserError: if more are.
+        """
+        useless = Counter({one: count for one, count in self.rejected.items() if one not in BY_CHOICE})
+        if useless.total() <= most * self.read:
+            return
+        commonest = "; ".join(f"{count} {one} ({REASONS[one]})" for one, count in useless.most_common(3))
+        raise UserError(
+            f"{useless.total()} of {self.read} rows cannot be used, more than data.max_rejected_share={most}"
+            f" allows: {commonest}",
+            where=source,
+            mend="Check that path and format fit, or raise data.max_rejected_share",
+        )
+
     def to_json(self) -> dict[str, Any]:
         """The account as it stands in `ledger.json`; `tokens` is null when no tokenizer was there."""
         return {
             "read": self.read,
             "kept": self.kept,
+            "absorbed": self.absorbed,
             "rejected": dict(sorted(self.rejected.items())),
             "flags": dict(sorted(self.flags.items())),
+            "repairs": dict(sorted(self.repairs.items())),
             "steps": self.steps,
             "steps_dropped": dict(sorted(self.steps_dropped.items())),
             "overlong": self.overlong.to_json(),

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ..dialogue import render_target
+from ..dialogue import prompt_style, render_target
 from ..environments.bfcl.documents import bfcl_folder
 from ..errors import UserError
 from ..parity.gate import MEND, proof
@@ -68,7 +68,7 @@ class Preparation:
             RejectedWriter(self.work / "rejected.jsonl") as self.rejected,
             Workers(self.data["processes"]) as self.workers,
         ):
-            kept = self._augment(self._near(self._read()))
+            kept = self._augment(self._near(self._absorb(self._read())))
             train, _ = split(kept, self.data["val_share"], self.seed)
             tokenizer = self._tokenizer(train)
             if tokenizer is not None:
@@ -92,7 +92,7 @@ class Preparation:
     def _read(self) -> list[Kept]:
         seen: set[bytes] | None = None if self.data["dedup"] == "off" else set()
         near = self.data["dedup"] == "near" or self.data["val_share"] > 0
-        checks: list[Pass] = [*naming(self.data["names"]), *passes(), *self._decontaminate()]
+        checks = self._checks()
         kept: list[Kept] = []
         for name, node in self.nodes.items():
             kept += read_source(
@@ -100,8 +100,20 @@ class Preparation:
                 *(self.spool, self.ledger[name], self.rejected, self.workers),
                 sign=near and node.get("dedup") != "exact",
             )
+            if len(self.nodes) == 1 and not kept:
+                continue  # the stage says that no row is left
+            try:
+                self.ledger[name].check_share(name, self.data["max_rejected_share"])
+            except UserError:
+                write_json(self.work / "ledger.json", self.ledger.to_json())
+                raise
         self.spool.flush()
         return kept
+
+    def _checks(self) -> list[Pass]:
+        escaped = prompt_style(self.config["protocol"]) == "bfcl"
+        own = [*naming(self.data["names"]), *passes(self.data["wrong_types"], escaped)]
+        return [*own, *self._decontaminate()]
 
     def _decontaminate(self) -> list[Decontaminate]:
         folder = bfcl_folder()
@@ -109,8 +121,36 @@ class Preparation:
             return []
         return [Decontaminate(folder, self.data["decontaminate_ngram"], self.data["decontaminate_share"])]
 
+    def _absorb(self, kept: list[Kept]) -> list[Kept]:
+        """Leaves of rows that are beginnings of others the longest ones (see `chains`)."""
+        from .check.chains import Rewrite, chains
+
+        found = chains([one.links for one in kept], [one.source for one in kept])
+        for one in kept:
+            one.links = b""
+        changed: list[tuple[Kept, dict[int, Kept], frozenset[int]]] = []
+        gone: set[int] = set()
+        for chain in found:
+            whole, before = kept[chain.whole], kept[chain.whole].untrained
+            mine = [number for numbers in chain.parts.values() for number in numbers]
+            gone.update(mine)
+            whole.absorbed = tuple(kept[number] for number in mine)
+            for one in whole.absorbed:
+                self.ledger[one.source].absorbed += 1
+            taught = {n for number in mine for n in kept[number].trained}
+            whole.untrained = (before - taught) | chain.history
+            if chain.thoughts or whole.untrained != before:
+                lenders = {place: kept[number] for place, number in chain.thoughts.items()}
+                changed.append((whole, lenders, whole.untrained))
+        rewrite = Rewrite(self.spool.path)
+        made = (each for some in self.workers.map(rewrite, chunks(changed, BATCH)) for each in some)
+        for (whole, _, _), (data, content) in zip(changed, made, strict=True):
+            whole.offset, whole.size, whole.content = self.spool.append(data), len(data), content
+        self.spool.flush()
+        return [one for number, one in enumerate(kept) if number not in gone]
+
     def _near(self, kept: list[Kept]) -> list[Kept]:
-        """Turns near-duplicates away, or sees to it that they stand on one side of the split."""
+        """Rejects near-duplicates, or sees to it that they stand on one side of the split."""
         if sum(bool(one.signature) for one in kept) < 2:
             return kept
         from .check.near import joined_keys, near_pairs
@@ -132,7 +172,7 @@ class Preparation:
         for pair in pairs:
             first = kept[pair.first]
             alike = f"{pair.likeness:.0%} alike to {first.source}, {first.position}"
-            self._turn_away(kept[pair.second], RowError("near_duplicate", alike))
+            self._reject(kept[pair.second], RowError("near_duplicate", alike))
         dropped = {pair.second for pair in pairs}
         return [one for number, one in enumerate(kept) if number not in dropped]
 
@@ -168,14 +208,18 @@ class Preparation:
         self.spool.flush()
         return [changed.get(id(one), one) for one in kept] + added
 
-    def _turn_away(self, kept: Kept, error: RowError) -> None:
-        """Rejects a conversation that had been kept."""
+    def _reject(self, kept: Kept, error: RowError) -> None:
+        """Rejects a conversation that had been kept, and with it the rows that it absorbed."""
+        for one in kept.absorbed:
+            self.ledger[one.source].absorbed -= 1
+            self._reject(
+                one, RowError(error.reason, f"{error.detail}; it is the beginning of {kept.position}")
+            )
         trajectory = self.spool.read(kept)
         account = self.ledger[kept.source]
         account.kept -= 1
         account.rejected[error.reason] += 1
-        account.flags.subtract(set(trajectory.meta.get("flags", ())))
-        account.flags = +account.flags
+        account.forget(trajectory.meta.get("flags", ()), trajectory.meta.get("repairs", {}))
         opening = trajectory.turns[0].user[:400]
         self.rejected.write(
             Rejection(kept.source, kept.position, trajectory.id, error.reason, error.detail, opening)
@@ -224,7 +268,7 @@ class Preparation:
 
     def _reject_overlong(self, kept: Kept) -> None:
         longest = max(prompt + target for prompt, target in kept.lengths)
-        self._turn_away(
+        self._reject(
             kept, RowError("overlong", f"every response is too long; the longest has {longest} tokens")
         )
 

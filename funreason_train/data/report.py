@@ -8,7 +8,7 @@ from typing import Any
 
 
 def print_ledger(ledger: Mapping[str, Any], result: Mapping[str, Any], out: Path) -> None:
-    """Prints one line a source, why rows were turned away, and what comes next.
+    """Prints one line a source, why rows were rejected, and what comes next.
 
     Args:
         ledger: Source -> account, as in `ledger.json`.
@@ -39,10 +39,16 @@ def print_ledger(ledger: Mapping[str, Any], result: Mapping[str, Any], out: Path
     console = Console()
     console.print(table)
     for name, account in ledger.items():
-        for what in ("rejected", "flags", "steps_dropped", "augmented", "rows_missing"):
+        for what in ("rejected", "flags", "repairs", "steps_dropped", "augmented", "rows_missing"):
             if account[what]:
                 listed = ", ".join(f"{reason} {count}" for reason, count in account[what].items())
                 console.print(f"{name}, {what}: {listed}", highlight=False)
+        if account["absorbed"]:
+            console.print(
+                f"{name}, absorbed: {account['absorbed']} of the kept rows are beginnings of others; each of"
+                " their steps stands there once",
+                highlight=False,
+            )
         cost = account["overlong"]
         if cost["steps"]:
             console.print(
@@ -55,6 +61,6 @@ def print_ledger(ledger: Mapping[str, Any], result: Mapping[str, Any], out: Path
         f"{name} {result[name]['train']} train, {result[name]['val']} val" for name in ("sft", "rl")
     )
     console.print(
-        f"Rows: {rows}. Everything is in {out}; rows turned away: {out / 'rejected.jsonl'}", highlight=False
+        f"Rows: {rows}. Everything is in {out}; rejected rows: {out / 'rejected.jsonl'}", highlight=False
     )
     console.print("Next: funreason-train sft", highlight=False)

@@ -18,6 +18,7 @@ _CHOICES = {
     "names": ("alias", "reject"),
     "overlong": ("drop", "fail"),
     "parity": ("sample", "off"),
+    "wrong_types": ("repair", "reject", "keep"),
 }
 
 
@@ -69,6 +70,7 @@ _NUMBERS = {
     "decontaminate_ngram": _Number(1, 100, whole=True),
     "val_share": _Number(0, 1, below=True, what="a share"),
     "max_dropped_share": _SHARE,
+    "max_rejected_share": _SHARE,
     "rl_closing_share": _SHARE,
     "max_prompt_tokens": _Number(1, whole=True, null="no limit"),
     "max_target_tokens": _Number(1, whole=True, null="no limit"),

@@ -92,8 +92,11 @@ class Kept:
         id: Unique within its source.
         closing: Numbers of the steps that are closing replies (see `steps.Cut`).
         calls: How many gold calls each response of each turn makes.
+        digest: Hash of what it says, for finding the same again.
         content: Hash of all that the exports show of it.
         signature: See `near.signature`; empty where near-duplicates are not looked for.
+        links: See `chains.links`; empty once the chains have been found.
+        absorbed: Rows that are beginnings of this one.
         lengths: (prompt, target) tokens of each step; empty when they were not measured.
         dropped: Numbers of the steps that are too long.
         untrained: Numbers of the steps that are history alone.
@@ -111,6 +114,9 @@ class Kept:
     calls: Calls = ()
     content: bytes = b""
     signature: bytes = b""
+    digest: bytes = b""
+    links: bytes = b""
+    absorbed: tuple[Kept, ...] = ()
     lengths: list[tuple[int, int]] = field(default_factory=list)
     dropped: frozenset[int] = frozenset()
     task: bool = False

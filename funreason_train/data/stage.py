@@ -121,7 +121,7 @@ def _headline(result: Mapping[str, Any]) -> str:
         )
     )
     return (
-        f"{kept} conversations kept, {rejected} turned away; {result['sft']['train']} rows for SFT, "
+        f"{kept} conversations kept, {rejected} rejected; {result['sft']['train']} rows for SFT, "
         f"{result['rl']['train']} prompts for RL"
     )
 

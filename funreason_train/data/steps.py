@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ..calls import Call
-from ..dialogue import Step, Trajectory, render_answer, steps_of
+from ..dialogue import Step, Trajectory, prompt_style, render_answer, steps_of
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ def cut(trajectory: Trajectory, protocol: Mapping[str, Any]) -> list[Cut]:
     demonstration, kinds = trajectory.meta.get("demonstration", {}), trajectory.meta.get("kinds", {})
     cuts = []
     bare = replace(trajectory, meta=shared)
-    for gold in steps_of(bare, style=protocol["system"], tagged=tagged):
+    for gold in steps_of(bare, style=prompt_style(protocol), tagged=tagged):
         place = gold.id.rpartition("/")[2]
         if place in kinds:
             gold = replace(gold, meta={**shared, "kind": kinds[place]})

@@ -23,7 +23,7 @@ from . import chat_template
 from .escape import EscapedText, escape_answer, escape_markers
 from .messages import AssistantStep, Message, Step, Trajectory
 
-PromptStyle = Literal["bfcl", "compact"]
+PromptStyle = Literal["bfcl", "bfcl_readable", "compact"]
 
 QWEN_CHAT_TEMPLATE = files(__package__).joinpath("qwen.jinja").read_text(encoding="utf-8")
 """The chat template that ships with our own tokenizers; any chat template without think handling will do."""
@@ -83,8 +83,9 @@ def system_prompt(
 
     Args:
         tools: `{"name", "description", "parameters"}`, written as JSON in the order given.
-        style: `bfcl`: BFCL's own default prompt, JSON indented by 4, as in its evaluation. `compact`: one
-            line and JSON without white space, for tiny models.
+        style: `bfcl`: BFCL's own default prompt, JSON indented by 4, as in its evaluation, where letters
+            beyond ASCII stand as `\\uXXXX`. `bfcl_readable`: the same with the letters themselves. `compact`:
+            one line and JSON without white space, for tiny models.
         instructions: A data set's own system message; follows after an empty line, as BFCL does it.
 
     Raises:
@@ -92,8 +93,8 @@ def system_prompt(
     """
     if style not in get_args(PromptStyle):
         raise UserError(f"there is no prompt style {style!r}", mend=f"Use one of {get_args(PromptStyle)}")
-    if style == "bfcl":
-        listed = ",\n".join(map(_indented, tools))
+    if style != "compact":
+        listed = ",\n".join(map(_indented if style == "bfcl" else _readable, tools))
         functions = f"[\n{listed}\n]" if listed else "[]"
     else:
         functions = json.dumps(list(tools), separators=(",", ":"), ensure_ascii=False)
@@ -112,8 +113,22 @@ def _indented(tool: Mapping[str, Any]) -> str:
     return textwrap.indent(json.dumps(tool, indent=4), "    ")
 
 
+@once(8192)
+def _readable(tool: Mapping[str, Any]) -> str:
+    return textwrap.indent(json.dumps(tool, indent=4, ensure_ascii=False), "    ")
+
+
+def prompt_style(protocol: Mapping[str, Any]) -> PromptStyle:
+    """The style that the node `protocol` of the configuration asks for, by `system` and `escape`."""
+    if protocol["system"] == "bfcl" and protocol.get("escape") is False:
+        return "bfcl_readable"
+    style: PromptStyle = protocol["system"]
+    return style
+
+
 @lru_cache
 def _prompt_text(style: str) -> str:
+    style = style.removesuffix("_readable")
     return files(__package__).joinpath("prompts", f"{style}.txt").read_text(encoding="utf-8")
 
 

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..dialogue import prompt_style
 from ..environments import Task, make_environment, read_tasks
 from ..errors import UserError
 from ..models.folder import context_of, local_folder
@@ -164,7 +165,7 @@ def _plan(config: DictConfig, run: RunDir, path: Path) -> _Plan:
         models=(),
         sampling=sampling,
         responses=int(settings.responses_per_turn),
-        style=config.protocol.system,
+        style=prompt_style(config.protocol),
         concurrency=engine.sequences,
         engine=engine,
         endpoint=settings.endpoint,

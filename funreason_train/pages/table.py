@@ -121,6 +121,6 @@ def _cell(text: str) -> str:
 
 def inert(text: str) -> str:
     """A text that others wrote as a Markdown cell in which nothing is markup; one `code` word stays one."""
-    if re.fullmatch(r"`\w+(\.\w+)?`", text):
+    if re.fullmatch(r"`[\w :]+(\.\w+)?`", text):
         return text
     return re.sub(r"([\\|<>\[\]*_])", r"\\\1", " ".join(text.split()))

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..calls.markers import THINK_OPEN
-from ..dialogue import render_target
+from ..dialogue import prompt_style, render_target
 from ..environments import Episode, Task, load_environments
 from ..errors import UserError
 from ..run.process import call_in_process
@@ -118,7 +118,7 @@ def ensure(data: Path, model: str, config: DictConfig, tasks: Path | None = None
     }
     if tasks is not None:
         job["tasks"] = str(tasks)
-        job["style"] = config.protocol.system
+        job["style"] = prompt_style(config.protocol)
         job["modules"] = list(config.rl.environment.modules)
     call_in_process(compare, job, _NO_DEVICE)
 

@@ -12,7 +12,7 @@ from ...calls.markers import THINK_OPEN
 from ...dialogue import QWEN_CHAT_TEMPLATE, Trajectory, render_prompt, render_target
 from ...pages.histogram import Histogram, histogram
 from ..measure.lengths import TURN_CLOSE, TURN_OPEN
-from ..read.rows import FLAGS, REASONS
+from ..read.rows import REASONS, flag_meaning
 from ..spool import Kept
 from ..steps import cut
 
@@ -20,11 +20,16 @@ _EXAMPLES = 10
 _SETTINGS = (
     *("dedup", "near_threshold", "decontaminate", "decontaminate_ngram", "decontaminate_share", "val_share"),
     *("max_prompt_tokens", "max_target_tokens", "overlong", "max_dropped_share", "parity"),
+    *("wrong_types", "max_rejected_share"),
 )
 
 #: What else a ledger counts, by its field, and what that means.
 _COUNTED = {
-    ("steps_dropped", "untrained"): "responses that are history alone, as their source asks (weight 0)",
+    ("absorbed", "absorbed"): "rows that are beginnings of others, whose steps are trained on there",
+    (
+        "steps_dropped",
+        "untrained",
+    ): "responses that are history alone (weight 0, or never a target)",
     ("augmented", "irrelevance"): "conversations added whose question no offered tool answers",
     ("augmented", "irrelevance_tools_left_out"): "tools left out of these, as they might have answered",
     ("augmented", "irrelevance_skipped"): "conversations not added, as no other tool was left",
@@ -130,7 +135,10 @@ def collect(
     data = config["data"]
     sources = tuple(_source(name, data[name], ledger[name]) for name in data["datasets"])
     reasons = {("rejected", reason): meaning for reason, meaning in REASONS.items()}
-    flags = {("flags", flag): meaning for flag, meaning in FLAGS.items()}
+    flags = {("flags", flag): flag_meaning(flag) for flag in _named(sources, "flags")}
+    repairs = {
+        ("repairs", kind): "arguments converted to the declared type" for kind in _named(sources, "repairs")
+    }
     names = [one.name for one in sources]
     by_source: dict[str, list[Kept]] = {name: [] for name in names}
     for one in (*exported["train"], *exported["val"]):
@@ -172,7 +180,7 @@ def collect(
         tuple(figures),
         sources,
         _counts(sources, reasons),
-        _counts(sources, flags | _COUNTED),
+        _counts(sources, flags | repairs | _COUNTED),
         tuple(one for one in made if one is not None),
         tuple((key, str(value)) for key, value in settings.items()),
         tuple(shown),
@@ -186,10 +194,19 @@ def _counts(
     """(what, its meaning, source -> count) of what any source has, by field of the ledger and key there."""
     found = []
     for (place, key), meaning in meanings.items():
-        counts = {one.name: one.account[place].get(key, 0) for one in sources}
+        counts = {one.name: _count(one.account[place], key) for one in sources}
         if any(counts.values()):
             found.append((f"{place}.{key}" if place == "rows_missing" else key, meaning, counts))
     return tuple(found)
+
+
+def _count(counted: int | Mapping[str, int], key: str) -> int:
+    return counted if isinstance(counted, int) else counted.get(key, 0)
+
+
+def _named(sources: Sequence[Source], place: str) -> list[str]:
+    """What the accounts name in a field of theirs."""
+    return sorted({key for one in sources for key in one.account[place]})
 
 
 def _source(name: str, node: Mapping[str, Any], account: Mapping[str, Any]) -> Source:

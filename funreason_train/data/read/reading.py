@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, NamedTuple
 
 from ...dialogue import Trajectory
 from ...run.progress import report
@@ -16,7 +16,7 @@ from ..check.checks import Pass, content_digest
 from ..export.split import opening_key
 from ..ledger import Account
 from ..parallel import Workers, chunks
-from ..spool import Calls, Kept, Spool, body, encode
+from ..spool import Kept, Spool, body, encode
 from ..steps import closing_steps, untrained_steps
 from .files import Unparsed, Unreadable, records
 from .formats import source_module
@@ -51,22 +51,21 @@ class RejectedWriter:
         self._file.close()
 
 
-@dataclass(frozen=True)
-class _Row:
-    """A conversation that passed every check, as a worker hands it back; see `spool.Kept`."""
+class Passed(NamedTuple):
+    """A conversation that passed every check, as a worker hands it over.
 
-    position: str
-    id: str
-    key: str
-    digest: bytes
-    content: bytes
-    signature: bytes
-    calls: Calls
-    closing: frozenset[int]
-    flags: frozenset[str]
-    task: bool
-    untrained: frozenset[int]
+    Attributes:
+        kept: What stays in memory; where it lies and its unique id are still to come.
+        data: As the spool holds it.
+        flags: What was repaired or is odd.
+        repairs: Kind of repair -> values.
+        row: The beginning of the row, as text.
+    """
+
+    kept: Kept
     data: bytes
+    flags: frozenset[str]
+    repairs: Mapping[str, int]
     row: str
 
 
@@ -79,10 +78,10 @@ class _Examine:
     checks: Sequence[Pass]
     sign: bool
 
-    def __call__(self, rows: Sequence[Rejection | tuple[str, Any]]) -> list[Rejection | _Row]:
+    def __call__(self, rows: Sequence[Rejection | tuple[str, Any]]) -> list[Rejection | Passed]:
         return [row if isinstance(row, Rejection) else self._one(*row) for row in rows]
 
-    def _one(self, position: str, row: Any) -> Rejection | _Row:
+    def _one(self, position: str, row: Any) -> Rejection | Passed:
         shown = row
         if isinstance(row, Unparsed):
             shown, row = row.line.strip(), row.parsed()
@@ -97,21 +96,27 @@ class _Examine:
                 trajectory = check(trajectory) or trajectory
             said = body(trajectory)
             digest = content_digest(trajectory, said)
-            return _Row(
-                position,
-                identity,
-                opening_key(trajectory),
-                digest,
-                _with_demonstration(digest, trajectory),
-                self._signature(trajectory),
-                tuple(tuple(len(step.calls) for step in turn.steps) for turn in trajectory.turns),
-                closing_steps(trajectory),
-                frozenset(trajectory.meta.get("flags", ())),
-                "task" in trajectory.meta,
-                untrained_steps(trajectory),
-                encode(trajectory, said),
-                excerpt(shown),
+            calls = tuple(tuple(len(step.calls) for step in turn.steps) for turn in trajectory.turns)
+            kept = Kept(
+                source=self.name,
+                key=opening_key(trajectory),
+                position=position,
+                offset=0,
+                size=0,
+                steps=sum(map(len, calls)),
+                id=identity,
+                closing=closing_steps(trajectory),
+                calls=calls,
+                digest=digest,
+                content=_with_demonstration(digest, trajectory),
+                task="task" in trajectory.meta,
+                untrained=untrained_steps(trajectory),
+                links=self._links(trajectory),
+                signature=self._signature(trajectory),
             )
+            flags = frozenset(trajectory.meta.get("flags", ()))
+            repairs = trajectory.meta.get("repairs", {})
+            return Passed(kept, encode(trajectory, said), flags, repairs, excerpt(shown))
         except RowError as error:
             return _rejection(self.name, position, row, error)
         except RecursionError:
@@ -120,10 +125,15 @@ class _Examine:
             detail = f"{type(error).__name__}: {error}"[:300]
             return _rejection(self.name, position, row, RowError("not_understood", detail))
 
+    def _links(self, trajectory: Trajectory) -> bytes:
+        from ..check.chains import links  # imports numpy, which a dry run can do without
+
+        return links(trajectory)
+
     def _signature(self, trajectory: Trajectory) -> bytes:
         if not self.sign:
             return b""
-        from ..check.near import signature  # imports numpy, which a dry run can do without
+        from ..check.near import signature
 
         return signature(trajectory)
 
@@ -177,7 +187,7 @@ def read_source(
         name: The source's name in the config.
         node: Its node of the config.
         checks: Passes, in order; the first that raises decides, and each sees what the one before made.
-        seen: Digests of the conversations read before, in any source, which are turned away; None keeps all.
+        seen: Digests of the conversations read before, in any source, which are rejected; None keeps all.
         spool: Where conversations go.
         account: Receives the counts.
         rejected: Where the others go.
@@ -194,27 +204,22 @@ def read_source(
         for row in done:
             account.read += 1
             report(account.read, None, f"{name}: {account.read} rows read")
-            if isinstance(row, _Row) and seen is not None and row.digest in seen:
+            if isinstance(row, Passed) and seen is not None and row.kept.digest in seen:
                 error = RowError("duplicate")
-                row = Rejection(name, row.position, row.id, error.reason, error.detail, row.row)
+                row = Rejection(name, row.kept.position, row.kept.id, error.reason, error.detail, row.row)
             if isinstance(row, Rejection):
                 account.rejected[row.reason] += 1
                 rejected.write(row)
                 continue
+            one = row.kept
             if seen is not None:
-                seen.add(row.digest)
-            offset = spool.append(row.data)
-            identity = _unique(row.id, names)
-            kept.append(
-                Kept(
-                    *(name, row.key, row.position, offset, len(row.data), sum(map(len, row.calls)), identity),
-                    *(row.closing, row.calls, row.content, row.signature),
-                    task=row.task,
-                    untrained=row.untrained,
-                )
-            )
+                seen.add(one.digest)
+            one.offset, one.size = spool.append(row.data), len(row.data)
+            one.id = _unique(one.id, names)
+            kept.append(one)
             account.kept += 1
-            account.flags.update(row.flags)
+            account.note(row.flags)
+            account.repairs.update(row.repairs)
     return kept
 
 

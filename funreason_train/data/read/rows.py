@@ -42,6 +42,11 @@ REASONS = {
     "decontaminated": "the conversation overlaps with a benchmark",
 }
 
+#: Reasons that say nothing against a data set: a setting, or the data set itself, leaves these rows out.
+BY_CHOICE = frozenset(
+    ("duplicate", "near_duplicate", "decontaminated", "overlong", "untrained", "error_tool_response")
+)
+
 #: Every flag, which marks a row that was kept although something was repaired or is odd, and what it means.
 #: `unread_…_field` is followed by a colon and the field's name.
 FLAGS = {

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...cluster.profile import available_cores
+from ...dialogue import prompt_style
 from ...errors import UserError
 from ...models.folder import context_of, local_folder
 from ...pages.charts import Share
@@ -109,7 +110,7 @@ def _options(config: DictConfig, categories: tuple[str, ...]) -> BfclOptions:
         categories=categories,
         sampling=sampling_of(config),
         engine=engine,
-        style=config.protocol.system,
+        style=prompt_style(config.protocol),
         limit=settings.limit,
         concurrency=int(settings.concurrency),
         endpoint=settings.endpoint,
@@ -176,7 +177,7 @@ def _write(
             "model": {"name": name, "path": model.path, "fingerprint": model.fingerprint},
             "max_model_tokens": model.max_model_tokens,
             "limit": settings.limit,
-            "prompt_style": config.protocol.system,
+            "prompt_style": prompt_style(config.protocol),
             "sampling": {key: settings[key] for key in ("temperature", "top_p", "max_tokens")},
             "seeds": list(attempts.seeds),
             "samples": attempts.samples,
@@ -238,9 +239,10 @@ def _notes(config: DictConfig, attempts: Attempts, played: Mapping[str, _Played]
             f"A sample: at most {settings.limit} entries of each category (limit={settings.limit}), spread "
             "evenly; not the whole benchmark."
         )
-    if config.protocol.system != "bfcl":
+    if prompt_style(config.protocol) != "bfcl":
         notes.append(
-            f"Prompts have the {config.protocol.system} system prompt (protocol.system), not BFCL's own."
+            f"Prompts have the {prompt_style(config.protocol)} system prompt (protocol.system and .escape), not"
+            " BFCL's own."
         )
     drawn = "greedy" if settings.temperature == 0 else f"temperature {settings.temperature}"
     notes.append(

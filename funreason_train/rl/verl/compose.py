@@ -11,6 +11,7 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ...dialogue import prompt_style
 from ...errors import UserError
 from ...models.weights import largest_weight
 from ...reward.own import OwnReward
@@ -108,7 +109,7 @@ def agent_loops(config: DictConfig) -> list[dict[str, Any]]:
         {
             "name": ENVIRONMENT,
             "_target_": "funreason_train.rl.rollout.environment_loop.EnvironmentLoop",
-            "style": str(config.protocol.system),
+            "style": str(prompt_style(config.protocol)),
             "responses": int(limits.responses_per_turn),
             "seconds": float(limits.seconds_per_turn),
             "modules": plain(limits.modules),
