@@ -127,6 +127,7 @@ def test_every_line_is_kept_or_turned_away_with_its_reason(prepare: Prepare, tmp
         "data.val_share=0",
         "data.dedup=exact",
         "data.decontaminate=off",
+        "data.max_rejected_share=1",
     )
     account = result["sources"]["apigen"]
     rejected = [json.loads(line) for line in (out / "rejected.jsonl").read_text().splitlines()]
@@ -189,7 +190,11 @@ def test_whole_files_of_the_wrong_kind(prepare: Prepare, tmp_path: Path) -> None
         folder / "i.parquet",
     )
     out, result = prepare(
-        "data.datasets=[apigen]", f"data.apigen.path={folder}", "data.val_share=0", "data.decontaminate=off"
+        "data.datasets=[apigen]",
+        f"data.apigen.path={folder}",
+        "data.val_share=0",
+        "data.decontaminate=off",
+        "data.max_rejected_share=1",
     )
     rejected = [json.loads(line) for line in (out / "rejected.jsonl").read_text().splitlines()]
     assert [(one["position"], one["reason"]) for one in rejected] == [
@@ -235,7 +240,11 @@ def test_what_tables_hold_and_json_has_not(prepare: Prepare, tmp_path: Path) -> 
     table("bytes", a=b"\xff\x00")
     table("nan", a=float("nan"))
     out, result = prepare(
-        "data.datasets=[openai]", f"data.openai.path={tmp_path}", "data.val_share=0", "data.decontaminate=off"
+        "data.datasets=[openai]",
+        f"data.openai.path={tmp_path}",
+        "data.val_share=0",
+        "data.decontaminate=off",
+        "data.max_rejected_share=1",
     )
     rejected = [json.loads(line) for line in (out / "rejected.jsonl").read_text().splitlines()]
     assert {one["position"]: one["reason"] for one in rejected} == {

@@ -241,7 +241,7 @@ def _notes(config: DictConfig, attempts: Attempts, played: Mapping[str, _Played]
         )
     if prompt_style(config.protocol) != "bfcl":
         notes.append(
-            f"Prompts have the {prompt_style(config.protocol)} system prompt (protocol.system and .escape), not"
+            f"Prompts have the {prompt_style(config.protocol)} system prompt (protocol.system, .escape), not"
             " BFCL's own."
         )
     drawn = "greedy" if settings.temperature == 0 else f"temperature {settings.temperature}"
