@@ -11,6 +11,7 @@ from ..errors import UserError
 from .measure.overlong import Cost
 from .read.rows import BY_CHOICE, REASONS
 
+_FEW = 5  # rows: a share of fewer says nothing
 _NAMED = 100  # fields that a ledger names
 
 
@@ -75,13 +76,13 @@ class Account:
         Args:
             source: The data set's name.
             most: The largest share of the rows read that may be; those that a setting leaves out do not
-                count.
+                count. A handful of rows is never too many.
 
         Raises:
             UserError: if more are.
         """
         useless = Counter({one: count for one, count in self.rejected.items() if one not in BY_CHOICE})
-        if useless.total() <= most * self.read:
+        if self.read < _FEW or useless.total() <= most * self.read:
             return
         commonest = "; ".join(f"{count} {one} ({REASONS[one]})" for one, count in useless.most_common(3))
         raise UserError(

@@ -93,7 +93,7 @@ def test_arguments_are_read_under_every_key_that_converters_use(module: Any, wri
 def test_content_of_a_call_that_is_not_read_is_a_rejection_with_its_key(
     module: Any, write: Any, call: Any, key: str
 ) -> None:
-    with pytest.raises(RowError, match=f"call_syntax.*{key}"):
+    with pytest.raises(RowError, match=rf"call_syntax.*{key}"):
         module.convert(write(call), OPTIONS)
 
 
@@ -102,7 +102,7 @@ def test_inline_arguments_are_read_where_the_tool_declares_them_all(module: Any,
     found = module.convert(write({"name": "order", **ARGUMENTS}), OPTIONS)
     assert found.turns[0].steps[0].calls == (CALL,)
     assert found.meta["flags"] == ["inline_arguments"]
-    with pytest.raises(RowError, match="call_syntax.*salt"):
+    with pytest.raises(RowError, match=r"call_syntax.*salt"):
         module.convert(write({"name": "order", **ARGUMENTS, "salt": True}), OPTIONS)
 
 

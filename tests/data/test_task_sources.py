@@ -113,7 +113,8 @@ def test_what_cannot_be_played_or_whose_gold_fails_is_turned_away_with_its_reaso
         # The world accepts it, its documented schema does not.
         (changed(turns=calling("add", a=1, b=True)), "argument_type", "add.b is boolean"),
     ]
-    out, result = prepare(*words(write(tmp_path / "mine.jsonl", DESK, *(row for row, _, _ in bad))))
+    rows = write(tmp_path / "mine.jsonl", DESK, *(row for row, _, _ in bad))
+    out, result = prepare(*words(rows), "data.max_rejected_share=1")
     assert result["sources"]["tasks"]["kept"] == 1
     lines = [json.loads(line) for line in (out / "rejected.jsonl").read_text().splitlines()]
     for line, (_, reason, detail) in zip(lines, bad, strict=True):
