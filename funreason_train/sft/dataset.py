@@ -42,6 +42,11 @@ class Tokenised:
     learned: int
     longest: int
 
+    @property
+    def identity(self) -> str:
+        """Of the training rows alone: a run may begin, or cease, to measure its loss on others."""
+        return self.folder.name.partition("-")[0]
+
 
 def data_problems(folder: Path, datasets: list[str]) -> list[str]:
     """Everything wrong with the export that its index tells, each as a sentence.
@@ -119,6 +124,21 @@ def job_of(arguments: Mapping[str, Any], workers: int | None) -> dict[str, Any]:
     }
 
 
+def _folder_name(job: Mapping[str, Any], index: Path) -> str:
+    """The training rows' fingerprint and, where a loss is measured on other rows, theirs behind a dash."""
+    model = Path(job["model"])
+    words = (
+        [file for pattern in TOKENIZER_FILES for file in sorted(model.glob(pattern))]
+        if model.is_dir()
+        else []
+    )
+    prints = [
+        fingerprint({**job, "files": {split: file}}, [index, Path(file), *words])
+        for split, file in sorted(job["files"].items())
+    ]
+    return "-".join(prints)
+
+
 def prepare(arguments: Mapping[str, Any], parent: Path, workers: int | None = None) -> Tokenised:
     """Tokenises the rows of `arguments` unless that is done already.
 
@@ -131,11 +151,7 @@ def prepare(arguments: Mapping[str, Any], parent: Path, workers: int | None = No
         UserError: if a row cannot be trained on or would have to be cut.
     """
     job = job_of(arguments, workers)
-    files = [Path(arguments["dataset_dir"]) / "dataset_info.json", *map(Path, job["files"].values())]
-    model = Path(job["model"])
-    if model.is_dir():
-        files += [file for pattern in TOKENIZER_FILES for file in sorted(model.glob(pattern))]
-    folder = parent / fingerprint(job, files)
+    folder = parent / _folder_name(job, Path(arguments["dataset_dir"]) / "dataset_info.json")
     if not (folder / tokenise.REPORT).is_file():
         if parent.is_dir():
             shutil.rmtree(parent)

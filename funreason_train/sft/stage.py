@@ -62,13 +62,13 @@ def run(config: DictConfig, run: RunDir) -> dict[str, Any]:
     gate.ensure(paths.data.parent, str(base), config)
     report(0, None, "tokenising")
     rows = dataset.prepare(arguments, paths.tokenized, config.sft.preprocessing_workers)
-    _refuse_other_gang(config, paths, rows.folder.name)
+    _refuse_other_gang(config, paths, rows.identity)
     total = config.sft.max_steps or batch.steps(rows.sequences, config.sft.epochs)
     _refuse_fewer_steps(paths, batch.workers, total)
     arguments = {"cutoff_len": _round_up(rows.longest), **arguments, "tokenized_path": str(rows.folder)}
     if arguments.get("deepspeed") == str(paths.deepspeed):
         write_json(paths.deepspeed, deepspeed.deepspeed_config(config.sft.deepspeed, config.cluster.device))
-    write_json(paths.gang, _gang(config, rows.folder.name))
+    write_json(paths.gang, _gang(config, rows.identity))
     write_json(run.sft / "llamafactory.json", arguments)
     done = _finished(paths.checkpoints, total)
     if done is None:

@@ -167,6 +167,22 @@ def test_tokens_are_cached_by_content(tmp_path: Path) -> None:
     assert first != dataset.fingerprint(job, [file])
 
 
+def test_rows_to_measure_the_loss_on_do_not_change_what_a_run_is(tmp_path: Path) -> None:
+    """A run may begin to measure its loss on validation rows: the training rows are the same."""
+    index, train, val = (tmp_path / name for name in ("dataset_info.json", "train.json", "val.json"))
+    for file in (index, train, val):
+        file.write_text(f'["{file.name}"]')
+    job = {"packing": False, "cutoff_len": None, "model": str(tmp_path), "files": {"train": str(train)}}
+    both = {**job, "files": {"validation": str(val), "train": str(train)}}
+    names = [dataset._folder_name(one, index) for one in (job, both)]
+    figures = dict.fromkeys(("rows", "sequences", "tokens", "learned", "longest"), 0)
+    tokenised = [dataset.Tokenised(folder=tmp_path / name, **figures) for name in names]
+    assert names[0] != names[1]
+    assert tokenised[0].identity == tokenised[1].identity == names[0]
+    train.write_text("[2]")
+    assert dataset._folder_name(both, index).partition("-")[0] != names[0]
+
+
 def test_publishing_replaces_the_old_model_and_leaves_the_trainers_files_behind(tmp_path: Path) -> None:
     source, target, base = tmp_path / "checkpoints", tmp_path / "model", tmp_path / "base"
     source.mkdir()
