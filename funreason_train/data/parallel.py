@@ -28,9 +28,11 @@ class Workers:
 
     Args:
         processes: How many; None for one a core that this process may use. 1 starts none.
+        begin: What each of them does first, as this one has done already; picklable.
     """
 
-    def __init__(self, processes: int | None = None) -> None:
+    def __init__(self, processes: int | None = None, begin: Callable[[], None] | None = None) -> None:
+        self._begin = begin
         self.processes = processes or len(os.sched_getaffinity(0))
         self._pool: ProcessPoolExecutor | None = None
 
@@ -65,7 +67,7 @@ class Workers:
                 self.processes,
                 multiprocessing.get_context("spawn"),
                 initializer=_start,
-                initargs=(os.getpid(),),
+                initargs=(os.getpid(), self._begin),
             )
         under_way: deque[Future[Result]] = deque()
         for some in (first, items):
@@ -77,10 +79,12 @@ class Workers:
             yield under_way.popleft().result()
 
 
-def _start(parent: int) -> None:
+def _start(parent: int, begin: Callable[[], None] | None) -> None:
     """What a worker does first."""
     end_with_parent(parent)
     gc.set_threshold(*_RARELY)
+    if begin is not None:
+        begin()
 
 
 def chunks(items: Iterable[Item], size: int) -> Iterator[list[Item]]:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ..dialogue import prompt_style, render_target
+from ..environments import load_environments
 from ..environments.bfcl.documents import bfcl_folder
 from ..errors import UserError
 from ..parity.gate import MEND, proof
@@ -52,6 +54,7 @@ class Preparation:
         self.counted = self.cached = 0
         self.digests: dict[str, str] = {}
         self.proof: str | None = None
+        self._begin = partial(load_environments, config["environment_modules"])
 
     def run(self) -> dict[str, Any]:
         """Does the work.
@@ -66,7 +69,7 @@ class Preparation:
         with (
             Spool(self.work / ".spool") as self.spool,
             RejectedWriter(self.work / "rejected.jsonl") as self.rejected,
-            Workers(self.data["processes"]) as self.workers,
+            Workers(self.data["processes"], self._begin) as self.workers,
         ):
             kept = self._augment(self._near(self._absorb(self._read())))
             train, _ = split(kept, self.data["val_share"], self.seed)

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from ..environments import loading_problems
 from ..environments.bfcl.documents import bfcl_folder
 from ..errors import UserError
 from ..run.files import write_json
@@ -48,6 +49,7 @@ def check(config: DictConfig, run: RunDir) -> list[str]:
             " or set data.decontaminate=off"
         )
     problems += tokenizer_problems(config)
+    problems += loading_problems(config.environment_modules)
     return [*problems, *_not_ours(_out(config, run))]
 
 
@@ -179,7 +181,7 @@ STAGE = Stage(
     name="data",
     title="Preparing data",
     decides=Decides(
-        ("seed", "protocol", "model", "data"),
+        ("seed", "protocol", "model", "environment_modules", "data"),
         # The limits on what is lost stop a run and change no row; where lengths are remembered changes none.
         harmless=(
             "data.out",

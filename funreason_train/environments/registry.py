@@ -40,10 +40,11 @@ def environment_class(name: str) -> type[Environment]:
     if ":" in name:
         raise UserError(
             f"the environment {name} is not loaded",
-            mend=f"Name it in the configuration: environment.modules=[{name}].",
+            mend=f"Name it in the configuration: environment_modules=[{name}].",
         )
-    known = f"{', '.join(ENVIRONMENTS)}, or {PREFIX}CLASS for a class of BFCL's"
-    raise UserError(f"there is no environment {name}", mend=f"Choose one of {known}.")
+    known = f"{', '.join(ENVIRONMENTS)}, {PREFIX}CLASS for a class of BFCL's"
+    own = "or name the module of your own in environment_modules"
+    raise UserError(f"there is no environment {name}", mend=f"Choose one of {known}, {own}.")
 
 
 def make_environment(name: str) -> Environment:
@@ -85,14 +86,30 @@ def register_family(prefix: str, find: Callable[[str], type[Environment]]) -> No
 def load_environments(names: Iterable[str]) -> None:
     """Imports what the configuration names: modules that register environments, or `package.module:Class`.
 
+    Args:
+        names: The setting `environment_modules`.
+
     Raises:
-        UserError: A module cannot be imported, or it has no such class.
+        UserError: It is not a list, a module cannot be imported, or it has no such class.
     """
-    for name in names:
+    if isinstance(names, str) or not isinstance(names, Iterable):
+        raise UserError(
+            f"environment_modules={names} is not a list", mend="Write it as environment_modules=[…]."
+        )
+    for name in map(str, names):
         if ":" in name:
             _load_class(name)
         else:
             _import(name)
+
+
+def loading_problems(names: Iterable[str]) -> list[str]:
+    """What `load_environments` finds wrong, as sentences; what can be imported then is."""
+    try:
+        load_environments(names)
+    except UserError as error:
+        return [str(error)]
+    return []
 
 
 def configured_environment(name: str) -> type[Environment]:
@@ -129,6 +146,6 @@ def _import(module: str) -> Any:
         return importlib.import_module(module)
     except ImportError as error:
         raise UserError(
-            f"the module {module} of environment.modules cannot be imported ({error})",
+            f"the module {module} of environment_modules cannot be imported ({error})",
             mend="Install it in this environment, or put its folder on PYTHONPATH.",
         ) from None

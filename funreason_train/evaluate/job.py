@@ -54,6 +54,7 @@ class Job:
         engine: How vLLM is set up; `max_model_tokens` is each model's own.
         endpoint: An OpenAI completions server to use instead.
         reward: Options of the reward that scores rows.
+        modules: The setting `environment_modules`.
     """
 
     tasks: str
@@ -65,6 +66,7 @@ class Job:
     engine: EngineOptions
     endpoint: str | None = None
     reward: Mapping[str, Any] = field(default_factory=dict)
+    modules: tuple[str, ...] = ()
 
     @property
     def rules(self) -> Rules:
@@ -82,6 +84,7 @@ class Job:
         value["models"] = tuple(Model(**{**m, "tasks": tuple(m["tasks"])}) for m in value["models"])
         value["sampling"] = Sampling(**value["sampling"])
         value["engine"] = EngineOptions(**value["engine"])
+        value["modules"] = tuple(value["modules"])
         return cls(**value)
 
 

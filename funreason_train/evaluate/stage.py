@@ -10,6 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..environments import loading_problems
 from ..errors import UserError
 from ..run.paths import RunDir
 from ..run.stage import Decides, Stage, model_files
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 def check(config: DictConfig, run: RunDir) -> list[str]:
     """Every problem that shows before a model is loaded, except what an earlier stage has yet to make."""
-    return problems(config, run, later=True)
+    return [*loading_problems(config.environment_modules), *problems(config, run, later=True)]
 
 
 def run(config: DictConfig, run: RunDir) -> dict[str, Any]:
@@ -36,7 +37,7 @@ def run(config: DictConfig, run: RunDir) -> dict[str, Any]:
         UserError: for everything that the user can mend.
         ReplicaFailed: if an engine crashed.
     """
-    if found := problems(config, run, later=False):
+    if found := [*loading_problems(config.environment_modules), *problems(config, run, later=False)]:
         raise UserError("; ".join(found))
     if config.eval.benchmark == "bfcl":
         from .bfcl.evaluation import evaluate
@@ -62,7 +63,7 @@ STAGE = Stage(
     name="eval",
     title="Evaluating",
     decides=Decides(
-        ("protocol", "eval", "rl.reward"),
+        ("protocol", "environment_modules", "eval", "rl.reward"),
         harmless=(
             "eval.replicas",
             "eval.tensor_parallel",

@@ -170,6 +170,7 @@ def _plan(config: DictConfig, run: RunDir, path: Path) -> _Plan:
         engine=engine,
         endpoint=settings.endpoint,
         reward=reward,
+        modules=tuple(map(str, config.environment_modules)),
     )
     digest, prints, found = digest_file(path), {}, []
     for name, named in settings.models.items():

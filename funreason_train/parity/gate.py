@@ -119,7 +119,7 @@ def ensure(data: Path, model: str, config: DictConfig, tasks: Path | None = None
     if tasks is not None:
         job["tasks"] = str(tasks)
         job["style"] = prompt_style(config.protocol)
-        job["modules"] = list(config.rl.environment.modules)
+        job["modules"] = list(config.environment_modules)
     call_in_process(compare, job, _NO_DEVICE)
 
 

@@ -141,7 +141,7 @@ def run(config: DictConfig, run: RunDir) -> dict[str, Any]:
 def _prompts(config: DictConfig, run: RunDir) -> tuple[prompts.Prompts, prompts.Prompts]:
     tasks = in_environments(config)
     if tasks:
-        load_environments(config.rl.environment.modules)
+        load_environments(config.environment_modules)
     train, val = _files(config, run)
     return prompts.read(train, tasks), prompts.read(val, tasks)
 
@@ -243,7 +243,7 @@ STAGE = Stage(
     name="rl",
     title="Reinforcement learning (verl GRPO)",
     decides=Decides(
-        ("seed", "protocol", "rl"),
+        ("seed", "protocol", "environment_modules", "rl"),
         # Records, validation, checkpoints, limits; what only costs time or memory (and the order of a sum).
         harmless=(
             "rl.audit_rows",

@@ -45,6 +45,7 @@ def settings(tmp_path: Path) -> Callable[..., DictConfig]:
             "seed": 0,
             "run_dir": str(tmp_path / "run"),
             "protocol": {"system": "bfcl", "answer": "bare"},
+            "environment_modules": [],
             "model": {"path": None},
         }
         config = OmegaConf.merge({"data": data, **rest}, OmegaConf.from_dotlist(list(words)))

@@ -206,7 +206,7 @@ def played(
 
 
 def in_environments(config: DictConfig) -> DictConfig:
-    return OmegaConf.merge(config, {"rl": {"environment": {"modules": []}}})  # type: ignore[return-value]
+    return OmegaConf.merge(config, {"environment_modules": []})  # type: ignore[return-value]
 
 
 def test_first_prompts_of_tasks_are_compared_even_where_the_steps_are_proved(

@@ -160,7 +160,7 @@ def test_only_the_configuration_makes_a_class_be_imported():
         ("own_lift_module:Nothing", "has no class Nothing"),
         ("own_lift_module:tool", "has no class tool"),
         ("own_lift_module:", "has no class"),
-        ("no_such_module:Lift", "no_such_module of environment.modules cannot be imported"),
+        ("no_such_module:Lift", "no_such_module of environment_modules cannot be imported"),
         ("own_lift_module:Bare", "has no public method"),
         ("own_lift_module:Odd", "its parameter floor has no type annotation"),
     ],

@@ -191,12 +191,12 @@ def test_an_environment_of_ones_own_is_named_by_the_configuration(tmp_path, monk
     monkeypatch.setattr(registry, "ENVIRONMENTS", dict(registry.ENVIRONMENTS))
     config, run = environment_run(tmp_path / "run", rows=data)
     assert "there is no environment lamp" in " ".join(stage.check(config, run))
-    config.rl.environment.modules = ["own_lamp_environment"]
+    config.environment_modules = ["own_lamp_environment"]
     assert stage.check(config, run) == []
     assert settings.agent_loops(config)[0]["modules"] == ["own_lamp_environment"]
-    config.rl.environment.modules = ["own_lamp_environmnt"]
+    config.environment_modules = ["own_lamp_environmnt"]
     (found,) = stage.check(config, run)
-    assert "own_lamp_environmnt of environment.modules cannot be imported" in found
+    assert "own_lamp_environmnt of environment_modules cannot be imported" in found
 
 
 def test_two_environments_of_one_name_are_refused():

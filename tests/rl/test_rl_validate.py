@@ -189,10 +189,6 @@ def test_prompts_that_nobody_speaks_or_a_stranger_does_are_told(tmp_path):
         ("rl.verl=3", "rl.verl=3: a node with keys of its own is needed"),
         ("rl.loggers=console", "rl.loggers=console: a list, rl.loggers=[…], is needed"),
         ("rl.loggers=null", "rl.loggers=null: a list is needed"),
-        (
-            "rl.environment.modules=mine",
-            "rl.environment.modules=mine: a list, rl.environment.modules=[…], is needed",
-        ),
         ("rl.health=no", "rl.health=no: a node with keys of its own is needed"),
         ("rl.health.warn=0.5", "rl.health.warn=0.5: a node with keys of its own is needed"),
         ("rl.rollout=vllm", "rl.rollout=vllm: a node with keys of its own is needed"),

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ...dialogue import Message, render_prompt
-from ...environments import read_tasks
+from ...environments import load_environments, read_tasks
 from ...run.files import write_json
 from ..custom import is_rows, play_rows, read_rows
 from ..heldout import play_tasks
@@ -31,6 +31,7 @@ def play_replica(share: Mapping[str, Any]) -> None:
         share: `job` (see `Job.to_json`), `replica` (its number) and `replicas`.
     """
     job, number, of = Job.of_json(share["job"]), int(share["replica"]), int(share["replicas"])
+    load_environments(job.modules)
     play_share = _player(job)
     shares = [replace(model, tasks=model.tasks[number::of]) for model in job.models]
     attempts = (model for model in shares if model.tasks)

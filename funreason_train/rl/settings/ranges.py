@@ -98,7 +98,7 @@ _LOGGERS = {
 
 #: What holds keys of its own, the outer ones first, and what is a list.
 _NODES = ("environment", "rollout", "algorithm", "reward", "verl", "health", "health.warn", "health.stop")
-_LISTS = ("loggers", "environment.modules")
+_LISTS = ("loggers",)
 
 
 def shapes(rl: DictConfig) -> list[str]:

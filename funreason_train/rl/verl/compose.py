@@ -112,7 +112,7 @@ def agent_loops(config: DictConfig) -> list[dict[str, Any]]:
             "style": str(prompt_style(config.protocol)),
             "responses": int(limits.responses_per_turn),
             "seconds": float(limits.seconds_per_turn),
-            "modules": plain(limits.modules),
+            "modules": plain(config.environment_modules),
         }
     ]
 
