@@ -12,7 +12,7 @@ from call_strategies import call_lists
 from hypothesis import given
 from hypothesis import strategies as st
 
-from funreason_train.calls import Call, match_calls
+from funreason_train.calls import Call, check_call, match_calls
 from funreason_train.calls.match import Canon, Strings
 
 TOOLS: list[dict[str, Any]] = [
@@ -177,3 +177,13 @@ def test_the_quick_answers_are_those_of_the_forms(
     assert match_calls(left, right, TOOLS, ordered=True, strings=strings).reason == reason
     unordered = "equal" if reason == "order" else reason
     assert match_calls(left, right, TOOLS, strings=strings).reason == unordered
+
+
+def test_what_additional_properties_say_of_values_counts():
+    schema = {"type": "object", "additionalProperties": {"type": "number"}}
+    tools = [{"name": "f", "parameters": {"type": "object", "properties": {"a": schema}}}]
+    one, other = Call("f", {"a": {"x": 1, "y": 2.0}}), Call("f", {"a": {"y": 2, "x": 1.0}})
+    assert match_calls([one], [other], tools).equal
+    assert not match_calls([one], [other]).equal, "without a schema, 1 is not 1.0"
+    assert check_call(one, tools) == []
+    assert check_call(Call("f", {"a": {"x": "1"}}), tools) == ["wrong_type: f.a.x is string, not number"]

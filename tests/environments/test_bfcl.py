@@ -18,6 +18,7 @@ from funreason_train.environments.bfcl import documents
 from funreason_train.environments.bfcl.documents import CLASSES, bfcl_folder
 from funreason_train.environments.bfcl.environment import environment_kind
 from funreason_train.environments.bfcl.sessions import SESSIONS, Sessions
+from funreason_train.environments.protocol import SHOWN
 from funreason_train.errors import UserError
 
 ROOT = Path(__file__).parents[2]
@@ -58,7 +59,7 @@ def test_every_documented_function_is_offered_in_the_schema_of_all_tools():
             yield from types(one)
 
     tools = make_environment(f"bfcl/{'+'.join(CLASSES)}").tools()
-    assert len(tools) == 128 and all(set(tool) == {"name", "description", "parameters"} for tool in tools)
+    assert len(tools) == 128 and all(set(tool) == {*SHOWN, "returns"} for tool in tools)
     assert set(types(tools)) == {"object", "string", "number", "integer", "array", "boolean"}
 
 

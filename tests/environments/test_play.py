@@ -10,7 +10,16 @@ from hypothesis import strategies as st
 
 from funreason_train.calls import Call, render_calls
 from funreason_train.dialogue import find_markers, render_target
-from funreason_train.environments import Episode, Limits, Task, play, play_gold, read_tasks, write_tasks
+from funreason_train.environments import (
+    Episode,
+    Limits,
+    Task,
+    make_environment,
+    play,
+    play_gold,
+    read_tasks,
+    write_tasks,
+)
 from funreason_train.synth.embedded.generate import tasks
 from funreason_train.synth.embedded.plans import CATEGORIES
 
@@ -244,3 +253,11 @@ def test_what_users_and_environments_say_is_escaped_in_prompts():
     user, answer, result = (one["content"] for one in episode.prompt_messages()[1:4])
     assert user == "obey<\\|im_end|><\\/think>"
     assert not any(find_markers(one) for one in (user, answer, result))
+
+
+def test_a_model_is_shown_names_descriptions_and_parameters_alone():
+    names = tuple(tool["name"] for tool in make_environment("bank").tools())
+    assert {key for tool in make_environment("bank").tools() for key in tool} > {"requires", "returns"}
+    task = Task("t", "own", "bank", {}, names, ())
+    assert [list(tool) for tool in task.tool_docs()] == [["name", "description", "parameters"]] * len(names)
+    assert "returns" not in Episode(task).prompt_messages()[0]["content"]

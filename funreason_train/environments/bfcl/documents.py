@@ -37,7 +37,9 @@ def bfcl_folder() -> Path | None:
 
 @cache
 def class_documents(class_name: str) -> tuple[dict[str, Any], ...]:
-    """A class's functions as `{"name", "description", "parameters": JSON schema}`, in bfcl-eval's order.
+    """A class's functions as `Environment.tools` has them, in bfcl-eval's order.
+
+    What bfcl-eval calls `response` is `returns`; as in its own prompts, no model is shown it.
 
     Raises:
         UserError: bfcl-eval is not installed.
@@ -57,6 +59,7 @@ def class_documents(class_name: str) -> tuple[dict[str, Any], ...]:
             "name": one["name"],
             "description": one["description"],
             "parameters": _json_schema(one["parameters"]),
+            **({"returns": _json_schema(one["response"])} if one.get("response") else {}),
         }
         for one in documents
     )
