@@ -14,7 +14,8 @@ from ..environments import load_environments
 from ..environments.bfcl.documents import bfcl_folder
 from ..errors import UserError
 from ..parity.gate import MEND, proof
-from ..run.paths import RunDir, write_json, write_text
+from ..run.files import write_json, write_text
+from ..run.paths import RunDir
 from ..run.progress import report
 from .check.augment import Augment, wanted
 from .check.checks import Pass, naming, passes

@@ -15,7 +15,7 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-from ..run.paths import write_text
+from ..run.files import write_text
 
 TRACKER = "latest_checkpointed_iteration.txt"
 _PREFIX = "global_step_"

@@ -8,9 +8,6 @@ from typing import Any
 
 from ..errors import UserError
 from .files import read_json, write_json
-from .fingerprint import digest_file as digest_file  # until every module takes them from `fingerprint`
-from .fingerprint import digests as digests
-from .fingerprint import fingerprint as fingerprint
 from .paths import RunDir
 
 #: Of the file. A reader refuses any other, so it changes with every change of what the file holds.

@@ -6,10 +6,6 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from .files import read_json as read_json  # until every module takes them from `files`
-from .files import write_json as write_json
-from .files import write_text as write_text
-
 
 @dataclass(frozen=True)
 class RunDir:

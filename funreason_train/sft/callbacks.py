@@ -9,7 +9,7 @@ from typing import Any
 
 from transformers import TrainerCallback
 
-from ..run.paths import write_text
+from ..run.files import write_text
 from ..run.progress import report
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import UserError
-from ..run.paths import write_json
+from ..run.files import write_json
 
 _NOTE = "rank_*.json"
 #: Errors that the same program makes of the same input every time.

@@ -10,7 +10,7 @@ from typing import Any
 
 from ..cluster.topology import interface_variables
 from ..models.weights import ADAPTER, MODEL
-from ..run.paths import write_json
+from ..run.files import write_json
 from . import checkpoints, failures
 
 DONE = "done.json"

@@ -10,7 +10,7 @@ from funreason_train.errors import UserError
 from funreason_train.parity import gate
 from funreason_train.rl import stage
 from funreason_train.rl.settings import prompts
-from funreason_train.run.paths import write_text
+from funreason_train.run.files import write_text
 
 
 def test_a_sound_run_has_no_problem(tmp_path):

@@ -13,7 +13,8 @@ from test_sft_checkpoints import checkpoint, tensors
 
 from funreason_train.errors import UserError
 from funreason_train.parity import gate
-from funreason_train.run.paths import RunDir, write_json
+from funreason_train.run.files import write_json
+from funreason_train.run.paths import RunDir
 from funreason_train.settings.compose import compose
 from funreason_train.settings.resolve import resolve
 from funreason_train.sft import dataset, stage, tokenise

@@ -20,7 +20,8 @@ from omegaconf import DictConfig
 from funreason_train.dialogue import QWEN_CHAT_TEMPLATE
 from funreason_train.errors import UserError
 from funreason_train.models.folder import model_problems
-from funreason_train.run.paths import RunDir, write_json
+from funreason_train.run.files import write_json
+from funreason_train.run.paths import RunDir
 from funreason_train.settings.compose import compose
 from funreason_train.settings.resolve import resolve
 from funreason_train.sft import stage

@@ -12,7 +12,7 @@ from typing import Any
 
 from ...calls.markers import THINK_OPEN
 from ...dialogue import Message, Step, render_target
-from ...run.paths import write_json
+from ...run.files import write_json
 
 SIDES = ("train", "val")
 #: A message's role as LLaMA-Factory's sharegpt form names it.

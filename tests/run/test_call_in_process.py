@@ -60,7 +60,7 @@ def test_a_job_travels_there_and_a_result_home() -> None:
 
 
 def test_a_function_may_be_named_without_being_imported() -> None:
-    assert call_in_process("test_process:echo", 1, FOLDERS)["job"] == 1
+    assert call_in_process("test_call_in_process:echo", 1, FOLDERS)["job"] == 1
 
 
 def test_a_user_s_mistake_comes_home_with_its_parts() -> None:
@@ -107,7 +107,7 @@ def test_a_child_ends_when_its_parent_is_killed(tmp_path: Path) -> None:
     file = tmp_path / "pids"
     parent = (
         "from funreason_train.run.process import call_in_process\n"
-        f"call_in_process('test_process:wait', {{'file': {str(file)!r}}})"
+        f"call_in_process('test_call_in_process:wait', {{'file': {str(file)!r}}})"
     )
     process = subprocess.Popen([sys.executable, "-c", parent], env={**os.environ, **FOLDERS})
     (pid,) = _pids(file)
