@@ -35,6 +35,15 @@ def choose(wanted: str, device: str) -> str:
     return FLASH if importlib.util.find_spec("flash_attn") else VARLEN
 
 
+def fits(config: Any) -> bool:
+    """Whether a model's attention is one that `varlen` computes: plain scores, heads of at most 256."""
+    if getattr(config, "attn_logit_softcapping", None) or getattr(config, "model_type", "") == "gpt_oss":
+        return False
+    heads = getattr(config, "num_attention_heads", None)
+    width = getattr(config, "head_dim", None) or (config.hidden_size // heads if heads else 0)
+    return bool(width <= 256 and not getattr(config, "attention_dropout", 0.0))
+
+
 def boundaries(positions: Tensor) -> Tensor:
     """Where rows begin and end in a flattened batch.
 
@@ -63,7 +72,7 @@ def varlen_attention(
     scaling: float | None = None,
     sliding_window: int | None = None,
     position_ids: Tensor | None = None,
-    **_: Any,
+    **more: Any,
 ) -> tuple[Tensor, None]:
     """Causal attention in which each row of a packed batch sees only itself.
 
@@ -77,6 +86,7 @@ def varlen_attention(
         scaling: Of the scores; None: size ** -0.5.
         sliding_window: How many tokens a token sees, itself included; None: all before it.
         position_ids: (batch or 1, length); None: each line of the batch is one row.
+        **more: Whatever else transformers passes; soft-capped scores and sinks are refused.
 
     Returns:
         (batch, length, heads, size), and None for the weights.
@@ -87,6 +97,8 @@ def varlen_attention(
     import torch
 
     batch, heads, length, size = query.shape
+    if more.get("softcap") is not None or more.get("s_aux") is not None:
+        raise ValueError("varlen attention has neither soft-capped scores nor sinks; use attention=sdpa")
     if attention_mask is not None or dropout or key.shape[2] != length:
         raise ValueError("varlen attention takes no mask, no dropout and no cache; use attention=sdpa")
     if position_ids is None:

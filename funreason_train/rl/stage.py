@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from ..cluster.demand import Demand
 from ..environments import load_environments
 from ..errors import UserError
+from ..models.attention import FLASH
 from ..parity import gate
 from ..reward.own import OwnReward
 from ..run.files import write_text
@@ -28,7 +29,6 @@ from .settings.validate import apart, problems
 from .verl import session
 from .verl.compose import (
     AGENT_LOOPS,
-    FLASH,
     agent_loops,
     compose,
     in_environments,

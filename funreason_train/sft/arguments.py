@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..cluster.profile import Profile
 from ..errors import UserError
+from ..models.attention import VARLEN
 from . import deepspeed, lora, passthrough
 from .batch import Batch
 from .known_keys import unknown_keys
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
     from omegaconf import DictConfig
 
     from ..run.paths import RunDir
+
+
+#: What `sft.attention` may be. LLaMA-Factory lists fa3 as well and then refuses it in every process.
+ATTENTION = ("auto", VARLEN, "fa2", "sdpa", "disabled")
 
 
 @dataclass(frozen=True)
@@ -92,6 +97,8 @@ def argument_problems(config: DictConfig) -> list[str]:
     problems += [text for text in (deepspeed.problem(sft.deepspeed),) if text]
     if sft.precision not in ("fp32", "bf16"):
         problems.append(f"sft.precision: '{sft.precision}' is not known. Use fp32 or bf16")
+    if sft.attention not in ATTENTION:
+        problems.append(f"sft.attention: '{sft.attention}' is not known. Use {', '.join(ATTENTION)}")
     if sft.packing and not sft.cutoff_len:
         problems.append(
             "sft.cutoff_len: packing needs the length of a sequence; set it above the longest row"
@@ -126,7 +133,8 @@ def _compose(config: DictConfig, paths: Paths) -> dict[str, Any]:
         **lora.arguments(sft),
         "model_name_or_path": sft.model,
         "trust_remote_code": False,
-        "flash_attn": sft.attention,
+        # varlen is put in by the training process (worker.py), which also decides what auto means there.
+        "flash_attn": "sdpa" if sft.attention == VARLEN else sft.attention,
         "enable_liger_kernel": sft.liger,
         "disable_gradient_checkpointing": not sft.gradient_checkpointing,
         "dataset": sft.dataset,

@@ -73,7 +73,11 @@ class MetricsCallback(TrainerCallback):
 
 
 class LeanCallback(TrainerCallback):
-    """Installs the short cuts of `lean.py` in the model that is about to be trained."""
+    """Installs the short cuts of `lean.py` in the model that is about to be trained.
+
+    Args:
+        logits: See `lean.install`.
+    """
 
     def __init__(self, logits: bool) -> None:
         self.logits = logits
@@ -83,6 +87,30 @@ class LeanCallback(TrainerCallback):
         from . import lean
 
         lean.install(model, self.logits)
+
+
+class AttentionCallback(TrainerCallback):
+    """Gives the model that is about to be trained an attention that LLaMA-Factory has no name for.
+
+    Args:
+        name: As it is registered with transformers.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, model: Any = None, **_: Any) -> None:
+        """Runs once, on the model inside any wrapper.
+
+        Raises:
+            ValueError: if the attention does not compute what the model needs.
+        """
+        from ..models.attention import fits
+
+        if not fits(model.config):
+            raise ValueError(f"attention {self.name} does not fit this model; set sft.attention=sdpa")
+        inner = model.get_base_model() if hasattr(model, "get_base_model") else model
+        inner.set_attn_implementation(self.name)
 
 
 def line_step(line: str, otherwise: int) -> int:

@@ -11,6 +11,7 @@ Loaded inside a training process (imports torch).
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 import torch
@@ -23,7 +24,7 @@ def install(model: torch.nn.Module, logits: bool = True) -> None:
 
     Args:
         model: The model, not its DDP or DeepSpeed wrapper.
-        logits: Whether to leave out logits; Liger's fused loss, which makes none, does not need it.
+        logits: Whether to leave out positions that nothing is learned from, before the output layer.
     """
 
     def shorten(module: torch.nn.Module, args: Any, kwargs: dict[str, Any]) -> tuple[Any, Any] | None:
@@ -32,6 +33,17 @@ def install(model: torch.nn.Module, logits: bool = True) -> None:
         return args, lean_inputs(kwargs, logits)
 
     model.register_forward_pre_hook(shorten, with_kwargs=True)
+
+
+def liger_shortens() -> bool:
+    """Whether Liger's fused loss can be given chosen positions alone.
+
+    It makes no logits, but multiplies every position with the output layer, nine tenths of them for nothing.
+    Versions that do not take the shifted labels would compare the positions with other labels.
+    """
+    from liger_kernel.transformers.model.loss_utils import LigerForCausalLMLoss
+
+    return "shift_labels" in inspect.signature(LigerForCausalLMLoss).parameters
 
 
 def lean_inputs(inputs: dict[str, Any], logits: bool = True) -> dict[str, Any]:

@@ -83,6 +83,8 @@ def run(config: DictConfig, run: RunDir) -> dict[str, Any]:
             "workers": batch.workers,
             "total": total,
             "lean": config.sft.lean_forward,
+            "attention": config.sft.attention,
+            "device": config.cluster.device,
         }
         fit(job, config.cluster, run.sft / "ray", paths.tensorboard, config.sft)
         done = _finished(paths.checkpoints, total)
@@ -168,6 +170,11 @@ def _model_problems(model: str | None, run: RunDir) -> list[str]:
 
 def _kernel_problem(config: DictConfig) -> str | None:
     """Kernels that the settings ask for and this environment lacks; a dry run need not have them."""
+    if config.sft.attention == "fa2" and importlib.util.find_spec("flash_attn") is None:
+        return (
+            "sft.attention=fa2 needs the package flash-attn, which is not installed; set sft.attention=auto, "
+            "which takes torch's own kernel for packed rows"
+        )
     if config.sft.liger and importlib.util.find_spec("liger_kernel") is None:
         return (
             "sft.liger: liger-kernel is not installed. Install requirements/gpu.lock, or set sft.liger=false"

@@ -9,11 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from ..cluster.topology import interface_variables
+from ..models import attention
 from ..models.weights import ADAPTER, MODEL
 from ..run.files import write_json
 from . import checkpoints, failures
 
 DONE = "done.json"
+#: Attention by transformers' name -> LLaMA-Factory's; varlen replaces sdpa once the model is there.
+_LLAMAFACTORY = {attention.FLASH: "fa2", attention.VARLEN: "sdpa"}
 #: Beside the checkpoints: the model that LoRA's matrices were merged into.
 MERGED = "merged"
 
@@ -23,7 +26,8 @@ def train(job: dict[str, Any]) -> None:
 
     Args:
         job: `arguments` (LLaMA-Factory's), `metrics` (path), `failures` (where a note of a failure goes),
-            `workers`, `total` (optimizer steps) and `lean` (see `lean.py`).
+            `workers`, `total` (optimizer steps), `lean` (see `lean.py`), `attention` (as in the settings) and
+            `device`.
     """
     seen: list[Any] = []
     try:
@@ -45,7 +49,9 @@ def _train(job: dict[str, Any], seen: list[Any]) -> None:
     import torch.distributed as dist
     from llamafactory.train.tuner import run_exp
 
-    from .callbacks import LeanCallback, MetricsCallback
+    from .callbacks import AttentionCallback, LeanCallback, MetricsCallback
+    from .collate import use_packed_batches
+    from .lean import liger_shortens
     from .order import OrderCallback, seed_epochs
 
     output = Path(arguments["output_dir"])
@@ -54,9 +60,17 @@ def _train(job: dict[str, Any], seen: list[Any]) -> None:
     callback = MetricsCallback(Path(job["metrics"]), job["total"])
     seen.append(callback)
     seed_epochs(int(arguments["seed"]))
-    # Liger's fused loss makes no logits, so there are none to leave out.
-    lean = [LeanCallback(logits=not arguments["enable_liger_kernel"])] if job["lean"] else []
-    run_exp(arguments, [callback, OrderCallback(), *lean])
+    kernel = attention.choose(job["attention"], job["device"])
+    arguments["flash_attn"] = _LLAMAFACTORY.get(kernel, kernel)
+    further: list[Any] = []
+    if job["lean"]:
+        further.append(LeanCallback(logits=not arguments["enable_liger_kernel"] or liger_shortens()))
+    if kernel == attention.VARLEN:
+        attention.register()
+        further.append(AttentionCallback(kernel))
+    if arguments["packing"]:
+        use_packed_batches({"fa2": attention.FLASH}.get(kernel, kernel))
+    run_exp(arguments, [callback, OrderCallback(), *further])
     dist.barrier()
     if leader:
         if callback.step != job["total"]:

@@ -15,6 +15,7 @@ from funreason_train.settings.resolve import resolve
 from funreason_train.sft import stage
 from funreason_train.sft.arguments import Paths, argument_problems, compose
 from funreason_train.sft.batch import Batch
+from funreason_train.sft.deepspeed import deepspeed_config
 from funreason_train.sft.known_keys import known_keys, unknown_keys
 
 RUN = Path("/runs/one")
@@ -97,8 +98,12 @@ def test_the_batch_of_the_cluster_is_spread_over_32_processes() -> None:
     plan = stage.plan(config, RunDir.at(RUN))
     assert plan["workers"] == 32
     assert plan["batch"] == {"rows": 512, "per_device": 1, "accumulate": 16}
-    assert plan["deepspeed"]["zero_optimization"]["stage"] == 3
-    assert plan["deepspeed"]["zero_optimization"]["stage3_gather_16bit_weights_on_model_save"]
+    assert plan["deepspeed"]["zero_optimization"]["stage"] == 2
+    zero3 = stage.plan(tree("cluster=h20x32", "deepspeed=zero3"), RunDir.at(RUN))["deepspeed"]
+    assert zero3["zero_optimization"]["stage3_gather_16bit_weights_on_model_save"]
+    for settings in (plan["deepspeed"], zero3):  # gradients are added up and reduced in fp32
+        assert settings["data_types"] == {"grad_accum_dtype": "fp32"}
+        assert settings["communication_data_type"] == "fp32"
 
 
 def test_deepspeed_on_cpu_does_not_meet_use_cpu() -> None:
@@ -157,6 +162,20 @@ def test_the_known_keys_are_those_that_llamafactory_parses() -> None:
     assert {"predict_with_generate", "overwrite_output_dir", "enable_torch_profiler", "fp8"} <= keys
     assert "evaluation_strategy" not in keys  # removed from transformers
     assert unknown_keys(["evaluation_strategy"])[0].endswith("did you mean eval_strategy?")
+
+
+@pytest.mark.parametrize("name", ["fa3", "flash", "flash_attention_2"])
+def test_attention_that_the_workers_would_refuse_is_refused_here(name: str) -> None:
+    (problem,) = argument_problems(tree(f"attention={name}"))
+    assert f"'{name}' is not known. Use auto, varlen, fa2, sdpa, disabled" in problem
+
+
+def test_deepspeed_reads_our_keys_of_gradients() -> None:
+    """Keys that it does not know are passed over in silence, so its own reader is asked."""
+    config = pytest.importorskip("deepspeed.runtime.config")
+    ours = deepspeed_config("zero2", "cuda")
+    assert str(config.get_communication_data_type(ours)) == "torch.float32"
+    assert set(ours["data_types"]) == {config.GRAD_ACCUM_DTYPE}
 
 
 def test_liger_is_refused_on_a_cpu() -> None:

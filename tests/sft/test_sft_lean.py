@@ -75,6 +75,29 @@ def test_masks_that_are_not_right_padding_stay() -> None:
         assert lean_inputs(other)["attention_mask"] is other["attention_mask"]
 
 
+def _takes_them(hidden_states: Any, labels: Any, shift_labels: Any = None) -> None: ...
+
+
+def _passes_them_over(hidden_states: Any, labels: Any, **more: Any) -> None: ...
+
+
+@pytest.mark.parametrize(("loss", "shortens"), [(_takes_them, True), (_passes_them_over, False)])
+def test_liger_is_given_chosen_positions_where_it_takes_them(
+    monkeypatch: pytest.MonkeyPatch, loss: Callable[..., None], shortens: bool
+) -> None:
+    import sys
+    from types import ModuleType
+
+    from funreason_train.sft import lean
+
+    utils: Any = ModuleType("loss_utils")
+    utils.LigerForCausalLMLoss = loss
+    for name in ("liger_kernel", "liger_kernel.transformers", "liger_kernel.transformers.model"):
+        monkeypatch.setitem(sys.modules, name, ModuleType(name))
+    monkeypatch.setitem(sys.modules, "liger_kernel.transformers.model.loss_utils", utils)
+    assert lean.liger_shortens() is shortens
+
+
 def test_a_batch_without_labels_is_left_whole() -> None:
     from funreason_train.sft.lean import lean_inputs
 

@@ -162,7 +162,7 @@ def test_training_goes_by_the_proof_and_finds_a_useless_template_out(
     with pytest.raises(UserError, match="closes an empty thought"):
         gate.ensure(run.data, str(model), config)
 
-    monkeypatch.setattr(gate.subprocess, "run", lambda *_, **__: pytest.fail("compared again"))
+    monkeypatch.setattr(gate, "call_in_process", lambda *_, **__: pytest.fail("compared again"))
     gate.ensure(run.data, str(run.base_model), config)
 
 

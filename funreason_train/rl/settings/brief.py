@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..verl.compose import attention, in_environments, longest_prompt, target_steps
+from ...models.attention import choose
+from ..verl.compose import in_environments, longest_prompt, target_steps
 from .prompts import Prompts
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ def _tokens(prompt: int) -> str:
 
 def _passes(config: DictConfig, prompt: int) -> str:
     rl = config.rl
-    how = f"attention {attention(rl.attention)}" + (" here" * (rl.attention == "auto"))
+    how = f"attention {choose(rl.attention, config.cluster.device)}" + (" here" * (rl.attention == "auto"))
     how += ", a prompt computed once for its samples" * rl.share_prompts
     if not rl.dynamic_batches:
         return f"{rl.samples_per_pass} samples each; {how}"

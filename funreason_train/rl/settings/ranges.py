@@ -73,7 +73,15 @@ _SWITCHES = (
 _CHOICES = {
     "rollout_mode": ("step", "environment"),
     "schedule": ("constant", "cosine"),
-    "attention": ("auto", "sdpa", "eager", "flex_attention", "flash_attention_2", "flash_attention_3"),
+    "attention": (
+        "auto",
+        "varlen",
+        "sdpa",
+        "eager",
+        "flex_attention",
+        "flash_attention_2",
+        "flash_attention_3",
+    ),
     "algorithm.advantage": ("grpo", "egpo", "rloo", "gpg", "opo", "reinforce_plus_plus_baseline"),
     "algorithm.loss_aggregation": (
         "token-mean",

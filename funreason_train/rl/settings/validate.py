@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from omegaconf import OmegaConf
 
 from ...errors import UserError
+from ...models.attention import VARLEN
 from ...models.folder import model_problems, number_of, own_context
 from ...reward import own
 from ...reward.options import check_options
@@ -208,6 +209,8 @@ def _algorithm(config: DictConfig) -> list[str]:
         found.append(
             "rl.share_prompts=true works on CPU only (see its comment in configs/rl.yaml); set it to false"
         )
+    if rl.attention == VARLEN and config.cluster.device == "cpu":
+        found.append("rl.attention=varlen is a kernel for GPUs; on CPU set rl.attention=sdpa")
     if algorithm.advantage == "egpo":
         if rl.trust_rollout_log_probs:
             found.append(

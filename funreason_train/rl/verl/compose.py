@@ -6,13 +6,13 @@ The order, later ones winning: verl's defaults, what follows from `rl` (`setting
 
 from __future__ import annotations
 
-import importlib.util
 import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...dialogue import prompt_style
 from ...errors import UserError
+from ...models import attention
 from ...models.weights import largest_weight
 from ...reward.own import OwnReward
 from ...run.paths import RunDir
@@ -27,8 +27,6 @@ REWARD = "pkg://funreason_train.reward.score"
 OWN_REWARD = "pkg://funreason_train.reward.own"
 #: Names the agent loop of single steps to verl.
 AGENT_LOOPS = Path(__file__).resolve().parent / "agent_loops.yaml"
-#: The attention that is fastest and needs a package of its own.
-FLASH = "flash_attention_2"
 #: The agent loop of episodes, which has settings: it is named to verl by a file of the run.
 ENVIRONMENT = "environment"
 
@@ -196,6 +194,7 @@ def _actor(config: DictConfig, prompt_tokens: int) -> dict[str, Any]:
     rl, algorithm = config.rl, config.rl.algorithm
     sample = prompt_tokens + rl.max_response_tokens
     model, actor, ref = (f"actor_rollout_ref.{name}" for name in ("model", "actor", "ref"))
+    kernel = attention.choose(rl.attention, config.cluster.device)
     return {
         f"{model}.path": str(rl.model),
         f"{model}.trust_remote_code": False,
@@ -203,7 +202,9 @@ def _actor(config: DictConfig, prompt_tokens: int) -> dict[str, Any]:
         # Rows without padding; on CPU they are our engine's, with a prompt's samples in one (cpu/engine.py).
         f"{model}.use_remove_padding": rl.share_prompts or config.cluster.device != "cpu",
         # verl's own default is flash_attention_2, installed or not.
-        f"{model}.override_config.attn_implementation": attention(rl.attention),
+        f"{model}.override_config.attn_implementation": kernel,
+        # On CPU that place is the engine's (rl.devices.cpu).
+        **({f"{model}.external_lib": attention.LIBRARY} if kernel == attention.VARLEN else {}),
         f"{actor}.optim.lr": rl.learning_rate,
         f"{actor}.optim.lr_warmup_steps": rl.warmup_steps,
         f"{actor}.optim.lr_scheduler_type": rl.schedule,
@@ -285,13 +286,6 @@ def _log_prob_passes(config: DictConfig, part: str, sample: int) -> dict[str, An
         f"{part}.log_prob_max_token_len_per_gpu": max(rl.tokens_per_log_prob_pass, sample),
         f"{part}.log_prob_micro_batch_size_per_gpu": None if rl.dynamic_batches else rl.samples_per_pass,
     }
-
-
-def attention(wanted: str) -> str:
-    """The attention of the trained model by transformers' name; `auto` is what this machine has."""
-    if wanted != "auto":
-        return wanted
-    return FLASH if importlib.util.find_spec("flash_attn") else "sdpa"
 
 
 def nested(dotted: dict[str, Any]) -> dict[str, Any]:
