@@ -70,7 +70,7 @@ def test_the_h20_recipe_reaches_the_frameworks(tmp_path: Path) -> None:
     sft = OmegaConf.load(tmp_path / "plan" / "sft.yaml")
     rl = OmegaConf.load(tmp_path / "plan" / "rl.yaml")
     assert sft.workers * sft.batch.per_device * sft.batch.accumulate == 512
-    assert sft.deepspeed.zero_optimization.stage == 3
+    assert sft.deepspeed.zero_optimization.stage == 2
     assert (rl.trainer.nnodes, rl.trainer.n_gpus_per_node) == (4, 8)
     assert rl.trainer.device == "cuda"
     assert "cpu" not in str(rl.actor_rollout_ref.model.external_lib or "")
@@ -104,7 +104,11 @@ def test_the_arithmetic_in_the_paper_recipe_is_right() -> None:
     wave = cache + 2 * parameters / gib
     facts = [
         f"{parameters / 1e9:.2f}B parameters",
-        f"/ 32 = {16 * parameters / gpus / gib:.1f} GiB of weights",
+        f"2 bytes a parameter = {2 * parameters / gib:.1f} GiB; fp32 weights and Adam",
+        f"12 bytes / 32 = {12 * parameters / gpus / gib:.1f} GiB",
+        f"4 bytes / 32 = {4 * parameters / gpus / gib:.1f} GiB",
+        f"on its way, {6 * words * hidden / gib:.1f} GiB: about "
+        f"{((2 + 16 / gpus) * parameters + 6 * words * hidden) / gib:.0f} GiB of state",
         f"a parameter / 8 = {16 * parameters / 8 / gib:.1f} GiB",
         f"because of kl_loss {4 * parameters / 8 / gib:.1f} GiB",
         f"= {layers * row * hidden * 2 / gib:.1f} GiB at layer boundaries",

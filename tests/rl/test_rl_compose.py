@@ -63,7 +63,7 @@ GPU = {
     "trainer.device": "cuda",
     "trainer.nnodes": 4,
     "trainer.n_gpus_per_node": 8,
-    "actor_rollout_ref.model.external_lib": None,
+    "actor_rollout_ref.model.external_lib": "funreason_train.models.attention_library",
     "actor_rollout_ref.model.enable_gradient_checkpointing": True,
     "actor_rollout_ref.actor.fsdp_config.dtype": "bfloat16",
     "actor_rollout_ref.rollout.dtype": "bfloat16",
@@ -185,9 +185,11 @@ def test_attention_is_what_the_machine_has(tmp_path, monkeypatch, there):
     """verl's default, flash_attention_2, fails after the start where flash-attn is not installed."""
     config, run = small_run(tmp_path, "cluster=h20x32")
     monkeypatch.setattr(importlib.util, "find_spec", _with_flash(there))
-    wanted = "flash_attention_2" if there else "sdpa"
+    wanted = "flash_attention_2" if there else "varlen"
     verl = stage.plan(config, run)
     assert key(verl, "actor_rollout_ref.model.override_config.attn_implementation") == wanted
+    library = None if there else "funreason_train.models.attention_library"
+    assert key(verl, "actor_rollout_ref.model.external_lib") == library
     config.rl.attention = "flash_attention_2"
     if not there:
         with pytest.raises(UserError, match=r"needs the package flash_attn.*rl\.attention=sdpa"):
