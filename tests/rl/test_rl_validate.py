@@ -270,20 +270,20 @@ def test_a_setting_without_meaning_does_not_hide_the_faults_of_the_data(tmp_path
 @pytest.mark.parametrize(
     ("gold", "why"),
     [
-        (None, "no JSON string"),
+        (None, "not a JSON string"),
         ("{", "not JSON"),
         ('{"calls": []}', "the lists calls and tools"),
         ('{"calls": [], "tools": "[]"}', "the lists calls and tools"),
-        ('{"calls": [], "tools": ["lamp"]}', "a tool is no object with a name"),
-        ('{"calls": [], "tools": [{"description": "x"}]}', "a tool is no object with a name"),
+        ('{"calls": [], "tools": ["lamp"]}', "a tool is not an object with a name"),
+        ('{"calls": [], "tools": [{"description": "x"}]}', "a tool is not an object with a name"),
         (
             '{"calls": [], "tools": [{"name": "lamp", "parameters": "{}"}]}',
-            "the tool 'lamp' are no JSON schema",
+            "the tool 'lamp' are not a JSON schema",
         ),
-        ('{"calls": ["lamp()"], "tools": []}', "a gold call is no object with a name"),
+        ('{"calls": ["lamp()"], "tools": []}', "a gold call is not an object with a name"),
         (
             '{"calls": [{"name": "lamp", "arguments": "{}"}], "tools": []}',
-            "the gold call 'lamp' are no object",
+            "the gold call 'lamp' are not an object",
         ),
     ],
 )
