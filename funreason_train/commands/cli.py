@@ -176,9 +176,9 @@ def _run(name: str, words: list[str]) -> int:
     from ..settings.resolve import resolve
     from .display import say
     from .dry_run import show
+    from .execution.spawn import StageFailed
     from .home import home_of
     from .next_step import next_step
-    from .spawn import StageFailed
 
     command = COMMANDS[name]
     config = resolve(compose(command.section, words), name)

@@ -12,8 +12,8 @@ from ..run.lock import locked
 from ..run.paths import RunDir
 from ..run.stage import Stage
 from .display import console, print_table, say
-from .execute import execute
-from .restart import restarted
+from .execution.execute import execute
+from .execution.restart import restarted
 from .stages import stage_of
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from funreason_train.commands import execute as executing
+from funreason_train.commands.execution import execute as executing
 from funreason_train.commands.pipeline import run_stages
 from funreason_train.run.files import write_json
 from funreason_train.run.paths import RunDir

@@ -58,7 +58,7 @@ def test_a_mistake_is_one_sentence_and_exit_code_2(
 
 
 def test_a_failed_stage_is_not_a_success(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from funreason_train.commands import execute, spawn
+    from funreason_train.commands.execution import execute, spawn
 
     def crash(*_: object) -> object:
         raise spawn.StageFailed("the stage 'data' failed: killed")

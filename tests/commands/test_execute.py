@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from staged import Spawned, command
 
-from funreason_train.commands.job import Job
-from funreason_train.commands.spawn import StageFailed
+from funreason_train.commands.execution.job import Job
+from funreason_train.commands.execution.spawn import StageFailed
 from funreason_train.commands.stages import STAGES, stage_of
 from funreason_train.errors import UserError
 from funreason_train.run.manifest import Manifest

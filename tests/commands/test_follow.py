@@ -11,8 +11,8 @@ import pytest
 from rich.console import Console
 
 from funreason_train.commands import display
-from funreason_train.commands.follow import StageDisplay
-from funreason_train.commands.pace import Pace, duration
+from funreason_train.commands.execution.follow import StageDisplay
+from funreason_train.commands.execution.pace import Pace, duration
 from funreason_train.commands.stages import STAGES, stage_of
 from funreason_train.run.progress import Progress
 

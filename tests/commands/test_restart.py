@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from staged import Spawned, command
 
-from funreason_train.commands import aside
+from funreason_train.commands.execution import aside
 from funreason_train.errors import UserError
 from funreason_train.run.manifest import Manifest
 from funreason_train.run.paths import RunDir

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ..errors import UserError
-from ..run.changes import Changes
-from ..run.paths import RunDir
-from ..run.process import ChildFailed
-from ..run.stage import Stage
+from ...errors import UserError
+from ...run.changes import Changes
+from ...run.paths import RunDir
+from ...run.process import ChildFailed
+from ...run.stage import Stage
 from .cause import first_cause, in_one_line
 
 _MOST = 5  # changes that are shown

@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from ..run.paths import RunDir
-from ..run.process import Child, ChildFailed
-from ..run.progress import VARIABLE as PROGRESS_VARIABLE
-from ..run.stage import Stage
+from ...run.paths import RunDir
+from ...run.process import Child, ChildFailed
+from ...run.progress import VARIABLE as PROGRESS_VARIABLE
+from ...run.stage import Stage
 from .follow import StageDisplay
 from .memory import PeakMemory
 from .prose import failure

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..run.paths import RunDir
-from .stages import stage_of
+from ...run.paths import RunDir
+from ..stages import stage_of
 
 
 def run_stage(job: dict[str, Any]) -> dict[str, Any]:

@@ -8,11 +8,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..run.changes import Changes, changes, flat
-from ..run.fingerprint import digests, fingerprint
-from ..run.manifest import Manifest
-from ..run.paths import RunDir
-from ..run.stage import Stage
+from ...run.changes import Changes, changes, flat
+from ...run.fingerprint import digests, fingerprint
+from ...run.manifest import Manifest
+from ...run.paths import RunDir
+from ...run.stage import Stage
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig

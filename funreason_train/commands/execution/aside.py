@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..run.paths import RunDir
-from ..run.stage import Stage
+from ...run.paths import RunDir
+from ...run.stage import Stage
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig

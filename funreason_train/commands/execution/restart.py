@@ -13,14 +13,14 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from ..errors import UserError
-from ..run.fingerprint import fingerprint
-from ..run.manifest import Manifest
-from ..run.paths import RunDir
-from ..run.stage import Stage
+from ...errors import UserError
+from ...run.fingerprint import fingerprint
+from ...run.manifest import Manifest
+from ...run.paths import RunDir
+from ...run.stage import Stage
+from ..stages import STAGES, stage_of
 from .aside import Move, moves
 from .job import Job
-from .stages import STAGES, stage_of
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig

@@ -6,13 +6,13 @@ import re
 import time
 from typing import TYPE_CHECKING, Any
 
-from .. import __version__
-from ..run.files import write_text
-from ..run.manifest import Manifest
-from ..run.paths import RunDir
-from ..run.stage import Stage
+from ... import __version__
+from ...run.files import write_text
+from ...run.manifest import Manifest
+from ...run.paths import RunDir
+from ...run.stage import Stage
+from ..display import say
 from .aside import moves
-from .display import say
 from .job import Job
 from .prose import another_job
 from .spawn import spawn

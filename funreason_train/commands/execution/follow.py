@@ -11,9 +11,9 @@ from rich.console import RenderableType
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
 from rich.text import Text
 
-from ..run.progress import Progress as Report
-from ..run.progress import read
-from . import display
+from ...run.progress import Progress as Report
+from ...run.progress import read
+from .. import display
 from .pace import Pace, words
 
 _EVERY = 30.0  # seconds between two lines of one phase

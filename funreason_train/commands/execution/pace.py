@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 
-from ..run.progress import Progress
+from ...run.progress import Progress
 
 #: Seconds over which the time left is estimated: single steps and long tasks vary.
 _PERIOD = 600.0
