@@ -1,10 +1,18 @@
-"""What every test shares: property tests have no deadline, since machines differ and can be busy."""
+"""What every test shares: property tests have no deadline, and a test that does not run is a failure.
 
+Machines differ and can be busy. A test may be skipped for want of a GPU, or because FUNREASON_SLOW is not
+set; any other skip means that something was not tested which should have been, and the test command fails.
+"""
+
+import re
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+_MAY_BE_SKIPPED = re.compile(r"\bGPU\b|\bFUNREASON_SLOW\b")
+_SKIPPED = pytest.StashKey[list[str]]()
 
 settings.register_profile("patient", deadline=None)
 settings.load_profile("patient")
@@ -27,3 +35,42 @@ def synthesise(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
         return made[words]
 
     return run
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[_SKIPPED] = []
+    if not hasattr(
+        config, "workerinput"
+    ):  # the workers of pytest-xdist report to the process that started them
+        config.pluginmanager.register(_Skips(config.stash[_SKIPPED]), "skips-that-fail")
+
+
+class _Skips:
+    """Collects the skips that must not be, of tests and of whole files."""
+
+    def __init__(self, found: list[str]) -> None:
+        self.found = found
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.skipped and not hasattr(report, "wasxfail"):
+            self._note(report.nodeid, report.longrepr)
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        if report.skipped:
+            self._note(report.nodeid, report.longrepr)
+
+    def _note(self, name: str, why: object) -> None:
+        reason = str(why[2] if isinstance(why, tuple) else why)
+        if not _MAY_BE_SKIPPED.search(reason):
+            self.found.append(f"{name}: {reason}")
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
+        if self.found and exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        if self.found:
+            terminalreporter.section("skipped, which counts as failed", red=True)
+            for line in self.found:
+                terminalreporter.write_line(line)

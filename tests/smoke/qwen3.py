@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -44,25 +45,45 @@ def instruct_2507_template() -> str:
     file = _cache() / "qwen3_instruct_2507.jinja"
     if not file.is_file() or hashlib.sha256(file.read_bytes()).hexdigest() != INSTRUCT_DIGEST:
         with tempfile.TemporaryDirectory() as name:
-            where = ["--quiet", "--no-deps", "--target", name, TRL]
-            pip = ["uv", "pip", "install", "--python", sys.executable]
-            if shutil.which("uv") is None:
-                pip = [sys.executable, "-m", "pip", "install"]
-            try:
-                done = subprocess.run(
-                    [*pip, *where], capture_output=True, text=True, timeout=120, check=False
-                )
-            except subprocess.TimeoutExpired:
-                pytest.skip(f"{TRL} did not come within 120 s")
-            if done.returncode != 0:
-                pytest.skip(
-                    f"{TRL}, which holds the template, cannot be fetched: {done.stderr.strip()[-200:]}"
-                )
+            why = "neither uv nor pip was found"
+            for installer in installers():
+                try:
+                    done = subprocess.run(
+                        [*installer, "--quiet", "--no-deps", "--target", name, TRL],
+                        capture_output=True,
+                        text=True,
+                        timeout=120,
+                        check=False,
+                    )
+                except subprocess.TimeoutExpired:
+                    why = "it did not come within 120 s"
+                    continue
+                if done.returncode == 0:
+                    break
+                why = done.stderr.strip()[-200:]
+            else:
+                pytest.skip(f"{TRL}, which holds the template, cannot be fetched: {why}")
             found = (Path(name) / INSTRUCT).read_bytes()
         assert hashlib.sha256(found).hexdigest() == INSTRUCT_DIGEST, f"{TRL} holds another template"
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(found)
     return file.read_text(encoding="utf-8")
+
+
+def installers() -> Iterator[list[str]]:
+    """Commands that install a wheel: uv wherever launch/bootstrap.sh looks for it, then every pip there is.
+
+    A virtual environment that uv made has no pip of its own.
+    """
+    root, beside = Path(__file__).parents[2], Path(sys.prefix) / ".uv/bin"
+    places = [shutil.which("uv"), Path.home() / ".local/bin/uv", Path.home() / ".cargo/bin/uv"]
+    places += [root / ".venv-tools/bin/uv", beside / "uv", root / ".venv/.uv/bin/uv"]
+    for uv in dict.fromkeys(str(one) for one in places if one is not None):
+        if os.access(uv, os.X_OK):
+            yield [uv, "pip", "install", "--python", sys.executable]
+    for python in (sys.executable, str(beside / "python"), shutil.which("python3") or ""):
+        if os.access(python, os.X_OK):
+            yield [python, "-m", "pip", "install"]
 
 
 def _cache() -> Path:

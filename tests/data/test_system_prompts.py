@@ -1,0 +1,141 @@
+"""System prompts of other formats: the tools are read, the instructions for another form do not stay."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from funreason_train.calls import Call
+from funreason_train.data.read.formats import apigen_mt, funreason_mt, openai
+from funreason_train.data.read.system import own_instructions
+from funreason_train.dialogue import prompt_style, system_prompt
+
+Prepare = Callable[..., tuple[Path, dict[str, Any]]]
+OPTIONS = {"tools_missing": "infer", "text_with_calls": "thought", "error_tool_response": "keep"}
+TOOLS = [
+    {
+        "type": "function",
+        "function": {
+            "name": name,
+            "description": f"The {name}.",
+            "parameters": {
+                "type": "object",
+                "properties": {"where": {"type": "string"}},
+                "required": ["where"],
+            },
+        },
+    }
+    for name in ("tide", "wind")
+]
+FORM = "<tool_call>\n{'arguments': <args-dict>, 'name': <function-name>}\n</tool_call>"
+ASKED = (
+    "You are a model that can call functions. The signatures are within <tools></tools> tags: <tools> {tools}"
+    " </tools> Use this schema: {{'title': 'Call', 'type': 'object'}}. For each function call give back a JSON"
+    " object within <tool_call></tool_call> tags, like this:\n" + FORM.replace("{", "{{").replace("}", "}}")
+)
+
+
+def _hermes(tools: str, calls: list[str], results: list[str]) -> dict[str, Any]:
+    said = [
+        ("system", "Speak like a sailor.\n\n" + ASKED.format(tools=tools)),
+        ("human", "How is the sea at Hull?"),
+        ("gpt", "\n".join(f"<tool_call>\n{call}\n</tool_call>" for call in calls)),
+        ("tool", "\n".join(f"<tool_response>\n{one}\n</tool_response>" for one in results)),
+        ("gpt", "Calm."),
+    ]
+    return {"conversations": [{"from": who, "value": value} for who, value in said]}
+
+
+@pytest.mark.parametrize("module", [apigen_mt, funreason_mt, openai])
+@pytest.mark.parametrize("write", [json.dumps, str])
+def test_hermes_rows_as_their_card_shows_them(module: Any, write: Callable[[Any], str]) -> None:
+    calls = [{"arguments": {"where": "Hull"}, "name": name} for name in ("tide", "wind")]
+    results = [json.dumps({"name": name, "content": {"is": name}}) for name in ("wind", "tide")]
+    found = module.convert(_hermes(write(TOOLS), [write(one) for one in calls], results), OPTIONS)
+    assert [tool["name"] for tool in found.tools] == ["tide", "wind"]
+    step = found.turns[0].steps[0]
+    assert step.calls == (Call("tide", {"where": "Hull"}), Call("wind", {"where": "Hull"}))
+    assert step.results == (results[1], results[0])  # each result names its call
+    assert found.system.startswith("Speak like a sailor.")
+    assert not any(mark in found.system for mark in ("tool_call", "<tools>", "JSON", "schema"))
+    assert set(found.meta["flags"]) == {"format_instructions_dropped", "json_calls"}
+
+
+def test_results_that_qwens_template_puts_into_a_user_message() -> None:
+    row = _hermes(json.dumps(TOOLS), ['{"name": "tide", "arguments": {"where": "Hull"}}'], ["high"])
+    row["conversations"][3]["from"] = "human"
+    assert apigen_mt.convert(row, OPTIONS).turns[0].steps[0].results == ("high",)
+
+
+def test_tools_in_a_prompt_are_never_evaluated(tmp_path: Path) -> None:
+    made = tmp_path / "made"
+    evil = f"[{{'name': 'tide', 'description': __import__('pathlib').Path({str(made)!r}).touch()}}]"
+    row = _hermes(evil, ['{"name": "tide", "arguments": {}}'], ["high"])
+    assert "tools_inferred" in apigen_mt.convert(row, OPTIONS).meta["flags"]
+    assert not made.exists()
+
+
+@pytest.mark.parametrize(
+    ("system", "left", "flagged"),
+    [
+        (None, None, False),
+        ("Be brief.", "Be brief.", False),
+        ("You may use tools only after the customer has logged in.", ..., False),
+        ("# Policy\nNever refund.\n\nWrite calls as\n" + FORM, "# Policy\nNever refund.", True),
+        (FORM + "\n\n# Policy\nNever refund.", "# Policy\nNever refund.", True),
+        ("You are an expert in composing functions.", None, False),
+        ("You are an expert in composing functions. Be kind to Ann.", "Be kind to Ann.", False),
+    ],
+)
+def test_what_a_data_set_says_itself_stays(system: str | None, left: Any, flagged: bool) -> None:
+    found, flags = own_instructions(system)
+    if left == "# Policy\nNever refund.":
+        assert found is not None and left in found and "tool_call" not in found
+    else:
+        assert found == (system if left is ... else left)
+    assert bool(flags) == flagged
+
+
+def test_bfcls_own_prompt_leaves_nothing_but_what_follows_it() -> None:
+    tools = [tool["function"] for tool in TOOLS]
+    row = [
+        {"role": "system", "content": system_prompt(tools, "bfcl", "Answer in Welsh.")},
+        {"role": "user", "content": "q"},
+        {"role": "assistant", "content": '[tide(where="Hull")]'},
+    ]
+    found = funreason_mt.convert(row, OPTIONS)
+    assert (found.system, [tool["name"] for tool in found.tools]) == ("Answer in Welsh.", ["tide", "wind"])
+    assert not found.meta
+
+
+@pytest.mark.parametrize("escape", [True, False])
+def test_a_tool_list_in_another_script(prepare: Prepare, tmp_path: Path, escape: bool) -> None:
+    tool = json.loads(json.dumps(TOOLS[0]).replace("tide", "潮汐"))
+    call = {"type": "function", "function": {"name": "潮汐", "arguments": '{"where": "赫尔"}'}}
+    said = [
+        {"role": "user", "content": "赫尔?"},
+        {"role": "assistant", "content": None, "tool_calls": [call]},
+    ]
+    (tmp_path / "own.jsonl").write_text(json.dumps({"messages": said, "tools": [tool]}) + "\n")
+    out, result = prepare(
+        "data.datasets=[openai]",
+        f"data.openai.path={tmp_path}/own.jsonl",
+        *("data.val_share=0", "data.decontaminate=off", f"protocol.escape={str(escape).lower()}"),
+    )
+    (row,) = json.loads((out / "sft/train.json").read_text())
+    assert ("潮汐" in row["system"], "\\u6f6e" in row["system"]) == (not escape, escape)
+    assert row["conversations"][-1]["value"].endswith('[潮汐(where="赫尔")]')
+    assert result["sources"]["openai"]["flags"] == ({"escaped_tools": 1} if escape else {})
+
+
+def test_the_style_that_a_configuration_asks_for() -> None:
+    nodes = [
+        {"system": system, "escape": escape} for system in ("bfcl", "compact") for escape in (True, False)
+    ]
+    assert [prompt_style(node) for node in nodes] == ["bfcl", "bfcl_readable", "compact", "compact"]
+    tools = [tool["function"] for tool in TOOLS]
+    assert system_prompt(tools, "bfcl") == system_prompt(tools, "bfcl_readable")
