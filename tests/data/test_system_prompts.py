@@ -34,8 +34,9 @@ TOOLS = [
 FORM = "<tool_call>\n{'arguments': <args-dict>, 'name': <function-name>}\n</tool_call>"
 ASKED = (
     "You are a model that calls functions. The signatures are within <tools></tools> tags: <tools> {tools}"
-    " </tools> Use this schema: {{'title': 'Call', 'type': 'object'}}. For each function call give back a JSON"
-    " object within <tool_call></tool_call> tags, like this:\n" + FORM.replace("{", "{{").replace("}", "}}")
+    " </tools> Use this schema: {{'title': 'Call', 'type': 'object'}}. For each function call give back a"
+    " JSON object within <tool_call></tool_call> tags, like this:\n"
+    + FORM.replace("{", "{{").replace("}", "}}")
 )
 
 
