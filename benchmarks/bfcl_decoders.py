@@ -22,7 +22,7 @@ os.environ.setdefault("BFCL_PROJECT_ROOT", tempfile.mkdtemp(prefix="bfcl-"))
 import bfcl_spaces
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-_spec = importlib.util.spec_from_file_location("bfcl_mock", REPOSITORY / "tests/evaluate/bfcl_mock.py")
+_spec = importlib.util.spec_from_file_location("bfcl_mock", REPOSITORY / "tests/evaluate/bfcl/bfcl_mock.py")
 assert _spec is not None and _spec.loader is not None
 bfcl_mock = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(bfcl_mock)
@@ -105,7 +105,7 @@ def plain(call):
 
 
 def tried(decode, *arguments):
-    """What a decoder makes of an answer; None if it is no call to it."""
+    """What a decoder makes of an answer; None if it is not a call to it."""
     try:
         return decode(*arguments)
     except Exception:

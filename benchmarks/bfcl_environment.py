@@ -19,7 +19,7 @@ from funreason_train.calls import Call
 from funreason_train.environments import make_environment
 from funreason_train.environments.bfcl.environment import environment_kind
 from funreason_train.environments.bfcl.execute import Executable, execute, make_instance, public_methods
-from funreason_train.environments.bfcl.sessions import Sessions
+from funreason_train.environments.bfcl.sessions import make_sessions
 
 CONFIG = {
     "GorillaFileSystem": {
@@ -71,7 +71,7 @@ def main() -> None:
     ratio = f"ratio {fresh / plain:.0f}"
     print(f"an episode's first call: {fresh * 1e3:.2f} ms; here: {plain * 1e3:.2f} ms; {ratio}")
 
-    sessions = Sessions(kept=EPISODES)
+    sessions = make_sessions(waiting=EPISODES)
     kind = type("Kept", (environment_kind("bfcl/GorillaFileSystem"),), {"sessions": sessions})
     many = [kind() for _ in range(EPISODES)]
     for one in many:
@@ -83,7 +83,7 @@ def main() -> None:
     print(f"a waiting episode: {own / 2**20:.1f} MiB of its own")
     turns = iter(many * ROUNDS)
     kept = fastest(lambda: next(turns).call(Call("pwd", {})), EPISODES)
-    sessions._kept = 1
+    sessions.kept = 1
     turns = iter(many * ROUNDS)
     again = fastest(lambda: next(turns).call(Call("pwd", {})), EPISODES)
     print(

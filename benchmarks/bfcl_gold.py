@@ -25,7 +25,7 @@ from funreason_train.evaluate.serve.engine import EngineOptions
 from funreason_train.evaluate.serve.generate import Sampling
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-MOCK = REPOSITORY / "tests" / "evaluate" / "bfcl_mock.py"
+MOCK = REPOSITORY / "tests" / "evaluate" / "bfcl" / "bfcl_mock.py"
 _spec = importlib.util.spec_from_file_location("bfcl_mock", MOCK)
 assert _spec is not None and _spec.loader is not None
 bfcl_mock = importlib.util.module_from_spec(_spec)
@@ -64,7 +64,7 @@ OLDER_DEFECTS = {
     "simple_python_363": _NAME,
     "simple_javascript_41": _NAME,
     "multi_turn_base_154": "the truth has six turns, the conversation five",
-}  # of 2025.8.25, mended since
+}  # of 2025.8.25, fixed since
 
 
 def main() -> int:

@@ -143,7 +143,8 @@ def play_all(completions: Sequence[str], seed: int, folder: Path) -> tuple[int, 
             )
         except Exception as error:
             faults.append(f"episode: {error!r}")
-            rows.append(game.record([], "raised"))
+            game.stop("raised: an exception", "")
+            rows.append(game.record([]))
     faults += _write_files(rows, folder)
     return writer.used, len(rows), faults
 

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 _NAMES = (
     "CUDA_DEVICE_MAX_CONNECTIONS",
     "DS_ACCELERATOR",
+    "FUNREASON_CALL_LIMITS",
     "FUNREASON_PROGRESS",
     "HF_DATASETS_CACHE",
     "HF_ENDPOINT",

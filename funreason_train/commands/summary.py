@@ -5,11 +5,12 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
+from ..evaluate.results import read_scores
 from ..evaluate.results import verdicts as read_verdicts
 from ..pages.charts import Share
 from ..pages.comparison import compare, difference
 from ..pages.table import Table
-from ..run.files import read_json, write_json
+from ..run.files import write_json
 from ..run.manifest import Manifest
 from ..run.paths import RunDir
 from .display import console, print_table
@@ -26,7 +27,7 @@ def heldout(run: RunDir, names: list[str]) -> tuple[dict[str, Any], Table]:
         `{NAME: accuracy, "tasks": n, "LATER_minus_EARLIER": x, "LATER_minus_EARLIER_ci95": [lo, hi], …}` with
         accuracies in 0..1, and the table.
     """
-    scores = {name: read_json(run.eval(name) / "scores.json") for name in names}
+    scores = {name: read_scores(run.eval(name)) for name in names}
     verdicts = {name: read_verdicts(run.eval(name) / "episodes.jsonl") for name in names}
     figures: dict[str, Any] = {name: score["accuracy"] for name, score in scores.items()}
     figures["tasks"] = scores[names[0]]["tasks"]
@@ -38,7 +39,7 @@ def heldout(run: RunDir, names: list[str]) -> tuple[dict[str, Any], Table]:
 
 
 def _shares(run: RunDir, names: list[str]) -> list[Share]:
-    scores = ((name, read_json(run.eval(name) / "scores.json")) for name in names)
+    scores = ((name, read_scores(run.eval(name))) for name in names)
     return [Share(name, score["accuracy"], *score["ci95"]) for name, score in scores]
 
 

@@ -18,7 +18,7 @@ from ..environments import Task, read_tasks
 from ..environments.tasks import play_gold
 from ..errors import UserError
 from ..reward import compute_score, reason_of
-from .play import Encode, Render, play
+from .play import Encode, PlainGame, Render, play
 from .serve.generate import Generator, Sampling
 
 #: The columns of the RL export that are read (funreason_train/data/export/sharegpt.py).
@@ -44,7 +44,7 @@ class Row:
     gold: str
 
 
-class RowGame:
+class RowGame(PlainGame):
     """A row as a `Game`: one completion, scored by the reward.
 
     Args:
@@ -55,12 +55,13 @@ class RowGame:
     def __init__(self, row: Row, options: Mapping[str, Any]) -> None:
         self._row, self._options = row, options
         self._completion: str | None = None
+        self._stopped: str | None = None
         self.id = row.id
 
     @property
     def done(self) -> bool:
-        """Whether the completion has come."""
-        return self._completion is not None
+        """Whether the completion has come, or cannot come."""
+        return self._completion is not None or self._stopped is not None
 
     def messages(self) -> list[Message]:
         """The row's prompt."""
@@ -70,9 +71,13 @@ class RowGame:
         """Takes the completion."""
         self._completion = completion
 
-    def record(self, asked: list[dict[str, Any]], stopped: str | None = None) -> dict[str, Any]:
+    def stop(self, reason: str, prompt: str) -> None:
+        """See `Game`."""
+        self._stopped = reason
+
+    def record(self, asked: list[dict[str, Any]]) -> dict[str, Any]:
         """The row's verdict; see `play`. `score` is the reward, `right` whether the whole answer is."""
-        score, right, reasons = 0.0, False, [stopped] if stopped else []
+        score, right, reasons = 0.0, False, [self._stopped] if self._stopped else []
         responses: list[dict[str, Any]] = []
         if self._completion is not None:
             result = compute_score(self._row.source, self._completion, self._row.truth, **self._options)
@@ -127,7 +132,7 @@ def read_rows(path: Path, options: Mapping[str, Any]) -> list[Row]:
     """All rows of an RL parquet.
 
     Raises:
-        UserError: if it is none, a row lacks something or cannot be scored, or two rows have the same id.
+        UserError: if it is not such a file, a row lacks something or cannot be scored, or two have one id.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -182,7 +187,7 @@ def read_own_tasks(path: Path) -> list[Task]:
     """Executable tasks of the user, each played once with its gold calls, so that it is known to be playable.
 
     Raises:
-        UserError: for the first line that is no task of an environment that exists.
+        UserError: for the first line that is not a task of an existing environment.
     """
     tasks: list[Task] = []
     try:

@@ -9,7 +9,7 @@ from typing import Any
 from ..calls import render_calls
 from ..dialogue import Message, PromptStyle
 from ..environments import Episode, Limits, Task
-from .play import Encode, Render, play
+from .play import Encode, PlainGame, Render, play
 from .serve.generate import Generator, Sampling
 
 
@@ -26,17 +26,18 @@ class Rules:
     limits: Limits
 
 
-class EpisodeGame:
+class EpisodeGame(PlainGame):
     """An episode as a `Game`."""
 
     def __init__(self, episode: Episode) -> None:
         self._episode = episode
+        self._stopped: str | None = None
         self.id = episode.task.id
 
     @property
     def done(self) -> bool:
         """Whether the episode is over."""
-        return self._episode.done
+        return self._episode.done or self._stopped is not None
 
     def messages(self) -> list[Message]:
         """The conversation so far."""
@@ -46,7 +47,11 @@ class EpisodeGame:
         """Executes the completion's calls, or ends the turn."""
         self._episode.receive(completion)
 
-    def record(self, asked: list[dict[str, Any]], stopped: str | None = None) -> dict[str, Any]:
+    def stop(self, reason: str, prompt: str) -> None:
+        """See `Game`."""
+        self._stopped = reason
+
+    def record(self, asked: list[dict[str, Any]]) -> dict[str, Any]:
         """The episode as a row; see `play`."""
         outcome = self._episode.outcome()
         value = outcome.to_json()
@@ -54,7 +59,9 @@ class EpisodeGame:
         for turn, gold in zip(value["turns"], self._episode.task.turns, strict=False):
             turn["gold"] = [*map(render_calls, gold.steps), gold.text]
             turn["responses"] = [next(rest) | response for response in turn["responses"]]
-        reasons = list(outcome.reasons) + ([f"turn {len(outcome.turns)}: {stopped}"] if stopped else [])
+        reasons = list(outcome.reasons)
+        if self._stopped is not None:
+            reasons.append(f"turn {len(outcome.turns)}: {self._stopped}")
         return {
             "id": outcome.task,
             "category": outcome.category,

@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from ..dialogue import PromptStyle
 from ..environments import Limits
 from ..run.fingerprint import digests
+from .bfcl.game import BfclGames
 from .heldout import Rules
 from .serve.engine import EngineOptions
 from .serve.generate import Sampling
@@ -25,7 +26,7 @@ class Model:
         name: As in tables and folders.
         path: Its HF folder.
         parts: The folder of its finished episodes; another model, task file or setting means another folder.
-        tasks: Ids of the tasks still to be played, in order.
+        groups: Ids of the tasks still to be played, in order; those of one group belong into one replica.
         max_model_tokens: What its context holds, at most the configured number.
         seed: Of the sampling: that of the attempt.
         served_name: What the endpoint calls it, if there is one.
@@ -34,10 +35,19 @@ class Model:
     name: str
     path: str
     parts: str
-    tasks: tuple[str, ...]
+    groups: tuple[tuple[str, ...], ...]
     max_model_tokens: int
     seed: int
     served_name: str | None = None
+
+    @property
+    def tasks(self) -> list[str]:
+        """All tasks still to be played."""
+        return [name for group in self.groups for name in group]
+
+    def share(self, number: int, of: int) -> Model:
+        """What one of `of` replicas plays."""
+        return replace(self, groups=self.groups[number::of])
 
 
 @dataclass(frozen=True)
@@ -45,7 +55,7 @@ class Job:
     """All models of one evaluation.
 
     Attributes:
-        tasks: The task file: executable tasks as JSONL, or rows of an RL parquet.
+        tasks: The task file: executable tasks as JSONL, or rows of an RL parquet; empty for BFCL.
         models: One after another; attempts of one model share its engine.
         sampling: How completions are drawn; context and seed are each model's own.
         responses: Most responses a turn.
@@ -55,6 +65,7 @@ class Job:
         endpoint: An OpenAI completions server to use instead.
         reward: Options of the reward that scores rows.
         modules: The setting `environment_modules`.
+        bfcl: How BFCL's entries are played, if those are the tasks.
     """
 
     tasks: str
@@ -67,6 +78,7 @@ class Job:
     endpoint: str | None = None
     reward: Mapping[str, Any] = field(default_factory=dict)
     modules: tuple[str, ...] = ()
+    bfcl: BfclGames | None = None
 
     @property
     def rules(self) -> Rules:
@@ -81,7 +93,10 @@ class Job:
     def of_json(cls, job: Mapping[str, Any]) -> Job:
         """The inverse of `to_json`."""
         value = dict(job)
-        value["models"] = tuple(Model(**{**m, "tasks": tuple(m["tasks"])}) for m in value["models"])
+        value["models"] = tuple(
+            Model(**{**one, "groups": tuple(map(tuple, one["groups"]))}) for one in value["models"]
+        )
+        value["bfcl"] = BfclGames.of_json(value["bfcl"]) if value["bfcl"] else None
         value["sampling"] = Sampling(**value["sampling"])
         value["engine"] = EngineOptions(**value["engine"])
         value["modules"] = tuple(value["modules"])

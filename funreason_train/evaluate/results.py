@@ -7,9 +7,36 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..run.files import write_json, write_text
+from ..errors import UserError
+from ..run.files import read_json, write_json, write_text
 from .attempts import Attempts
 from .play import dump
+
+FORMAT = 1
+"""Of `scores.json`; another number wherever what a field means has changed."""
+
+
+def read_scores(folder: Path) -> dict[str, Any]:
+    """A model's `scores.json`.
+
+    Raises:
+        UserError: it was written by another version, or cannot be read.
+    """
+    path = folder / "scores.json"
+    try:
+        found = dict(read_json(path))
+    except (OSError, ValueError, TypeError) as error:
+        raise UserError(f"the scores cannot be read ({error})", where=str(path), mend=_AGAIN) from None
+    if found.get("format") != FORMAT:
+        raise UserError(
+            f"the scores were written in format {found.get('format')}, and this version reads {FORMAT}",
+            where=str(path),
+            mend=_AGAIN,
+        )
+    return found
+
+
+_AGAIN = "Run the evaluation again with restart=eval, which keeps the old results under old/"
 
 
 def finished(parts: Path) -> dict[str, dict[str, Any]]:
@@ -26,7 +53,7 @@ def finished(parts: Path) -> dict[str, dict[str, Any]]:
     return found
 
 
-def mend_parts(parts: Path) -> None:
+def end_last_line(parts: Path) -> None:
     """Ends a line that a crash cut off, so that what is appended next starts on its own line."""
     for path in parts.glob("*.jsonl"):
         with path.open("rb+") as file:
@@ -118,7 +145,7 @@ def write(
     write_text(folder / "episodes.jsonl", "".join(map(dump, episodes)))
     failures = ({**failure(row), **_mark(row)} for row in wrong)
     write_text(folder / "failures.jsonl", "".join(map(dump, failures)))
-    scores = {**score(played, attempts), "wrong_because": reasons(wrong), **provenance}
+    scores = {"format": FORMAT, **score(played, attempts), "wrong_because": reasons(wrong), **provenance}
     write_json(folder / "scores.json", scores)
     return scores
 

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..cluster.profile import visible_gpus
 from ..errors import UserError
 from ..models import folder as models
 from ..run.paths import RunDir
@@ -112,10 +113,12 @@ def _setting_problems(settings: DictConfig, config: DictConfig) -> list[str]:
         found.append("eval.tensor_parallel splits a model over GPUs; on a CPU use eval.replicas")
     if config.cluster.device != "cpu":
         wanted = settings.tensor_parallel * (settings.replicas or 1)
-        if wanted > config.cluster.gpus_per_node:
+        here = visible_gpus()
+        if wanted > (here or config.cluster.gpus_per_node):
+            machine = "this machine" if here else f"a machine of cluster={config.cluster.name}"
             found.append(
                 f"eval.replicas x eval.tensor_parallel = {wanted} engines' GPUs, "
-                f"but a machine of cluster={config.cluster.name} has {config.cluster.gpus_per_node}"
+                f"but {machine} has {here or config.cluster.gpus_per_node}"
             )
     return found
 

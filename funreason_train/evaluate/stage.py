@@ -34,7 +34,7 @@ def run(config: DictConfig, run: RunDir) -> dict[str, Any]:
         `models` (name to its figures), `table` and `failures` (paths) and `headline`.
 
     Raises:
-        UserError: for everything that the user can mend.
+        UserError: for everything that the user can fix.
         ReplicaFailed: if an engine crashed.
     """
     if found := [*loading_problems(config.environment_modules), *problems(config, run, later=False)]:

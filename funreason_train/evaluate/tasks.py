@@ -24,7 +24,7 @@ from .attempts import Attempts
 from .browser import failed_tasks, write_browser
 from .custom import is_rows, read_own_tasks, read_rows
 from .job import Job, Model, fingerprint, model_fingerprint
-from .serve.replicas import LineCounter, run_replicas
+from .serve.replicas import play_job
 from .serve.serving import engine_options, replica_environments, sampling_of
 from .settings import attempts_of, task_file
 
@@ -184,9 +184,9 @@ def _plan(config: DictConfig, run: RunDir, path: Path) -> _Plan:
             key = fingerprint(prints[name], digest, own, job.rules, served, reward)[:16]
             parts = run.eval(name, settings.benchmark) / "parts" / key
             parts.mkdir(parents=True, exist_ok=True)
-            results.mend_parts(parts)
+            results.end_last_line(parts)
             done = results.finished(parts)
-            left = tuple(task for task in ids if task not in done)
+            left = tuple((task,) for task in ids if task not in done)
             models.append(Model(name, str(folder), str(parts), left, context, own.seed))
         found += _served(settings, models)
     return _Plan(replace(job, models=tuple(found)), ids, attempts, prints)
@@ -216,27 +216,10 @@ def _reward(config: DictConfig) -> dict[str, Any]:
 
 def _play(config: DictConfig, run: RunDir, job: Job, tasks: int) -> None:
     """Runs the replicas on what is left, reporting progress."""
-    left = max(len(model.tasks) for model in job.models)
+    left = max(len(model.groups) for model in job.models)
     variables = replica_environments(config, job.engine, 1 if job.endpoint else None, left)
-    counter = LineCounter([Path(model.parts) for model in job.models])
-    total = sum(len(model.tasks) for model in job.models)
-    before = counter.update()
     text = f"{tasks} tasks, {len(config.eval.models)} model{'s' if len(config.eval.models) > 1 else ''}"
-
-    def moved() -> int:
-        done = counter.update() - before
-        report(done, total, text)
-        return done
-
-    run.logs.mkdir(parents=True, exist_ok=True)
-    run_replicas(
-        "funreason_train.evaluate.serve.worker:play_replica",
-        job.to_json(),
-        variables,
-        lambda number: run.logs / f"eval.replica{number}.log",
-        moved,
-        float(config.eval.patience_seconds),
-    )
+    play_job(job, variables, run.logs / "eval", float(config.eval.patience_seconds), text)
 
 
 def _seconds(models: Sequence[Model]) -> dict[str, float]:

@@ -28,7 +28,7 @@ def wilson(right: int, total: int) -> tuple[float, float]:
         ValueError: unless 0 <= right <= total.
     """
     if not 0 <= right <= total:
-        raise ValueError(f"{right} of {total} is no share")
+        raise ValueError(f"{right} of {total} is not a share")
     if total == 0:
         return 0.0, 1.0
     return _wilson(right / total, total)

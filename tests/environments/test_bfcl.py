@@ -17,8 +17,9 @@ from funreason_train.environments import make_environment
 from funreason_train.environments.bfcl import documents
 from funreason_train.environments.bfcl.documents import CLASSES, bfcl_folder
 from funreason_train.environments.bfcl.environment import environment_kind
-from funreason_train.environments.bfcl.sessions import SESSIONS, Sessions
+from funreason_train.environments.bfcl.sessions import SESSIONS, make_sessions
 from funreason_train.environments.protocol import SHOWN
+from funreason_train.environments.sandbox.limits import CallLimits
 from funreason_train.errors import UserError
 
 ROOT = Path(__file__).parents[2]
@@ -143,7 +144,7 @@ def test_what_is_random_is_the_same_in_every_process():
         },
     )
     answers = set()
-    for sessions in (Sessions(), Sessions()):
+    for sessions in (make_sessions(), make_sessions()):
         environment = kind("bfcl/TravelAPI", sessions)
         answers.add(environment.call(login))
     (answer,) = answers
@@ -218,7 +219,7 @@ def test_names_that_cannot_be_called_are_answered_in_bfcls_own_words(tmp_path):
 
 @shipped
 def test_a_call_that_takes_for_ever_is_stopped_alone():
-    sessions = Sessions(seconds=1.0)
+    sessions = make_sessions(seconds=1.0)
     burning = kind("bfcl/GorillaFileSystem+MathAPI", sessions)
     burning.reset(CONFIG)
     burning.call(Call("touch", {"file_name": "kept"}))
@@ -240,7 +241,7 @@ def test_a_call_that_takes_for_ever_is_stopped_alone():
 
 @shipped
 def test_a_call_that_takes_all_memory_is_stopped_alone():
-    environment = kind("bfcl/GorillaFileSystem+MathAPI", Sessions(memory=64, seconds=20.0))
+    environment = kind("bfcl/GorillaFileSystem+MathAPI", make_sessions(memory_mib=64, seconds=20.0))
     environment.reset(CONFIG)
     environment.call(Call("touch", {"file_name": "kept"}))
     greedy = Call("square_root", {"number": 2, "precision": 400_000_000})
@@ -251,7 +252,7 @@ def test_a_call_that_takes_all_memory_is_stopped_alone():
 
 @shipped
 def test_more_environments_than_processes_keep_their_states():
-    sessions = Sessions(kept=2)
+    sessions = make_sessions(waiting=2)
     several = [files(sessions) for _ in range(5)]
     for round in range(2):
         for number, environment in enumerate(several):
@@ -270,7 +271,7 @@ def test_more_environments_than_processes_keep_their_states():
 
 @shipped
 def test_an_environment_may_be_collected_at_any_moment():
-    sessions = Sessions()
+    sessions = make_sessions()
     environment = files(sessions)
     listing(environment)
     with sessions._lock:  # as when a collection starts while a session is put back
@@ -281,7 +282,7 @@ def test_an_environment_may_be_collected_at_any_moment():
 
 @shipped
 def test_a_host_that_was_killed_is_replaced_and_states_are_made_again():
-    sessions = Sessions()
+    sessions = make_sessions()
     environment = files(sessions)
     environment.call(Call("touch", {"file_name": "kept"}))
     host = sessions.host
@@ -313,7 +314,8 @@ def test_a_fork_has_a_host_of_its_own_and_leaves_this_processs_alone():
 def test_a_host_needs_the_standard_library_and_this_package_alone():
     """Any version of bfcl-eval can so live in an environment of its own."""
     code = (
-        "import sys, funreason_train.environments.bfcl.host, funreason_train.evaluate.bfcl.host\n"
+        "import sys, funreason_train.environments.bfcl.world, funreason_train.evaluate.bfcl.entries, "
+        "funreason_train.environments.sandbox.host\n"
         "known = {*sys.stdlib_module_names, 'funreason_train', '__main__'}\n"
         "print({name.partition('.')[0] for name in sys.modules} - known)"
     )
@@ -342,3 +344,28 @@ def children_of(process):
     import psutil
 
     return [child.pid for child in psutil.Process(process).children()]
+
+
+@shipped
+def test_limits_come_from_the_configuration_and_reach_every_process(monkeypatch):
+    from funreason_train.environments.bfcl import sessions
+    from funreason_train.settings.compose import compose
+
+    monkeypatch.setenv(sessions.VARIABLE, "")
+    standard = compose(None, []).call_limits
+    try:
+        words = ["call_limits.seconds=0.5", "call_limits.memory_mib=99"]
+        sessions.limit_calls(compose(None, words).call_limits)
+        assert SESSIONS.limits == CallLimits(0.5, 60, 99)
+        burning = make_environment("bfcl/MathAPI")
+        answer = burning.call(Call("power", {"base": 10, "exponent": 100_000_000}))
+        assert answer.text.startswith("Error during execution: time_limit") and not answer.ok
+        code = f"from {sessions.__name__} import SESSIONS; print(SESSIONS.limits.memory)"
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+        assert done.stdout == "99\n"
+        for wrong in (0, -1, None, "many", True):
+            with pytest.raises(UserError, match=r"call_limits\.seconds=.* is not a number above 0"):
+                sessions.limit_calls({**standard, "seconds": wrong})
+    finally:
+        sessions.limit_calls(standard)
+    assert SESSIONS.limits == CallLimits(5, 60, 512)

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from evaluate import bfcl_mock
+from evaluate.bfcl import bfcl_mock
 from evaluate.mock_endpoint import serving
 from evaluate.scripted import SAMPLING, TASKS, Scripted, encode, gold, render
 

@@ -1,7 +1,7 @@
 """Prompts that are encoded part by part have the ids of the whole."""
 
 import pytest
-from evaluate import bfcl_mock
+from evaluate.bfcl import bfcl_mock
 
 from funreason_train.dialogue import render_prompt
 from funreason_train.evaluate.serve.encoding import PromptEncoder

@@ -67,6 +67,6 @@ def test_options_travel_as_json(tmp_path):
     from funreason_train.evaluate.job import Job, Model
     from funreason_train.evaluate.serve.generate import Sampling
 
-    model = Model("base", "/m", "/parts", ("a", "b"), 4096, 3, "m")
+    model = Model("base", "/m", "/parts", (("a",), ("b",)), 4096, 3, "m")
     job = Job("/tasks", (model,), Sampling(0.0, 1.0, 8, 4096, 1), 6, "compact", 4, CPU, "http://x/v1")
     assert Job.of_json(json.loads(json.dumps(job.to_json()))) == job

@@ -4,7 +4,7 @@ import json
 import math
 
 import pytest
-from evaluate import bfcl_mock
+from evaluate.bfcl import bfcl_mock
 from evaluate.mock_endpoint import serving
 from evaluate.scripted import TASKS
 from hypothesis import given
@@ -80,10 +80,11 @@ def files_are_whole(run):
 
 def evaluated(tmp_path, model, *words):
     run = RunDir.at(tmp_path / "run")
-    (run.data / "tasks").mkdir(parents=True)
-    write_tasks(run.data / "tasks" / "heldout.jsonl", TASKS)
+    file = tmp_path / "tasks.jsonl"
+    write_tasks(file, TASKS)
     with serving(Everything()) as server:
         common = [f"run_dir={run.root}", f"models={{mine: {model}}}", "served_name=tiny", "max_tokens=64"]
+        common.append(f"tasks={file}")
         config = compose("eval", [*common, f"endpoint={server.url}", *words])
         result = stage.run(config, run)
         asked = server.answers.asked

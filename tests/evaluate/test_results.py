@@ -2,6 +2,9 @@
 
 import json
 
+import pytest
+
+from funreason_train.errors import UserError
 from funreason_train.evaluate import results
 from funreason_train.evaluate.attempts import Attempts
 from funreason_train.evaluate.play import dump
@@ -37,8 +40,8 @@ def test_finished_episodes_survive_a_line_cut_off_by_a_crash(tmp_path):
     (tmp_path / "replica0.jsonl").write_text(whole + dump(ROWS[2])[:-30])
     (tmp_path / "replica1.jsonl").write_text(dump(ROWS[3]))
     assert results.finished(tmp_path) == {"a": ROWS[0], "b": ROWS[1], "d": ROWS[3]}
-    results.mend_parts(tmp_path)
-    results.mend_parts(tmp_path)
+    results.end_last_line(tmp_path)
+    results.end_last_line(tmp_path)
     with (tmp_path / "replica0.jsonl").open("a") as file:
         file.write(dump(ROWS[2]))
     assert results.finished(tmp_path) == dict(zip("abcd", ROWS, strict=True))
@@ -58,3 +61,54 @@ def test_scores_failures_and_reasons(tmp_path):
     assert failures[1]["wrong"] == "turn 0: missing_result: [f(a=1)] never answered ok"
     assert failures[1]["gold"] == ["[f(a=1)]", "Done."] and failures[1]["prompt"] == "c?"
     assert list(results.verdicts(tmp_path / "episodes.jsonl").values()) == [1.0, 0.0, 0.0, 0.0]
+
+
+GOLDEN = {
+    "format": 1,
+    "accuracy": 0.25,
+    "right": 1,
+    "tasks": 4,
+    "ci95": [0.04558726, 0.69936],
+    "categories": {
+        "chain": {"accuracy": 0.0, "right": 0, "tasks": 3, "ci95": [0.0, 0.5614970]},
+        "single": {"accuracy": 1.0, "right": 1, "tasks": 1, "ci95": [0.2065493, 1.0]},
+    },
+    "responses": 4,
+    "tokens": 28,
+    "cut_off": 0,
+    "wrong_because": {"malformed: unclosed": 2, "missing_result": 1},
+    "model": {"name": "m"},
+}
+"""What other programs rely on: a change of it is a change of `FORMAT`."""
+
+
+def rounded(value):
+    if isinstance(value, dict):
+        return {key: rounded(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [rounded(one) for one in value]
+    return round(value, 5) if isinstance(value, float) else value
+
+
+def test_scores_have_the_form_that_others_read(tmp_path):
+    results.write(tmp_path, [ROWS], Attempts(), {"model": {"name": "m"}})
+    found = json.loads((tmp_path / "scores.json").read_text())
+    assert list(found) == list(GOLDEN) and rounded(found) == rounded(GOLDEN)
+    assert results.read_scores(tmp_path) == found
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ('{"accuracy": 0.5}', "format None, and this version reads 1.*restart=eval"),
+        ('{"format": 2}', "format 2, and this version reads 1"),
+        ("{", "cannot be read"),
+        ("[1]", "cannot be read"),
+        (None, "cannot be read"),
+    ],
+)
+def test_scores_of_another_version_are_not_guessed_at(tmp_path, text, says):
+    if text is not None:
+        (tmp_path / "scores.json").write_text(text)
+    with pytest.raises(UserError, match=says):
+        results.read_scores(tmp_path)

@@ -9,7 +9,7 @@ from episode_script import RULES, TOKENIZER, completion, flat, gold, run
 
 from funreason_train.calls import Call, render_calls
 from funreason_train.environments.bfcl.documents import bfcl_folder
-from funreason_train.environments.bfcl.sessions import SESSIONS
+from funreason_train.environments.bfcl.sessions import VARIABLE, limit_calls
 from funreason_train.environments.tasks import Task, TaskTurn
 from funreason_train.reward import compute_score
 from funreason_train.rl.rollout.episodes import Written, play_episode
@@ -96,10 +96,11 @@ def test_a_call_that_never_ends_holds_up_no_other_episode(monkeypatch):
     async def together():
         return await asyncio.gather(play(hanging, burn), *(play(task, flat(gold(task))) for task in others))
 
-    monkeypatch.setattr(SESSIONS, "_limits", {**SESSIONS._limits, "seconds": 0.7})
-    SESSIONS.forget()
+    monkeypatch.setenv(VARIABLE, "")
+    limits = {"seconds": 0.7, "wall_seconds": 60, "memory_mib": 512, "waiting": 256}
+    limit_calls(limits)
     first, *rest = asyncio.run(together())
-    SESSIONS.forget()
+    limit_calls({**limits, "seconds": 5})
     assert ended[-1] == "hanging" and all(score(played) == 1.0 for played in rest)
     assert first.samples[0].results[0].text.startswith("Error during execution: time_limit")
     assert score(first) < 1.0

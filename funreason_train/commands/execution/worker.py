@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ...environments.bfcl.sessions import limit_calls
 from ...run.paths import RunDir
 from ..stages import stage_of
 
@@ -23,4 +24,5 @@ def run_stage(job: dict[str, Any]) -> dict[str, Any]:
     config = OmegaConf.load(job["config"])
     assert isinstance(config, DictConfig)
     OmegaConf.set_struct(config, True)
+    limit_calls(config.call_limits)
     return dict(stage_of(job["stage"]).run(config, RunDir.at(job["run"])))

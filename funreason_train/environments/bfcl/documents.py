@@ -43,7 +43,7 @@ def class_documents(class_name: str) -> tuple[dict[str, Any], ...]:
 
     Raises:
         UserError: bfcl-eval is not installed.
-        KeyError: it is none of `CLASSES`.
+        KeyError: it is not one of `CLASSES`.
     """
     name = CLASSES[class_name]
     folder = bfcl_folder()

@@ -1,6 +1,6 @@
 """BFCL's classes as environments: `bfcl/GorillaFileSystem`, or several at once, `bfcl/TicketAPI+MathAPI`.
 
-What a call answers and what its state is are BFCL's own (`execute`, `host`); a configuration is what BFCL
+What a call answers and what its state is are BFCL's own (`execute`, `world`); a configuration is what BFCL
 calls `initial_config`, class -> scenario. The state lives in a process of its own and can be made again from
 the configuration and the calls so far, which a call that reached a limit is not one of: it ended the process
 and answers with the reason, and has changed nothing.
@@ -18,9 +18,11 @@ from typing import Any, ClassVar
 from ...calls import Call
 from ...errors import UserError
 from ..protocol import Environment, Result
+from ..sandbox.pool import Pool
+from ..sandbox.session import Session
 from .documents import CLASSES, class_documents
 from .execute import FAILED, refusal
-from .sessions import SESSIONS, Session, Sessions
+from .sessions import SESSIONS
 
 PREFIX = "bfcl/"
 _CRASHES = 3  # in a row, before a crash is put down to what was asked
@@ -37,7 +39,7 @@ class BfclEnvironment(Environment):
 
     name = PREFIX
     classes: ClassVar[tuple[str, ...]] = ()
-    sessions: ClassVar[Sessions] = SESSIONS
+    sessions: ClassVar[Pool] = SESSIONS
     _names: ClassVar[frozenset[str]] = frozenset()
 
     def __init__(self) -> None:

@@ -148,7 +148,7 @@ def _as_text(value: Any) -> str:
     if type(value) is dict:
         try:
             text = json.dumps(value)
-        except Exception:  # an object that is no JSON
+        except Exception:  # an object that JSON does not hold
             text = str(value)
     else:
         text = value if type(value) is str else str(value)

@@ -15,6 +15,7 @@ import signal
 import socket
 import struct
 import sys
+from dataclasses import dataclass
 from typing import Any, NoReturn
 
 # System calls refused in a locked process, by machine: socket, connect, execve, execveat, io_uring_setup.
@@ -24,6 +25,25 @@ _NETWORK = 2  # the first two of _REFUSED
 _PR_SET_NO_NEW_PRIVS, _PR_SET_SECCOMP, _SECCOMP_MODE_FILTER = 38, 22, 2
 _ALLOW, _EPERM = 0x7FFF0000, 0x00050001
 _LD, _JEQ, _JGE, _RET = 0x20, 0x15, 0x35, 0x06  # BPF: load a word, jumps, return
+
+
+@dataclass(frozen=True)
+class CallLimits:
+    """What the calls of one session may take.
+
+    Attributes:
+        seconds: Processor time for one request.
+        wall: Seconds on the clock for one.
+        memory: MiB that they all may add to what a fresh process has.
+    """
+
+    seconds: float
+    wall: float
+    memory: int
+
+    def to_json(self) -> dict[str, float]:
+        """The limits as JSON's types."""
+        return {"seconds": self.seconds, "wall": self.wall, "memory": self.memory}
 
 
 class LimitReached(BaseException):

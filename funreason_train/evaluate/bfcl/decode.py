@@ -3,7 +3,7 @@
 BFCL strips code fences, adds missing brackets and walks Python's syntax tree; on the way it evaluates
 arithmetic that the model wrote, turns `cd("src")` into `cd()`, `+5` into -5 and `true` into "true". Here the
 call language decides what a call is (`calls.parse_calls`: literals and keyword arguments only). What is call
-syntax for Python but not in that language is *refused*: nothing of it runs, and it is no plain text either.
+syntax for Python but not in that language is *refused*: nothing of it runs, and it is not plain text either.
 """
 
 from __future__ import annotations

@@ -20,6 +20,7 @@ from ..attempts import Attempt, Attempts
 from ..browser import label, write_browser
 from ..job import model_fingerprint
 from ..play import dump
+from ..results import FORMAT
 from ..serve.endpoint import choose_served
 from ..serve.serving import engine_options, replica_environments, sampling_of
 from ..settings import attempts_of
@@ -58,7 +59,7 @@ def evaluate(config: DictConfig, run: RunDir) -> dict[str, Any]:
         See `stage.run`.
 
     Raises:
-        UserError: for everything that the user can mend.
+        UserError: for everything that the user can fix.
         ReplicaFailed: if an engine crashed.
     """
     settings = config.eval
@@ -169,6 +170,7 @@ def _write(
         wrong = [row for row in _marked(played[name].rows, attempts) if not row["right"]]
         write_text(model.out / "failures.jsonl", "".join(map(dump, wrong)))
         scores[name] = {
+            "format": FORMAT,
             "benchmark": "bfcl",
             "bfcl_version": version,
             **scoring.score(tries[name], attempts, played[name].not_run),
@@ -261,8 +263,8 @@ def _unclosed_note(rule: str, played: Mapping[str, _Played]) -> str:
         counts.append(f"{name} {sum(row.get('unclosed', 0) > 0 for row in rows)} of {len(rows)}")
     found = f"Entries with an answer without </think>: {', '.join(counts)}."
     card = (
-        "the model card's handler hands BFCL a sentence in its place, which is no call and so right in the "
-        "irrelevance categories"
+        "the model card's handler hands BFCL a sentence in its place, which is not a call, and so right in "
+        "the irrelevance categories"
     )
     if rule == "card":
         return f"{found} Such an answer counts as there (bfcl.unclosed=card): {card}."

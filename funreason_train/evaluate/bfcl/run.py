@@ -26,15 +26,16 @@ from ...errors import UserError
 from ...run.files import read_json, write_json, write_text
 from ...run.progress import report
 from .. import results
+from ..job import Job, Model
 from ..play import dump
 from ..serve.engine import EngineOptions
 from ..serve.generate import Sampling
-from ..serve.replicas import LineCounter, run_replicas
+from ..serve.replicas import play_job
 from .bridge import Unclosed
 from .categories import is_prerequisite
 from .client import HostClient
-from .host import HostOptions
-from .replica import BfclJob, Share
+from .entries import EntryOptions
+from .game import BfclGames
 from .versions import python_of
 
 
@@ -113,16 +114,8 @@ def run_bfcl(models: Sequence[BfclModel], options: BfclOptions, logs: Path) -> d
     """
     report(0, None, f"bfcl-eval {options.version}")
     python = python_of(options.version)
-    host = HostOptions(
-        options.categories,
-        "",
-        options.style,
-        options.call_seconds,
-        options.memory_mib,
-        options.unclosed,
-        listing=True,
-    )
-    with HostClient(python, host) as client:
+    entries = EntryOptions(options.categories, "", options.style, options.unclosed)
+    with HostClient(python, entries) as client:
         hello = client.hello
     if not hello["entries"]:
         reasons = "; ".join(f"{name} {reason}" for name, reason in hello["not_run"].items())
@@ -130,19 +123,25 @@ def run_bfcl(models: Sequence[BfclModel], options: BfclOptions, logs: Path) -> d
     chosen = {name: _chosen(ids, options.limit) for name, ids in hello["entries"].items()}
     needs = {name: tuple(hello["needs"].get(name, ())) for ids in chosen.values() for name in ids}
     shares = tuple(_share(model, options, chosen, needs) for model in models)
-    job = BfclJob(
-        python=python,
-        host=replace(host, categories=tuple(chosen), listing=False),
-        needs={name: list(wanted) for name, wanted in hello["needs"].items()},
+    games = BfclGames(
+        python,
+        replace(entries, categories=tuple(chosen)),
+        options.call_seconds,
+        options.memory_mib,
+        {name: list(wanted) for name, wanted in hello["needs"].items()},
+    )
+    job = Job(
+        tasks="",
         models=shares,
         sampling=options.sampling,
-        engine=options.engine,
+        responses=0,  # which bfcl-eval's own flow limits
+        style=options.style,
         concurrency=options.concurrency,
+        engine=options.engine,
         endpoint=options.endpoint,
-        served_name=options.served_name,
+        bfcl=games,
     )
-    if any(share.groups for share in shares):
-        _play(job, options, logs)
+    play_job(job, options.replicas, logs / "bfcl", options.patience, f"BFCL {options.version}")
     return {
         model.name: _collect(model, Path(share.parts), options, chosen, hello)
         for model, share in zip(models, shares, strict=True)
@@ -176,11 +175,11 @@ def _share(
     options: BfclOptions,
     chosen: Mapping[str, Sequence[str]],
     needs: Mapping[str, Sequence[str]],
-) -> Share:
+) -> Model:
     """What is left to do for a model; makes its folders."""
     parts = model.out / "parts" / _fingerprint(model, options)[:16]
     (parts / "memory").mkdir(parents=True, exist_ok=True)
-    results.mend_parts(parts)
+    results.end_last_line(parts)
     done = results.finished(parts)
     groups: dict[tuple[str, ...], list[str]] = {}
     for name in (name for ids in chosen.values() for name in ids if name not in done):
@@ -191,7 +190,8 @@ def _share(
         for first, names in groups.items()
     ]
     ordered.sort(key=len, reverse=True)  # chains take longest
-    return Share(model.name, model.path, str(parts), tuple(ordered), model.max_model_tokens)
+    seed, served = options.sampling.seed, options.served_name
+    return Model(model.name, model.path, str(parts), tuple(ordered), model.max_model_tokens, seed, served)
 
 
 def _fingerprint(model: BfclModel, options: BfclOptions) -> str:
@@ -208,31 +208,6 @@ def _fingerprint(model: BfclModel, options: BfclOptions) -> str:
     if options.unclosed != "failed":
         value["unclosed"] = options.unclosed
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
-
-
-def _play(job: BfclJob, options: BfclOptions, logs: Path) -> None:
-    """Runs the replicas on what is left, reporting progress."""
-    most = max(len(share.groups) for share in job.models)
-    variables = list(options.replicas)[: max(1, min(len(options.replicas), most))]
-    counter = LineCounter([Path(share.parts) for share in job.models])
-    total = sum(len(group) for share in job.models for group in share.groups)
-    before = counter.update()
-    words = f"BFCL {options.version}, {len(job.models)} model{'s' if len(job.models) > 1 else ''}"
-
-    def moved() -> int:
-        done = counter.update() - before
-        report(done, total, words)
-        return done
-
-    logs.mkdir(parents=True, exist_ok=True)
-    run_replicas(
-        f"{__package__}.replica:play_replica",
-        job.to_json(),
-        variables,
-        lambda number: logs / f"bfcl.replica{number}.log",
-        moved,
-        options.patience,
-    )
 
 
 def _collect(

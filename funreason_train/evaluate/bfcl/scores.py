@@ -46,7 +46,7 @@ def _row(path: Path, number: int, line: str) -> dict[str, Any]:
     try:
         row = json.loads(line)
     except ValueError:
-        raise _damaged(path, f"line {number} is no JSON") from None
+        raise _damaged(path, f"line {number} is not JSON") from None
     wrong = [
         key for key, kind in _FIELDS.items() if not isinstance(row, dict) or type(row.get(key)) is not kind
     ]
@@ -76,7 +76,7 @@ def read_info(folder: Path) -> dict[str, Any] | None:
         value = json.loads(path.read_text(encoding="utf-8"))
         str(value["bfcl_version"]), dict(value["not_run"]), list(value["categories"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        raise _damaged(path, "is no information about a BFCL run") from None
+        raise _damaged(path, "does not describe a BFCL run") from None
     return dict(value)
 
 

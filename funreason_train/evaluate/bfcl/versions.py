@@ -59,7 +59,7 @@ def python_of(version: str) -> str:
         raise UserError(
             f"the environment of bfcl-eval {version} could not be made (the message is above)",
             where=str(folder),
-            mend=f"Mend that and run this again, or name another folder with {FOLDER}",
+            mend=f"Fix that and run this again, or name another folder with {FOLDER}",
         )
     return made.stdout.strip().splitlines()[-1]
 

@@ -16,7 +16,7 @@ from ...errors import UserError
 from .generate import Generated, Sampling
 
 _TIMEOUT = 7200.0  # seconds for one completion; 20,000 tokens of a busy 4B model take minutes
-_PAUSES = (0.5, 2.0, 8.0)  # seconds before each further attempt at a request that was lost or turned away
+_PAUSES = (0.5, 2.0, 8.0)  # seconds before each further attempt at a request that was lost or rejected
 _BUSY = (429, 502, 503, 504)  # HTTP: try again later
 
 
@@ -73,13 +73,13 @@ class EndpointGenerator:
         endpoint: str,
         name: str | None,
         concurrency: int,
-        done: queue.SimpleQueue[Any] | None = None,
+        inbox: queue.SimpleQueue[Any] | None = None,
     ) -> None:
-        """Opens no connection yet; `done` is where completions and errors are put (else: our own queue)."""
+        """Opens no connection yet; `inbox` is where completions and errors are put (else: our own queue)."""
         self._url = endpoint.rstrip("/") + "/completions"
         self._name = name
         self._pool = ThreadPoolExecutor(concurrency, thread_name_prefix="completions")
-        self._done: queue.SimpleQueue[Any] = queue.SimpleQueue() if done is None else done
+        self.inbox: queue.SimpleQueue[Any] = queue.SimpleQueue() if inbox is None else inbox
 
     def __enter__(self) -> EndpointGenerator:
         return self
@@ -102,30 +102,30 @@ class EndpointGenerator:
         }
         self._pool.submit(self._complete, key, body)
 
-    def collect(self) -> list[Generated]:
-        """Waits for at least one completion; see `Generator`.
+    def collect(self) -> list[Any]:
+        """Waits for at least one completion, or for what others put into the inbox; see `Generator`.
 
         Raises:
             RuntimeError: the endpoint refused a request or went away.
         """
-        found = [self._done.get()]
-        while not self._done.empty():
-            found.append(self._done.get())
+        found = [self.inbox.get()]
+        while not self.inbox.empty():
+            found.append(self.inbox.get())
         for item in found:
             if isinstance(item, Exception):
                 raise RuntimeError(f"{self._url}: {item}") from item
-        return [item for item in found if isinstance(item, Generated)]
+        return found
 
     def _complete(self, key: str, body: dict[str, Any]) -> None:
         try:
             value = self._post(json.dumps(body).encode())
             choice = value["choices"][0]
             tokens = int((value.get("usage") or {}).get("completion_tokens") or 0)
-            self._done.put(
+            self.inbox.put(
                 Generated(key, str(choice["text"]), tokens, str(choice.get("finish_reason") or ""))
             )
         except Exception as error:  # handed to the thread that collects
-            self._done.put(error)
+            self.inbox.put(error)
 
     def _post(self, body: bytes) -> dict[str, Any]:
         request = urllib.request.Request(self._url, body, {"Content-Type": "application/json"})

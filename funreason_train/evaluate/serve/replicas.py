@@ -12,9 +12,13 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ...run.process import Child, ChildFailed, Function
+from ...run.progress import report
+
+if TYPE_CHECKING:
+    from ..job import Job
 
 _POLL = 0.25  # seconds
 _SIGNALS = ((signal.SIGTERM, 10.0), (signal.SIGKILL, 10.0))
@@ -49,6 +53,44 @@ def devices(environ: Mapping[str, str], gpus: int, replicas: int, tensor_paralle
     visible = environ.get("CUDA_VISIBLE_DEVICES")
     names = visible.split(",") if visible else [str(number) for number in range(gpus)]
     return [",".join(names[n * tensor_parallel : (n + 1) * tensor_parallel]) for n in range(replicas)]
+
+
+def play_job(
+    job: Job, environments: Sequence[Mapping[str, str]], log: Path, patience: float, words: str
+) -> None:
+    """Plays what is left of a job in replicas, reporting progress; does nothing if all of it is done.
+
+    Args:
+        job: Its models' parts grow.
+        environments: Variables of each replica; no more are started than there are groups of tasks.
+        log: The replicas' logs are `LOG.replicaN.log`.
+        patience: Seconds without a finished task after which the replicas are given up.
+        words: What is said beside the progress.
+
+    Raises:
+        UserError: the one that a replica raised.
+        ReplicaFailed: see `run_replicas`.
+    """
+    most = max((len(model.groups) for model in job.models), default=0)
+    if not most:
+        return
+    counter = LineCounter([Path(model.parts) for model in job.models])
+    total, before = sum(len(model.tasks) for model in job.models), counter.update()
+
+    def moved() -> int:
+        done = counter.update() - before
+        report(done, total, words)
+        return done
+
+    log.parent.mkdir(parents=True, exist_ok=True)
+    run_replicas(
+        f"{__package__}.worker:play_replica",
+        job.to_json(),
+        list(environments)[: max(1, most)],
+        lambda number: log.with_name(f"{log.name}.replica{number}.log"),
+        moved,
+        patience,
+    )
 
 
 def run_replicas(

@@ -6,7 +6,8 @@ import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from ...cluster.profile import available_cores
+from ...cluster.profile import available_cores, visible_gpus
+from ...errors import UserError
 from .engine import EngineOptions, environment
 from .generate import Sampling
 from .replicas import devices
@@ -58,14 +59,25 @@ def replica_environments(
         engine: How vLLM is set up.
         replicas: How many; None: as configured, or as many as fit.
         most: At most so many, as there are tasks.
+
+    Raises:
+        UserError: this machine has too few GPUs.
     """
     cluster, on_cpu = config.cluster, engine.device == "cpu"
+    # A profile tells what its machines should have; the engines run on what this one has.
+    gpus = 0 if on_cpu else visible_gpus() or int(cluster.gpus_per_node)
     if replicas is None:
-        fitting = available_cores() if on_cpu else cluster.gpus_per_node // engine.tensor_parallel
-        replicas = min(config.eval.replicas or fitting, most)
+        fitting = available_cores() if on_cpu else gpus // engine.tensor_parallel
+        replicas = min(config.eval.replicas or max(1, fitting), most)
+    if not on_cpu and not config.eval.endpoint and replicas * engine.tensor_parallel > gpus:
+        raise UserError(
+            f"{replicas} engines of {engine.tensor_parallel} GPUs each are more than this machine's {gpus}",
+            where="eval.replicas, eval.tensor_parallel",
+            mend="Lower one of them, or leave eval.replicas=null, which takes as many as fit",
+        )
     shared = environment(engine, max(1, available_cores() // replicas))
     shared |= {key: str(value) for key, value in cluster.env.items()}
     if on_cpu or config.eval.endpoint:
         return [shared] * replicas
-    named = devices(os.environ, cluster.gpus_per_node, replicas, engine.tensor_parallel)
+    named = devices(os.environ, gpus, replicas, engine.tensor_parallel)
     return [{**shared, "CUDA_VISIBLE_DEVICES": name} for name in named]

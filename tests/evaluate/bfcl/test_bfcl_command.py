@@ -6,8 +6,8 @@ import sys
 import time
 
 import pytest
-from evaluate import bfcl_mock
-from evaluate.bfcl_playing import gold_script
+from evaluate.bfcl import bfcl_mock
+from evaluate.bfcl.bfcl_playing import gold_script
 from evaluate.test_custom import kill_and_wait, wait_until
 
 from funreason_train.evaluate.browser import read_browser

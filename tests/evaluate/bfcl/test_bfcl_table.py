@@ -160,7 +160,7 @@ def test_published_rows_say_what_they_are():
 @pytest.mark.parametrize(
     ("damage", "said"),
     [
-        (lambda text: text[: len(text) // 2], "no JSON"),
+        (lambda text: text[: len(text) // 2], "is not JSON"),
         (lambda text: text + "[1]\n", "lacks id"),
         (lambda text: text.replace('"right": true', '"right": "yes"', 1), "lacks right"),
         (lambda text: text + text.splitlines()[0] + "\n", "an entry twice"),

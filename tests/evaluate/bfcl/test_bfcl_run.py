@@ -3,8 +3,8 @@
 import json
 
 import pytest
-from evaluate import bfcl_mock
-from evaluate.bfcl_playing import gold_script
+from evaluate.bfcl import bfcl_mock
+from evaluate.bfcl.bfcl_playing import gold_script
 
 from funreason_train.errors import UserError
 from funreason_train.evaluate.bfcl.run import BfclModel, BfclOptions, run_bfcl

@@ -7,12 +7,13 @@ import subprocess
 import sys
 from pathlib import Path
 
-from evaluate import bfcl_mock
+from evaluate.bfcl import bfcl_mock
 
 from funreason_train.dialogue import QWEN_CHAT_TEMPLATE, render_prompt
 from funreason_train.evaluate.bfcl.client import HostClient
-from funreason_train.evaluate.bfcl.host import HostOptions
-from funreason_train.evaluate.bfcl.play import play_entries
+from funreason_train.evaluate.bfcl.entries import EntryOptions
+from funreason_train.evaluate.bfcl.game import BfclGame
+from funreason_train.evaluate.play import play as play_games
 from funreason_train.evaluate.serve.generate import Generated, Sampling
 
 SAMPLING = Sampling(temperature=0.0, top_p=0.7, max_tokens=20_000, max_model_tokens=1_500_000, seed=0)
@@ -27,7 +28,7 @@ OFFLINE = (
 def gold_script(folder: Path, categories) -> bfcl_mock.Script:
     """The ground truths of whole categories as answers, made in a process of its own."""
     file = folder / "answers.json"
-    root = Path(__file__).parents[2]
+    root = Path(__file__).parents[3]
     variables = {**os.environ, "PYTHONPATH": str(root), "BFCL_PROJECT_ROOT": str(folder / "root")}
     (folder / "root").mkdir(exist_ok=True)
     command = [sys.executable, str(bfcl_mock.__file__), "answers", str(file), *categories]
@@ -36,45 +37,44 @@ def gold_script(folder: Path, categories) -> bfcl_mock.Script:
     return bfcl_mock.Script({f"{c}/{k}": v for c, part in found.items() for k, v in part.items()})
 
 
-class Feed:
+class Answers:
     """Answers at once, by `answer(prompt's text, entry's id)`; a prompt's bytes are its token ids."""
 
     def __init__(self, answer, events):
-        self.answer, self.events, self.prompts = answer, events, {}
+        self.answer, self.inbox, self.prompts = answer, events, {}
 
     def submit(self, key, prompt, sampling):
         text, name = bytes(prompt).decode(), key.rpartition("/")[0]
         self.prompts.setdefault(name, []).append(text)
-        self.events.put(Generated(key, self.answer(text, name), 7, "stop"))
+        self.inbox.put(Generated(key, self.answer(text, name), 7, "stop"))
 
-    def collect(self, waiting):
-        found = [self.events.get()]
-        while not self.events.empty():
-            found.append(self.events.get())
+    def collect(self):
+        found = [self.inbox.get()]
+        while not self.inbox.empty():
+            found.append(self.inbox.get())
         return found
 
 
-def start(folder, categories, **limits) -> HostClient:
+def start(folder, categories, unclosed="failed", **limits) -> HostClient:
     """A host in this environment."""
-    options = HostOptions(tuple(categories), str(folder / "memory"), **limits)
-    return HostClient(sys.executable, options, queue.SimpleQueue())
+    options = EntryOptions(tuple(categories), str(folder / "memory"), unclosed=unclosed)
+    return HostClient(sys.executable, options, **limits, messages=queue.SimpleQueue())
 
 
 def play(host, names, answer, sampling=SAMPLING, concurrency=16):
     """The rows by id, and the prompts by id."""
-    feed = Feed(answer, host.messages)
-    needs = {name: set(host.hello["needs"].get(name, ())) for name in names}
-    rows = play_entries(
-        names,
-        needs,
-        host,
-        feed,
+    model = Answers(answer, host.messages)
+    rows = play_games(
+        [BfclGame(name, host) for name in names],
+        model,
         lambda messages: render_prompt(messages, QWEN_CHAT_TEMPLATE),
         lambda text: list(text.encode()),
         sampling,
         concurrency,
+        host.messages,
+        host.hello["needs"],
     )
-    return {row["id"]: row for row in rows}, feed.prompts
+    return {row["id"]: row for row in rows}, model.prompts
 
 
 def spread(host, number):

@@ -4,8 +4,8 @@ import json
 from dataclasses import replace
 
 import pytest
-from evaluate import bfcl_mock
-from evaluate.bfcl_playing import OFFLINE, SAMPLING, gold_script, play, spread, start
+from evaluate.bfcl import bfcl_mock
+from evaluate.bfcl.bfcl_playing import OFFLINE, SAMPLING, gold_script, play, spread, start
 
 from funreason_train.calls import parse_calls, render_calls
 from funreason_train.dialogue import (
@@ -16,7 +16,8 @@ from funreason_train.dialogue import (
     render_prompt,
     steps_of,
 )
-from funreason_train.evaluate.bfcl.play import EngineFeed, play_entries
+from funreason_train.evaluate.bfcl.game import BfclGame
+from funreason_train.evaluate.play import play as play_games
 from funreason_train.evaluate.serve.generate import Generated
 
 CALL_SECONDS = 2.0
@@ -294,15 +295,14 @@ def test_an_engine_that_works_only_when_asked_plays_the_same(host, script):
     names = host.hello["entries"]["multi_turn_base"][:6] + host.hello["entries"]["simple_python"][:6]
     expected, _ = play(host, names, script.completion)
     engine = Engine(script.completion)
-    rows = play_entries(
-        names,
-        {},
-        host,
-        EngineFeed(engine, host.messages),
+    rows = play_games(
+        [BfclGame(name, host) for name in names],
+        engine,
         lambda messages: render_prompt(messages, QWEN_CHAT_TEMPLATE),
         lambda text: list(text.encode()),
         SAMPLING,
         4,
+        host.messages,
     )
     assert {row["id"]: row for row in rows} == expected
     assert 1 < engine.most <= 4

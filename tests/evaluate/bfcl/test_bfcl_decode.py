@@ -118,7 +118,7 @@ def locked(code, network=False):
         "from funreason_train.environments.sandbox import limits as sandbox\n"
         f"how = sandbox.lock({network})\n" + code
     )
-    root = str(Path(__file__).parents[2])
+    root = str(Path(__file__).parents[3])
     return subprocess.run(
         [sys.executable, "-c", program],
         capture_output=True,
@@ -205,7 +205,7 @@ def test_another_versions_environment_is_made_by_its_script(tmp_path, monkeypatc
 
 
 def test_the_script_leaves_a_finished_environment_alone(tmp_path):
-    root = Path(__file__).parents[2]
+    root = Path(__file__).parents[3]
     lock = (root / "requirements" / "bfcl-2025.8.25.lock").read_bytes()
     import hashlib
 
@@ -224,7 +224,7 @@ def test_the_script_leaves_a_finished_environment_alone(tmp_path):
 def test_the_lock_of_the_older_version_can_be_trusted():
     import importlib.util
 
-    root = Path(__file__).parents[2]
+    root = Path(__file__).parents[3]
     spec = importlib.util.spec_from_file_location("requirements_check", root / "requirements/check.py")
     check = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(check)

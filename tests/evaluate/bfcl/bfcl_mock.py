@@ -1,7 +1,7 @@
 """BFCL's ground truths as a model's answers, and an OpenAI completions server that gives them.
 
-    python tests/evaluate/bfcl_mock.py answers FILE CATEGORY …   writes every entry's gold answers as JSON
-    python tests/evaluate/bfcl_mock.py serve FILE TOKENIZER      serves them; prints its address, one line
+    bfcl_mock.py answers FILE CATEGORY …   writes every entry's gold answers as JSON
+    bfcl_mock.py serve FILE TOKENIZER      serves them; prints its address, one line
 
 The first needs an environment with bfcl-eval, the second the standard library alone. An answer is found by
 the entry's id where the request names it (`user`), else by the prompt's first messages, and by how far the
