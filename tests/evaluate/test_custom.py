@@ -266,16 +266,55 @@ def test_seeds_and_samples_of_own_tasks_share_one_table(tmp_path, model):
     assert "4 a task" in table and "pass@2 100.0 %" in table and "mean over seeds 0, 1" in table
 
 
-def gold_answers(model):
+def gold_answers(model, tasks=TASKS[:3]):
     from transformers import AutoTokenizer
 
     from funreason_train.environments import Episode
 
     tokenizer, found = AutoTokenizer.from_pretrained(model), {}
-    for task in TASKS[:3]:
+    for task in tasks:
         episode = Episode(task, style="compact")
         for completion in gold(task):
             prompt = render_prompt(episode.prompt_messages(), tokenizer)
             found[tuple(tokenizer(prompt, add_special_tokens=False).input_ids)] = (task.id, completion)
             episode.receive(completion)
     return found
+
+
+LAMP = """
+from funreason_train.environments import TableWorld, register_environment, tool
+
+@register_environment
+class Lamp(TableWorld):
+    name = "evaluated_lamp"
+    tables = ("lamps",)
+
+    @tool
+    def switch_on(self, lamp: str):
+        \"\"\"Switch a lamp on.\"\"\"
+        self.record("lamps", lamp)["on"] = True
+        return {"on": True}
+"""
+
+
+def test_tasks_in_an_environment_of_ones_own_are_played_in_every_replica(tmp_path, model, monkeypatch):
+    from funreason_train.environments import Task, TaskTurn, load_environments, registry
+    from funreason_train.evaluate import stage
+
+    (tmp_path / "evaluated_lamp_module.py").write_text(LAMP)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
+    monkeypatch.setattr(registry, "ENVIRONMENTS", dict(registry.ENVIRONMENTS))
+    load_environments(["evaluated_lamp_module"])
+    turn = TaskTurn("Light!", ((Call("switch_on", {"lamp": "L1"}),),), "It is on.")
+    config = {"lamps": {"L1": {"on": False}}}
+    task = Task("lamp-1", "own", "evaluated_lamp", config, ("switch_on",), (turn,))
+    write_tasks(tmp_path / "mine.jsonl", [task])
+    run = RunDir.at(tmp_path / "run")
+    words = ["benchmark=custom", f"path={tmp_path / 'mine.jsonl'}", f"models={{mine: {model}}}", "seeds=[0]"]
+    words += [f"run_dir={run.root}", "max_tokens=64", "protocol.system=compact", "served_name=tiny"]
+    words += ["environment_modules=[evaluated_lamp_module]"]
+    with serving(gold_answers(model, [task])) as server:
+        stage.run(compose("eval", [*words, f"endpoint={server.url}"]), run)
+    scores = json.loads((run.eval("mine", "custom") / "scores.json").read_text())
+    assert (scores["right"], scores["tasks"]) == (1, 1)
