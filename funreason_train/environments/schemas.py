@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import dataclasses
 import inspect
@@ -11,6 +12,7 @@ import types
 import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, is_typeddict
 
 from ..calls.schema import type_of
@@ -216,26 +218,38 @@ def convert(hint: Any, value: Any) -> Any:
     if hint is float and type(value) is int:
         return float(value)
     if origin is Union or origin is types.UnionType:
-        fitting = [one for one in arguments if _fits(one, value)]
-        return convert(fitting[0], value) if fitting else copy.deepcopy(value)
+        *others, last = [one for one in arguments if _fits(one, value)] or [Any]
+        for one in others:
+            with contextlib.suppress(TypeError):  # a dataclass that has other fields
+                return convert(one, value)
+        return convert(last, value)
     if isinstance(value, list) and arguments and origin is list:
         return [convert(arguments[0], item) for item in value]
     if isinstance(value, Mapping):
         if origin is dict:
             return {key: convert(arguments[1], item) for key, item in value.items()}
         if is_typeddict(hint) or dataclasses.is_dataclass(hint):
-            hints = typing.get_type_hints(hint, include_extras=True)
+            hints = _record_hints(hint)
             made = {key: convert(hints.get(key, Any), item) for key, item in value.items()}
             return made if is_typeddict(hint) else typing.cast(Callable[..., Any], hint)(**made)
     return copy.deepcopy(value) if isinstance(value, (list, Mapping)) else value
 
 
+@cache
+def _record_hints(kind: Any) -> dict[str, Any]:
+    return typing.get_type_hints(kind, include_extras=True)
+
+
 def _fits(hint: Any, value: Any) -> bool:
-    schema = type_schema(hint)
-    stated = schema.get("type")
-    names = stated if isinstance(stated, list) else [stated]
-    kind = type_of(value)
-    return stated is None or kind in names or (kind == "integer" and "number" in names)
+    names, kind = _type_names(hint), type_of(value)
+    return not names or kind in names or (kind == "integer" and "number" in names)
+
+
+@cache
+def _type_names(hint: Any) -> frozenset[str]:
+    """The JSON types that an annotation allows; empty for any."""
+    stated = type_schema(hint).get("type", ())
+    return frozenset([stated] if isinstance(stated, str) else stated)
 
 
 def bound_problems(schema: Any, value: Any, where: str) -> list[str]:

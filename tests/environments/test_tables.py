@@ -26,6 +26,11 @@ class Address:
     tags: list[str] = field(default_factory=list)
 
 
+@dataclass
+class Ticket:
+    number: int
+
+
 class Span(TypedDict, total=False):
     start: float
     end: float
@@ -273,6 +278,26 @@ def test_a_value_does_not_change_with_the_state():
     shown = shelf.call(Call("show"))
     shelf.call(Call("put", {"book": "b"}))
     assert shown.value == {} and shelf.call(Call("show")).value == {"b": {}}
+
+
+def test_of_two_records_the_one_with_these_fields_arrives():
+    class Gate(TableWorld):
+        name = "gate"
+
+        @tool
+        def enter(self, by: Address | Ticket | Span | None) -> dict[str, Any]:
+            """Enter."""
+            return {"by": type(by).__name__}
+
+    gate = Gate()
+    for value, kind in (
+        ({"street": "A"}, "Address"),
+        ({"number": 3}, "Ticket"),
+        ({"start": 1}, "dict"),
+        (None, "NoneType"),
+    ):
+        assert gate.call(Call("enter", {"by": value})).value == {"by": kind}
+    assert not gate.call(Call("enter", {"by": 3})).ok
 
 
 def test_a_subclass_has_the_tools_of_its_class_and_may_take_one_back():
