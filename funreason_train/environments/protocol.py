@@ -117,7 +117,7 @@ class Environment(ABC):
         """
         raise UserError(
             f"the environment {cls.name} makes no starting configurations of its own",
-            mend="Give one, or add a `scenario(random, size)` to the environment's class.",
+            fix="Give one, or add a `scenario(random, size)` to the environment's class.",
         )
 
 

@@ -11,6 +11,7 @@ import random
 from typing import Any
 
 import fuzz
+import jinja2
 import pytest
 
 from funreason_train.calls import Call
@@ -157,6 +158,9 @@ def test_episodes_of_fuzzed_completions_are_played_and_written(tmp_path):
         assert read_browser(tmp_path / "failures.html")["tasks"] == len(rows)
 
 
+TEMPLATE = jinja2.Template(QWEN_CHAT_TEMPLATE, trim_blocks=True, lstrip_blocks=True)
+
+
 class Letters:
     """A tokenizer of one token a character."""
 
@@ -168,8 +172,10 @@ class Letters:
     def decode(self, ids, skip_special_tokens=False, clean_up_tokenization_spaces=False):
         return "".join(map(chr, ids))
 
-    def apply_chat_template(self, messages, tokenize, add_generation_prompt):
-        return render_prompt(messages, QWEN_CHAT_TEMPLATE, merged=True).removesuffix("<think>")
+    chat_template = QWEN_CHAT_TEMPLATE
+
+    def apply_chat_template(self, messages, tokenize, add_generation_prompt, **_):
+        return TEMPLATE.render(messages=messages, add_generation_prompt=add_generation_prompt)
 
 
 def test_rollouts_of_fuzzed_completions_are_recorded():

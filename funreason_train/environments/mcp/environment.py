@@ -82,7 +82,7 @@ class McpEnvironment(Environment):
             self.close()
             raise UserError(
                 f"the MCP server of {self.name} has changed its tools while it was used",
-                mend="Start again, once its tools no longer change.",
+                fix="Start again, once its tools no longer change.",
             )
 
     def tools(self) -> list[dict[str, Any]]:
@@ -178,7 +178,7 @@ def load_servers(file: Path, record: Path | None = None, replay: Path | None = N
 
     def find(name: str) -> type[Environment]:
         if name not in kinds:
-            raise UserError(f"there is no MCP server {name}", mend=f"{file} has {', '.join(kinds)}.")
+            raise UserError(f"there is no MCP server {name}", fix=f"{file} has {', '.join(kinds)}.")
         return kinds[name]
 
     register_family(PREFIX, find)

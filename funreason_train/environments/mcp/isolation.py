@@ -45,7 +45,7 @@ def check_isolation(kind: type[McpEnvironment]) -> str:
             raise UserError(
                 f"two sessions of {kind.name} see each other's changes: after {made} calls of one, "
                 f"{', '.join(leaked)} answered the other differently",
-                mend="Give each session a state of its own: {session} in args, env or cwd of the server's "
+                fix="Give each session a state of its own: {session} in args, env or cwd of the server's "
                 "description, session.files for what it starts from, or session.reset.",
             )
         return f"{kind.name}: " + (

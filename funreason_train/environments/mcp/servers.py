@@ -142,7 +142,7 @@ def read_servers(file: Path) -> dict[str, Server]:
         raise UserError(
             "there are no MCP servers in this file",
             where=str(file),
-            mend='Write {"mcpServers": {"NAME": {"command": "…", "args": […]}}}, as for any MCP client.',
+            fix='Write {"mcpServers": {"NAME": {"command": "…", "args": […]}}}, as for any MCP client.',
         )
     return {str(name): _server(str(name), described, file) for name, described in servers.items()}
 
@@ -150,7 +150,7 @@ def read_servers(file: Path) -> dict[str, Server]:
 def _server(name: str, described: Any, file: Path) -> Server:
     if not re.fullmatch(r"[\w.-]+", name):
         raise UserError(
-            f"'{name}' cannot name an MCP server", where=str(file), mend="Use letters, digits, . _ and -."
+            f"'{name}' cannot name an MCP server", where=str(file), fix="Use letters, digits, . _ and -."
         )
     try:
         server = Server.model_validate(described)
