@@ -66,8 +66,12 @@ def find_intent(text: str, tool_names: Collection[str] = ()) -> Intent | None:
     """
     if not _SIGN.search(text):
         return None
-    if text.lstrip()[:1] == "[" and is_call_list(text):
-        return Intent("call_list", 0, len(text))
+    if text[:1] == "[":  # soon told, and so often asked
+        leading = find_call_list(text, tool_names) if "<" not in text else None
+        if leading is not None and leading[0] == 0:
+            return Intent("call_list", *leading)
+        if is_call_list(text):
+            return Intent("call_list", 0, len(text))
     blocks = fences(text)
     prose = without_quotes(without_fences(text, blocks)) if blocks else without_quotes(text)
     quoted = without_quotes(text) if blocks else prose

@@ -42,7 +42,7 @@ def parse_calls(text: str) -> list[Call]:
         At least one call, in the order written.
 
     Raises:
-        CallSyntaxError: the text is anything else; an empty text and `[]` are no answers either.
+        CallSyntaxError: the text is anything else; an empty text and `[]` are not answers either.
     """
     if len(text) > MAX_CHARS:
         raise CallSyntaxError("too_long", MAX_CHARS)

@@ -11,10 +11,11 @@ from typing import Any
 
 from .errors import MAX_CALLS
 from .names import CONSTANTS
+from .tokens import has_surrogates
 from .types import Call
 
 _NAME = r"[A-Za-z_][A-Za-z0-9_]*+"
-_STRING = r"""(?:"[^"\\\r\n\0\ud800-\udfff]*+"|'[^'\\\r\n\0\ud800-\udfff]*+')"""
+_STRING = r"""(?:"[^"\\\r\n\0]*+"|'[^'\\\r\n\0]*+')"""
 _NUMBER = r"-?(?:0|[1-9][0-9]{0,17})(?:\.[0-9]{1,17})?"
 _SCALAR = rf"(?:{_STRING}|{_NUMBER}|True|False|None|true|false|null)"
 _LIST = rf"\[(?:{_SCALAR}(?:, ?{_SCALAR})*)?\]"
@@ -28,7 +29,7 @@ _ITEM = re.compile(_SCALAR)
 
 def plain_calls(text: str) -> list[Call] | None:
     """The calls of a list in the plain form; None if the tokens have to tell what it is."""
-    if not _CALLS.fullmatch(text):
+    if not _CALLS.fullmatch(text) or has_surrogates(text):
         return None
     calls: list[Call] = []
     arguments: dict[str, Any] = {}

@@ -36,7 +36,7 @@ _DEFAULT = re.compile(
 _ASSIGNED = re.compile(r"([\w.]+(?:\[[^=]*\])?)\s?=(.*)", re.DOTALL)
 _CLASS = re.compile(r"<(?:class|type) '([\w.]+)'>")
 _TOKEN = re.compile(r"\s*([\[\],|]|\.\.\.|'[^']*'|\"[^\"]*\"|[^\[\],|\s'\"]+(?:\.[A-Za-z_]+)?)")
-_LONGEST = 4_000  # characters: a longer text is no type
+_LONGEST = 4_000  # characters: a longer text is not a type
 _DEEPEST = 12
 
 
@@ -62,7 +62,7 @@ def _closed(text: str) -> bool:
 
 
 def _stated(text: str, schema: Schema) -> Schema:
-    """`{"default": value}` for a default written as text; empty if it is no value of the schema's type."""
+    """`{"default": value}` for a default written as text; empty if it is not a value of the type."""
     text = text.strip().rstrip(".")
     if text.endswith(")") and "(" not in text:
         text = text[:-1].rstrip()

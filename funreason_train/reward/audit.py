@@ -1,4 +1,4 @@
-"""Whether a reward can be trusted on given rows: gold answers score the most, and nothing cheap does."""
+"""Whether a reward can be trusted on given rows: gold answers score the most, and no trivial one does."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ class Finding:
     Attributes:
         row: Index of the row.
         data_source: Of the row.
-        case: `gold`, `gold_call`, `ground_truth`, `data_source`, or the name of the cheap answer that scored
-            the most.
+        case: `gold`, `gold_call`, `ground_truth`, `data_source`, or the name of the trivial answer that
+            scored the most.
         message: What happened, as a sentence.
     """
 
@@ -43,7 +43,7 @@ class Finding:
 def audit(
     rows: Iterable[Mapping[str, Any]], *, reward: Reward = compute_score, **options: Any
 ) -> list[Finding]:
-    """Scores each row's gold answer and a set of cheap ones.
+    """Scores each row's gold answer and a set of trivial (reward-hacking) ones.
 
     The gold answer must get 1; an empty completion, an unclosed one, garbage, an echo of the tools'
     schemas, a call of every tool, gold with one call more, one call less or everything twice, text for
@@ -91,11 +91,11 @@ def _audit_row(number: int, row: Mapping[str, Any], reward: Reward) -> Iterator[
         why = "it lists accepted values, which only the variant bfcl reads"
     if best < 1.0:
         yield Finding(number, source, "gold", f"the gold answer scores {best:g} ({why})")
-    for case, completion in _cheap_answers(gold, answer, tools, documents):
-        cheap = reward(source, completion, truth, None)["score"]
-        if cheap >= best > 0.0:
+    for case, completion in _trivial_answers(gold, answer, tools, documents):
+        trivial = reward(source, completion, truth, None)["score"]
+        if trivial >= best > 0.0:
             yield Finding(
-                number, source, case, f"{case.replace('_', ' ')} scores {cheap:g} like the gold answer"
+                number, source, case, f"{case.replace('_', ' ')} scores {trivial:g} like the gold answer"
             )
 
 
@@ -107,7 +107,7 @@ def _ground_truth(row: Mapping[str, Any]) -> str:
     return truth
 
 
-def _cheap_answers(
+def _trivial_answers(
     gold: list[Call], answer: str, tools: Mapping[str, Schema], documents: Any
 ) -> Iterator[tuple[str, str]]:
     """Names and completions that must not be worth as much as the gold answer."""

@@ -84,9 +84,12 @@ def read_gold(ground_truth: str) -> Gold:
 
 def _read(ground_truth: str) -> Gold:
     value = _object(ground_truth)
+    if not ground_truth.isascii() or "\\u" in ground_truth:
+        value["calls"] = list(map(_normal_call, value["calls"]))
+        value["tools"] = list(map(_normal_tool, value["tools"]))
     calls: list[Call] = []
     accepted: list[AcceptedCall] = []
-    for call in map(_normal_call, value["calls"]):
+    for call in value["calls"]:
         if "accepted" in call:
             accepted.append(AcceptedCall.from_json(call))
             calls.append(accepted[-1].example())
@@ -101,9 +104,8 @@ def _read(ground_truth: str) -> Gold:
         raise ValueError("turns is not a number of user turns")
     # Only the gold calls' tools are ever compared with; compiling all of them would be half of the work.
     names = {call.name for call in calls}
-    documents = list(map(_normal_tool, value["tools"]))
-    tools = index_tools([tool for tool in documents if tool["name"] in names])
-    offered = frozenset(tool["name"] for tool in documents)
+    tools = index_tools([tool for tool in value["tools"] if tool["name"] in names])
+    offered = frozenset([tool["name"] for tool in value["tools"]])
     if accepted:
         return Gold(tuple(calls), tools, offered, Acceptance(accepted, tools), turns)
     return Gold(tuple(calls), tools, offered, None, turns, _text(calls))
@@ -114,26 +116,25 @@ def _normal(name: str) -> str:
     return name if name.isascii() else normal_name(name) or name
 
 
-def _normal_keys(value: dict[str, Any]) -> dict[str, Any]:
-    if all(map(str.isascii, value)):
-        return value
-    found = {_normal(key): item for key, item in value.items()}
-    return found if len(found) == len(value) else value
-
-
 def _normal_call(call: dict[str, Any]) -> dict[str, Any]:
     """A gold call under the names that an answer's calls have once they are read."""
-    given = {
-        key: _normal_keys(call[key]) for key in ("arguments", "accepted") if isinstance(call.get(key), dict)
-    }
-    return {**call, "name": _normal(call["name"]), **given}
+    key = "accepted" if "accepted" in call else "arguments"
+    given = call.get(key)
+    if not isinstance(given, dict) or (call["name"].isascii() and all(map(str.isascii, given))):
+        return call
+    return {**call, "name": _normal(call["name"]), key: _normal_keys(given)}
+
+
+def _normal_keys(value: dict[str, Any]) -> dict[str, Any]:
+    found = {_normal(key): item for key, item in value.items()}
+    return found if len(found) == len(value) else value
 
 
 def _normal_tool(tool: dict[str, Any]) -> dict[str, Any]:
     parameters = tool.get("parameters") or {}
     properties, required = parameters.get("properties"), parameters.get("required")
-    if isinstance(properties, dict) and (changed := _normal_keys(properties)) is not properties:
-        parameters = {**parameters, "properties": changed}
+    if isinstance(properties, dict) and not all(map(str.isascii, properties)):
+        parameters = {**parameters, "properties": _normal_keys(properties)}
         if isinstance(required, list):
             parameters["required"] = [_normal(name) if isinstance(name, str) else name for name in required]
     elif tool["name"].isascii():

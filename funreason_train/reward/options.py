@@ -20,7 +20,7 @@ class RewardOptions:
         variant: `binary`: 1 for the right calls in the right form, else 0. `partial`: in between for right
             names, argument names and values, less for every surplus call. `bfcl`: binary with BFCL's string
             rule and, where the gold has them, its lists of accepted values. `progress`: an episode's share
-            of user turns that were done, given their outcomes; binary for a row that is no episode.
+            of user turns that were done, given their outcomes; binary for a row that is not an episode.
         ordered: Whether the order of the calls matters.
         strings: `exact` or `bfcl` (see `match_calls`); the variant `bfcl` implies the latter.
         require_thought: Whether an empty thought is a fault of form.

@@ -87,7 +87,11 @@ def _signature_problems(own: OwnReward, arguments: ast.arguments) -> list[str]:
         if default is not None
     }
     strange = [one.arg for one in (*listed, *arguments.kwonlyargs) if one.arg not in (*ARGUMENTS, *optional)]
-    return [f"rl.reward_function: {own} needs {', '.join(strange)}, which nobody gives it"] if strange else []
+    return (
+        [f"rl.reward_function: {own} needs {', '.join(strange)}, which it will not be given"]
+        if strange
+        else []
+    )
 
 
 def try_out(job: Mapping[str, Any]) -> int:

@@ -44,7 +44,7 @@ class Audit:
         more = f"; and {len(self.findings) - _SHOWN} more" if len(self.findings) > _SHOWN else ""
         return (
             f"{self.file}: the reward cannot be trusted on {rows} of the {self.rows} rows looked at: "
-            f"{shown}{more}. Mend the rows or the reward's settings; "
+            f"{shown}{more}. Fix the rows or the reward's settings; "
             "`funreason-train doctor reward=FILE` lists all"
         )
 
@@ -56,7 +56,7 @@ def spread(count: int, limit: int | None) -> list[int]:
 
 
 def audit_file(file: Path, limit: int | None = None, **options: Any) -> Audit:
-    """Scores the gold answer and the cheap answers of a file's rows.
+    """Scores the gold answer and the trivial answers of a file's rows.
 
     Args:
         file: An RL export, as the data stage writes it.

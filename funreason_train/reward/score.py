@@ -70,7 +70,7 @@ def compute_score(
 
 
 def _turns(gold: Gold, extra_info: Mapping[str, Any] | None) -> tuple[TurnOutcome, ...] | None:
-    """The outcomes of an episode; None for a row that is none, which is scored by its calls."""
+    """The outcomes of an episode; None for a row that is not an episode, which is scored by its calls."""
     outcomes = (extra_info or {}).get("turns")
     if outcomes is None and gold.turns is None:
         return None

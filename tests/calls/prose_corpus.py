@@ -1,3 +1,4 @@
+# ruff: noqa: E501
 """Replies as assistants write them, none of which was meant as a call."""
 
 from __future__ import annotations
@@ -154,6 +155,15 @@ CODE = [
     '=IF(A1>5, "yes", "no")',
     "regex: \\d+(\\.\\d+)?",
     "std::vector<int> v(10);",
+    "## Greeting\n\n```python\nprint('Hello')\n```",
+    "#### (3) Style\n\n```python\nstyle('red')\n```",
+    "```python\nprint('Hello, World!')\n```",
+    "A program:\n\n    figure(size=3)\n    show()",
+    "The commands are:\n- ls()\n- pwd()",
+    "P(X=1)",
+    'Here is the definition:\n```json\n{"name": "add", "parameters": {"type": "object", "properties": {"a": {}}}}\n```',
+    "TODO(ada): write the tests",
+    "main()\n{\n  return 0;\n}",
 ]
 MARKDOWN = [
     "# Title\n\nSome text (with a note).\n\n## Part\n\n- one\n- two (2)",

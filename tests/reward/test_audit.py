@@ -89,7 +89,7 @@ def test_a_gold_of_accepted_values_is_audited_with_one_choice_of_them() -> None:
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_every_cheap_answer_of_the_list_is_tried(variant: str) -> None:
+def test_every_trivial_answer_of_the_list_is_tried(variant: str) -> None:
     tried: dict[str, set[str]] = {}
 
     def spy(source: str, completion: str, *rest: Any, **options: Any) -> dict[str, float]:
@@ -112,7 +112,7 @@ def test_every_cheap_answer_of_the_list_is_tried(variant: str) -> None:
     assert {"", "[]", "[book()]", every, json.dumps(TOOLS)} <= tried["text"]  # call for text
 
 
-def test_a_reward_that_pays_for_cheap_answers_is_found() -> None:
+def test_a_reward_that_pays_for_trivial_answers_is_found() -> None:
     def generous(*_: Any, **__: Any) -> dict[str, float]:
         return {"score": 1.0}
 

@@ -43,7 +43,7 @@ def test_numbers_and_dictionaries_are_scores(tmp_path: Path, function: str, valu
         ("def score(", "score", "is not Python"),
         ("async def score(**row): ...", "score", "is async"),
         ("def score(solution, answer): ...", "score", "does not take data_source, solution_str"),
-        ("def score(judge, **row): ...", "score", "needs judge, which nobody gives it"),
+        ("def score(judge, **row): ...", "score", "needs judge, which it will not be given"),
         ("class A:\n    def score(self, **row): ...", "score", "defines no function score"),
     ],
 )

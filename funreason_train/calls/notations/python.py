@@ -38,7 +38,7 @@ _CODE = re.compile(
 )
 # What a reader that repairs an answer takes away before the first call and behind the last: BFCL's strips
 # quotes and back-ticks and adds brackets, and Python's passes over parentheses, commas and comments.
-_BEFORE = re.compile(r"""(?:[`'"\s\[(\\]|\#[^\n]*+\n|(?:python|py|tool_code|json)(?=\s))*""")
+_BEFORE = re.compile(r"""(?:[`'"\s\[(\\]|(?:python|py|tool_code|json)(?=\s))*(?:\#[^\n]*+\n\s*+)*[\s\[(]*+""")
 _BETWEEN = re.compile(r"""(?:[`'"\s\],;\[)]|\#[^\n]*+)*""")
 _OPEN, _CLOSE = "([{", ")]}"
 _QUOTED = re.compile(r""""(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'""", re.DOTALL)
