@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from ..cluster.topology import interface_variables
+from ..dialogue import turn_close
 from ..models import attention
 from ..models.weights import ADAPTER, MODEL
-from ..run.files import write_json
+from ..run.files import read_json, write_json
 from . import checkpoints, failures
 
 DONE = "done.json"
@@ -76,6 +77,7 @@ def _train(job: dict[str, Any], seen: list[Any]) -> None:
         if callback.step != job["total"]:
             raise RuntimeError(f"training ended at step {callback.step} of {job['total']}")
         final = finish(arguments, output)
+        stop_at_turns_end(final, arguments["model_name_or_path"])
         write_json(output / DONE, {"step": callback.step, "loss": callback.loss, **inspect_model(final)})
 
 
@@ -113,6 +115,29 @@ def finish(arguments: dict[str, Any], output: Path) -> Path:
     merge(base, output, output / MERGED)
     AutoTokenizer.from_pretrained(base).save_pretrained(output / MERGED)
     return output / MERGED
+
+
+def stop_at_turns_end(folder: Path, base: str) -> None:
+    """Makes engines stop at the token that ends a turn, where the base's tokenizer names another as its end.
+
+    Llama 3's names `<|end_of_text|>`, while its chat template, and so every row, ends an answer with
+    `<|eot_id|>`.
+    """
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(base)
+    close = tokenizer(turn_close(tokenizer).strip(), add_special_tokens=False)["input_ids"]
+    if len(close) == 1:
+        also_stop_at(folder / "generation_config.json", close[0])
+
+
+def also_stop_at(file: Path, token: int) -> None:
+    """Adds a token to those that end a completion in a `generation_config.json`, unless it is among them."""
+    settings = dict(read_json(file)) if file.is_file() else {}
+    before = settings.get("eos_token_id")
+    ends = before if isinstance(before, list) else [] if before is None else [before]
+    if token not in ends:
+        write_json(file, {**settings, "eos_token_id": [*ends, token]})
 
 
 def clear_final(output: Path) -> None:

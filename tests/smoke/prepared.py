@@ -26,6 +26,7 @@ def settings(run: RunDir, *words: str) -> DictConfig:
     rest = {
         "seed": 0,
         "run_dir": str(run.root),
+        "environment_modules": [],
         "protocol": {"system": "bfcl", "answer": "bare"},
         "model": yaml.safe_load((configs / "model" / "tiny.yaml").read_text()),
     }

@@ -48,6 +48,7 @@ def test_injected_markers_are_text_in_every_framework(tmp_path: Path) -> None:
         {
             "data": data,
             "seed": 0,
+            "environment_modules": [],
             "protocol": {"system": "bfcl", "answer": "bare"},
             "model": yaml.safe_load((ROOT / "configs" / "model" / "tiny.yaml").read_text()),
         }

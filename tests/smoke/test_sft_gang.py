@@ -174,6 +174,18 @@ def test_lora_is_trained_resumed_merged_and_verified(tmp_path: Path, model: Path
     assert stage.run(config, run)["steps"] == 18, "a finished stage does nothing"
 
 
+def test_packed_rows_train_alike_with_a_mask_and_with_boundaries(tmp_path: Path, model: Path) -> None:
+    """torch's variable-length attention, here in its form for CPUs, against the dense mask."""
+    words = ("max_steps=3", "packing=true", "cutoff_len=384", "per_device_batch=2", "global_batch=2")
+    losses = []
+    for attention in ("varlen", "sdpa"):
+        config, run = setting(tmp_path / attention, model, *words, f"attention={attention}")
+        write_data(run.data / "sft", [row(number) for number in range(ROWS)])
+        assert stage.run(config, run)["rows"] == ROWS
+        losses.append([line["loss"] for line in metrics(run)])
+    assert losses[0] == pytest.approx(losses[1], rel=1e-3)
+
+
 def test_rows_that_do_not_alternate_stop_the_stage(tmp_path: Path, model: Path) -> None:
     """pitfall LF#9107: two questions in a row are dropped with only a warning."""
     config, run = setting(tmp_path, model, "max_steps=1")

@@ -1,0 +1,36 @@
+"""What a training process does besides training, as far as it needs no framework."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from funreason_train.sft.worker import also_stop_at, clear_final
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [({"eos_token_id": 1}, [1, 9]), ({"eos_token_id": [9, 1]}, [9, 1]), ({}, [9]), (None, [9])],
+)
+def test_engines_stop_at_the_token_that_ends_a_turn(
+    tmp_path: Path, before: dict[str, object] | None, after: list[int]
+) -> None:
+    file = tmp_path / "generation_config.json"
+    if before is not None:
+        file.write_text(json.dumps({"top_p": 0.9, **before}))
+    also_stop_at(file, 9)
+    found = json.loads(file.read_text())
+    assert found["eos_token_id"] == after
+    assert before is None or found["top_p"] == 0.9, "what else was there stays"
+
+
+def test_what_llamafactory_would_refuse_to_start_beside_is_removed(tmp_path: Path) -> None:
+    kept = ["config.json", "trainer_log.jsonl", "checkpoint-3"]
+    gone = ["done.json", "model.safetensors", "model-00001-of-00002.safetensors", "adapter_model.safetensors"]
+    for name in (*kept, *gone, "model.safetensors.index.json"):
+        (tmp_path / name).touch()
+    (tmp_path / "merged").mkdir()
+    clear_final(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(kept)
