@@ -23,6 +23,12 @@ if TYPE_CHECKING:
 #: What `sft.attention` may be. LLaMA-Factory lists fa3 as well and then refuses it in every process.
 ATTENTION = ("auto", VARLEN, "fa2", "sdpa", "disabled")
 
+#: transformers' schedules (SchedulerType), without those that follow a metric.
+SCHEDULES = (
+    *("linear", "cosine", "constant", "constant_with_warmup", "polynomial", "inverse_sqrt"),
+    *("cosine_with_restarts", "cosine_with_min_lr", "cosine_warmup_with_min_lr", "warmup_stable_decay"),
+)
+
 
 @dataclass(frozen=True)
 class Paths:
@@ -99,6 +105,8 @@ def argument_problems(config: DictConfig) -> list[str]:
         problems.append(f"sft.precision: '{sft.precision}' is not known. Use fp32 or bf16")
     if sft.attention not in ATTENTION:
         problems.append(f"sft.attention: '{sft.attention}' is not known. Use {', '.join(ATTENTION)}")
+    if sft.schedule not in SCHEDULES:
+        problems.append(f"sft.schedule: '{sft.schedule}' is not known. Use {', '.join(SCHEDULES)}")
     if sft.packing and not sft.cutoff_len:
         problems.append(
             "sft.cutoff_len: packing needs the length of a sequence; set it above the longest row"

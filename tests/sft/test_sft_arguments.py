@@ -13,7 +13,7 @@ from funreason_train.run.paths import RunDir
 from funreason_train.settings.compose import compose as compose_tree
 from funreason_train.settings.resolve import resolve
 from funreason_train.sft import stage
-from funreason_train.sft.arguments import Paths, argument_problems, compose
+from funreason_train.sft.arguments import SCHEDULES, Paths, argument_problems, compose
 from funreason_train.sft.batch import Batch
 from funreason_train.sft.deepspeed import deepspeed_config
 from funreason_train.sft.known_keys import known_keys, unknown_keys
@@ -168,6 +168,13 @@ def test_the_known_keys_are_those_that_llamafactory_parses() -> None:
 def test_attention_that_the_workers_would_refuse_is_refused_here(name: str) -> None:
     (problem,) = argument_problems(tree(f"attention={name}"))
     assert f"'{name}' is not known. Use auto, varlen, fa2, sdpa, disabled" in problem
+
+
+def test_a_schedule_that_does_not_exist_is_refused_before_a_row_is_read() -> None:
+    (problem,) = argument_problems(tree("schedule=nope"))
+    assert "sft.schedule: 'nope' is not known. Use linear, cosine" in problem
+    transformers = pytest.importorskip("transformers.trainer_utils")
+    assert set(SCHEDULES) <= {one.value for one in transformers.SchedulerType}
 
 
 def test_deepspeed_reads_our_keys_of_gradients() -> None:
