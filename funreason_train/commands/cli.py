@@ -5,6 +5,7 @@ Composing, printing help, checking and dry runs import no framework; a stage run
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -109,23 +110,35 @@ def _overview() -> str:
     lines += [
         "",
         "`funreason-train COMMAND --help` lists a command's settings, `--version` the version.",
-        "Any setting can be overridden with key=value; +recipe=NAME chooses a named run;",
-        "dry_run=true shows what would run.",
+        "Any setting can be overridden with key=value; +recipe=NAME chooses a named run, +recipe=FILE.yaml",
+        "one of your own; dry_run=true shows what would run, --cfg job the settings that would be used.",
+        'Completion with the tab key: eval "$(funreason-train --shell-completion bash)"',
     ]
     return "\n".join(lines)
 
 
 def _help(name: str) -> str:
-    from ..settings.compose import group_choices, recipes, shipped
+    from ..settings.places import shipped
 
     command = COMMANDS[name]
     parts = [f"funreason-train {name}: {command.summary}", f"example: {command.example}"]
-    choices = "\n".join(f"  {group}={'|'.join(found)}" for group, found in group_choices().items())
-    parts.append(f"choices:\n{choices}\n  +recipe={'|'.join(recipes())}")
+    parts.append("choices:\n" + "\n".join(f"  {line}" for line in _choices(name)))
     for title, file in (("this command", command.section), ("every command", "config")):
         text = (shipped("configs") / f"{file}.yaml").read_text(encoding="utf-8")
         parts.append(f"settings of {title} (configs/{file}.yaml):\n" + _indent(_without_header(text)))
     return "\n\n".join(parts)
+
+
+def _choices(command: str) -> list[str]:
+    """What each configuration group and `+recipe` take."""
+    from ..settings.places import group_choices, recipes
+
+    more = {"model": "|FOLDER|HUB_ID" + "|[…,…]" * (command == "eval")}
+    lines = [
+        f"{group}={'|'.join(names)}{more.get(group, '')}|FILE.yaml"
+        for group, names in group_choices().items()
+    ]
+    return [*lines, f"+recipe={'|'.join(recipes())}|FILE.yaml"]
 
 
 def _without_header(text: str) -> str:
@@ -147,41 +160,67 @@ def _indent(text: str) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the command line; returns 0 done, 1 failed, 2 a mistake to mend, 130 interrupted."""
+    """Runs the command line.
+
+    Returns:
+        0 done, 1 failed, 2 a mistake to fix, 130 interrupted, 141 nobody reads the output any more.
+    """
     words = list(sys.argv[1:] if arguments is None else arguments)
-    if not words or words[0] in ("-h", "--help", "help"):
-        print(_overview())
-        return 0
-    if words[0] == "--version":
-        print(f"funreason-train {__version__}")
-        return 0
     try:
-        return _run(words[0], words[1:])
+        code = _answer(words)
+        sys.stdout.flush()
+        return code
     except UserError as error:
         print(f"funreason-train: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("funreason-train: interrupted; the same command continues where it stopped", file=sys.stderr)
         return 130
+    except BrokenPipeError:  # as in `--help | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what is still to be flushed
+        return 141
+
+
+def _answer(words: list[str]) -> int:
+    if not words or words[0] in ("-h", "--help", "help"):
+        print(_overview())
+        return 0
+    if words[0] == "--version":
+        print(f"funreason-train {__version__}")
+        return 0
+    if words[0] == "--shell-completion":
+        from .completion import script
+
+        print(script(words[1:]))
+        return 0
+    return _run(words[0], words[1:])
 
 
 def _run(name: str, words: list[str]) -> int:
-    from ..settings.compose import compose, unknown
+    from ..settings.names import unknown
+    from .options import read_options
 
     if name not in COMMANDS:
         raise UserError(unknown("command", name, COMMANDS))
-    if "--help" in words or "-h" in words:
+    options, words = read_options(words)
+    if options.help:
         print(_help(name))
         return 0
-    from ..settings.resolve import resolve
+    from .loading import load
+
+    command = COMMANDS[name]
+    config = load(name, command.section, words)
+    if options.print_config:
+        from omegaconf import OmegaConf
+
+        print(OmegaConf.to_yaml(config, resolve=options.resolve), end="")
+        return 0
     from .display import say
     from .dry_run import show
     from .execution.spawn import StageFailed
     from .home import home_of
     from .next_step import next_step
 
-    command = COMMANDS[name]
-    config = resolve(compose(command.section, words), name)
     run_dir = home_of(name, config, words)
     if config.dry_run and name != "doctor":
         stages = list(config.pipeline.stages) if name == "pipeline" else [name]

@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
 _OURS = ("manifest.json", "ledger.json")
 _MADE = (*_OURS, "rejected.jsonl", "card.md", "card.html", "sft", "rl", "tasks")
-_WORDS = ("dedup", "decontaminate", "length_cache", "parity", "tokenizer")  # keys that may be `off`
 
 
 def check(config: DictConfig, run: RunDir) -> list[str]:
@@ -40,10 +39,8 @@ def check(config: DictConfig, run: RunDir) -> list[str]:
         run: The run directory.
     """
     made = run.synth_conversations
-    data, problems = config.data, settings.problems(config.data, None if made.exists() else made)
-    if isinstance(config.seed, bool) or not isinstance(config.seed, int):
-        problems.append(f"seed is {config.seed}; it is a whole number")
-    if settings.word(data.decontaminate) == "bfcl" and bfcl_folder() is None:
+    problems = list(map(str, settings.problems(config.data, None if made.exists() else made)))
+    if config.data.decontaminate == "bfcl" and bfcl_folder() is None:
         problems.append(
             "data.decontaminate is bfcl, but bfcl-eval is not installed; install the extra cpu or gpu,"
             " or set data.decontaminate=off"
@@ -84,7 +81,6 @@ def run(config: DictConfig, run: RunDir) -> dict[str, Any]:
     if problems := [*_not_made(config, run), *check(config, run)]:
         raise UserError("; ".join(problems))
     plain = cast(dict[str, Any], OmegaConf.to_container(config, resolve=True))
-    plain["data"] |= {key: settings.word(plain["data"][key]) for key in _WORDS}
     out = _out(config, run)
     with _fresh(out) as work:
         preparation = Preparation(plain, run, work)

@@ -55,25 +55,6 @@ class Attempts:
         """Every attempt, those of one seed together."""
         return tuple(Attempt(seed, sample) for seed in self.seeds for sample in range(self.samples))
 
-    def problems(self, temperature: float) -> list[str]:
-        """What is wrong with them, as sentences."""
-        found = []
-        if self.samples < 1:
-            found.append(f"eval.samples={self.samples} must be at least 1")
-        if not self.seeds or len(set(self.seeds)) < len(self.seeds):
-            found.append(f"eval.seeds={list(self.seeds)} must be different numbers")
-        found += [
-            f"eval.pass_k={k} needs as many samples of each task: eval.samples={max(k, 1)}"
-            for k in self.pass_k
-            if not 1 <= k <= self.samples
-        ]
-        if len(self.all) > 1 and temperature == 0:
-            found.append(
-                "eval.samples and eval.seeds repeat greedy completions, which are all alike; "
-                "set eval.temperature above 0"
-            )
-        return found
-
     def means(self, tries: Tries) -> dict[str, float]:
         """Task id to the share of its attempts that are right."""
         return {name: sum(verdicts) / len(verdicts) for name, verdicts in tries.items()}

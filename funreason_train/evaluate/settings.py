@@ -1,45 +1,104 @@
-"""What is wrong with an evaluation's settings, before anything is started."""
+"""The section `eval`, and what is wrong with an evaluation before anything is started."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from annotated_types import Ge, Le, MinLen
+from pydantic import model_validator
 
 from ..cluster.profile import visible_gpus
-from ..errors import UserError
 from ..models import folder as models
 from ..run.paths import RunDir
-from ..settings.compose import unknown
+from ..settings.section import (
+    Count,
+    ModelName,
+    NotNegative,
+    OneOf,
+    Positive,
+    Section,
+    Seed,
+    ShareAboveZero,
+    Text,
+    wrong,
+)
+from ..settings.section import Path as PathText
 from .attempts import Attempts
-from .bfcl.categories import choose_categories
+from .bfcl.categories import CATEGORIES, GROUPS
 from .bfcl.versions import VERSIONS
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-BENCHMARKS = ("heldout", "bfcl", "custom")
 _NAME = re.compile(r"[\w][\w.+-]*")
+
+
+class Bfcl(Section):
+    """What concerns benchmark=bfcl alone."""
+
+    version: Annotated[str, OneOf(VERSIONS)]
+    call_seconds: Positive
+    memory_mib: Count
+    unclosed: Literal["failed", "card"]
+
+
+class Eval(Section):
+    """configs/eval.yaml explains each key."""
+
+    benchmark: Literal["heldout", "bfcl", "custom"]
+    models: dict[str, ModelName] | Annotated[list[ModelName], MinLen(1)] | None
+    tasks: PathText | None
+    path: PathText | None
+    limit: Count | None
+    categories: Annotated[list[Annotated[str, OneOf((*GROUPS, *CATEGORIES))]], MinLen(1)]
+    bfcl: Bfcl
+    samples: Count
+    pass_k: list[Count] | None
+    seeds: Annotated[list[Seed], MinLen(1)] | None
+    temperature: NotNegative
+    top_p: ShareAboveZero
+    max_tokens: Count
+    max_model_tokens: Annotated[int, Ge(4), Le(2**31)]
+    seed: Seed
+    responses_per_turn: Count
+    endpoint: Text | None
+    served_name: Text | None
+    replicas: Annotated[int, Ge(1), Le(1024)] | None
+    tensor_parallel: Annotated[int, Ge(1), Le(1024)]
+    concurrency: Count
+    batched_tokens: Count
+    block_size: Count | None
+    kv_cache_gib: Positive | None
+    gpu_memory: ShareAboveZero
+    dtype: Literal["float32", "bfloat16", "float16", "auto"] | None
+    eager: bool | None
+    patience_seconds: Positive
+
+    @model_validator(mode="after")
+    def _rules(self) -> Eval:
+        if self.seeds is not None and len(set(self.seeds)) < len(self.seeds):
+            raise wrong("must be different numbers", keys=["seeds"])
+        for k in self.pass_k or ():
+            if k > self.samples:
+                raise wrong(f"pass@{k} needs {k} samples of each task", f"Set eval.samples={k}", ["pass_k"])
+        if (self.samples > 1 or len(self.seeds or ()) > 1) and self.temperature == 0:
+            raise wrong(
+                "eval.samples and eval.seeds would repeat greedy completions, which are all alike",
+                "Set it above 0",
+                ["temperature"],
+            )
+        return self
 
 
 def problems(config: DictConfig, run: RunDir, later: bool) -> list[str]:
     """The stage's problems; with `later`, what lies in the run directory may be made by another stage."""
     settings = config.eval
-    if settings.benchmark not in BENCHMARKS:
-        return [unknown("benchmark", str(settings.benchmark), BENCHMARKS)]
     found = _model_problems(settings, run, later)
-    if settings.benchmark == "bfcl":
-        try:
-            choose_categories(settings.categories)
-        except UserError as error:
-            found.append(str(error))
-        if str(settings.bfcl.version) not in VERSIONS:
-            known = ", ".join(VERSIONS)
-            found.append(f"eval.bfcl.version={settings.bfcl.version} is not known; there are {known}")
-    else:
+    if settings.benchmark != "bfcl":
         found += _file_problems(config, run, later)
-    found += _setting_problems(settings, config)
-    return found + attempts_of(settings).problems(float(settings.temperature))
+    return found + _setting_problems(settings, config)
 
 
 def attempts_of(settings: DictConfig) -> Attempts:
@@ -84,27 +143,7 @@ def _file_problems(config: DictConfig, run: RunDir, later: bool) -> list[str]:
 
 
 def _setting_problems(settings: DictConfig, config: DictConfig) -> list[str]:
-    found = [
-        f"eval.{key}={settings[key]} must be at least 1"
-        for key in ("max_tokens", "responses_per_turn", "concurrency", "tensor_parallel", "batched_tokens")
-        if settings[key] < 1
-    ]
-    found += [
-        f"eval.bfcl.{key}={settings.bfcl[key]} must be more than 0"
-        for key in ("call_seconds", "memory_mib")
-        if settings.bfcl[key] <= 0
-    ]
-    found += [
-        f"eval.{key}={settings[key]} must be at least 1, or null"
-        for key in ("limit", "replicas", "block_size", "kv_cache_gib")
-        if settings[key] is not None and settings[key] <= 0
-    ]
-    if settings.temperature < 0:
-        found.append(f"eval.temperature={settings.temperature} is negative; 0 is greedy")
-    if not 0 < settings.top_p <= 1:
-        found.append(f"eval.top_p={settings.top_p} is not in 0..1")
-    if settings.max_model_tokens < 4:
-        found.append(f"eval.max_model_tokens={settings.max_model_tokens} leaves no room for a prompt")
+    found = []
     if settings.served_name and len(settings.models or {}) > 1:
         found.append(
             "eval.served_name names one model; leave it out, and the server is asked for each model's path"

@@ -33,8 +33,6 @@ def check(config: DictConfig, run: RunDir) -> list[str]:
 
 def _problems(config: DictConfig, run: RunDir, awaited: bool) -> list[str]:
     found = []
-    if config.export.dtype is not None and config.export.dtype not in _TYPES:
-        found.append(f"export.dtype={config.export.dtype} is not one of {', '.join(_TYPES)}")
     checkpoint = _checkpoint(config, run)
     if checkpoint is None and not awaited:
         found.append(

@@ -23,9 +23,9 @@ from ..run.paths import RunDir
 from ..run.process import call_in_process
 from ..run.stage import Decides, Plan, Stage, model_files
 from . import checkpoints
-from .settings import prompts, ranges
+from .settings import prompts
 from .settings.brief import lines as brief_lines
-from .settings.validate import apart, problems
+from .settings.validate import problems
 from .verl import session
 from .verl.compose import (
     AGENT_LOOPS,
@@ -49,15 +49,10 @@ def check(config: DictConfig, run: RunDir) -> list[str]:
 
 def _problems(config: DictConfig, run: RunDir, awaited: bool) -> list[str]:
     """One sentence a problem; with `awaited`, data and model of earlier stages are not missed."""
-    if misshapen := ranges.shapes(config.rl):
-        return misshapen
     try:
         train, val = _prompts(config, run)
     except UserError as error:
         return [str(error)]
-    if malformed := ranges.problems(config.rl):
-        # What settings mean together cannot be told while one of them has no meaning.
-        return [*malformed, *apart(config), *([] if awaited else [*train.problems, *val.problems])]
     found = problems(config, run, train, val, awaited)
     try:
         found += unknown_keys(config, run, train, val)

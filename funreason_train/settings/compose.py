@@ -1,88 +1,54 @@
-"""From the words after a command to the one resolved configuration.
+"""From the words after a command to the one configuration.
 
 Every command composes the same tree (`configs/config.yaml`). A key on the command line is looked up at the
 root first and then in the command's own section; group names (`model`, `cluster`, …) take one of their
-choices, `model=` also a folder or hub id (`eval` a list of them), and `+recipe=NAME` one of `recipes/*.yaml`.
+choices or a YAML file, `model=` also a folder or hub id (`eval` a list of them), and `+recipe=` one of
+`recipes/*.yaml` or a file. Hydra composes once; the words of the command line are laid over the result.
 """
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import UserError
-from .kinds import misfit
+from ..errors import Problem, UserError, refuse
+from .names import unknown
+from .places import (
+    OwnFiles,
+    formats,
+    group_choices,
+    is_file,
+    own_files,
+    recipes,
+    search_folder,
+    shipped,
+)
+from .words import Word, quoted
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-#: Nodes whose keys belong to a framework or to the user, so that new ones may be added.
+#: Nodes whose keys belong to a framework or to the user, so that new ones may be added and taken away.
 FREE_NODES = ("sft.llamafactory", "rl.verl", "cluster.env")
 
 
-#: Settings that their stage judges, with what its data lacks (rl/ranges.py, data/settings.py).
-_TOLD_ELSEWHERE = ("rl.", "data.")
+@dataclass
+class Composed:
+    """A configuration, and what was wrong with the words that it was composed from.
 
+    Attributes:
+        config: In struct mode, interpolations not resolved; without the words that are wrong.
+        problems: Unknown keys, group choices, recipes and files.
+    """
 
-def shipped(folder: str) -> Path:
-    """`configs` or `recipes`: beside the package in a checkout, inside it in an installed wheel."""
-    package = Path(__file__).resolve().parents[1]
-    inside = package / "_shipped" / folder
-    return inside if inside.is_dir() else package.parent / folder
-
-
-def group_choices() -> dict[str, list[str]]:
-    """Every configuration group and its choices."""
-    folders = sorted(path for path in shipped("configs").iterdir() if path.is_dir())
-    return {folder.name: sorted(file.stem for file in folder.glob("*.yaml")) for folder in folders}
-
-
-def recipes() -> list[str]:
-    """The names that `+recipe=` takes."""
-    return sorted(file.stem for file in shipped("recipes").glob("*.yaml"))
-
-
-@dataclass(frozen=True)
-class _Word:
-    """One command-line override, taken apart: `prefix` is "", "+", "++" or "~"."""
-
-    prefix: str
-    key: str
-    value: str | None
-
-    @classmethod
-    def read(cls, text: str) -> _Word:
-        body = text.lstrip("+~")
-        key, equals, value = body.partition("=")
-        if not key or (not equals and not text.startswith("~")):
-            raise UserError(
-                f"'{text}' is not a setting", mend="Settings are written key=value, for example seed=1"
-            )
-        return cls(text[: len(text) - len(body)], key.strip(), value if equals else None)
-
-    def __str__(self) -> str:
-        return f"{self.prefix}{self.key}" + ("" if self.value is None else f"={_quoted(self.value)}")
-
-
-def _quoted(value: str) -> str:
-    """The value, quoted if Hydra's grammar cannot read it bare or would take its commas for a sweep."""
-    from hydra.core.override_parser.overrides_parser import OverridesParser
-    from hydra.errors import HydraException
-
-    try:
-        if not OverridesParser.create().parse_override(f"key={value}").is_sweep_override():
-            return value
-    except HydraException:
-        pass  # what the grammar cannot read is meant as it stands
-    escaped = value.replace("\\'", "\\\\'").replace("'", "\\'")
-    return f"'{escaped}'"
+    config: DictConfig
+    problems: list[Problem] = field(default_factory=list)
 
 
 def compose(section: str | None, words: Sequence[str] = ()) -> DictConfig:
-    """Composes the tree for a command.
+    """Composes the tree for a command, without looking at values (`load_settings` does).
 
     Args:
         section: The command's own section (`data`, `sft`, …), or None for the root alone.
@@ -94,148 +60,203 @@ def compose(section: str | None, words: Sequence[str] = ()) -> DictConfig:
     Raises:
         UserError: naming every unknown key (with the nearest known one), group choice and recipe at once.
     """
-    groups, problems = group_choices(), []
-    choices: list[str] = []
-    settings: list[_Word] = []
-    for word in map(_Word.read, words):
-        if word.key == "recipe":
-            if word.value not in recipes():
-                problems.append(unknown("recipe", str(word.value), recipes()))
-            else:
-                choices.append(f"+recipes={word.value}")
-        elif word.key in groups:
-            if word.value in groups[word.key]:
-                choices.append(f"{word.key}={word.value}")
-            elif word.key == "model" and str(word.value).startswith("["):
-                if section == "eval":
-                    settings.append(_Word("", "eval.models", word.value))
-                else:
-                    problems.append(f"model={word.value}: only `eval` takes several models")
-            elif word.key == "model":
-                settings.append(_Word("", "model.path", word.value))
-            elif word.key == "reward" and section == "doctor":
-                settings.append(_Word("", "doctor.reward", word.value))
-            elif word.key == "reward" and ".py" in str(word.value):
-                settings.append(_Word("", "rl.reward_function", word.value))
-            else:
-                problems.append(unknown(word.key, str(word.value), groups[word.key]))
-        else:
-            settings.append(word)
-    known = _hydra(choices)
-    if own := _own_data_sets(settings, section, known, groups["dataset"], problems):
-        settings = [word for word in settings if word not in own]
-        choices += filter(None, own.values())
-        known = _hydra(choices)
-        names = {word.key.removeprefix("data.").partition(".")[0] for word, choice in own.items() if choice}
-        choices += [
-            f"data.{name}.{key}=null"
-            for name in sorted(names)
-            for key in ("path", "hub_file", "licence")  # of the public data set, and not of the user's
-            if key in known.data[name]
-        ]
-    placed = []
-    for word in settings:
+    composed = gather(section, words)
+    refuse(composed.problems)
+    return composed.config
+
+
+def gather(section: str | None, words: Sequence[str] = ()) -> Composed:
+    """Composes the tree from what can be understood, and says what cannot.
+
+    Raises:
+        UserError: Hydra cannot compose the choices, or a word is no setting at all.
+    """
+    read = [Word.read(text) for text in words]
+    problems: list[Problem] = []
+    folders = _search_folders(read, problems)
+    with own_files() as own:
+        choices, settings = _choices(section, read, folders, own, problems)
+        config = _hydra(choices, folders, own)
+    declared = _declare_data_sets(settings, section, config)
+    for word in (word for word in settings if word not in declared):
         try:
-            placed.append(_place(word, section, known))
+            _lay(_placed(word, section, config), config)
         except UserError as error:
-            problems.append(str(error))
-    if problems:
-        raise UserError("; ".join(problems))
-    composed = _hydra([*choices, *map(str, placed)])
-    if problems := [*_misfits(placed, known, composed), *_dangling(placed, composed)]:
-        raise UserError("; ".join(problems))
-    return composed
+            problems.append(Problem.of(error))
+    return Composed(config, problems)
 
 
-def _dangling(words: Iterable[_Word], composed: DictConfig) -> list[str]:
-    """Every `${…}` in what the user wrote that refers to nothing."""
-    from omegaconf import OmegaConf
-    from omegaconf.errors import OmegaConfBaseException
-
+def _search_folders(words: Iterable[Word], problems: list[Problem]) -> list[Path]:
+    """The folders of `hydra.searchpath=[…]`; nothing else of Hydra's own can be set."""
     found = []
     for word in words:
-        if word.value is None or "${" not in word.value:
-            continue
-        try:
-            value = OmegaConf.select(composed, word.key)
-            if OmegaConf.is_config(value):
-                OmegaConf.to_container(value, resolve=True)
-        except OmegaConfBaseException as error:
-            found.append(
-                f"{word.key}={word.value}: {str(error).splitlines()[0]} (inside ${{…}} stands another"
-                " setting, or ${oc.env:NAME} for a variable of the shell; write \\${…} for the text itself)"
+        if word.key == "hydra.searchpath":
+            for place in word.names():
+                try:
+                    found.append(search_folder(place))
+                except UserError as error:
+                    problems.append(Problem.of(error))
+        elif word.key.split(".")[0] == "hydra":
+            problems.append(
+                Problem("only hydra.searchpath can be set", word.key, "run_dir=DIR says where results go")
             )
     return found
 
 
-def _misfits(words: Iterable[_Word], known: DictConfig, composed: DictConfig) -> list[str]:
-    """Every setting whose value is of another kind than the one that it had before the user's word."""
-    from omegaconf import OmegaConf
-    from omegaconf.errors import OmegaConfBaseException
-
-    found = []
+def _choices(
+    section: str | None, words: Iterable[Word], folders: list[Path], own: OwnFiles, problems: list[Problem]
+) -> tuple[list[str], list[Word]]:
+    """Divides the words into Hydra's choices and settings, which are laid over what is chosen."""
+    groups, named = group_choices(folders), recipes(folders)
+    chosen: list[str] = []
+    choices: list[str] = []
+    settings: list[Word] = []
     for word in words:
-        if word.key.startswith(_TOLD_ELSEWHERE):
+        key, value = word.key, str(word.value)
+        if key.split(".")[0] == "hydra":
             continue
-        try:
-            before, now = (OmegaConf.select(one, word.key) for one in (known, composed))
-        except OmegaConfBaseException:  # an interpolation that leads nowhere is told by `_dangling`
+        if key not in groups and key != "recipe":
+            settings.append(word)
             continue
-        if problem := misfit(word.key, before, now):
-            found.append(problem)
-    return found
+        if word.prefix == "~":
+            problems.append(Problem(f"a choice cannot be removed; choose another {key}", f"~{key}"))
+        elif key == "recipe":
+            for name in word.names():
+                if is_file(name) or name in named:
+                    chosen += _member("recipes", name, own, problems)
+                else:
+                    problems.append(Problem(unknown("recipe", name, named), None, "A file ends in .yaml"))
+        elif value in groups[key] or is_file(value):
+            choices += [f"{key}={name}" for name in _member(key, value, own, problems)]
+        elif key == "model" and value.startswith("["):
+            if section == "eval":
+                settings.append(Word("", "eval.models", value))
+            else:
+                problems.append(Problem("only `eval` takes several models", f"model={value}"))
+        elif key == "model":
+            settings.append(Word("", "model.path", value))
+        elif key == "reward" and section == "doctor":
+            settings.append(Word("", "doctor.reward", value))
+        elif key == "reward" and ".py" in value:
+            settings.append(Word("", "rl.reward_function", value))
+        else:
+            fix = f"A file of your own is given as {key}=FILE.yaml"
+            problems.append(Problem(unknown(key, value, groups[key]), None, fix))
+    if chosen:
+        choices.append(f"+recipes=[{','.join(chosen)}]")
+    return choices, settings
 
 
-def _own_data_sets(
-    settings: Sequence[_Word], section: str | None, known: DictConfig, formats: list[str], problems: list[str]
-) -> dict[_Word, str]:
-    """Data sets that are declared on the command line: `mine.format=openai` -> the choice that adds the node,
-    empty for a format that does not exist.
-
-    Args:
-        settings: The words that are no choices.
-        section: The command's own section.
-        known: The configuration without them.
-        formats: The choices of the group `dataset`.
-        problems: Receives the sentence for a format that does not exist.
-    """
-    found = {}
-    for word in settings:
-        place = word.key.removeprefix("data.") if word.key.startswith("data.") or section == "data" else ""
-        name, _, key = place.partition(".")
-        if key != "format" or not name.isidentifier() or name in known.data or name in known:
-            continue
-        found[word] = f"+dataset@data.{name}={word.value}" if word.value in formats else ""
-        if not found[word]:
-            problems.append(unknown("data format", str(word.value), formats))
-    return found
+def _member(group: str, name: str, own: OwnFiles, problems: list[Problem]) -> list[str]:
+    """The name to choose from a group; none if it is a file that is not there."""
+    if not is_file(name):
+        return [name]
+    try:
+        return [own.add(group, name)]
+    except (UserError, OSError, UnicodeError) as error:
+        problems.append(
+            Problem.of(error) if isinstance(error, UserError) else Problem(f"cannot be read ({error})", name)
+        )
+        return []
 
 
-def _hydra(overrides: Iterable[str]) -> DictConfig:
+def _hydra(choices: Iterable[str], folders: Sequence[Path], own: OwnFiles) -> DictConfig:
+    import yaml
     from hydra import compose as hydra_compose
     from hydra import initialize_config_dir
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
 
-    search = f"hydra.searchpath=[{_quoted('file://' + str(shipped('recipes').parent))}]"
+    searched = [own.folder, shipped("recipes").parent, *folders]
+    search = f"hydra.searchpath=[{','.join(quoted(f'file://{folder}') for folder in searched)}]"
     try:
         with initialize_config_dir(str(shipped("configs")), version_base="1.3"):
-            return hydra_compose("config", overrides=[search, *overrides])
-    except (HydraException, OmegaConfBaseException) as error:
-        raise UserError(f"the settings do not fit together: {' '.join(str(error).split())}") from None
+            return hydra_compose("config", overrides=[search, *choices])
+    except (HydraException, OmegaConfBaseException, yaml.YAMLError) as error:
+        said = own.named(" ".join(str(error).split()))
+        raise UserError(f"the configuration files do not fit together: {said}") from None
 
 
-def _place(word: _Word, section: str | None, known: DictConfig) -> _Word:
+def _declare_data_sets(settings: Iterable[Word], section: str | None, config: DictConfig) -> list[Word]:
+    """Adds the data sets of the user's own: `mine.format=openai`, or `mine={format: openai, path: FILE}`.
+
+    Their other keys are those of the format.
+
+    What belongs to the public data set in that format (its place and licence) is empty.
+
+    Returns:
+        The words that declare them.
+    """
+    from omegaconf import OmegaConf, open_dict
+
+    found = []
+    for word in settings:
+        place = word.key.removeprefix("data.") if word.key.startswith("data.") or section == "data" else ""
+        name, _, key = place.partition(".")
+        if key not in ("format", "") or not name.isidentifier() or name in config.data or name in config:
+            continue
+        given = {"format": word.value} if key else word.parsed()
+        if not isinstance(given, dict) or "format" not in given:
+            continue
+        found.append(word)
+        # A format that does not exist is told with the other values; until then it has anyone's keys.
+        like = given.pop("format") if given["format"] in formats() else "openai"
+        shown = OmegaConf.load(shipped("configs") / "dataset" / f"{like}.yaml")
+        empty = {key: None for key in ("path", "hub_file", "licence") if key in shown}
+        node = OmegaConf.merge(shown, empty, given)
+        with open_dict(config.data):
+            config.data[name] = node
+    return found
+
+
+def _placed(word: Word, section: str | None, config: DictConfig) -> Word:
     """The word with its key made absolute, after making sure that the key exists."""
-    head = word.key.split(".")[0]
-    if head not in known and section is not None and head in known[section]:
-        word = _Word(word.prefix, f"{section}.{word.key}", word.value)
-    if any(word.key.startswith(node + ".") for node in FREE_NODES):
-        return _Word(word.prefix if word.prefix == "~" else "++", word.key, word.value)
-    if _exists(known, word.key):
-        return _Word("" if word.prefix.startswith("+") else word.prefix, word.key, word.value)
-    here = [*leaves(known), *(leaves(known[section]) if section else [])]
+    if section is not None and not _exists(config, word.key):
+        inner = f"{section}.{word.key}"
+        if _exists(config, inner) or word.key.split(".")[0] in config[section]:
+            word = Word(word.prefix, inner, word.value)
+    free = any(word.key.startswith(f"{node}.") for node in FREE_NODES)
+    if (free and word.prefix != "~") or _exists(config, word.key):
+        return word
+    here = [*leaves(config), *(leaves(config[section]) if section else [])]
     raise UserError(unknown("setting", word.key, here))
+
+
+def _lay(word: Word, config: DictConfig) -> None:
+    """Lays one setting over the configuration."""
+    from omegaconf import OmegaConf, open_dict
+    from omegaconf.errors import OmegaConfBaseException
+
+    parent, _, name = word.key.rpartition(".")
+    if word.prefix == "~":
+        if not any(word.key.startswith(f"{node}.") for node in FREE_NODES):
+            raise UserError(
+                "a setting cannot be removed",
+                where=f"~{word.key}",
+                fix=f"Give it another value, or null where its comment allows it: {word.key}=null",
+            )
+        node = OmegaConf.select(config, parent)
+        with open_dict(node):
+            del node[name]
+        return
+    try:
+        OmegaConf.update(config, word.key, _value(word), merge=True, force_add=True)
+    except OmegaConfBaseException as error:
+        raise UserError(
+            f"cannot be set ({str(error).splitlines()[0]})", where=f"{word.key}={word.value}"
+        ) from None
+
+
+def _value(word: Word) -> Any:
+    """The value; a number or a boolean where only a text can stand is the text that it was written as."""
+    value = word.parsed()
+    if type(value) in (int, float, bool):
+        from .describe import takes_text
+        from .keys import annotation_of_key
+
+        if takes_text(annotation_of_key(word.key)):
+            return str(word.value).strip()
+    return value
 
 
 def _exists(config: Any, key: str) -> bool:
@@ -261,25 +282,3 @@ def leaves(config: DictConfig, prefix: str = "") -> list[str]:
         if isinstance(child, DictConfig) and not child._is_none():
             found += leaves(child, f"{prefix}{key}.")
     return found
-
-
-def unknown(kind: str, name: str, known: Iterable[str]) -> str:
-    """The sentence for a name that does not exist, with the nearest one that does."""
-    known = list(dict.fromkeys(known))
-    section, _, tail = name.rpartition(".")
-    short = [key for key in known if _initials(key.split(".")[-1]) == tail]
-    short.sort(key=lambda key: key.rpartition(".")[0] != section)
-    near = short[:1] or difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    if not near:  # a wrong section or a forgotten one: compare the last part alone
-        near = [key for key in known if key.split(".")[-1] == tail][:1]
-        near = near or difflib.get_close_matches(tail, known, n=1, cutoff=0.6)
-    if near:
-        return f"there is no {kind} '{name}'; did you mean '{near[0]}'?"
-    listed = f" (there are: {', '.join(known)})" if len(known) <= 12 else ""
-    return f"there is no {kind} '{name}'{listed}"
-
-
-def _initials(key: str) -> str:
-    """What people call `learning_rate`; empty for a single word."""
-    words = key.split("_")
-    return "".join(word[:1] for word in words) if len(words) > 1 else ""

@@ -20,16 +20,6 @@ if TYPE_CHECKING:
     from ..run.paths import RunDir
 
 
-#: What `sft.attention` may be. LLaMA-Factory lists fa3 as well and then refuses it in every process.
-ATTENTION = ("auto", VARLEN, "fa2", "sdpa", "disabled")
-
-#: transformers' schedules (SchedulerType), without those that follow a metric.
-SCHEDULES = (
-    *("linear", "cosine", "constant", "constant_with_warmup", "polynomial", "inverse_sqrt"),
-    *("cosine_with_restarts", "cosine_with_min_lr", "cosine_warmup_with_min_lr", "warmup_stable_decay"),
-)
-
-
 @dataclass(frozen=True)
 class Paths:
     """Where the stage keeps its things; every path is absolute.
@@ -100,22 +90,10 @@ def argument_problems(config: DictConfig) -> list[str]:
         batch_of(config)
     except UserError as error:
         problems.append(str(error))
-    problems += [text for text in (deepspeed.problem(sft.deepspeed),) if text]
-    if sft.precision not in ("fp32", "bf16"):
-        problems.append(f"sft.precision: '{sft.precision}' is not known. Use fp32 or bf16")
-    if sft.attention not in ATTENTION:
-        problems.append(f"sft.attention: '{sft.attention}' is not known. Use {', '.join(ATTENTION)}")
-    if sft.schedule not in SCHEDULES:
-        problems.append(f"sft.schedule: '{sft.schedule}' is not known. Use {', '.join(SCHEDULES)}")
-    if sft.packing and not sft.cutoff_len:
-        problems.append(
-            "sft.cutoff_len: packing needs the length of a sequence; set it above the longest row"
-        )
+    if sft.deepspeed and (text := deepspeed.missing(sft.deepspeed)):
+        problems.append(text)
     if sft.liger and config.cluster.device == "cpu":
         problems.append("sft.liger: Liger's kernels need a GPU. Set sft.liger=false")
-    if sft.max_steps is None and not sft.epochs:
-        problems.append("sft.epochs: set sft.epochs or sft.max_steps, otherwise nothing is trained")
-    problems += lora.problems(sft)
     problems += passthrough.problems(sft.llamafactory)
     if not problems:
         problems += unknown_keys(_compose(config, Paths.of(config, _NOWHERE)))

@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ..errors import UserError
-
 STAGES = ("zero2", "zero3")
 
 
@@ -51,16 +49,8 @@ def deepspeed_config(name: str, device: str) -> dict[str, Any]:
     }
 
 
-def problem(value: str | None) -> str | None:
-    """Why `sft.deepspeed` cannot be `value`, or None."""
-    if value is None or value in STAGES:
+def missing(value: str) -> str | None:
+    """Why `sft.deepspeed` cannot be `value`, the name of a stage or of a file; None if it can."""
+    if value in STAGES or Path(value).is_file():
         return None
-    if value.endswith(".json"):
-        return None if Path(value).is_file() else f"sft.deepspeed: there is no file {value}"
-    return f"sft.deepspeed: '{value}' is not known. Use null, {', '.join(STAGES)} or the path of a JSON file"
-
-
-def require(value: str | None) -> None:
-    """Raises `UserError` for a value that `problem` objects to."""
-    if text := problem(value):
-        raise UserError(text)
+    return f"sft.deepspeed: there is no file {value}"

@@ -11,24 +11,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-TYPES = ("full", "lora")
-
-
-def problems(sft: DictConfig) -> list[str]:
-    """Everything wrong with the settings of the tuning method, one sentence each."""
-    if sft.finetuning_type not in TYPES:
-        return [f"sft.finetuning_type={sft.finetuning_type}: use {' or '.join(TYPES)}"]
-    lora, found = sft.lora, []
-    if type(lora.rank) is not int or lora.rank < 1:
-        found.append(f"sft.lora.rank={lora.rank}: a whole number from 1 on is needed")
-    if lora.alpha is not None and (type(lora.alpha) not in (int, float) or lora.alpha <= 0):
-        found.append(f"sft.lora.alpha={lora.alpha}: a number above 0 is needed, or null for 2 x rank")
-    if type(lora.dropout) not in (int, float) or not 0 <= lora.dropout < 1:
-        found.append(f"sft.lora.dropout={lora.dropout}: a number from 0 to below 1 is needed")
-    if not lora.target:
-        found.append("sft.lora.target: name the layers, or all for every linear layer")
-    return found
-
 
 def arguments(sft: DictConfig) -> dict[str, Any]:
     """LLaMA-Factory's arguments for the tuning method."""

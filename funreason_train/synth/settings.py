@@ -1,57 +1,78 @@
-"""What is wrong with the section `synth` of a configuration, seen before anything is made."""
+"""The section `synth`, and what is wrong with it before anything is made."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator
-from typing import Any
+from typing import Annotated, Any
 
-from ..settings.compose import unknown
+from pydantic import model_validator
+
+from ..errors import Problem
+from ..settings.section import Count, CountOrZero, NotNegative, OneOf, Path, Section, Share, wrong
 from .makers import MAKERS, maker
 
 
-def problems(synth: Any) -> list[str]:
-    """Every problem, as sentences.
+class BfclCategories(Section):
+    """Category -> how often."""
+
+    single: NotNegative
+    chain: NotNegative
+    parallel: NotNegative
+    follow_up: NotNegative
+    missing: NotNegative
+
+
+class EmbeddedCategories(BfclCategories):
+    """Category -> how often."""
+
+    no_tool: NotNegative
+    mixed: NotNegative
+
+
+class Errors(Section):
+    """How often the teacher errs."""
+
+    drop_second_call: Share
+    call_unfit_tool: Share
+    guess_value: Share
+    skip_lookup: Share
+
+
+class BfclWorld(Section):
+    """The maker of tasks in BFCL's environments."""
+
+    categories: BfclCategories
+
+    @model_validator(mode="after")
+    def _rules(self) -> BfclWorld:
+        if not any(self.categories.model_dump().values()):
+            raise wrong("one of them must be above 0", keys=["categories"])
+        return self
+
+
+class Embedded(BfclWorld):
+    """The maker of tasks in this project's environments."""
+
+    categories: EmbeddedCategories
+    errors: Errors
+
+
+class Synth(Section):
+    """configs/synth.yaml explains each key."""
+
+    maker: Annotated[str, OneOf(tuple(MAKERS))]
+    trajectories: Count
+    heldout_tasks: CountOrZero
+    tuning_tasks: CountOrZero
+    out: Path | None
+    embedded: Embedded
+    bfcl_world: BfclWorld
+
+
+def problems(synth: Any) -> list[Problem]:
+    """What the chosen maker lacks.
 
     Args:
-        synth: The section, as OmegaConf holds it.
+        synth: The section, checked by its model.
     """
-    if synth.maker not in MAKERS:
-        return [unknown("maker", str(synth.maker), MAKERS)]
-    found = [*_counts(synth)]
-    node = synth[synth.maker]
-    for key, high in (("categories", math.inf), ("errors", 1.0)):
-        found += _weights(f"synth.{synth.maker}.{key}", node.get(key), high)
-    if lacking := maker(synth.maker).missing():
-        found.append(f"synth.maker={synth.maker}: {lacking}")
-    return found
-
-
-def _counts(synth: Any) -> Iterator[str]:
-    for key, least in (("trajectories", 1), ("heldout_tasks", 0), ("tuning_tasks", 0)):
-        value = synth[key]
-        if isinstance(value, bool) or not isinstance(value, int) or value < least:
-            yield f"synth.{key} is {value}; it is a whole number, from {least} on"
-
-
-def _weights(place: str, node: Any, high: float) -> Iterator[str]:
-    if node is None:
-        return
-    if not hasattr(node, "keys"):
-        yield f"{place} is {node}; it is a map of names to numbers"
-        return
-    wrong = [key for key, value in node.items() if not _within(value, high)]
-    for key in wrong:
-        what = "a share, from 0 to 1" if high == 1 else "a number, from 0 on"
-        yield f"{place}.{key} is {node[key]}; it is {what}"
-    if high != 1 and not wrong and not any(node.values()):
-        yield f"{place} are all 0; one of them must be above"
-
-
-def _within(value: Any, high: float) -> bool:
-    return (
-        not isinstance(value, bool)
-        and isinstance(value, (int, float))
-        and 0 <= value <= high
-        and value < math.inf
-    )
+    lacking = maker(str(synth.maker)).missing()
+    return [Problem(lacking, f"synth.maker={synth.maker}")] if lacking else []

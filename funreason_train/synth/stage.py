@@ -36,10 +36,7 @@ def check(config: DictConfig, run: RunDir) -> list[str]:
         config: The whole configuration.
         run: The run directory.
     """
-    found = problems(config.synth)
-    if isinstance(config.seed, bool) or not isinstance(config.seed, int):
-        found.append(f"seed is {config.seed}; it is a whole number")
-    return [*found, *_strange(_out(config, run))]
+    return [*map(str, problems(config.synth)), *_strange(_out(config, run))]
 
 
 def run(config: DictConfig, run: RunDir) -> dict[str, Any]:

@@ -37,7 +37,7 @@ def write(path: Path, *golds: dict[str, Any], source: str = "mine") -> Path:
 def test_good_rows_pass(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = write(tmp_path / "rl.parquet", RIGHT, RIGHT)
     assert main(["doctor", f"reward={file}", f"run_dir={tmp_path}"]) == 0
-    assert "Nothing to mend" in capsys.readouterr().out
+    assert "No problems found" in capsys.readouterr().out
 
 
 def test_a_bad_row_is_named_and_the_exit_code_is_2(
@@ -100,8 +100,8 @@ def test_rows_are_counted_in_the_file_when_only_some_are_looked_at(tmp_path: Pat
         (["reward=other.parquet"], "the column data_source, reward_model is missing"),
         (["reward=rl.parquet", "rl.reward.variant=generous"], "generous"),
         (["reward=rl.parquet", "+rl.reward.colour=red"], "there is no setting 'rl.reward.colour'"),
-        (["reward=rl.parquet", "rows=0"], "whole number above 0"),
-        (["reward=rl.parquet", "rows=all"], "whole number above 0"),
+        (["reward=rl.parquet", "rows=0"], "rows=0: must be a whole number of at least 1, or null"),
+        (["reward=rl.parquet", "rows=all"], "rows=all: must be a whole number of at least 1, or null"),
         (["reward=rl.parquet", "tokenizer=."], "no tokenizer could be loaded"),
     ],
 )

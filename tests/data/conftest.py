@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 import yaml
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from funreason_train.data import stage
 from funreason_train.dialogue import CONTROL_MARKERS, QWEN_CHAT_TEMPLATE
 from funreason_train.run.paths import RunDir
+from funreason_train.settings.compose import compose
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 FIXTURES = Path(__file__).parents[1] / "fixtures"
@@ -30,29 +31,12 @@ def node(name: str) -> dict[str, Any]:
 def settings(tmp_path: Path) -> Callable[..., DictConfig]:
     """`settings("data.val_share=0.2")`: the shipped defaults, parity and lengths off, then the overrides."""
 
-    def compose(*words: str) -> DictConfig:
-        data = yaml.safe_load((CONFIGS / "data.yaml").read_text())
-        del data["defaults"]
-        data |= {path.stem: node(path.stem) for path in (CONFIGS / "dataset").glob("*.yaml")}
-        data |= {
-            "parity": "off",
-            "tokenizer": "off",
-            "length_cache": "off",
-            "datasets": ["apigen", "funreason_mt"],
-        }
-        data["apigen"]["path"], data["funreason_mt"]["path"] = str(APIGEN), str(FUNREASON)
-        rest = {
-            "seed": 0,
-            "run_dir": str(tmp_path / "run"),
-            "protocol": {"system": "bfcl", "answer": "bare"},
-            "environment_modules": [],
-            "model": {"path": None},
-        }
-        config = OmegaConf.merge({"data": data, **rest}, OmegaConf.from_dotlist(list(words)))
-        assert isinstance(config, DictConfig)
-        return config
+    def composed(*words: str) -> DictConfig:
+        off = ("parity=off", "tokenizer=off", "length_cache=off", f"run_dir={tmp_path / 'run'}")
+        sets = ("datasets=[apigen,funreason_mt]", f"apigen.path={APIGEN}", f"funreason_mt.path={FUNREASON}")
+        return compose("data", [*off, *sets, *words])
 
-    return compose
+    return composed
 
 
 @pytest.fixture

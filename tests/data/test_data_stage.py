@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from omegaconf import DictConfig
 
 from funreason_train.calls import Call
+from funreason_train.commands.loading import every_problem
 from funreason_train.data import stage
 from funreason_train.data.check.checks import passes
 from funreason_train.data.ledger import Ledger
@@ -323,51 +324,63 @@ def test_a_run_without_rows_says_why_and_leaves_the_earlier_result(prepare: Prep
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["data.datasets=[]"], "names no data set"),
-        (["data.datasets=[apgien]"], "there is no data set 'apgien'"),
+        (["data.datasets=[apgien]"], "there is no data set 'apgien'; did you mean 'apigen'?"),
         (["data.apigen.path=missing.jsonl"], "missing.jsonl: there is no such file"),
-        (["data.apigen.format=csv"], "there is no data format 'csv'"),
-        (["data.apigen.weight=0"], "data.apigen.weight is 0"),
-        (["data.funreason_mt.tools_missing=guess"], "it takes infer or reject"),
-        (["data.datasets=[mine]", "data.mine.format=apigen"], "data.mine lacks rows, weight, path, split"),
-        (["data.val_share=1"], "data.val_share is 1"),
-        (["data.overlong=truncate"], "it takes drop or fail"),
-        (["data.dedup=fuzzy"], "it takes near or exact or off"),
+        (["data.datasets=[mine]", "mine.format=apigen"], "data.mine.path: is not set"),
         (["data.tokenizer=/no/model"], "/no/model: there is no such folder"),
-        (["data.datasets=apigen"], "data.datasets is apigen; it is a list: datasets=[apigen]"),
-        (["data.datasets=[apigen,apigen]"], "data.datasets names apigen twice"),
-        (["data.apigen.rows=-5"], "data.apigen.rows is -5; it is a whole number, from 1 on, or null for all"),
-        (["data.apigen.rows=0"], "data.apigen.rows is 0"),
-        (["data.apigen.rows=2.5"], "data.apigen.rows is 2.5"),
-        (["data.apigen.rows=true"], "data.apigen.rows is True"),
-        (["data.apigen.weight=-1"], "weight is -1; it is how often a conversation counts, above 0 up to 100"),
-        (["data.apigen.weight=.nan"], "data.apigen.weight is nan"),
-        (["data.apigen.weight=often"], "data.apigen.weight is often"),
-        (["data.val_share=half"], "data.val_share is half; it is a share, from 0 to below 1"),
-        (["data.val_share=.nan"], "data.val_share is nan"),
-        (["data.val_share=null"], "data.val_share is None"),
-        (["data.processes=0"], "data.processes is 0"),
-        (["data.max_prompt_tokens=0"], "data.max_prompt_tokens is 0"),
-        (["data.decontaminate_ngram=0"], "data.decontaminate_ngram is 0"),
-        (["data.parity_rows=0"], "data.parity_rows is 0"),
-        (["data.augment.irrelevance=2"], "data.augment.irrelevance is 2"),
-        (["data.augment.mask_names=x"], "data.augment.mask_names is x"),
-        (["data.augment.distractors=1.5"], "data.augment.distractors is 1.5; it is a number of tools"),
-        (["data.augment.shuffle_tools=3"], "data.augment.shuffle_tools is 3; it is true or false"),
+        (["data.datasets=[apigen,apigen]"], "data.datasets: names apigen twice"),
         (["data.datasets=[synth]", "data.synth.path=x.jsonl"], "x.jsonl: there is no such file"),
-        (["data.datasets=[synth]", "data.synth.path=null"], "data.synth.path is not set"),
-        (["data.apigen.dedup=near"], "data.apigen.dedup is 'near'; it takes exact, or null"),
-        (["seed=1.5"], "seed is 1.5; it is a whole number"),
+        (["data.datasets=[synth]", "data.synth.path=null"], "data.synth.path: is not set"),
     ],
 )
 def test_mistakes_are_found_before_anything_is_read(
     settings: Callable[..., DictConfig], words: list[str], sentence: str
 ) -> None:
     config = settings(*words)
-    problems = stage.check(config, RunDir.at(config.run_dir))
+    problems = [str(problem) for problem in stage.check(config, RunDir.at(config.run_dir))]
     assert len(problems) == 1 and sentence in problems[0]
     with pytest.raises(UserError):
         stage.run(config, RunDir.at(config.run_dir))
+
+
+WRONG_VALUES = {
+    "data.datasets=[]": "data.datasets=[]: must be a list of at least one item, each text",
+    "data.apigen.format=csv": "data.apigen.format=csv: must be one of apigen, funreason_mt",
+    "data.apigen.weight=0": "data.apigen.weight=0: must be a number above 0 and at most 100",
+    "data.funreason_mt.tools_missing=guess": "tools_missing=guess: must be infer or reject",
+    "data.val_share=1": "data.val_share=1: must be a number of at least 0 and below 1",
+    "data.overlong=truncate": "data.overlong=truncate: must be drop or fail",
+    "data.dedup=fuzzy": "data.dedup=fuzzy: must be one of near, exact, off",
+    "data.datasets=apigen": "must be a list of at least one item, each text. Write data.datasets=[apigen]",
+    "data.apigen.rows=-5": "data.apigen.rows=-5: must be a whole number of at least 1, or null",
+    "data.apigen.rows=0": "data.apigen.rows=0: must",
+    "data.apigen.rows=2.5": "data.apigen.rows=2.5: must",
+    "data.apigen.rows=true": "data.apigen.rows=true: must",
+    "data.apigen.weight=-1": "data.apigen.weight=-1: must",
+    "data.apigen.weight=nan": "data.apigen.weight=nan: must",
+    "data.apigen.weight=often": "data.apigen.weight=often: must",
+    "data.val_share=half": "data.val_share=half: must",
+    "data.val_share=nan": "data.val_share=nan: must",
+    "data.val_share=null": "data.val_share=null: must",
+    "data.processes=0": "data.processes=0: must be a whole number from 1 to 1,024, or null",
+    "data.max_prompt_tokens=0": "data.max_prompt_tokens=0: must",
+    "data.decontaminate_ngram=0": "data.decontaminate_ngram=0: must be a whole number from 1 to 100",
+    "data.parity_rows=0": "data.parity_rows=0: must",
+    "data.augment.irrelevance=2": "data.augment.irrelevance=2: must be a number from 0 to 1",
+    "data.augment.mask_names=x": "data.augment.mask_names=x: must",
+    "data.augment.distractors=1.5": "data.augment.distractors=1.5: must be a whole number from 0 to 100",
+    "data.augment.shuffle_tools=3": "data.augment.shuffle_tools=3: must be true or false",
+    "data.apigen.dedup=near": "data.apigen.dedup=near: must be exact, or null",
+    "seed=1.5": "seed=1.5: must be a whole number",
+}
+
+
+@pytest.mark.parametrize("word", WRONG_VALUES)
+def test_a_value_that_cannot_be_meant_is_told_with_what_is_allowed(
+    settings: Callable[..., DictConfig], word: str
+) -> None:
+    (problem,) = every_problem(settings(word), "data")
+    assert WRONG_VALUES[word] in str(problem)
 
 
 def test_a_model_folder_without_tokenizer(settings: Callable[..., DictConfig], tmp_path: Path) -> None:

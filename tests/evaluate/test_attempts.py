@@ -31,24 +31,3 @@ def test_every_attempt_has_a_seed_and_a_folder_of_its_own():
     assert len(every) == 12
     assert len({one.sampling_seed for one in every}) == len({one.folder for one in every}) == 12
     assert Attempt(7, 0).sampling_seed == 7  # one sample under a seed is what `seed=` alone gives
-
-
-@pytest.mark.parametrize(
-    ("attempts", "temperature", "said"),
-    [
-        (Attempts(samples=0), 1.0, "samples=0 must be at least 1"),
-        (Attempts(seeds=(1, 1)), 1.0, "must be different numbers"),
-        (Attempts(seeds=()), 1.0, "must be different numbers"),
-        (
-            Attempts(samples=2, pass_k=(4,)),
-            1.0,
-            "pass_k=4 needs as many samples of each task: eval.samples=4",
-        ),
-        (Attempts(samples=2, pass_k=(0,)), 1.0, "pass_k=0"),
-        (Attempts(samples=2), 0.0, "greedy completions, which are all alike"),
-        (Attempts(seeds=(1, 2)), 0.0, "set eval.temperature above 0"),
-    ],
-)
-def test_attempts_that_make_no_sense_are_told(attempts, temperature, said):
-    assert said in "; ".join(attempts.problems(temperature))
-    assert Attempts(seeds=(1, 2), samples=2, pass_k=(1, 2)).problems(0.7) == []

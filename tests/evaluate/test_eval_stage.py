@@ -7,6 +7,7 @@ import pytest
 from evaluate.mock_endpoint import serving
 from evaluate.scripted import TASKS, gold
 
+from funreason_train.commands.loading import every_problem
 from funreason_train.dialogue import render_prompt
 from funreason_train.environments import Episode, write_tasks
 from funreason_train.errors import UserError
@@ -153,13 +154,8 @@ def test_what_a_model_folder_lacks_is_told(tmp_path, model):
 @pytest.mark.parametrize(
     ("word", "sentence"),
     [
-        ("benchmark=hledout", "there is no benchmark 'hledout'; did you mean 'heldout'"),
         ("tasks=/nowhere/tasks.jsonl", "there is no task file"),
         ("models={a/b: /nowhere}", "cannot name a folder"),
-        ("max_tokens=0", "eval.max_tokens=0 must be at least 1"),
-        ("limit=0", "eval.limit=0 must be at least 1, or null"),
-        ("top_p=1.5", "not in 0..1"),
-        ("temperature=-1", "negative"),
         ("tensor_parallel=2", "eval.replicas"),
     ],
 )
@@ -168,6 +164,38 @@ def test_mistakes_are_told_before_anything_starts(tmp_path, model, word, sentenc
     assert re.search(sentence, "; ".join(stage.check(config, run)))
     with pytest.raises(UserError, match=sentence):
         stage.run(config, run)
+
+
+@pytest.mark.parametrize(
+    ("word", "sentence"),
+    [
+        (
+            "benchmark=hledout",
+            "hledout: must be one of heldout, bfcl, custom. Did you mean heldout?",
+        ),
+        ("max_tokens=0", "eval.max_tokens=0: must be a whole number of at least 1"),
+        ("limit=0", "eval.limit=0: must be a whole number of at least 1, or null"),
+        ("top_p=1.5", "eval.top_p=1.5: must be a number above 0 and at most 1"),
+        ("temperature=-1", "eval.temperature=-1: must be a number of at least 0"),
+        ("samples=0", "eval.samples=0: must"),
+        ("seeds=[1,1]", "eval.seeds=[1, 1]: must be different numbers"),
+        ("seeds=[]", "eval.seeds=[]: must"),
+        ("pass_k=[4]", "eval.pass_k=[4]: pass@4 needs 4 samples of each task. Set eval.samples=4"),
+        ("pass_k=[0]", "eval.pass_k=[0]: the item 0 must be a whole number of at least 1"),
+        ("samples=2", "greedy completions, which are all alike"),
+        ("seeds=[1,2]", "eval.temperature=0.0: "),
+        ("bfcl.version=2024.1.1", "eval.bfcl.version=2024.1.1: must be 2026.3.23 or 2025.8.25"),
+        ("categories=[multi_trn]", "Did you mean multi_turn?"),
+    ],
+)
+def test_a_value_that_cannot_be_meant_is_told_with_what_is_allowed(tmp_path, model, word, sentence):
+    (problem,) = every_problem(configured(tmp_path, model, word)[0], "eval")
+    assert sentence in str(problem)
+
+
+def test_several_attempts_at_each_task_are_fine_with_a_temperature(tmp_path, model):
+    words = ("temperature=0.7", "seeds=[1,2]", "samples=2", "pass_k=[1,2]")
+    assert every_problem(configured(tmp_path, model, *words)[0], "eval") == []
 
 
 def test_more_gpus_than_a_machine_has_are_told(tmp_path, model):

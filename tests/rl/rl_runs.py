@@ -3,6 +3,7 @@
 import json
 import struct
 
+from funreason_train.commands.loading import every_problem
 from funreason_train.run.paths import RunDir
 from funreason_train.settings.compose import compose
 
@@ -57,3 +58,8 @@ def small_run(root, *words, rows=64, tokens=40):
     model_folder(run.sft_model)
     config = compose("rl", [f"run_dir={run.root}", f"rl.model={run.sft_model}", *words])
     return config, run
+
+
+def told(config):
+    """Every sentence that the command line would say of a configuration before anything starts."""
+    return [str(problem) for problem in every_problem(config, "rl")]

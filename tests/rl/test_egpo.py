@@ -7,9 +7,8 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from rl_runs import small_run
+from rl_runs import small_run, told
 
-from funreason_train.rl import stage
 from funreason_train.rl.train import egpo
 
 # What a tokenizer without a tag token would make of "ab</think>\n\n[f()]"; the tag is complete with token 4.
@@ -81,10 +80,10 @@ def test_through_verl():
 
 
 def test_egpo_says_what_it_cannot_do_without(tmp_path):
-    config, run = small_run(
+    config, _ = small_run(
         tmp_path, "algorithm=egpo", "rl.trust_rollout_log_probs=true", "rl.algorithm.entropy_bound=0"
     )
-    found = " ".join(stage.check(config, run))
+    found = " ".join(told(config))
     assert "rl.trust_rollout_log_probs" in found
     assert "rl.algorithm.entropy_bound=0" in found
 

@@ -3,10 +3,9 @@
 import json
 
 import pytest
-from rl_runs import small_run
+from rl_runs import small_run, told
 
 from funreason_train.errors import UserError
-from funreason_train.rl import stage
 from funreason_train.rl.settings import limits
 from funreason_train.rl.train import health
 
@@ -102,17 +101,14 @@ def test_a_figure_that_a_mode_does_not_compute_is_passed_over():
 
 def test_the_shipped_limits_name_figures_that_every_step_has(tmp_path):
     config, _ = small_run(tmp_path)
-    assert limits.problems(config.rl.health) == []
     assert set(config.rl.health.warn) == set(config.rl.health.stop) == set(limits.FIGURES)
 
 
 def test_mistakes_are_named(tmp_path):
-    config, run = small_run(tmp_path, "rl.health.stop.over_long=much", "rl.health.patience=0")
-    found = " ".join(stage.check(config, run))
-    assert "rl.health.stop.over_long=much" in found
-    assert "rl.health.patience=0" in found
-    (sentence,) = limits.problems({"patience": 1, "warn": {"unclosd": 0.5}, "stop": {}})
-    assert sentence == "rl.health.warn.unclosd: there is no such figure; did you mean unclosed?"
+    config, _ = small_run(tmp_path, "rl.health.stop.over_long=much", "rl.health.patience=0")
+    found = " ".join(told(config))
+    assert "rl.health.stop.over_long=much: must be a number, or null" in found
+    assert "rl.health.patience=0: must be a whole number of at least 1" in found
 
 
 def test_the_entropy_counts_what_the_model_wrote():

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from funreason_train.errors import UserError
+from funreason_train.settings import load_settings
 from funreason_train.settings.compose import FREE_NODES, compose, group_choices, leaves, recipes
 
 
@@ -38,8 +39,10 @@ def test_it_has_not_the_place_and_licence_of_the_public_data_set_in_that_format(
 
 
 def test_a_data_set_of_ones_own_in_an_unknown_format() -> None:
-    with pytest.raises(UserError, match="no data format 'opnai'; did you mean 'openai'") as caught:
-        compose("data", ["mine.format=opnai"])
+    with pytest.raises(
+        UserError, match=r"data\.mine\.format=opnai: must be .* Did you mean openai"
+    ) as caught:
+        load_settings("data", ["mine.format=opnai", "mine.path=rows.json"])
     assert "no setting" not in str(caught.value)
 
 
@@ -52,7 +55,7 @@ def test_any_path_can_be_given_bare(path: str) -> None:
 
 def test_a_reference_to_nothing_is_one_sentence() -> None:
     with pytest.raises(UserError, match=r"apigen\.path=\$\{HOME\}/a\.json.*oc\.env:NAME"):
-        compose("data", ["apigen.path=${HOME}/a.json"])
+        load_settings("data", ["apigen.path=${HOME}/a.json"])
     assert compose("data", ["apigen.path=${seed}.json"]).data.apigen.path == "0.json"
     assert compose("data", ["apigen.path=\\${HOME}/a.json"]).data.apigen.path == "${HOME}/a.json"
 

@@ -10,13 +10,15 @@ from omegaconf import DictConfig
 
 from funreason_train.errors import UserError
 from funreason_train.run.paths import RunDir
+from funreason_train.settings import check
 from funreason_train.settings.compose import compose as compose_tree
 from funreason_train.settings.resolve import resolve
 from funreason_train.sft import stage
-from funreason_train.sft.arguments import SCHEDULES, Paths, argument_problems, compose
+from funreason_train.sft.arguments import Paths, argument_problems, compose
 from funreason_train.sft.batch import Batch
 from funreason_train.sft.deepspeed import deepspeed_config
 from funreason_train.sft.known_keys import known_keys, unknown_keys
+from funreason_train.sft.settings import SCHEDULES
 
 RUN = Path("/runs/one")
 
@@ -130,15 +132,13 @@ def test_options_reach_their_arguments() -> None:
 
 def test_every_mistake_is_named_at_once_with_the_nearest_known_key() -> None:
     config = tree(
-        "global_batch=10", "per_device_batch=4", "precision=fp8", "deepspeed=zero9", "packing=true",
+        "global_batch=10", "per_device_batch=4", "deepspeed=zero9.json",
         "sft.llamafactory.learning_rte=1", "sft.llamafactory.neftune_nois_alpha=5",
     )  # fmt: skip
     text = "\n".join(argument_problems(config))
     for part in (
         "sft.global_batch",
-        "fp8",
-        "zero9",
-        "sft.cutoff_len",
+        "zero9.json",
         "neftune_noise_alpha?",
         "learning_rate?",
     ):
@@ -166,13 +166,13 @@ def test_the_known_keys_are_those_that_llamafactory_parses() -> None:
 
 @pytest.mark.parametrize("name", ["fa3", "flash", "flash_attention_2"])
 def test_attention_that_the_workers_would_refuse_is_refused_here(name: str) -> None:
-    (problem,) = argument_problems(tree(f"attention={name}"))
-    assert f"'{name}' is not known. Use auto, varlen, fa2, sdpa, disabled" in problem
+    (problem,) = check.problems(tree(f"attention={name}")).values()
+    assert f"sft.attention={name}: must be one of auto, varlen, fa2, sdpa, disabled" in str(problem)
 
 
 def test_a_schedule_that_does_not_exist_is_refused_before_a_row_is_read() -> None:
-    (problem,) = argument_problems(tree("schedule=nope"))
-    assert "sft.schedule: 'nope' is not known. Use linear, cosine" in problem
+    (problem,) = check.problems(tree("schedule=nope")).values()
+    assert "sft.schedule=nope: must be one of linear, cosine" in str(problem)
     transformers = pytest.importorskip("transformers.trainer_utils")
     assert set(SCHEDULES) <= {one.value for one in transformers.SchedulerType}
 

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from funreason_train.commands.cli import main
+from funreason_train.commands.loading import every_problem
 from funreason_train.data.read.formats import funreason_mt
 from funreason_train.data.read.rows import RowError
 from funreason_train.dialogue import Trajectory
@@ -115,27 +117,26 @@ def test_a_task_that_is_not_the_conversations_is_rejected() -> None:
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["maker=embeded"], "did you mean 'embedded'?"),
-        (["trajectories=0"], "synth.trajectories is 0; it is a whole number, from 1 on"),
-        (["heldout_tasks=-1"], "synth.heldout_tasks is -1"),
-        (["embedded.categories.single=-1"], "synth.embedded.categories.single is -1"),
-        (["embedded.errors.guess_value=2"], "it is a share, from 0 to 1"),
+        (["maker=embeded"], "Did you mean embedded?"),
+        (["trajectories=0"], "synth.trajectories=0: must be a whole number of at least 1"),
+        (["heldout_tasks=-1"], "synth.heldout_tasks=-1: must"),
+        (["embedded.categories.single=-1"], "synth.embedded.categories.single=-1: must"),
+        (["embedded.errors.guess_value=2"], "must be a number from 0 to 1"),
         (
             [
                 "embedded.categories={single: 0, chain: 0, follow_up: 0, parallel: 0,"
                 " missing: 0, no_tool: 0, mixed: 0}"
             ],
-            "synth.embedded.categories are all 0",
+            "one of them must be above 0",
         ),
     ],
 )
 def test_mistakes_are_told_before_anything_is_made(words: list[str], sentence: str, tmp_path: Path) -> None:
-    config, run = compose("synth", [f"run_dir={tmp_path}", "maker=embedded", *words]), RunDir.at(tmp_path)
-    (problem,) = map(str, stage.check(config, run))
+    words = [f"run_dir={tmp_path}", "maker=embedded", *words]
+    (problem,) = map(str, every_problem(compose("synth", words), "synth"))
     assert sentence in problem
-    with pytest.raises(UserError):
-        stage.run(config, run)
-    assert not run.synth.exists()
+    assert main(["synth", *words]) == 2
+    assert not RunDir.at(tmp_path).synth.exists()
 
 
 def test_without_bfcl_eval_the_maker_says_so_before_anything_is_made(

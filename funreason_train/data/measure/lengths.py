@@ -139,8 +139,6 @@ def chosen_tokenizer(config: Mapping[str, Any]) -> str | None:
         config: The whole configuration.
     """
     chosen = config["data"]["tokenizer"]
-    if chosen is False:
-        return "off"
     return chosen or config["model"].get("tokenizer") or config["model"]["path"]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ...errors import UserError
-from ...settings.compose import unknown
+from ...settings.names import unknown
 
 NON_LIVE = (
     *("simple_python", "simple_java", "simple_javascript"),

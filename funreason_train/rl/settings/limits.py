@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -34,23 +33,6 @@ FIGURES = {
         "the difference between the rollout engine's log-probabilities and the actor's (nats a token)",
     ),
 }
-
-
-def problems(health: Mapping[str, Any]) -> list[str]:
-    """What is wrong with the settings under `rl.health`, one sentence each."""
-    found = []
-    patience = health["patience"]
-    if type(patience) is not int or patience < 1:
-        found.append(f"rl.health.patience={patience}: a whole number of steps from 1 on is needed")
-    for kind in ("warn", "stop"):
-        for name, limit in health[kind].items():
-            if name not in FIGURES:
-                near = difflib.get_close_matches(str(name), FIGURES, n=1)
-                hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(FIGURES)}"
-                found.append(f"rl.health.{kind}.{name}: there is no such figure; {hint}")
-            elif limit is not None and (isinstance(limit, bool) or not isinstance(limit, int | float)):
-                found.append(f"rl.health.{kind}.{name}={limit}: a limit is a number, or null for none")
-    return found
 
 
 def crossed(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,10 +16,9 @@ from ...reward.options import check_options
 from ...reward.sample import audit_file
 from ...run.paths import RunDir
 from .. import checkpoints
-from ..verl import installed_keys
 from ..verl.compose import in_environments, longest_prompt
-from . import limits
 from .prompts import Prompts
+from .section import LOGGERS
 from .tasks import audit_tasks
 
 if TYPE_CHECKING:
@@ -46,19 +46,9 @@ def problems(
         *_batch(config, train),
         *_algorithm(config),
         *_contradictions(config),
-        *limits.problems(config.rl.health),
+        *_loggers(config),
         *_lengths(config, train, val),
         *_resume(config, run),
-    ]
-
-
-def apart(config: DictConfig) -> list[str]:
-    """The problems of parts that stand for themselves: the reward's options, the limits, keys for verl."""
-    added = OmegaConf.to_container(config.rl.verl, resolve=True)
-    return [
-        *(f"rl.reward: {mistake}" for mistake in check_options(_options(config))),
-        *limits.problems(config.rl.health),
-        *installed_keys.unknown_keys(installed_keys.defaults(), added),  # type: ignore[arg-type]
     ]
 
 
@@ -123,11 +113,6 @@ def _batch(config: DictConfig, train: Prompts) -> list[str]:
     rl, workers = config.rl, _workers(config)
     update = rl.prompts_per_update or rl.prompts_per_step
     found = []
-    if rl.samples_per_prompt < 2:
-        found.append(
-            f"rl.samples_per_prompt={rl.samples_per_prompt}: GRPO compares the samples of a prompt and "
-            "needs at least 2"
-        )
     if rl.prompts_per_step % update:
         found.append(
             f"rl.prompts_per_step={rl.prompts_per_step} is not a multiple of rl.prompts_per_update={update}; "
@@ -211,19 +196,20 @@ def _algorithm(config: DictConfig) -> list[str]:
         )
     if rl.attention == VARLEN and config.cluster.device == "cpu":
         found.append("rl.attention=varlen is a kernel for GPUs; on CPU set rl.attention=sdpa")
-    if algorithm.advantage == "egpo":
-        if rl.trust_rollout_log_probs:
-            found.append(
-                "algorithm=egpo needs the entropies of the log-probability pass, which "
-                "rl.trust_rollout_log_probs=true leaves out; set it to false"
-            )
-        for name in ("entropy_weight", "entropy_bound"):
-            value = algorithm.get(name)
-            if not isinstance(value, int | float) or value <= 0:
-                found.append(
-                    f"rl.algorithm.{name}={value}: EGPO needs a number above 0 (algorithm=egpo sets it)"
-                )
+    if algorithm.advantage == "egpo" and rl.trust_rollout_log_probs:
+        found.append(
+            "algorithm=egpo needs the entropies of the log-probability pass, which "
+            "rl.trust_rollout_log_probs=true leaves out; set it to false"
+        )
     return found
+
+
+def _loggers(config: DictConfig) -> list[str]:
+    return [
+        f"rl.loggers: {name}: its package is not installed; pip install {module}"
+        for name in config.rl.loggers
+        if (module := LOGGERS[name]) is not None and importlib.util.find_spec(module) is None
+    ]
 
 
 def _workers(config: DictConfig) -> int:

@@ -1,7 +1,7 @@
 """One module a format.
 
 A format module has `convert(row, options) -> Trajectory`, a pure function of one row of a file or hub data
-set that raises `RowError`, and perhaps `OPTIONS`, its own configuration keys with the values they take.
+set that raises `RowError`; `options` are the keys of the data set (data/read/settings.py).
 """
 
 from __future__ import annotations

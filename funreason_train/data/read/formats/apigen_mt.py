@@ -15,7 +15,6 @@ from ....dialogue.messages import Trajectory
 from .messages import read_chat
 
 #: Keys of its node beyond those of every data set, and the values they take.
-OPTIONS = {"tools_missing": ("infer", "reject")}
 
 
 def convert(row: Any, options: Mapping[str, Any]) -> Trajectory:

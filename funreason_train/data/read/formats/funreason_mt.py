@@ -24,8 +24,6 @@ from .responses import read_response
 __all__ = ["convert", "read_response"]
 
 #: Keys of its node beyond those of every data set, and the values they take.
-OPTIONS = {"error_tool_response": ("keep", "drop"), "tools_missing": ("infer", "reject")}
-
 _FLAG = "error_tool_response"
 _NO = (None, False, 0, "", "false", "False", "none", "None", "0")
 

@@ -21,7 +21,6 @@ from ....dialogue.messages import Trajectory
 from .messages import read_chat
 
 #: Keys of its node beyond those of every data set, and the values they take.
-OPTIONS = {"tools_missing": ("infer", "reject"), "text_with_calls": ("thought", "drop", "reject")}
 
 
 def convert(row: Any, options: Mapping[str, Any]) -> Trajectory:

@@ -1,0 +1,108 @@
+"""The section `sft`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from annotated_types import Ge, Gt, Le, MinLen
+from pydantic import AfterValidator, model_validator
+from pydantic_core import PydanticCustomError
+
+from ..settings.section import (
+    Count,
+    CountOrZero,
+    ModelName,
+    NotNegative,
+    OneOf,
+    Open,
+    Path,
+    Positive,
+    Says,
+    Section,
+    Seed,
+    ShareBelowOne,
+    Text,
+    wrong,
+)
+from .deepspeed import STAGES
+
+#: transformers' schedules (SchedulerType), without those that follow a metric.
+SCHEDULES = (
+    *("linear", "cosine", "constant", "constant_with_warmup", "polynomial", "inverse_sqrt"),
+    *("cosine_with_restarts", "cosine_with_min_lr", "cosine_warmup_with_min_lr", "warmup_stable_decay"),
+)
+#: transformers' integrations.
+TRACKERS = (
+    *("tensorboard", "wandb", "swanlab", "mlflow", "azure_ml", "clearml", "codecarbon", "comet_ml"),
+    *("dagshub", "dvclive", "flyte", "kubeflow", "neptune", "trackio"),
+)
+
+
+def _deepspeed(value: str) -> str:
+    if value not in STAGES and not value.endswith(".json"):
+        raise PydanticCustomError("deepspeed", "unknown")
+    return value
+
+
+class Lora(Section):
+    """With finetuning_type=lora."""
+
+    rank: Annotated[int, Ge(1), Le(4096)]
+    alpha: Positive | None
+    dropout: ShareBelowOne
+    target: Literal["all"] | Annotated[list[Text], MinLen(1)]
+
+
+class Sft(Section):
+    """configs/sft.yaml explains each key."""
+
+    model: ModelName | None
+    data: Path | None
+    dataset: Text
+    eval_dataset: Text
+    finetuning_type: Literal["full", "lora"]
+    lora: Lora
+    cutoff_len: Count | None
+    packing: bool
+    group_by_length: bool
+    lean_forward: bool
+    epochs: Positive | None
+    max_steps: Count | None
+    global_batch: Count
+    per_device_batch: Count
+    learning_rate: Annotated[float, Gt(0), Le(1)]
+    warmup_ratio: ShareBelowOne
+    schedule: Annotated[str, OneOf(SCHEDULES)]
+    weight_decay: NotNegative
+    adam_beta2: ShareBelowOne
+    max_grad_norm: NotNegative
+    seed: Seed
+    precision: Literal["fp32", "bf16"]
+    # LLaMA-Factory lists fa3 as well and then refuses it in every process.
+    attention: Literal["auto", "varlen", "fa2", "sdpa", "disabled"]
+    gradient_checkpointing: bool
+    liger: bool
+    deepspeed: Annotated[str, AfterValidator(_deepspeed), Says("zero2, zero3 or FILE.json")] | None
+    logging_steps: Count
+    report_to: list[Annotated[str, OneOf(TRACKERS)]]
+    eval_steps: Count | None
+    per_device_eval_batch: Count
+    save_steps: Count | None
+    save_total_limit: Count
+    preprocessing_workers: Annotated[int, Ge(1), Le(1024)] | None
+    dataloader_workers: Annotated[int, Ge(0), Le(1024)]
+    max_failures: CountOrZero
+    collective_timeout: Count
+    llamafactory: Open
+
+    @model_validator(mode="after")
+    def _rules(self) -> Sft:
+        if self.packing and not self.cutoff_len:
+            raise wrong(
+                "packing needs the length of a sequence",
+                "Set sft.cutoff_len above the longest row",
+                ["packing"],
+            )
+        if self.max_steps is None and self.epochs is None:
+            raise wrong("nothing would be trained", "Set sft.epochs or sft.max_steps", ["epochs"])
+        return self

@@ -1,0 +1,140 @@
+"""Configuration from outside of the clone: recipes and groups in files and folders of the user's own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from funreason_train.errors import UserError
+from funreason_train.settings import load_settings
+from funreason_train.settings.compose import compose
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Somewhere else, with a blank and a comma in its name."""
+    place = tmp_path / "my files, 2026"
+    place.mkdir()
+    return place
+
+
+def write(file: Path, text: str) -> Path:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text, encoding="utf-8")
+    return file
+
+
+def test_a_recipe_is_a_file_anywhere(folder: Path) -> None:
+    file = write(folder / "mine.yaml", "run_dir: runs/mine\nsft:\n  learning_rate: 1.0e-3\n")
+    config = load_settings("sft", [f"+recipe={file}", "epochs=7"])
+    assert config.run_dir.endswith("/runs/mine")
+    assert (config.sft.learning_rate, config.sft.epochs) == (1e-3, 7)
+
+
+def test_it_may_build_on_a_shipped_one_on_its_neighbours_and_choose_groups(folder: Path) -> None:
+    write(folder / "base.yaml", "# @package _global_\nsft: {epochs: 2, weight_decay: 0.1}\n")
+    text = "# @package _global_\ndefaults: [funreason_mt_4b, base, override /cluster: cpu, _self_]\n"
+    file = write(folder / "mine.yaml", f"{text}sft: {{epochs: 4}}\n")
+    config = compose("sft", [f"+recipe={file}"])
+    assert (config.cluster.name, config.sft.epochs, config.sft.weight_decay) == ("cpu", 4, 0.1)
+    assert config.model.path == "Qwen/Qwen3-4B-Instruct-2507"
+
+
+def test_it_may_have_the_name_of_a_shipped_one(folder: Path) -> None:
+    file = write(folder / "quickstart_cpu.yaml", "seed: 77\n")
+    assert compose("sft", [f"+recipe={file}"]).seed == 77
+
+
+def test_several_recipes_are_laid_over_each_other(folder: Path) -> None:
+    file = write(folder.parent / "more.yaml", "rl: {steps: 3}\n")
+    for words in (["+recipe=quickstart_cpu", f"+recipe={file}"], [f"+recipe=[quickstart_cpu,{file}]"]):
+        config = compose("rl", words)
+        assert (config.rl.steps, config.rl.prompts_per_step) == (3, 24)
+
+
+@pytest.mark.parametrize(
+    ("group", "text", "key", "value"),
+    [
+        ("cluster", "defaults: [h20x32, _self_]\nname: ours\nnodes: 2\n", "cluster.nodes", 2),
+        (
+            "algorithm",
+            "defaults: [dapo, _self_]\nname: ours\nclip_high: 0.3\n",
+            "rl.algorithm.clip_high",
+            0.3,
+        ),
+        ("reward", "defaults: [binary, _self_]\nrequire_thought: true\n", "rl.reward.require_thought", True),
+        ("model", "defaults: [tiny, _self_]\nlayers: 2\n", "model.layers", 2),
+    ],
+)
+def test_every_group_takes_a_file(folder: Path, group: str, text: str, key: str, value: object) -> None:
+    from omegaconf import OmegaConf
+
+    file = write(folder / "ours.yaml", text)
+    assert OmegaConf.select(load_settings("sft", [f"{group}={file}"]), key) == value
+
+
+def test_folders_are_searched_for_groups_and_recipes(folder: Path) -> None:
+    plain = folder.parent / "plain"
+    write(plain / "cluster" / "ours.yaml", "defaults: [cpu, _self_]\nname: ours\nwait_seconds: 5\n")
+    write(plain / "recipes" / "ours.yaml", "# @package _global_\nseed: 5\n")
+    config = load_settings("sft", [f"hydra.searchpath=[{plain}]", "cluster=ours", "+recipe=ours"])
+    assert (config.cluster.wait_seconds, config.seed) == (5, 5)
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["+recipe=nowhere.yaml"], "there is no such file"),
+        (["cluster=~/nowhere.yaml"], "cluster=~/nowhere.yaml: there is no such file"),
+        (["hydra.searchpath=[nowhere]"], "nowhere: there is no such folder"),
+        (["hydra.run.dir=x"], "hydra.run.dir: only hydra.searchpath can be set"),
+        (["+recipe=quickstart"], "did you mean 'quickstart_cpu'"),
+        (["+recipe=broken.yaml"], "broken.yaml"),
+        (["+recipe=list.yaml"], "list.yaml"),
+        (["+recipe=unknown.yaml"], "there is no setting 'sft.epoch'; did you mean 'sft.epochs'"),
+        (["+recipe=unknown.yaml"], "there is no setting 'data.nmaes'; did you mean 'data.names'"),
+        (["+recipe=unknown.yaml"], "there is no setting 'colour'"),
+        (["+recipe=wrong.yaml"], "sft.epochs=many: must be a number above 0, or null"),
+        (["+recipe=wrong.yaml"], "rl.loggers=console: must be a list"),
+        (["+recipe=wrong.yaml"], "sft.cutoff_len=${no.such}: "),
+        (["+recipe=override.yaml"], "no_such_cluster"),
+    ],
+)
+def test_a_mistake_in_a_file_is_a_sentence_that_names_it(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], sentence: str
+) -> None:
+    monkeypatch.chdir(folder)
+    write(folder / "broken.yaml", "sft: {epochs: [\n")
+    write(folder / "list.yaml", "- a\n- b\n")
+    write(folder / "unknown.yaml", "sft: {epoch: 1}\ndata: {nmaes: alias}\ncolour: red\n")
+    write(folder / "wrong.yaml", "sft: {epochs: many, cutoff_len: '${no.such}'}\nrl: {loggers: console}\n")
+    write(folder / "override.yaml", "defaults: [override /cluster: no_such_cluster]\n")
+    with pytest.raises(UserError) as caught:
+        load_settings("sft", words)
+    assert sentence in str(caught.value)
+    assert "own-1" not in str(caught.value)
+
+
+def test_a_framework_s_key_of_a_recipe_can_be_taken_away_again(folder: Path) -> None:
+    file = write(folder / "mine.yaml", "rl: {verl: {trainer: {nnodes: 2, balance_batch: false}}}\n")
+    config = compose("rl", [f"+recipe={file}", "~rl.verl.trainer.nnodes"])
+    assert config.rl.verl == {"trainer": {"balance_batch": False}}
+
+
+@pytest.mark.parametrize(
+    ("word", "sentence"),
+    [
+        ("~seed", "~seed: a setting cannot be removed"),
+        ("~sft.epochs", "~sft.epochs: a setting cannot be removed"),
+        ("~cluster", "~cluster: a choice cannot be removed; choose another cluster"),
+        ("~recipe", "~recipe: a choice cannot be removed"),
+        ("~nothing", "there is no setting 'nothing'"),
+        ("~rl.verl.nothing", "there is no setting 'rl.verl.nothing'"),
+        ("~", "'~' is not a setting"),
+        ("~seed=0", "~seed: a setting cannot be removed"),
+    ],
+)
+def test_what_cannot_be_taken_away_is_told(word: str, sentence: str) -> None:
+    with pytest.raises(UserError, match=sentence):
+        load_settings("sft", [word])
