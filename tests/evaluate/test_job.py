@@ -1,11 +1,14 @@
 """Fingerprints: the same episodes are kept, any others are played again."""
 
+import os
+import random
 from dataclasses import replace
 
 from funreason_train.environments import Limits
 from funreason_train.evaluate.heldout import Rules
 from funreason_train.evaluate.job import fingerprint, model_fingerprint
 from funreason_train.evaluate.serve.generate import Sampling
+from funreason_train.run import fingerprint as prints
 
 SAMPLING, RULES = Sampling(0.0, 0.7, 64, 4096, 0), Rules("compact", Limits())
 
@@ -35,3 +38,20 @@ def test_everything_that_decides_an_episode_is_in_its_fingerprint():
     ]
     assert len({first, *others}) == 7
     assert first == fingerprint("m", "t", replace(SAMPLING), Rules("compact", Limits()), "float32")
+
+
+def test_a_copied_model_of_any_size_is_the_same_model(tmp_path, monkeypatch):
+    """Nothing of an evaluation is played again because weights were copied; other weights are noticed."""
+    monkeypatch.setattr(prints, "_LARGE", 1 << 20)
+    for name in ("a", "b", "other", "header"):
+        (tmp_path / name).mkdir()
+        weights = bytearray(random.Random(0).randbytes(5 << 20))
+        if name == "other":
+            weights[:] = bytes(byte ^ 1 for byte in weights)  # as training leaves them
+        if name == "header":
+            weights[100] ^= 1
+        (tmp_path / name / "model.safetensors").write_bytes(weights)
+    os.utime(tmp_path / "b" / "model.safetensors", (1, 1))
+    found = {name: model_fingerprint(tmp_path / name) for name in ("a", "b", "other", "header")}
+    assert found["a"] == found["b"]
+    assert len(set(found.values())) == 3
