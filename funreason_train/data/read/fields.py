@@ -26,6 +26,8 @@ def field_name(key: Any) -> str:
 
 def unread(level: str, holder: Mapping[Any, Any], known: Collection[str]) -> list[str]:
     """A flag for each field with content that is not among those known, `unread_LEVEL_field:NAME`."""
+    if all(key in known for key in holder):
+        return []
     return [
         f"unread_{level}_field:{field_name(key)}"
         for key, value in holder.items()

@@ -39,6 +39,7 @@ _THOUGHTS = ("reasoning_content", "reasoning", "thinking", "thought")
 _CALLS = ("tool_calls", "function_call", "tool_call")
 _WHO, _SAID = ("role", "from"), ("content", "value")
 
+_WEIGHED, _THOUGHT = frozenset(_WEIGHTS), frozenset(_THOUGHTS)
 _OF_ROWS = frozenset(("id", "task_id", "system", *TOOLS))
 _OF_ALL = frozenset((*_WHO, *_SAID, *_WEIGHTS))
 _FIELDS = {
@@ -138,12 +139,15 @@ def add_message(
     who = ROLES.get(role) if isinstance(role, str) else None
     if who is None:
         raise RowError("row_shape", f"a message has the role {role!r:.40}")
-    chat.flags += unread("message", message, _FIELDS[who] | set(also_read))
+    if not _FIELDS[who].issuperset(message):
+        chat.flags += unread("message", message, _FIELDS[who] | set(also_read))
     said = _said(_stated(message, _SAID), who, chat.flags)
     if who in ("assistant", "calls"):
         _respond(chat, message, said, who, text_with_calls)
         return
-    if any(_weight(message.get(key)) not in (None, 0) for key in _WEIGHTS):
+    if not _WEIGHED.isdisjoint(message) and any(
+        _weight(message.get(key)) not in (None, 0) for key in _WEIGHTS
+    ):
         chat.flags.append("message_weight_ignored")  # whoever speaks here is never a target
     if who == "result":
         _results(chat, message, said)
@@ -164,10 +168,12 @@ def _stated(message: Mapping[str, Any], keys: Sequence[str]) -> Any:
     Raises:
         RowError: `row_shape` if both do, and differ.
     """
-    first, second = (message.get(key) for key in keys)
+    first, second = message.get(keys[0]), message.get(keys[1])
+    if first is None or second is None:
+        return second if first is None else first
     if not blank(first) and not blank(second) and first != second:
         raise RowError("row_shape", f"a message has {keys[0]} and {keys[1]}, which differ")
-    return second if first is None or (blank(first) and not blank(second)) else first
+    return second if blank(first) and not blank(second) else first
 
 
 def _said(content: Any, who: str, flags: list[str]) -> _Said:
@@ -177,14 +183,15 @@ def _said(content: Any, who: str, flags: list[str]) -> _Said:
         RowError: `row_shape` for a part that is not read.
     """
     said = _Said()
-    if who == "calls" and not isinstance(content, str):
+    if isinstance(content, str):
+        said.texts.append(content)
+        return said
+    if who == "calls":
         said.calls += [] if content is None else [content]
         return said
     if isinstance(content, list) and (who != "result" or _are_parts(content)):
         for part in content:
             _part(part, said, flags)
-    elif isinstance(content, str):
-        said.texts.append(content)
     elif who == "result":
         said.texts.append("" if content is None else written(content))
     elif content is not None:
@@ -366,8 +373,8 @@ def _declared_calls(
 
 def _thoughts(message: Mapping[str, Any], flags: list[str]) -> list[str]:
     """What stands in the fields that hold a thought."""
-    found = []
-    for key in _THOUGHTS:
+    found: list[str] = []
+    for key in _THOUGHTS if not _THOUGHT.isdisjoint(message) else ():
         value = message.get(key)
         if isinstance(value, str):
             found.append(value)
@@ -389,6 +396,8 @@ def _thought_part(part: Any) -> str:
 
 def _trained(message: Mapping[str, Any], flags: list[str]) -> bool:
     """Whether a response is a target: no field weighs it 0. Weights other than 0 and 1 are flagged."""
+    if _WEIGHED.isdisjoint(message):
+        return True
     weights = [_weight(message.get(key)) for key in _WEIGHTS]
     stated = [one for one in weights if one is not None]
     if any(one not in (0, 1) for one in stated):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from ....calls import Call, CallSyntaxError, Reading, index_tools, read_notation
+from ....calls import Call, CallSyntaxError, Reading, find_intent, index_tools, read_notation
 from ..names import parse_odd_calls
 from ..rows import RowError
 from ..toolsets import Tool
@@ -48,9 +48,12 @@ def read_response(
             calls += parse_odd_calls(_unfenced(part), tools or ())
             continue
         except CallSyntaxError:
-            reading = read_notation(
-                f"<{tag}>{part}</{tag}>" if tag == "tool_call" else part, index_tools(tools or ())
-            )
+            pass
+        if not tag and find_intent(part, [tool["name"] for tool in tools or ()]) is None:
+            texts.append(part)  # most replies are plain text, and need no schemas
+            continue
+        shown = f"<{tag}>{part}</{tag}>" if tag == "tool_call" else part
+        reading = read_notation(shown, index_tools(tools or ()))
         if reading.calls is None:
             texts.append(_reply(part, tag, reading, flags))
             continue
