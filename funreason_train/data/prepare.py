@@ -100,8 +100,14 @@ class Preparation:
         kept: list[Kept] = []
         for name, node in self.nodes.items():
             kept += read_source(
-                *(name, node, checks, seen),
-                *(self.spool, self.ledger[name], self.rejected, self.workers),
+                name,
+                node,
+                checks,
+                seen,
+                self.spool,
+                self.ledger[name],
+                self.rejected,
+                self.workers,
                 sign=near and node.get("dedup") != "exact",
             )
             if len(self.nodes) == 1 and not kept:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Decontaminate:
-    """Turns away what overlaps with BFCL; see `checks.passes` and `overlap.Benchmark`.
+    """Rejects what overlaps with BFCL; see `checks.passes` and `overlap.Benchmark`.
 
     Attributes:
         folder: BFCL's data folder.

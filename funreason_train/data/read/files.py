@@ -116,7 +116,9 @@ def _refuse(head: bytes) -> None:
         raise RowError("encoding", "the file is UTF-16 or UTF-32; save it as UTF-8")
     for magic, ending in ((b"\x1f\x8b", ".gz"), (b"PAR1", ".parquet")):
         if head.startswith(magic):
-            raise RowError("damaged_file", f"this is no text; by its content its name should end in {ending}")
+            raise RowError(
+                "damaged_file", f"this is not text; by its content its name should end in {ending}"
+            )
 
 
 def _parquet(file: Path, name: str) -> Iterator[Record]:

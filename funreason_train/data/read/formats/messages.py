@@ -240,7 +240,7 @@ def _text(said: _Said, message: Mapping[str, Any]) -> str:
         RowError: `row_shape`.
     """
     if said.calls or said.thoughts or said.results:
-        raise RowError("row_shape", "a message that is no response holds calls, thoughts or results")
+        raise RowError("row_shape", "a message that is not a response holds calls, thoughts or results")
     if not said.texts and _stated(message, _SAID) is None:
         raise RowError("row_shape", "a message has no content")
     return "".join(said.texts)
