@@ -9,7 +9,7 @@ from ..calls.markers import THINK_OPEN
 from ..dialogue import Trajectory, render_target, rendered_answers, system_prompt
 
 #: Keys of a trajectory's `meta` that travel with the row, under `synth` (read by data/read/formats/made.py).
-KEYS = ("category", "environment", "kinds", "demonstration", "task")
+KEYS = ("category", "environment", "kinds", "demonstration", "untrained", "task")
 
 
 def conversation_row(trajectory: Trajectory) -> dict[str, Any]:

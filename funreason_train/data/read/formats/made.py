@@ -4,12 +4,13 @@
 - `kinds`: `TURN.RESPONSE` -> the kind of response;
 - `demonstration`: `TURN.RESPONSE` -> `{"thought", "calls", "text"}`, what SFT imitates instead of the gold
   response;
+- `untrained`: `TURN.RESPONSE` of the responses that are history alone: mistakes that a later one recovers from;
 - `task`: the conversation as an executable task (`environments.Task.to_json`), which RL can play.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from ....dialogue import Turn
@@ -44,8 +45,12 @@ def made(value: Any, turns: Sequence[Turn]) -> dict[str, Any]:
                 "row_shape", f"the row's synth.{key} speaks of response {strange[0]}, which is not there"
             )
         meta[key] = dict(found)
+    if (apart := value.get("untrained")) is not None:
+        if not isinstance(apart, list) or not set(map(str, apart)) <= places:
+            raise RowError("row_shape", "the row's synth.untrained does not have its form")
+        meta["untrained"] = list(map(str, apart))
     if value.get("task") is not None:
-        meta["task"] = _task(value["task"], turns)
+        meta["task"] = _task(value["task"], turns, meta.get("untrained", ()))
     return meta
 
 
@@ -71,15 +76,22 @@ def _is_response(value: Any) -> bool:
     )
 
 
-def _task(value: Any, turns: Sequence[Turn]) -> dict[str, Any]:
+def _task(value: Any, turns: Sequence[Turn], untrained: Collection[str]) -> dict[str, Any]:
     """The task, if it is one and its gold is the conversation's."""
     try:
         task = Task.from_json(value)
         gold = [(turn.user, [calls for calls in turn.steps if calls]) for turn in task.turns]
     except (TypeError, ValueError, KeyError, AttributeError) as error:
-        raise RowError(
-            "row_shape", f"the row's synth.task is not a task ({type(error).__name__}: {error})"
-        ) from None
-    if gold != [(turn.user, [step.calls for step in turn.steps if step.calls]) for turn in turns]:
+        detail = f"the row's synth.task is not a task ({type(error).__name__}: {error})"
+        raise RowError("row_shape", detail) from None
+    shown = []
+    for number, turn in enumerate(turns):
+        steps = [
+            step.calls
+            for place, step in enumerate(turn.steps)
+            if step.calls and f"{number}.{place}" not in untrained
+        ]
+        shown.append((turn.user, steps))
+    if gold != shown:
         raise RowError("row_shape", "the row's synth.task has other messages or calls than the conversation")
     return dict(value)

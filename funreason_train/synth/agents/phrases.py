@@ -1,0 +1,145 @@
+"""What offline users and assistants say: frames around the words of the tools' own documents."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final
+
+from ..chain.query import written
+from ..explore.words import spoken
+
+OPENERS: Final = (
+    "Please {}.",
+    "I would like you to {}.",
+    "Could you {}?",
+    "I need you to {}.",
+    "Can you {} for me?",
+    "Would you {}?",
+)
+NEXT: Final = ("Now please {}.", "Next, {}.", "After that, {}.", "And then {}.", "Good. Please {}.")
+TOLD: Final = ("Here is what you need: {}.", "Details: {}.", "What I know: {}.", "For that: {}.")
+NOISE: Final = (
+    "I have been meaning to get to this since last week.",
+    "My colleague usually does this, but she is away.",
+    "No hurry, though today would be good.",
+    "The weather is dreadful here, by the way.",
+    "I am writing this on the train.",
+    "Somebody told me this was complicated; I hope it is not.",
+    "I already asked about something else this morning, never mind that.",
+    "Sorry if I am asking in the wrong place.",
+)
+ASK: Final = (
+    "Which {0} do you mean?",
+    "What is the {0}?",
+    "I need one more thing: what is the {0}?",
+    "Could you tell me the {0}?",
+)
+ANSWER: Final = ("The {0} is {1}.", "{1}. That is the {0}.", "Sorry, the {0} is {1}.", "It is {1}, the {0}.")
+CORRECT: Final = (
+    "No, I meant another one: the {0} should be {1}.",
+    "Sorry, not that one. The {0} is {1}; please do it again.",
+    "That was my mistake: {1} is the right {0}. Once more, please.",
+)
+NO_TOOL: Final = (
+    "None of my tools can do that, so I cannot help with it here.",
+    "I have no tool for that.",
+    "That is beyond what my tools can do.",
+)
+DONE: Final = ("Done: {}.", "That is done; {}.", "All finished. {}.", "It worked: {}.")
+THOUGHTS: Final[dict[str, tuple[str, ...]]] = {
+    "call": (
+        "Everything that {tool} needs is known, so it can be called now.",
+        "This is what {tool} is for, and the request gives its values.",
+    ),
+    "lookup": (
+        "Before anything else something has to be found out; {tool} tells it.",
+        "A value is missing that the user does not have to know. {tool} will give it.",
+    ),
+    "parallel": (
+        "These do not depend on each other, so they can be called together.",
+        "Two things are asked for that need nothing of each other.",
+    ),
+    "ask": ("The {slot} is missing and no tool tells it, so I have to ask.",),
+    "no_tool": ("None of the offered tools does this, and a wrong one would do harm.",),
+    "recover": (
+        "The last call failed; its message says why. {tool} is what helps now.",
+        "That did not work. With what the error says, {tool} is next.",
+    ),
+    "wrong": ("{tool} looks right for this.",),
+    "done": ("Everything asked for is done; the user should hear of it.",),
+}
+HINTS: Final[dict[str, str]] = {
+    "count": "The number of calls is not right: compare what you did with everything that was asked for.",
+    "tools": "A tool was used that does something else than what was asked for; read the descriptions again.",
+    "arguments": "An argument is missing, or one was given that nobody asked for.",
+    "values": "A value was not the right one: take it from the request or from an answer, and never guess.",
+    "order": "The order of the calls matters here.",
+    "state": "What was asked for is not yet so in the world; something is missing or was changed for nothing.",
+    "malformed": "The answer could not be read. Close the thought, then write one list of calls and nothing else.",
+}
+
+_BELONGS = re.compile(r"^.*?Tool description:\s*", re.DOTALL)
+_VERB = re.compile(r"^[A-Z]?[a-z]+$")
+
+
+def goal(document: dict[str, Any] | Any) -> str:
+    """What a tool does, as an imperative that fits after `please`."""
+    text = _BELONGS.sub("", str(document.get("description") or "")).strip()
+    text = re.split(r"(?<=[a-z\d)])[.;\n]", text)[0].strip().rstrip(".")
+    if not text:
+        return spoken(str(document["name"]))
+    first, _, rest = text.partition(" ")
+    if _VERB.match(first):
+        verb = first.lower()
+        if verb.endswith("es") and verb[:-2].endswith(("ch", "sh", "ss", "x")):
+            verb = verb[:-2]
+        elif verb.endswith("s") and not verb.endswith("ss") and len(verb) > 3:
+            verb = verb[:-1]
+        return f"{verb} {rest}".strip()
+    return text
+
+
+def told(name: str, value: Any) -> str:
+    """A name and its value in words."""
+    return f"{spoken(name)} {shown(value)}"
+
+
+def shown(value: Any) -> str:
+    """A value in words; lists with commas."""
+    if isinstance(value, (list, tuple)):
+        return ", ".join(shown(one) for one in value)
+    if isinstance(value, dict):
+        return ", ".join(told(key, one) for key, one in value.items())
+    return written(value)
+
+
+def listed(parts: list[str]) -> str:
+    """`a`, `a and b`, `a, b and c`."""
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
+
+
+def long_text(rng: Any, sentences: int) -> str:
+    """A long text that has nothing to do with the request, as people paste one in."""
+    subjects = [
+        "The committee",
+        "The gardener",
+        "Our neighbour",
+        "The second report",
+        "A visitor",
+        "The archive",
+    ]
+    verbs = ["mentioned", "described", "could not find", "returned to", "wrote about", "kept asking for"]
+    things = ["the old fence", "a missing ledger", "the spring order", "two broken lamps", "the long path"]
+    ends = [
+        "before lunch",
+        "without a word",
+        "for the third time",
+        "as agreed",
+        "in the rain",
+        "near the gate",
+    ]
+    chosen = (
+        f"{rng.choice(subjects)} {rng.choice(verbs)} {rng.choice(things)} {rng.choice(ends)}."
+        for _ in range(sentences)
+    )
+    return " ".join(chosen)

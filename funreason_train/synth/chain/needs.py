@@ -1,0 +1,205 @@
+"""What a trace needs from the user, what it finds out by itself, and what it is for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ..explore.graph import Graph
+from ..explore.trace import Executed, Path, Source, at, leaves
+
+Described = tuple[str, Any]
+
+
+@dataclass(frozen=True)
+class Given:
+    """A value that the user has to give, since nothing in the trace yields it.
+
+    Attributes:
+        step: The call that needs it, by its number in the trace.
+        parameter: Dotted path of the argument.
+        value: The scalar, or the whole list.
+        named: How it is told, if not by itself: (field, value) that picks a record out of a list.
+    """
+
+    step: int
+    parameter: str
+    value: Any
+    named: Described | None = None
+
+    @property
+    def shown(self) -> Described:
+        """The name and value that the query tells."""
+        return self.named or (self.parameter.rpartition(".")[2], self.value)
+
+
+@dataclass(frozen=True)
+class Needs:
+    """A trace, taken apart.
+
+    Attributes:
+        trace: The successful calls.
+        given: What the user gives, each value once.
+        derived: Values that calls of the trace yield to later ones, and that are not given.
+        goals: Numbers of the calls that the user wants: those that change something, and those whose answer
+            no later call needs.
+        earlier: Parameters whose value an earlier turn's answer holds.
+    """
+
+    trace: tuple[Executed, ...]
+    given: tuple[Given, ...]
+    derived: tuple[Any, ...]
+    goals: tuple[int, ...]
+    earlier: tuple[Given, ...]
+
+    @property
+    def hidden(self) -> tuple[int, ...]:
+        """Numbers of the calls that the hard query does not speak of."""
+        return tuple(number for number in range(len(self.trace)) if number not in self.goals)
+
+
+def needs_of(trace: Sequence[Executed], everything: Sequence[Executed], graph: Graph) -> Needs:
+    """Takes a turn's trace apart.
+
+    Args:
+        trace: The turn's calls, successful all.
+        everything: All successful calls of the conversation, these included.
+        graph: Tells which calls prepare others.
+    """
+    start = trace[0].number
+    places = {one.number: number for number, one in enumerate(trace)}
+    given: dict[tuple[str, str], Given] = {}
+    earlier: dict[str, Given] = {}
+    derived: list[Any] = []
+    used: set[int] = set()
+    for number, executed in enumerate(trace):
+        for parameter, value in _values(executed.call.arguments):
+            source = executed.sources.get(parameter)
+            origin = _origin(value, source, everything, executed.number)
+            if origin is not None:
+                step, path = origin
+                named = _described(everything[step], path)
+                if step >= start:
+                    used.add(places[step])
+                if named != _UNCLEAR:
+                    if step >= start:
+                        derived.append(value)
+                        if named is not None:
+                            given.setdefault(
+                                (named[0], repr(named[1])), Given(number, parameter, value, named)
+                            )
+                    elif named is None and _latest(everything, start, step, path, value):
+                        earlier.setdefault(parameter, Given(number, parameter, value))
+                    else:
+                        given.setdefault((parameter, repr(value)), Given(number, parameter, value))
+                    continue
+            given.setdefault((parameter, repr(value)), Given(number, parameter, value))
+    told = {repr(one.value) for one in given.values() if one.named is None}
+    prepares = _preparations(trace, graph)
+    goals = tuple(
+        n for n, executed in enumerate(trace) if n not in prepares and (executed.changed or n not in used)
+    ) or (len(trace) - 1,)
+    kept = tuple(value for value in derived if repr(value) not in told)
+    return Needs(tuple(trace), tuple(given.values()), kept, goals, tuple(earlier.values()))
+
+
+_UNCLEAR: Described = ("", None)
+
+
+def _values(arguments: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    """Every scalar argument, and every list of scalars, with its dotted path."""
+    found: list[tuple[str, Any]] = []
+    for name, value in arguments.items():
+        if isinstance(value, Mapping):
+            found += [(f"{name}.{inner}", one) for inner, one in _values(value)]
+        elif isinstance(value, list) and any(isinstance(one, (Mapping, list)) for one in value):
+            found += [
+                (f"{name}.{'.'.join(str(p) for p in path if not isinstance(p, int))}".rstrip("."), one)
+                for path, one in leaves(value)
+            ]
+        elif value is not None:
+            found.append((name, value))
+    return found
+
+
+def _origin(
+    value: Any, source: Source | None, everything: Sequence[Executed], before: int
+) -> tuple[int, Path] | None:
+    """The call whose answer holds the value, and where; None where it comes from elsewhere."""
+    if source is None or source.kind != "result" or source.step >= before or isinstance(value, list):
+        return None
+    try:
+        found = at(everything[source.step].result.value, source.path)
+    except (KeyError, IndexError, TypeError):
+        return None
+    return (source.step, source.path) if found == value and type(found) is type(value) else None
+
+
+def _described(executed: Executed, path: Path) -> Described | None:
+    """How the user picks the record: None where there is but one; `_UNCLEAR` where nothing tells them apart."""
+    for depth, part in enumerate(path):
+        if not isinstance(part, int):
+            continue
+        records = at(executed.result.value, path[:depth])
+        if len(records) == 1:
+            continue
+        mine = records[part]
+        if not isinstance(mine, Mapping):
+            return _UNCLEAR
+        chosen = at(mine, path[depth + 1 :])
+        for name, value in mine.items():
+            if value == chosen or not _speakable(value):
+                continue
+            if sum(1 for one in records if isinstance(one, Mapping) and one.get(name) == value) == 1:
+                return name, value
+        return _UNCLEAR
+    return None
+
+
+def _speakable(value: Any) -> bool:
+    """Whether people would name a thing by this: words, a day, a price; not a code of letters and digits."""
+    if isinstance(value, bool) or value is None:
+        return False
+    if isinstance(value, str):
+        mixed = any(c.isdigit() for c in value) and any(c.isalpha() for c in value)
+        return 2 < len(value) < 60 and not mixed
+    return isinstance(value, (int, float))
+
+
+def _latest(everything: Sequence[Executed], start: int, step: int, path: Path, value: Any) -> bool:
+    """Whether no later call of the earlier turns answered another value in that place."""
+    name = everything[step].call.name
+    for other in everything[step + 1 : start]:
+        if other.call.name == name:
+            try:
+                if at(other.result.value, path) != value:
+                    return False
+            except (KeyError, IndexError, TypeError):
+                continue
+    return True
+
+
+def _preparations(trace: Sequence[Executed], graph: Graph) -> set[int]:
+    """Calls that only make later ones possible, as a login does."""
+    found = set()
+    for number, executed in enumerate(trace):
+        later = {one.call.name for one in trace[number + 1 :]}
+        if any(executed.call.name in graph.tools[name].requires for name in later if name in graph.tools):
+            found.add(number)
+    return found
+
+
+def is_independent(first: Executed, second: Executed, graph: Graph) -> bool:
+    """Whether two calls may stand in one response: the second needs nothing of the first.
+
+    Args:
+        first: The call before.
+        second: The call after.
+        graph: Knows what the second one needs.
+    """
+    if any(source.kind == "result" and source.step == first.number for source in second.sources.values()):
+        return False
+    record = graph.tools.get(second.call.name)
+    needed = {*(record.requires if record else ()), *(record.enabled if record else ())}
+    return first.call.name not in needed and not first.changed

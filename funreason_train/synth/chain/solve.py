@@ -1,0 +1,206 @@
+"""Phase III: the reasoning agent solves a turn, guided by hints, until its calls are those of the trace."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any
+
+from ...calls import Call
+from ...calls.match import Canon
+from ...dialogue import AssistantStep, Message, read_completion
+from ...environments import Environment, Result
+from ..agents.base import Agents, Criticising, Responding
+from .advanced import AdvancedTool
+from .hints import FALLBACK, reveals
+
+
+@dataclass(frozen=True)
+class Response:
+    """One response that the gold asks for.
+
+    Attributes:
+        kind: As in `Responding`.
+        calls: The calls; empty for text.
+        text: What offline agents know of the text.
+        failing: Whether its calls are meant to fail (an error to recover from).
+    """
+
+    kind: str
+    calls: tuple[Call, ...] = ()
+    text: str = ""
+    failing: bool = False
+
+
+@dataclass
+class Solved:
+    """A turn as it was solved.
+
+    Attributes:
+        steps: The responses with their results.
+        tries: How many were needed; K_max if none passed.
+        reasons: Why the earlier ones failed.
+        hints: What was said to that.
+        refused: Hints that held a gold call and were not passed on.
+        passed: Whether a try passed.
+    """
+
+    steps: list[AssistantStep] = field(default_factory=list)
+    tries: int = 0
+    reasons: list[str] = field(default_factory=list)
+    hints: list[str] = field(default_factory=list)
+    refused: int = 0
+    passed: bool = False
+
+
+@dataclass
+class Chain:
+    """Solves the turns of one conversation in a live environment of its own.
+
+    Args:
+        make: Makes an environment.
+        config: The configuration.
+        tools: The offered tools' documents.
+        agents: Who answers.
+        tries: K_max.
+        by_state: Compare the state after the turn instead of the calls.
+    """
+
+    make: Callable[[], Environment]
+    config: Mapping[str, Any]
+    tools: Sequence[Mapping[str, Any]]
+    agents: Agents
+    tries: int
+    by_state: bool
+    done: list[Call] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._canon = Canon(self.tools)
+        self._live = self._fresh()
+
+    def close(self) -> None:
+        """Lets go of the environment."""
+        self._live.close()
+
+    @property
+    def live(self) -> Environment:
+        """The environment after the turns so far."""
+        return self._live
+
+    def _fresh(self) -> Environment:
+        live = self.make()
+        live.reset(self.config)
+        for call in self.done:
+            live.call(call)
+        return live
+
+    async def solve(
+        self,
+        gold: Sequence[Response],
+        advanced: AdvancedTool | None,
+        messages: Callable[[Sequence[AssistantStep], str], list[Message]],
+        state: Any,
+        rng: Random,
+    ) -> Solved:
+        """Plays one turn until a try passes.
+
+        Args:
+            gold: The responses, the text that ends the turn last.
+            advanced: Described to the agent.
+            messages: The prompt, from the turn's responses so far and the hint.
+            state: The snapshot after the gold calls, where states are compared.
+            rng: Of offline agents.
+        """
+        found, hint = Solved(), ""
+        while found.tries < self.tries:
+            found.tries += 1
+            steps, made, reason = await self._try(gold, advanced, messages, hint, found.tries, rng)
+            wanted = tuple(call for one in gold for call in one.calls)
+            reason = reason or self._verdict(made, wanted, state)
+            if not reason:
+                found.steps, found.passed = steps, True
+                self.done += [call for call, _ in made]
+                return found
+            found.reasons.append(reason)
+            self._live.close()
+            self._live = self._fresh()
+            if found.tries == self.tries:
+                break
+            job = Criticising(reason, tuple(call for call, _ in made), wanted, self.tools)
+            hint = (await self.agents.criticise(job)).strip()
+            if not hint or reveals(hint, wanted):
+                found.refused += bool(hint)
+                hint = FALLBACK
+            found.hints.append(hint)
+        return found
+
+    async def _try(
+        self,
+        gold: Sequence[Response],
+        advanced: AdvancedTool | None,
+        messages: Callable[[Sequence[AssistantStep], str], list[Message]],
+        hint: str,
+        attempt: int,
+        rng: Random,
+    ) -> tuple[list[AssistantStep], list[tuple[Call, Result]], str]:
+        """One try: the responses, the calls made, and why it fails before any comparison."""
+        steps: list[AssistantStep] = []
+        made: list[tuple[Call, Result]] = []
+        most = len(gold) + 3
+        while len(steps) < most:
+            now = gold[min(len(steps), len(gold) - 1)]
+            results = [result.text for _, result in made]
+            job = Responding(
+                messages=lambda: messages(steps, hint),
+                tools=self.tools,
+                advanced=advanced,
+                hint=hint,
+                attempt=attempt,
+                reference=now.calls or (now.text or _facts(made)),
+                kind=now.kind,
+                results=results,
+                rng=rng,
+            )
+            if now.failing:  # the mistake is ours to show, and the agent's to recover from
+                completion = _completion(now)
+            else:
+                completion = await self.agents.respond(job)
+            read = read_completion(completion)
+            if read.calls is None:
+                return steps, made, "malformed"
+            answers = [self._live.call(call) for call in read.calls]
+            made += zip(read.calls, answers, strict=True)
+            texts = tuple(answer.text for answer in answers)
+            text = "" if read.calls else (read.answer or "")
+            steps.append(AssistantStep(read.thought or "", tuple(read.calls), text, texts))
+            if not read.calls:
+                return steps, made, ""
+        return steps, made, "too_many_responses"
+
+    def _verdict(self, made: Sequence[tuple[Call, Result]], wanted: Sequence[Call], state: Any) -> str:
+        """Why a try is not right; empty if it is."""
+        if self.by_state:
+            return "state" if self._live.compare(state) else ""
+        match = self._canon.match([call for call, _ in made], list(wanted))
+        return "" if match.equal else match.reason
+
+
+def _facts(made: Sequence[tuple[Call, Result]]) -> str:
+    """What the last answer says, for a reply."""
+    for _, result in reversed(made):
+        if result.ok and isinstance(result.value, Mapping):
+            plain = [
+                f"{key.replace('_', ' ')} is {value}"
+                for key, value in result.value.items()
+                if isinstance(value, (str, int, float)) and not isinstance(value, bool)
+            ]
+            if plain:
+                return " and ".join(plain[:2])
+    return "it is as you asked"
+
+
+def _completion(response: Response) -> str:
+    from ...calls import render_calls
+
+    return f"This might do it.</think>\n\n{render_calls(response.calls)}"

@@ -1,0 +1,358 @@
+"""The graph of an environment's tools: what each needs before it, learnt by executing calls.
+
+An edge leads from a tool to one that needs it. There are three kinds: `declared` (the tool's document says
+so), `state` (a call that failed succeeded after the other tool had been called), `value` (an argument that
+nobody can know is found in the other tool's answer). Source: arXiv:2510.24645, section 4, where legality is
+that every prerequisite is among the tools called.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ...calls import Call
+from ...environments import Result
+from .trace import Executed, leaves, pattern
+from .words import names_it
+
+_LEAST_FLOWS = 2
+_BY_CHANCE = 0.05  # of a tool's calls that succeed although what it needs was not seen to be called
+_TRIES = 4  # before a share of failures says something
+_OPAQUE = 0.2  # most successes among invented values of a parameter that nobody can guess
+_SHORTEST = 2  # characters of a text whose second appearance is no accident
+_MOST_MESSAGES = 20  # different errors of a tool that are kept
+
+Clause = frozenset[str]
+_DIGITS = re.compile(r"[\w.:/-]*\d[\w.:/-]*")
+
+
+@dataclass
+class ToolRecord:
+    """What is known of one tool.
+
+    Attributes:
+        document: As a model is shown it.
+        requires: Its declared pre-conditions.
+        ok, failed: How its calls ended.
+        changes: Successful calls that changed the state.
+        errors: Message (without values) -> how often.
+        sources: Parameter -> source -> [successful calls, failed calls] with a value from there.
+        enabled: Tool -> how often a failed call of this one succeeded after that one.
+        unaided: [successful, failed] calls while none of `enabled` had been called.
+        fields: Names of what its answers hold, declared or seen.
+        said: One whole message of each kind of error, which may show how a value is written.
+        remedies: Message of an error -> tools after which the same call met that error no more.
+    """
+
+    document: Mapping[str, Any]
+    requires: tuple[str, ...] = ()
+    ok: int = 0
+    failed: int = 0
+    changes: int = 0
+    errors: Counter[str] = field(default_factory=Counter)
+    sources: dict[str, dict[str, list[int]]] = field(default_factory=dict)
+    enabled: Counter[str] = field(default_factory=Counter)
+    unaided: list[int] = field(default_factory=lambda: [0, 0])
+    fields: set[str] = field(default_factory=set)
+    said: list[str] = field(default_factory=list)
+    remedies: dict[str, Counter[str]] = field(default_factory=dict)
+
+
+class Graph:
+    """Everything learnt of one environment.
+
+    Args:
+        environment: Its name.
+        documents: Its tools' documents, `requires` included.
+
+    Attributes:
+        tools: Name -> what is known of it.
+        flows: (producer, field, consumer, parameter) -> successful calls that such a value went into.
+        keys: Parameters, as (tool, parameter), whose values name records.
+    """
+
+    def __init__(self, environment: str, documents: Iterable[Mapping[str, Any]]) -> None:
+        self.environment = environment
+        self.tools: dict[str, ToolRecord] = {}
+        for one in documents:
+            shown = {key: one[key] for key in ("name", "description", "parameters")}
+            record = self.tools[one["name"]] = ToolRecord(shown, tuple(one.get("requires", ())))
+            record.fields.update(_fields(one.get("returns", {})))
+        self.flows: Counter[tuple[str, str, str, str]] = Counter()
+        self.keys: set[tuple[str, str]] = set()
+
+    def observe(self, executed: Executed, before: Iterable[Executed] = ()) -> None:
+        """Takes in one call.
+
+        Args:
+            executed: The call.
+            before: The calls of the conversation before it.
+        """
+        record, ok = self.tools.get(executed.call.name), executed.result.ok
+        if record is None:
+            return
+        record.ok += ok
+        record.failed += not ok
+        record.changes += executed.changed
+        done = list(before)
+        if not any(one.call.name in record.enabled and one.result.ok for one in done):
+            record.unaided[not ok] += 1
+        if not ok:
+            message = without_values(executed.result.text, executed.call.arguments)
+            if message not in record.errors and len(record.said) < _MOST_MESSAGES:
+                record.said.append(executed.result.text[:160])
+            if message in record.errors or len(record.errors) < _MOST_MESSAGES:
+                record.errors[message] += 1
+        blamed = set() if ok else _named(executed)
+        for parameter, source in executed.sources.items():
+            if blamed and parameter not in blamed:
+                continue
+            counts = record.sources.setdefault(parameter, {}).setdefault(str(source), [0, 0])
+            counts[not ok] += 1
+            if ok or not blamed or len(blamed) == 1:
+                for trait in source.traits:
+                    record.sources[parameter].setdefault(f"trait:{trait}", [0, 0])[not ok] += 1
+            if ok and source.key:
+                self.keys.add((executed.call.name, parameter))
+        if ok:
+            record.fields.update(_names(executed.result.value))
+            self._observe_flows(executed, done)
+
+    def _observe_flows(self, executed: Executed, before: list[Executed]) -> None:
+        """Counts every argument that an earlier answer holds under a like name, or from which it was taken."""
+        for path, value in leaves(executed.call.arguments):
+            if not _telling(value):
+                continue
+            parameter = ".".join(str(part) for part in path if not isinstance(part, int))
+            source = executed.sources.get(parameter)
+            for number, earlier in enumerate(before):
+                if not earlier.result.ok or earlier.call.name == executed.call.name:
+                    continue
+                for field_path, found in leaves(earlier.result.value):
+                    if type(found) is not type(value) or found != value:
+                        continue
+                    name = pattern(field_path)
+                    taken = source is not None and source.kind == "result" and source.step == number
+                    if taken or names_it(parameter, f"{earlier.call.name}/{name}") >= 0.5:
+                        self.flows[(earlier.call.name, name, executed.call.name, parameter)] += 1
+                        break
+
+    def learn_enabling(self, enabler: str, call: Call, before: Result, after: Result) -> None:
+        """A failed call was repeated, unchanged, right after `enabler` had changed the state.
+
+        Args:
+            enabler: A tool.
+            call: What was repeated.
+            before: Its failure.
+            after: Its answer now: success, or perhaps another failure, so that the first obstacle is gone.
+        """
+        if enabler == call.name:
+            return
+        record = self.tools[call.name]
+        obstacle = without_values(before.text, call.arguments)
+        if after.ok:
+            record.enabled[enabler] += 1
+        elif without_values(after.text, call.arguments) == obstacle or any(
+            name in after.text for name in record.requires
+        ):
+            return
+        record.remedies.setdefault(obstacle, Counter())[enabler] += 1
+
+    def remedies(self, tool: str, call: Call, error: str) -> list[str]:
+        """The tools after which an obstacle was gone, the most frequent first."""
+        known = self.tools[tool].remedies.get(without_values(error, call.arguments), Counter())
+        most = max(known.values(), default=0)
+        return sorted((n for n, count in known.items() if 2 * count >= most), key=lambda n: (-known[n], n))
+
+    def merge(self, other: Graph) -> None:
+        """Adds what another graph of the same environment has seen; the order of merging does not matter."""
+        for name, theirs in other.tools.items():
+            mine = self.tools[name]
+            mine.ok += theirs.ok
+            mine.failed += theirs.failed
+            mine.changes += theirs.changes
+            mine.errors += theirs.errors
+            mine.enabled += theirs.enabled
+            mine.fields |= theirs.fields
+            mine.said = list(dict.fromkeys([*mine.said, *theirs.said]))[:_MOST_MESSAGES]
+            for message, tools in theirs.remedies.items():
+                mine.remedies.setdefault(message, Counter()).update(tools)
+            mine.unaided = [one + two for one, two in zip(mine.unaided, theirs.unaided, strict=True)]
+            for parameter, sources in theirs.sources.items():
+                known = mine.sources.setdefault(parameter, {})
+                for label, counts in sources.items():
+                    held = known.setdefault(label, [0, 0])
+                    held[:] = [held[0] + counts[0], held[1] + counts[1]]
+        self.flows += other.flows
+        self.keys |= other.keys
+
+    # -- what follows from it ------------------------------------------------------------------------------
+
+    def opaque(self, tool: str, parameter: str) -> bool:
+        """Whether a value of this parameter can be had only from an answer or by knowing a record's id."""
+        sources = self.tools[tool].sources.get(parameter, {})
+        invented = [counts for label, counts in sources.items() if label.startswith(("made", "example"))]
+        tries = sum(map(sum, invented))
+        if tries >= _TRIES and sum(ok for ok, _ in invented) / tries > _OPAQUE:
+            return False
+        told = sum(
+            counts[0] for label, counts in sources.items() if label.startswith(("state", "enum", "default"))
+        )
+        return told == 0 or (tool, parameter) in self.keys
+
+    def producers(self, tool: str, parameter: str) -> Clause:
+        """The tools whose answers were seen to hold values for a parameter."""
+        return frozenset(
+            producer
+            for (producer, _, consumer, name), count in self.flows.items()
+            if (consumer, name) == (tool, parameter) and count >= _LEAST_FLOWS and producer != tool
+        )
+
+    def state_clause(self, tool: str) -> Clause:
+        """The tools of which one has to be called before, learnt from errors; empty if the tool needs none."""
+        record = self.tools[tool]
+        ok, failed = record.unaided
+        known = set(record.requires)
+        if not record.enabled or known & set(record.enabled) or ok > _BY_CHANCE * (ok + failed):
+            return frozenset()
+        return frozenset(record.enabled)
+
+    def value_clauses(self, tool: str) -> dict[str, Clause]:
+        """Required parameter -> the tools that can give its value, where nobody can know it."""
+        required = self.tools[tool].document["parameters"].get("required", ())
+        found = {}
+        for name in required:
+            if (known := self.producers(tool, name)) and self.opaque(tool, name):
+                found[name] = known
+        return found
+
+    def hinted_clauses(self, tool: str) -> dict[str, Clause]:
+        """Required parameter -> the tools that may give its value as far as names tell; for learning alone."""
+        document = self.tools[tool].document["parameters"]
+        found = {}
+        for name in document.get("required", ()):
+            schema = document.get("properties", {}).get(name, {})
+            if schema.get("type") not in ("string", "integer") or "enum" in schema:
+                continue
+            said = schema.get("description", "")
+            known = frozenset(
+                other
+                for other, record in self.tools.items()
+                if other != tool
+                and any(names_it(name, f"{other}/{field}", said) >= 0.99 for field in record.fields)
+            )
+            if known and self.opaque(tool, name):
+                found[name] = known
+        return found
+
+    def told(self, tool: str, parameter: str) -> str:
+        """What a document and errors say of a parameter."""
+        record = self.tools[tool]
+        schema: Any = record.document["parameters"]
+        for part in parameter.split("."):
+            schema = schema.get("properties", {}).get(part, {}) if isinstance(schema, Mapping) else {}
+        said = schema.get("description", "") if isinstance(schema, Mapping) else ""
+        return f"{said} {' '.join(record.said)}"
+
+    def edges(self) -> dict[tuple[str, str], str]:
+        """(tool, tool that needs it) -> the kind of edge."""
+        found: dict[tuple[str, str], str] = {}
+        for name in self.tools:
+            for clause in self.value_clauses(name).values():
+                found |= {(one, name): "value" for one in sorted(clause)}
+            found |= {(one, name): "state" for one in sorted(self.state_clause(name))}
+            found |= {(one, name): "declared" for one in self.tools[name].requires if one in self.tools}
+        return found
+
+    # -- as JSON -------------------------------------------------------------------------------------------
+
+    def to_json(self) -> dict[str, Any]:
+        """The graph as JSON values; `from_json` is the inverse."""
+        tools = {}
+        for name, one in self.tools.items():
+            tools[name] = {
+                "description": one.document["description"],
+                "parameters": one.document["parameters"],
+                "requires": list(one.requires),
+                "ok": one.ok,
+                "failed": one.failed,
+                "changes": one.changes,
+                "errors": dict(sorted(one.errors.items())),
+                "sources": {p: dict(sorted(s.items())) for p, s in sorted(one.sources.items())},
+                "enabled": dict(sorted(one.enabled.items())),
+                "unaided": one.unaided,
+                "fields": sorted(one.fields),
+                "said": one.said,
+                "remedies": {m: dict(sorted(t.items())) for m, t in sorted(one.remedies.items())},
+            }
+        return {
+            "environment": self.environment,
+            "tools": tools,
+            "edges": [
+                {"from": one, "to": two, "kind": kind} for (one, two), kind in sorted(self.edges().items())
+            ],
+            "flows": [[*flow, count] for flow, count in sorted(self.flows.items())],
+            "keys": sorted(map(list, self.keys)),
+        }
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Graph:
+        """The inverse of `to_json`."""
+        graph = cls(value["environment"], ({"name": n, **one} for n, one in value["tools"].items()))
+        for name, one in value["tools"].items():
+            record = graph.tools[name]
+            record.ok, record.failed, record.changes = one["ok"], one["failed"], one["changes"]
+            record.errors, record.enabled = Counter(one["errors"]), Counter(one["enabled"])
+            record.unaided, record.fields = list(one["unaided"]), set(one["fields"])
+            record.said = list(one["said"])
+            record.remedies = {message: Counter(tools) for message, tools in one["remedies"].items()}
+            record.sources = {p: {k: list(v) for k, v in s.items()} for p, s in one["sources"].items()}
+        graph.flows = Counter({tuple(flow[:4]): flow[4] for flow in value["flows"]})
+        graph.keys = {(one[0], one[1]) for one in value["keys"]}
+        return graph
+
+
+def _telling(value: Any) -> bool:
+    """Whether meeting a value twice says that one came from the other."""
+    if isinstance(value, str):
+        return len(value) >= _SHORTEST
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) > 9
+
+
+def _named(executed: Executed) -> set[str]:
+    """The parameters whose values a failed call's message quotes: those are at fault, and not the others."""
+    text = executed.result.text
+    return {
+        ".".join(str(part) for part in path if not isinstance(part, int))
+        for path, value in leaves(executed.call.arguments)
+        if _telling(value) and str(value) in text
+    }
+
+
+def _fields(schema: Any) -> set[str]:
+    """The names of the scalars that a schema of an answer describes."""
+    found: set[str] = set()
+    if isinstance(schema, Mapping):
+        for name, part in schema.get("properties", {}).items():
+            inner = _fields(part)
+            found |= {f"{name}/{one}" for one in inner} or {name}
+        if "items" in schema:
+            found |= _fields(schema["items"])
+    return found
+
+
+def _names(value: Any) -> set[str]:
+    """The names of the scalars of an answer."""
+    return {pattern(path) for path, _ in leaves(value)} if isinstance(value, (Mapping, list)) else set()
+
+
+def without_values(text: str, arguments: Mapping[str, Any]) -> str:
+    """An error message with `…` for the values of the call, and for whatever else holds a digit."""
+    for _, value in leaves(arguments):
+        if isinstance(value, str) and len(value) >= _SHORTEST:
+            text = text.replace(value, "…")
+    return _DIGITS.sub("…", text)[:160]

@@ -1,0 +1,128 @@
+"""Learning the graph: episodes that work towards the tools that succeeded least, and try others on the way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from random import Random
+from typing import Any
+
+from ...calls import Call
+from ...environments import Environment
+from .arguments import Drawer
+from .directions import Directions
+from .graph import Graph
+from .trace import Executed, fingerprint
+
+_PENDING = 4  # failed calls that are tried again after each change of the state
+_ASTRAY = 0.25  # of the calls that follow no direction
+
+Scenario = Callable[[Random], Mapping[str, Any]]
+
+
+def learn(
+    environment: Environment,
+    scenario: Scenario,
+    seed: str,
+    episodes: int,
+    calls: int,
+    graph: Graph | None = None,
+) -> Graph:
+    """Explores an environment.
+
+    An episode works towards the tools that have succeeded least, by what was learnt so far and, where nothing
+    was, by the names of fields and parameters. A call that failed is repeated unchanged whenever a later call
+    has changed the state: if it succeeds now, the later call is what it needed.
+
+    Args:
+        environment: Reset for each episode.
+        scenario: Draws a configuration.
+        seed: Of all draws.
+        episodes: How many.
+        calls: Calls of an episode, repeated ones not counted.
+        graph: What was learnt before, which is added to; None starts from the documents.
+
+    Returns:
+        The graph.
+    """
+    graph = graph or Graph(environment.name, environment.tools())
+    for number in range(episodes):
+        rng = Random(f"{seed}/learn/{number}")
+        config = scenario(rng)
+        environment.reset(config)
+        _Episode(environment, graph, Drawer(graph, config, learning=True), rng).play(calls)
+    return graph
+
+
+class _Episode:
+    def __init__(self, environment: Environment, graph: Graph, drawer: Drawer, rng: Random) -> None:
+        self._environment, self._graph, self._drawer, self._rng = environment, graph, drawer, rng
+        self._directions = Directions(graph, hinted=True)
+        self._done: list[Executed] = []
+        self._called: set[str] = set()
+        self._tried: dict[str, int] = {}
+        self._pending: list[tuple[Executed, Any]] = []
+        self._state = fingerprint(environment)
+
+    def play(self, calls: int) -> None:
+        target = self._target()
+        for _ in range(calls):
+            name = self._towards(target)
+            arguments, sources = self._drawer.arguments(name, self._rng)
+            executed = self._execute(Call(name, arguments), sources)
+            self._tried[name] = self._tried.get(name, 0) + 1
+            if executed.result.ok:
+                if executed.changed:
+                    self._retry(name)
+                if name == target:
+                    target = self._target()
+                continue
+            self._pending = [*self._pending, (executed, sources)][-_PENDING:]
+            needed = set().union(*self._directions.clauses[name])
+            self._called -= {one for one in needed if one in executed.result.text}
+            if name == target and self._tried[name] >= 6:
+                target = self._target()
+
+    def _target(self) -> str:
+        """One of the tools that succeeded least and were not tried much in this episode."""
+        self._directions = Directions(self._graph, hinted=True)
+        few = sorted(
+            self._graph.tools,
+            key=lambda name: (self._graph.tools[name].ok > 8, self._tried.get(name, 0), self._rng.random()),
+        )
+        return few[0] if self._rng.random() < 0.7 else self._rng.choice(few)
+
+    def _towards(self, target: str) -> str:
+        legal = self._directions.legal(self._called)
+        if not legal or self._rng.random() < _ASTRAY:
+            return self._rng.choice(legal or list(self._graph.tools))
+        if target in legal:
+            return target
+        distances = self._directions.distances(target)
+        new = [n for n in legal if n in distances and n not in self._called and self._tried.get(n, 0) < 8]
+        if not new:
+            return self._rng.choice([target, self._rng.choice(legal)])
+        least = min(distances[name] for name in new)
+        return self._rng.choice([name for name in new if distances[name] == least])
+
+    def _execute(self, call: Call, sources: Any) -> Executed:
+        result = self._environment.call(call)
+        changed = False
+        if result.ok:
+            state = fingerprint(self._environment)
+            changed, self._state = state != self._state, state
+        executed = Executed(call, result, changed, sources, len(self._done))
+        self._graph.observe(executed, self._done)
+        if result.ok:
+            self._drawer.remember(len(self._done), executed)
+            self._done.append(executed)
+            self._called.add(call.name)
+        return executed
+
+    def _retry(self, enabler: str) -> None:
+        left = []
+        for earlier, sources in self._pending:
+            again = self._execute(earlier.call, sources)
+            self._graph.learn_enabling(enabler, earlier.call, earlier.result, again.result)
+            if not again.result.ok:
+                left.append((again, sources))
+        self._pending = left

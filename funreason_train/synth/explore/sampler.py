@@ -1,0 +1,179 @@
+"""Sampling traces: the paper's directed sampler, and uniform sampling beside it.
+
+The next tool, given the tools called in this turn and the legal ones (arXiv:2510.24645, section 4):
+
+- a random legal tool, once the target has been called;
+- the target itself, if it is legal;
+- else the legal tool with the smallest distance to the target in the graph.
+
+Among tools at the same distance one is drawn. A tool that has been called adds nothing to what is legal, so
+as long as another leads to the target it is not called again: the paper's rule would call it for ever.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from random import Random
+from typing import Literal
+
+from ...calls import Call
+from ...environments import Environment
+from .arguments import Drawer
+from .directions import Directions
+from .graph import Graph
+from .trace import Executed, Source, fingerprint
+
+_HELP = 3  # times that a turn does what an error of one tool asks for
+
+Policy = Literal["directed", "uniform"]
+
+
+@dataclass
+class Sampled:
+    """One turn's trace.
+
+    Attributes:
+        target: The tool that was to be reached.
+        trace: The successful calls, in order.
+        failures: Position in the trace -> the failed calls made there.
+        reached: Whether the target was called with success.
+        calls: How many calls were executed in all, failed ones included.
+        calls_to_target: The same up to the target's success; all of them if it was not reached.
+        distance: From the first call to the target, in edges; None where no path was known.
+    """
+
+    target: str
+    trace: list[Executed] = field(default_factory=list)
+    failures: dict[int, list[Executed]] = field(default_factory=dict)
+    reached: bool = False
+    calls: int = 0
+    calls_to_target: int = 0
+    distance: int | None = None
+
+
+class Sampler:
+    """Executes calls in a live environment.
+
+    Args:
+        environment: After its reset.
+        graph: What is known of the tools; errors are looked up in it.
+        directions: Legality and distances.
+        drawer: Of arguments.
+        rng: Of every choice.
+        draws: How often arguments are drawn for one tool before another is chosen.
+        most: Calls of one turn, failed ones included.
+    """
+
+    def __init__(
+        self,
+        environment: Environment,
+        graph: Graph,
+        directions: Directions,
+        drawer: Drawer,
+        rng: Random,
+        *,
+        draws: int = 6,
+        most: int = 24,
+    ) -> None:
+        self.environment, self.directions, self.drawer, self.rng = environment, directions, drawer, rng
+        self.draws, self.most, self.graph = draws, most, graph
+        self._needs: dict[str, list[str]] = {}  # what a tool's last error asks for
+        self.called: set[str] = set()  # in the conversation so far
+        self.history: list[Executed] = []
+        self._state = fingerprint(environment)
+
+    def turn(self, target: str, extra: int = 0, policy: Policy = "directed") -> Sampled:
+        """Samples one turn: calls up to the target, and `extra` ones after it."""
+        found = Sampled(target)
+        blocked: set[str] = set()
+        self._helped: dict[str, int] = {}
+        self._needs = {}
+        after = 0
+        while found.calls < self.most:
+            name = self._next(found, blocked, policy)
+            if name is None:
+                break
+            if found.distance is None and policy == "directed":
+                found.distance = self.directions.distances(target).get(name)
+            executed = self._call(name, found)
+            if executed is None:
+                blocked.add(name)
+                continue
+            blocked.clear()
+            self._needs = {one: needed for one, needed in self._needs.items() if name not in needed}
+            if found.reached:
+                after += 1
+            elif name == target:
+                found.reached = True
+            if found.reached and after >= extra:
+                break
+        return found
+
+    def execute(self, call: Call, sources: Mapping[str, Source] | None = None) -> Executed:
+        """Executes one call and takes it into the conversation, if it succeeds."""
+        result = self.environment.call(call)
+        changed = False
+        if result.ok:
+            state = fingerprint(self.environment)
+            changed, self._state = state != self._state, state
+        executed = Executed(call, result, changed, sources or {}, len(self.history))
+        if result.ok:
+            self.drawer.remember(len(self.history), executed)
+            self.history.append(executed)
+            self.called.add(call.name)
+        return executed
+
+    def _goal(self, target: str) -> str:
+        """The target, or what an error that it met asks for before."""
+        met = {target}
+        while needed := [name for name in self._needs.get(target, ()) if name not in met]:
+            target = self.rng.choice(needed)
+            met.add(target)
+        return target
+
+    def _call(self, name: str, found: Sampled) -> Executed | None:
+        """A successful call of this tool; None if no arguments were found for one."""
+        for _ in range(self.draws):
+            if found.calls >= self.most:
+                return None
+            arguments, sources = self.drawer.arguments(name, self.rng)
+            executed = self.execute(Call(name, arguments), sources)
+            found.calls += 1
+            found.calls_to_target += not found.reached
+            if executed.result.ok:
+                found.trace.append(executed)
+                return executed
+            found.failures.setdefault(len(found.trace), []).append(executed)
+            self._forget(name, executed.result.text)
+            if not self.directions.is_legal(name, self.called):
+                return None
+            needed = self.graph.remedies(name, executed.call, executed.result.text)
+            if needed and self._helped.get(name, 0) < _HELP:
+                self._helped[name] = self._helped.get(name, 0) + 1
+                self._needs[name] = needed
+                return None
+        return None
+
+    def _forget(self, name: str, error: str) -> None:
+        """What an error asks for has to be called again, as a login after a logout."""
+        needed = set().union(*self.directions.clauses[name])
+        self.called -= {one for one in needed if re.search(rf"\b{re.escape(one)}\b", error)}
+
+    def _next(self, found: Sampled, blocked: Collection[str], policy: Policy) -> str | None:
+        legal = [name for name in self.directions.legal(self.called) if name not in blocked]
+        if not legal:
+            return None
+        if policy == "uniform" or found.reached:
+            return self.rng.choice(legal)
+        goal = self._goal(found.target)
+        if goal in legal:
+            return goal
+        done = {one.call.name for one in found.trace} & self.called
+        distances = self.directions.distances(goal)
+        leading = [name for name in legal if name in distances and name not in done]
+        if not leading:
+            return self.rng.choice(legal)
+        least = min(distances[name] for name in leading)
+        return self.rng.choice([name for name in leading if distances[name] == least])

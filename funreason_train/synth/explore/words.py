@@ -1,0 +1,122 @@
+"""Names as words, and values for parameters that nothing else gives."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from random import Random
+from typing import Any
+
+_PARTS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
+_EXAMPLE = re.compile(r"\b\d{4}-\d{2}-\d{2}\b|\b\d{1,2}:\d{2}\b")
+_DATE, _TIME = re.compile(r"\d{4}-\d{2}-\d{2}"), re.compile(r"\d{1,2}:\d{2}")
+_COUNTS = {word: number for number, word in enumerate("one two three four five six".split(), 1)}
+_COUNTED = re.compile(rf"\b({'|'.join(_COUNTS)}) (?:numbers|values|items|texts)\b", re.IGNORECASE)
+_ID_OF = re.compile(
+    r"\b(?:id|ID|Id|ids|Ids|IDs|identifier|number|name|key)s? of (?:the |an? |all |its |their )?(\w+)"
+)
+_VAGUE = frozenset({"name", "id", "value", "text", "number", "key", "code", "title", "type", "status"})
+
+_ADJECTIVES = "quiet green early narrow plain bright spare round heavy second northern wooden".split()
+_NOUNS = "harbour ladder garden kettle window ledger lantern bridge cellar orchard parcel notebook".split()
+_NAMES = "Marlow Petra Anton Ilse Ruben Clara Niels Edda Tobin Vera Oskar Lena".split()
+_CITIES = "Norford Belham Corwick Danvale Falholm Gorrow Halroth Jorburn".split()
+
+
+@lru_cache(maxsize=8192)
+def tokens(name: str) -> frozenset[str]:
+    """The words of a name or a path, in lower case and without a plural's s: `flightIds` is flight, id."""
+    found = (part.lower() for part in _PARTS.findall(name))
+    return frozenset(part[:-1] if len(part) > 3 and part.endswith("s") else part for part in found)
+
+
+@lru_cache(maxsize=65536)
+def likeness(name: str, other: str) -> float:
+    """How far a parameter's name is found in the name of a value, from 0 to 1; vague words count little."""
+    mine, theirs = tokens(name), tokens(other)
+    if not mine:
+        return 0.0
+    weights = {word: 0.4 if word in _VAGUE else 1.0 for word in mine}
+    return sum(weight for word, weight in weights.items() if word in theirs) / sum(weights.values())
+
+
+@lru_cache(maxsize=65536)
+def names_it(name: str, label: str, described: str = "") -> float:
+    """How likely a value under a label is one for a parameter, as far as names tell, from 0 to 1.
+
+    Args:
+        name: The parameter's.
+        label: Where the value stands, parts set apart by `/`; the last one that is not `*` names it. Where that
+            says little (`id`, `name`), the parts before count as well.
+        described: The parameter's description; of `Id of the account that pays`, account counts as a name.
+    """
+    parts = [part for part in label.split("/") if part != "*"]
+    best = 0.0
+    for one in (name, *_meant(described)):
+        like = likeness(one, parts[-1])
+        if tokens(parts[-1]) <= _VAGUE:
+            like = max(like, likeness(one, label))
+        best = max(best, like)
+    return best
+
+
+@lru_cache(maxsize=8192)
+def _meant(described: str) -> tuple[str, ...]:
+    return tuple(_ID_OF.findall(described))
+
+
+def spoken(name: str) -> str:
+    """A name as people say it: `card_id` is card id."""
+    return " ".join(part.lower() if not part.isupper() else part for part in _PARTS.findall(name)) or name
+
+
+def text_for(name: str, rng: Random, told: str = "") -> str:
+    """A text that could be the value of a parameter of this name.
+
+    Args:
+        name: The parameter.
+        rng: Draws it.
+        told: Its description and what errors said; an example in it shows how a value is written.
+    """
+    words = tokens(name)
+    for example in _EXAMPLE.findall(told):
+        if _DATE.fullmatch(example):
+            words |= {"date"}
+        elif _TIME.fullmatch(example):
+            words |= {"time"}
+    if words & {"date", "time"} == {"date", "time"}:
+        words -= {"time" if "date" in tokens(name) or "day" in tokens(name) else "date"}
+    if "date" in words or "day" in words:
+        return f"2026-{rng.randint(1, 12):02d}-{rng.randint(1, 28):02d}"
+    if "time" in words or "hour" in words:
+        return f"{rng.randint(7, 20):02d}:{rng.choice((0, 15, 30, 45)):02d}"
+    if "email" in words or "mail" in words:
+        return f"{rng.choice(_NAMES).lower()}@{rng.choice(_NOUNS)}.example"
+    if "phone" in words:
+        return f"0{rng.randint(100, 999)} {rng.randint(100000, 999999)}"
+    if words & {"city", "town", "location", "place", "origin", "destination"}:
+        return rng.choice(_CITIES)
+    if words & {"name", "user", "passenger", "person", "contact", "recipient", "author"}:
+        return rng.choice(_NAMES)
+    return f"{rng.choice(_ADJECTIVES)} {rng.choice(_NOUNS)}"
+
+
+def count_for(told: str) -> int | None:
+    """How many items a list has to have, where a description or an error says so: `a color is three numbers`."""
+    found = _COUNTED.search(told)
+    return _COUNTS[found.group(1).lower()] if found else None
+
+
+def number_for(schema: dict[str, Any], rng: Random) -> int | float:
+    """A number within a schema's bounds."""
+    whole = "integer" in str(schema.get("type"))
+    low = schema.get("minimum", schema.get("exclusiveMinimum", 1))
+    high = schema.get("maximum", schema.get("exclusiveMaximum"))
+    high = low + 30 if high is None else high
+    if high - low > 1000:
+        high = low + 1000
+    if whole:
+        least = int(low) + ("exclusiveMinimum" in schema)
+        most = int(high) - ("exclusiveMaximum" in schema)
+        return rng.randint(least, max(least, most))
+    return round(rng.uniform(float(low), float(high)), 2) or float(high)

@@ -1,0 +1,191 @@
+"""The maker `phases`: learns each environment's graph, makes samples until enough are accepted, writes them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from ..environments.registry import configured_environment, load_environments
+from ..errors import UserError
+from ..run.files import write_json
+from ..run.fingerprint import fingerprint
+from ..run.progress import report
+from .explore.graph import Graph
+from .explore.learn import learn
+from .explore.measure import measure
+from .explore.targets import COVERAGE, read_targets
+from .work.store import Store
+from .work.workers import CHUNK, Chunk, Made
+
+#: Settings that say how much is made or by whom, and not what a sample is.
+_ASIDE = ("trajectories", "heldout_tasks", "tuning_tasks", "out", "processes", "maker", "embedded", "bfcl_world")
+_MOST = 20  # samples that may be tried for each that is wanted
+_SPLITS = {"train": "trajectories", "heldout": "heldout_tasks", "tuning": "tuning_tasks"}
+
+Spread = Callable[[Mapping[str, Any], Iterator[Chunk]], Iterator[Made]]
+
+
+class Phases:
+    """One run.
+
+    Args:
+        settings: The section `synth`, as plain values.
+        seed: Of everything that is drawn.
+        out: Where the files go; the store lies there until all is written.
+        spread: Makes chunks of samples (`work.workers`).
+    """
+
+    def __init__(self, settings: Mapping[str, Any], seed: int, out: Path, spread: Spread) -> None:
+        self.settings, self.seed, self.out, self.spread = settings, seed, out, spread
+        self.decides = {key: value for key, value in settings.items() if key not in _ASIDE}
+        self.key = fingerprint({"synth": self.decides, "seed": seed}, {})[:16]
+        self.graphs: dict[str, Graph] = {}
+        self.sampling: dict[str, Any] = {}
+        self.targets: dict[str, list[str]] | None = None
+
+    @property
+    def store_path(self) -> Path:
+        """The store of this very job."""
+        return self.out / f".samples-{self.key}.sqlite"
+
+    def run(self) -> dict[str, Any]:
+        """Does the work; writes everything but the manifest.
+
+        Returns:
+            `{"conversations": count, "tasks": {split: count}, "funnel": …}`.
+
+        Raises:
+            UserError: an environment that cannot be had, targets that cannot be read, too few samples accepted.
+        """
+        self.out.mkdir(parents=True, exist_ok=True)
+        with Store(self.store_path, self.key) as store:
+            self._learn(store)
+            ends = {split: self._make(store, split, self.settings[key]) for split, key in _SPLITS.items()}
+            written = self._write(store, ends)
+        return written
+
+    # -- phase I -------------------------------------------------------------------------------------------
+
+    def _learn(self, store: Store) -> None:
+        """The graph of each environment, learnt once for a store."""
+        load_environments(self.settings["modules"])
+        options = self.settings["graph"]
+        names = list(dict.fromkeys(self.settings["environments"]))
+        for number, name in enumerate(names):
+            kind = configured_environment(name)
+            held = store.note(f"graph/{name}")
+            if held is None:
+                report(number, len(names), f"learning the graph of {name}")
+                environment = kind()
+                size = self.settings["size"]
+
+                def scenario(rng: Random, kind: Any = kind, size: int = size) -> Mapping[str, Any]:
+                    return dict(kind.scenario(rng, size))
+
+                try:
+                    graph = learn(
+                        environment, scenario, f"{self.seed}/{name}", options["episodes"], options["calls"]
+                    )
+                    compared = (
+                        measure(environment, scenario, graph, f"{self.seed}/{name}", options["measure"], 60)
+                        if options["measure"]
+                        else {}
+                    )
+                finally:
+                    environment.close()
+                held = json.dumps({"graph": graph.to_json(), "sampling": compared})
+                store.keep(f"graph/{name}", held)
+            value = json.loads(held)
+            self.graphs[name] = Graph.from_json(value["graph"])
+            self.sampling[name] = value["sampling"]
+        if dead := [n for n, graph in self.graphs.items() if not any(r.ok for r in graph.tools.values())]:
+            raise UserError(
+                f"no call of the environment {dead[0]} ever succeeded while its graph was learnt",
+                mend="Raise synth.graph.episodes, or leave it out of synth.environments.",
+            )
+        if self.settings["targets"] != COVERAGE:
+            tools = {name: tuple(graph.tools) for name, graph in self.graphs.items()}
+            self.targets = read_targets(self.settings["targets"], tools)
+
+    # -- samples -------------------------------------------------------------------------------------------
+
+    def job(self, split: str) -> dict[str, Any]:
+        """What workers are told."""
+        return {
+            "key": f"{self.key}/{split}",
+            "seed": self.seed,
+            "split": split,
+            "settings": self.decides,
+            "graphs": {name: graph.to_json() for name, graph in self.graphs.items()},
+            "targets": self.targets,
+            "modules": self.settings["modules"],
+            "agents": {"kind": self.settings["agents"], "errors": self.settings["offline"]["errors"]},
+        }
+
+    def _make(self, store: Store, split: str, wanted: int) -> int:
+        """Makes samples until enough are accepted; returns the number after the last one that counts."""
+        if not wanted:
+            return 0
+        limit = _MOST * wanted + 20 * CHUNK
+
+        def chunks() -> Iterator[Chunk]:
+            for start in range(0, limit, CHUNK):
+                if store.end(split, wanted) is not None:
+                    return
+                if numbers := store.missing(split, range(start, start + CHUNK)):
+                    yield numbers
+
+        for made in self.spread(self.job(split), chunks()):
+            store.add(split, made)
+            done = min(wanted, store.accepted(split))
+            report(done, wanted, f"{done} of {wanted} {split} conversations")
+        end = store.end(split, wanted)
+        if end is None:
+            raise self._too_few(store, split, wanted, limit)
+        return end
+
+    def _too_few(self, store: Store, split: str, wanted: int, limit: int) -> UserError:
+        lost: dict[str, int] = {}
+        for told in store.told(split, limit):
+            for reason, count in told["lost"].items():
+                lost[reason] = lost.get(reason, 0) + count
+        first = ", ".join(f"{r} {n}" for r, n in sorted(lost.items(), key=lambda one: -one[1])[:4])
+        return UserError(
+            f"only {store.accepted(split)} of {wanted} {split} conversations were accepted ({first})",
+            mend="Ask for fewer, for other kinds (synth.kinds) or targets, or raise synth.draws and "
+            "synth.graph.episodes.",
+        )
+
+    # -- files ---------------------------------------------------------------------------------------------
+
+    def _write(self, store: Store, ends: Mapping[str, int]) -> dict[str, Any]:
+        from .work.card import write_card
+        from .work.funnel import funnel_of
+
+        conversations = self._lines(store, "train", ends["train"], "row", self.out / "conversations.jsonl")
+        tasks = {
+            split: self._lines(store, split, ends[split], "task", self.out / "tasks" / f"{split}.jsonl")
+            for split in ("heldout", "tuning")
+        }
+        funnel = funnel_of(store.told("train", ends["train"]), self.graphs)
+        write_json(self.out / "funnel.json", funnel)
+        graphs = {
+            name: {**graph.to_json(), "sampling": self.sampling[name]} for name, graph in self.graphs.items()
+        }
+        write_json(self.out / "graph.json", {"format": 1, "environments": graphs})
+        write_card(self.out / "card.html", self.decides, self.graphs, self.sampling, funnel, store, ends["train"])
+        return {"conversations": conversations, "tasks": tasks, "funnel": funnel}
+
+    def _lines(self, store: Store, split: str, end: int, column: str, path: Path) -> int:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(f".{path.name}.tmp")
+        count = 0
+        with temporary.open("w", encoding="utf-8") as file:
+            for text in store.lines(split, end, column):
+                file.write(text)
+                count += 1
+        temporary.replace(path)
+        return count

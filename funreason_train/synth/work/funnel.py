@@ -1,0 +1,80 @@
+"""The yield of a run in figures: what was accepted, what was lost where, and what the accepted ones are like."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from ..explore.graph import Graph
+
+PHASES = ("trace", "query", "chain", "replay")
+
+
+def funnel_of(told: Iterable[Mapping[str, Any]], graphs: Mapping[str, Graph]) -> dict[str, Any]:
+    """The funnel.
+
+    Args:
+        told: What is told of every sample up to the last one that counts (`Samples.make`).
+        graphs: What was learnt of each environment.
+
+    Returns:
+        `samples`, `accepted`, `given_up`; `draws`; `lost` (phase -> reason -> draws); `kinds` and
+        `environments` (-> `{"samples", "accepted"}`); `tries` (of turns, how many needed 1, 2, … tries),
+        `hints_refused`, `critiques` (reason -> count); `calls` (a trace's calls -> count), `distance` (edges
+        to the target -> count), `executed_calls`; `coverage` (environment -> shares of tools and edges).
+    """
+    counts: Counter[str] = Counter()
+    lost: dict[str, Counter[str]] = {phase: Counter() for phase in PHASES}
+    kinds: dict[str, Counter[str]] = {}
+    environments: dict[str, Counter[str]] = {}
+    tries: Counter[int] = Counter()
+    calls: Counter[int] = Counter()
+    distance: Counter[int] = Counter()
+    critiques: Counter[str] = Counter()
+    tools: dict[str, Counter[str]] = {name: Counter() for name in graphs}
+    edges: dict[str, set[str]] = {name: set() for name in graphs}
+    for one in told:
+        counts["samples"] += 1
+        counts["accepted"] += one["ok"]
+        counts["draws"] += one["draws"]
+        for groups, name in ((kinds, one["kind"]), (environments, one["environment"])):
+            groups.setdefault(name, Counter()).update({"samples": 1, "accepted": int(one["ok"])})
+        for place, number in one["lost"].items():
+            phase, _, reason = place.partition("/")
+            lost[phase][reason] += number
+        if not one["ok"]:
+            continue
+        figures = one["figures"]
+        tries.update(figures["tries"])
+        counts["hints_refused"] += figures["hints_refused"]
+        critiques.update(figures["reasons"])
+        calls.update(figures["calls"])
+        distance.update(figures["distances"])
+        counts["executed_calls"] += figures["sampled_calls"]
+        tools[one["environment"]].update(figures["tools"])
+        edges[one["environment"]].update(figures["edges"])
+    return {
+        "format": 1,
+        "samples": counts["samples"],
+        "accepted": counts["accepted"],
+        "given_up": counts["samples"] - counts["accepted"],
+        "draws": counts["draws"],
+        "lost": {phase: dict(sorted(reasons.items())) for phase, reasons in lost.items()},
+        "kinds": {name: dict(one) for name, one in sorted(kinds.items())},
+        "environments": {name: dict(one) for name, one in sorted(environments.items())},
+        "tries": {str(number): tries[number] for number in sorted(tries)},
+        "hints_refused": counts["hints_refused"],
+        "critiques": dict(sorted(critiques.items())),
+        "calls": {str(number): calls[number] for number in sorted(calls)},
+        "distance": {str(number): distance[number] for number in sorted(distance)},
+        "executed_calls": counts["executed_calls"],
+        "coverage": {
+            name: {
+                "tools": round(len(tools[name]) / max(1, len(graph.tools)), 4),
+                "edges": round(len(edges[name]) / max(1, len(graph.edges())), 4),
+                "calls": dict(sorted(tools[name].items())),
+            }
+            for name, graph in graphs.items()
+        },
+    }

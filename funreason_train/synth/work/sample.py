@@ -1,0 +1,218 @@
+"""One sample by its number: the same for the same seed, whoever makes it and whatever was made before."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from random import Random
+from typing import Any
+
+from ...environments.protocol import Environment, shown
+from ...environments.registry import configured_environment, load_environments
+from ..agents.base import Agents
+from ..chain.conversation import Asks, Rejected, Writer
+from ..chain.plan import KINDS, CannotPlan, Planned, plan_turn
+from ..explore.arguments import Drawer
+from ..explore.directions import Directions
+from ..explore.graph import Graph
+from ..explore.sampler import Sampler
+from ..rows import conversation_row, line
+
+_BLOCK = 100  # samples over which the shares of kinds are exact
+_LARGE = 5  # times as many records in the world of a `long` conversation
+
+
+class World:
+    """One environment, ready for sampling.
+
+    Args:
+        name: As the configuration names it.
+        graph: What was learnt of it.
+        targets: The tools to aim at, in turn; None for all that can be reached.
+    """
+
+    def __init__(self, name: str, graph: Graph, targets: Sequence[str] | None) -> None:
+        self.kind: type[Environment] = configured_environment(name)
+        self.graph = graph
+        self.directions = Directions(graph)
+        self.without_values = Directions(graph, by_value=False)
+        known = [one for one in targets or self.directions.targets if one in graph.tools]
+        self.targets = [one for one in known if graph.tools[one].ok]
+        self.documents = {name: shown(record.document) for name, record in graph.tools.items()}
+
+
+class Samples:
+    """Makes samples.
+
+    Args:
+        job: Plain values, so that it can be sent to other processes: `seed`, `split`, `settings` (the section
+            `synth`), `graphs` (name -> `Graph.to_json`), `targets` (name -> tools, or None), `modules`.
+        agents: Who writes.
+    """
+
+    def __init__(self, job: Mapping[str, Any], agents: Agents) -> None:
+        load_environments(job.get("modules", ()))
+        self.settings, self.seed, self.split = job["settings"], job["seed"], job["split"]
+        self.agents = agents
+        self.names = list(job["graphs"])
+        self.worlds = {
+            name: World(name, Graph.from_json(graph), (job["targets"] or {}).get(name))
+            for name, graph in job["graphs"].items()
+        }
+        self.names = [name for name in self.names if self.worlds[name].targets]
+        asks = self.settings["query"]
+        self.asks = Asks(
+            easy=asks["style"] == "easy",
+            noise=asks["noise"],
+            tries=self.settings["chain"]["tries"],
+            by_state=self.settings["chain"]["validate"] == "state",
+            long=asks["long_sentences"],
+            slips=self.settings["offline"]["slips"],
+        )
+
+    @cached_property
+    def kinds(self) -> list[str]:
+        """A block's kinds, each as often as its share says."""
+        shares = {kind: float(share) for kind, share in self.settings["kinds"].items() if share > 0}
+        total = sum(shares.values())
+        exact = {kind: _BLOCK * share / total for kind, share in shares.items()}
+        counts = {kind: int(number) for kind, number in exact.items()}
+        for kind in sorted(exact, key=lambda one: counts[one] - exact[one])[: _BLOCK - sum(counts.values())]:
+            counts[kind] += 1
+        return [kind for kind in KINDS if kind in counts for _ in range(counts[kind])]
+
+    def kind_of(self, index: int) -> str:
+        """The kind of a sample; over a block of samples the shares are exact."""
+        block = self.kinds.copy()
+        Random(f"{self.seed}/{self.split}/kinds/{index // _BLOCK}").shuffle(block)
+        return block[index % _BLOCK]
+
+    def target_of(self, world: World, name: str, number: int) -> str:
+        """The target of a turn; over as many turns as there are tools, each is one once."""
+        cycle, place = divmod(number, len(world.targets))
+        order = world.targets.copy()
+        Random(f"{self.seed}/{self.split}/targets/{name}/{cycle}").shuffle(order)
+        return order[place]
+
+    async def make(self, index: int) -> dict[str, Any]:
+        """One sample.
+
+        Returns:
+            `{"index", "ok", "kind", "environment", "tries": draws, "lost": {phase/reason: count}}`; of one that
+            was accepted also `row` and `task` (lines), `opening` (digest) and `figures`.
+        """
+        lost: Counter[str] = Counter()
+        name, kind = self.names[index % len(self.names)], self.kind_of(index)
+        result: dict[str, Any] = {"index": index, "ok": False, "kind": kind, "environment": name}
+        for draw in range(self.settings["draws"]):
+            try:
+                made = await self._draw(index, draw, name, kind)
+            except CannotPlan as error:
+                lost[f"trace/{error.reason}"] += 1
+            except Rejected as error:
+                lost[f"{error.phase}/{error.reason}"] += 1
+                result["detail"] = error.detail[:400]
+            else:
+                result |= {"ok": True, **made}
+                break
+        return {**result, "draws": draw + 1, "lost": dict(lost)}
+
+    async def _draw(self, index: int, draw: int, name: str, kind: str) -> dict[str, Any]:
+        rng = Random(f"{self.seed}/{self.split}/{index}/{draw}")
+        world = self.worlds[name]
+        size = self.settings["size"] * (_LARGE if kind == "long" else 1)
+        config = world.kind.scenario(rng, size)
+        knows_ids = rng.random() < self.settings["known_ids"]
+        drawer = Drawer(world.graph, config, by_value=not knows_ids)
+        environment = world.kind()
+        try:
+            environment.reset(config)
+            sampler = Sampler(
+                *(
+                    environment,
+                    world.graph,
+                    world.without_values if knows_ids else world.directions,
+                    drawer,
+                    rng,
+                ),
+                most=self.settings["sampler"]["most_calls"],
+            )
+            plans, states = self._plans(index, draw, name, kind, sampler, rng)
+        finally:
+            environment.close()
+        tools = self._offer(world, plans, kind, rng)
+        identity = f"{self.split}-{index:06d}"
+        writer = Writer(
+            *(identity, world.kind, config, world.graph, tools, self.agents, self.asks, rng),
+        )
+        written = await writer.write(plans, states, kind)
+        opening = " ".join(written.trajectory.turns[0].user.lower().split())
+        return {
+            "row": line(conversation_row(written.trajectory)),
+            "task": line(written.task.to_json()),
+            "opening": hashlib.blake2b(opening.encode(), digest_size=12).hexdigest(),
+            "figures": {**written.figures, **self._figures(world, plans)},
+        }
+
+    def _plans(
+        self, index: int, draw: int, name: str, kind: str, sampler: Sampler, rng: Random
+    ) -> tuple[list[Planned], list[Any]]:
+        turns, world = self.settings["turns"], self.worlds[name]
+        least, most = self.settings["sampler"]["extra_calls"]
+        special = rng.randrange(1 if kind == "correction" else 0, turns) if turns > 1 else 0
+        plans: list[Planned] = []
+        states: list[Any] = []
+        for turn in range(turns):
+            target = self.target_of(world, name, (index // len(self.names)) * turns + turn)
+            if draw:  # what could not be done once is not insisted on
+                target = rng.choice(world.targets)
+            chosen = kind if turn == special or kind == "long" else "plain"
+            extra = rng.randint(least, most)
+            plans.append(plan_turn(sampler, chosen, target, extra, rng, plans, self._foreign(name)))
+            states.append(sampler.environment.snapshot() if self.asks.by_state else None)
+        return plans, states
+
+    def _foreign(self, name: str) -> list[Mapping[str, Any]]:
+        """Tools of other environments, which nothing here can stand in for."""
+        own = self.worlds[name].documents
+        return [
+            document
+            for other in self.names
+            if other != name
+            for tool, document in self.worlds[other].documents.items()
+            if tool not in own
+        ]
+
+    def _offer(
+        self, world: World, plans: Sequence[Planned], kind: str, rng: Random
+    ) -> list[Mapping[str, Any]]:
+        """The tools that are needed, and others, in random order."""
+        needed = {call.name for plan in plans for call in plan.gold}
+        needed |= {one.call.name for plan in plans for some in plan.failing.values() for one in some}
+        others = [name for name in world.documents if name not in needed]
+        least, most = self.settings["offered_tools"]
+        size = len(world.documents) if kind == "long" else rng.randint(least, most)
+        chosen = [*sorted(needed), *rng.sample(others, min(len(others), max(0, size - len(needed))))]
+        rng.shuffle(chosen)
+        return [world.documents[name] for name in chosen]
+
+    def _figures(self, world: World, plans: Sequence[Planned]) -> dict[str, Any]:
+        """What the card counts of the traces."""
+        tools = Counter(call.name for plan in plans for call in plan.gold)
+        known = world.graph.edges()
+        edges: set[str] = set()
+        for plan in plans:
+            called: set[str] = set()
+            for call in plan.gold:
+                edges |= {f"{one}>{call.name}" for one in called if (one, call.name) in known}
+                called.add(call.name)
+        distances = [plan.sampled.distance for plan in plans if plan.sampled.distance is not None]
+        return {
+            "calls": [len(plan.gold) for plan in plans if plan.gold],
+            "sampled_calls": sum(plan.sampled.calls for plan in plans),
+            "tools": dict(sorted(tools.items())),
+            "edges": sorted(edges),
+            "distances": distances,
+        }

@@ -1,0 +1,122 @@
+"""Finished samples, in one SQLite file with a write-ahead log: what is committed survives any kill."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS samples (
+  split TEXT NOT NULL, number INTEGER NOT NULL, ok INTEGER NOT NULL, opening TEXT, row TEXT, task TEXT,
+  told TEXT NOT NULL, PRIMARY KEY (split, number)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS notes (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+"""
+_BUSY = 60.0  # seconds to wait for another process's commit
+
+
+class Store:
+    """The samples of one job, each under its split and number; none can stand there twice.
+
+    Args:
+        path: The file, which is made.
+        job: A fingerprint of what decides the samples. A file of another job is not touched.
+
+    Raises:
+        ValueError: the file holds another job's samples.
+    """
+
+    def __init__(self, path: Path, job: str) -> None:
+        self.path = path
+        self._connection = sqlite3.connect(path, timeout=_BUSY)
+        self._connection.execute("PRAGMA journal_mode=WAL")
+        self._connection.execute("PRAGMA synchronous=NORMAL")
+        self._connection.executescript(_SCHEMA)
+        self._connection.commit()
+        if self.note("job") not in (None, job):
+            self._connection.close()
+            raise ValueError(f"{path} holds another job's samples")
+        self.keep("job", job)
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._connection.close()
+
+    def note(self, name: str) -> str | None:
+        """What was kept under a name."""
+        found = self._connection.execute("SELECT value FROM notes WHERE name = ?", (name,)).fetchone()
+        return found[0] if found else None
+
+    def keep(self, name: str, value: str) -> None:
+        """Keeps a value under a name."""
+        with self._connection:
+            self._connection.execute("INSERT OR REPLACE INTO notes VALUES (?, ?)", (name, value))
+
+    def add(self, split: str, samples: Iterable[Mapping[str, Any]]) -> None:
+        """Commits samples (see `Samples.make`); one that is there already stays as it is."""
+        rows = []
+        for one in samples:
+            told = {key: value for key, value in one.items() if key not in ("row", "task", "opening")}
+            rows.append(
+                (
+                    *(split, one["index"], int(one["ok"]), one.get("opening")),
+                    *(one.get("row"), one.get("task"), json.dumps(told)),
+                )
+            )
+        with self._connection:
+            self._connection.executemany("INSERT OR IGNORE INTO samples VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+
+    def missing(self, split: str, numbers: range) -> list[int]:
+        """Those of some numbers that are not there yet."""
+        found = self._connection.execute(
+            "SELECT number FROM samples WHERE split = ? AND number >= ? AND number < ?",
+            (split, numbers.start, numbers.stop),
+        )
+        there = {number for (number,) in found}
+        return [number for number in numbers if number not in there]
+
+    def accepted(self, split: str) -> int:
+        """How many samples of a split were accepted."""
+        query = f"SELECT COUNT(*) FROM samples WHERE split = ? AND ok = 1{self._apart(split)}"
+        return int(self._connection.execute(query, (split,)).fetchone()[0])
+
+    def end(self, split: str, count: int) -> int | None:
+        """The number after the one that makes `count` accepted samples; None if there are fewer."""
+        query = f"SELECT number FROM samples WHERE split = ? AND ok = 1{self._apart(split)} ORDER BY number"
+        found = self._connection.execute(f"{query} LIMIT 1 OFFSET ?", (split, count - 1)).fetchone()
+        return found[0] + 1 if found else None
+
+    def told(self, split: str, end: int) -> Iterator[dict[str, Any]]:
+        """What is told of every sample of a split before a number, in order."""
+        query = "SELECT told FROM samples WHERE split = ? AND number < ? ORDER BY number"
+        for (text,) in self._connection.execute(query, (split, end)):
+            yield json.loads(text)
+
+    def lines(self, split: str, end: int, column: str) -> Iterator[str]:
+        """`row` or `task` of every accepted sample of a split before a number, in order."""
+        chosen = {"row": "row", "task": "task"}[column]
+        query = f"SELECT {chosen} FROM samples WHERE split = ? AND ok = 1 AND number < ?{self._apart(split)}"
+        for (text,) in self._connection.execute(f"{query} ORDER BY number", (split, end)):
+            yield text
+
+    def example(self, split: str, number: int) -> tuple[dict[str, Any], dict[str, Any]] | None:
+        """Row and what is told of the first accepted sample from a number on."""
+        query = (
+            "SELECT row, told FROM samples WHERE split = ? AND ok = 1 AND number >= ? ORDER BY number LIMIT 1"
+        )
+        found = self._connection.execute(query, (split, number)).fetchone()
+        return (json.loads(found[0]), json.loads(found[1])) if found else None
+
+    def _apart(self, split: str) -> str:
+        """Tasks that measure never open like a training conversation."""
+        if split == "train":
+            return ""
+        return " AND opening NOT IN (SELECT opening FROM samples WHERE split = 'train' AND ok = 1)"
