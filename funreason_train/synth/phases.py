@@ -1,4 +1,4 @@
-"""The maker `phases`: learns each environment's graph, makes samples until enough are accepted, writes them."""
+"""The maker `phases`: learns the graphs, makes samples until enough are accepted, writes them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from ..environments.registry import configured_environment, load_environments
+from ..environments import Environment
+from ..environments.registry import configured_environment
 from ..errors import UserError
 from ..run.files import write_json
 from ..run.fingerprint import fingerprint
@@ -16,12 +17,22 @@ from ..run.progress import report
 from .explore.graph import Graph
 from .explore.learn import learn
 from .explore.measure import measure
-from .explore.targets import COVERAGE, read_targets
+from .explore.targets import read_targets
+from .settings import COVERAGE, load_all
 from .work.store import Store
 from .work.workers import CHUNK, Chunk, Made
 
 #: Settings that say how much is made or by whom, and not what a sample is.
-_ASIDE = ("trajectories", "heldout_tasks", "tuning_tasks", "out", "processes", "maker", "embedded", "bfcl_world")
+_ASIDE = (
+    "trajectories",
+    "heldout_tasks",
+    "tuning_tasks",
+    "out",
+    "processes",
+    "maker",
+    "embedded",
+    "bfcl_world",
+)
 _MOST = 20  # samples that may be tried for each that is wanted
 _SPLITS = {"train": "trajectories", "heldout": "heldout_tasks", "tuning": "tuning_tasks"}
 
@@ -58,7 +69,7 @@ class Phases:
             `{"conversations": count, "tasks": {split: count}, "funnel": …}`.
 
         Raises:
-            UserError: an environment that cannot be had, targets that cannot be read, too few samples accepted.
+            UserError: an environment that cannot be had, targets that cannot be read, too few accepted.
         """
         self.out.mkdir(parents=True, exist_ok=True)
         with Store(self.store_path, self.key) as store:
@@ -71,7 +82,7 @@ class Phases:
 
     def _learn(self, store: Store) -> None:
         """The graph of each environment, learnt once for a store."""
-        load_environments(self.settings["modules"])
+        load_all(self.settings["modules"], self.settings["servers"])
         options = self.settings["graph"]
         names = list(dict.fromkeys(self.settings["environments"]))
         for number, name in enumerate(names):
@@ -80,6 +91,7 @@ class Phases:
             if held is None:
                 report(number, len(names), f"learning the graph of {name}")
                 environment = kind()
+                self._comparable(name, kind, environment)
                 size = self.settings["size"]
 
                 def scenario(rng: Random, kind: Any = kind, size: int = size) -> Mapping[str, Any]:
@@ -110,6 +122,17 @@ class Phases:
             tools = {name: tuple(graph.tools) for name, graph in self.graphs.items()}
             self.targets = read_targets(self.settings["targets"], tools)
 
+    def _comparable(self, name: str, kind: Any, environment: Environment) -> None:
+        """Refuses an environment whose state cannot be compared, before anything is spent on it."""
+        try:
+            environment.reset(kind.scenario(Random("state"), self.settings["size"]))
+            environment.snapshot()
+        except ValueError as error:
+            raise UserError(
+                f"conversations in {name} could not be replayed and compared ({error})",
+                mend="Leave it out of synth.environments, or let it show its state.",
+            ) from None
+
     # -- samples -------------------------------------------------------------------------------------------
 
     def job(self, split: str) -> dict[str, Any]:
@@ -121,7 +144,8 @@ class Phases:
             "settings": self.decides,
             "graphs": {name: graph.to_json() for name, graph in self.graphs.items()},
             "targets": self.targets,
-            "modules": self.settings["modules"],
+            "modules": list(self.settings["modules"] or ()),
+            "servers": self.settings["servers"],
             "agents": {"kind": self.settings["agents"], "errors": self.settings["offline"]["errors"]},
         }
 
@@ -176,7 +200,9 @@ class Phases:
             name: {**graph.to_json(), "sampling": self.sampling[name]} for name, graph in self.graphs.items()
         }
         write_json(self.out / "graph.json", {"format": 1, "environments": graphs})
-        write_card(self.out / "card.html", self.decides, self.graphs, self.sampling, funnel, store, ends["train"])
+        write_card(
+            self.out / "card.html", self.decides, self.graphs, self.sampling, funnel, store, ends["train"]
+        )
         return {"conversations": conversations, "tasks": tasks, "funnel": funnel}
 
     def _lines(self, store: Store, split: str, end: int, column: str, path: Path) -> int:

@@ -1,32 +1,30 @@
 """The stage `synth`: conversations and executable tasks made in live environments, written as files.
 
-funreason-train synth maker=embedded trajectories=2000 out=made
+funreason-train synth environments=[shop,travel] agents=offline trajectories=2000 out=made
 """
 
 from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from ..environments import write_tasks
-from ..errors import UserError
+from ..errors import refuse
 from ..run.files import write_json
 from ..run.fingerprint import digest_file
 from ..run.paths import RunDir
-from ..run.progress import report
 from ..run.stage import Decides, Stage
-from .makers import maker
-from .rows import conversation_row, line
+from .makers import PHASES, make_all
 from .settings import problems
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-_MADE = ("manifest.json", "conversations.jsonl", "tasks")
+_MADE = ("manifest.json", "conversations.jsonl", "tasks", "graph.json", "funnel.json", "card.html")
 
 
 def check(config: DictConfig, run: RunDir) -> list[str]:
@@ -40,7 +38,9 @@ def check(config: DictConfig, run: RunDir) -> list[str]:
 
 
 def run(config: DictConfig, run: RunDir) -> dict[str, Any]:
-    """Makes everything under `synth.out`, or `RUN_DIR/synth`; the folder appears only once it is complete.
+    """Makes everything under `synth.out`, or `RUN_DIR/synth`; the manifest comes last.
+
+    Samples that a run was interrupted in stand in a store beside the result, and are not made again.
 
     Args:
         config: The whole configuration.
@@ -54,41 +54,62 @@ def run(config: DictConfig, run: RunDir) -> dict[str, Any]:
     """
     from omegaconf import OmegaConf
 
-    if found := check(config, run):
-        raise UserError("; ".join(found))
+    refuse(check(config, run))
     settings = cast(dict[str, Any], OmegaConf.to_container(config.synth, resolve=True))
-    out, name, seed = _out(config, run), settings["maker"], config.seed
-    node = settings[name] | {"trajectories": settings["trajectories"]}
-    makes = maker(name)
-    with _fresh(out) as work:
-        count = 0
-        with (work / "conversations.jsonl").open("w", encoding="utf-8") as file:
-            for count, trajectory in enumerate(makes.read(node, seed), start=1):
-                file.write(line(conversation_row(trajectory)))
-                report(count, node["trajectories"], f"{count} conversations")
-        (work / "tasks").mkdir()
-        tasks = {
-            split: write_tasks(
-                work / "tasks" / f"{split}.jsonl",
-                makes.tasks(split, settings[f"{split}_tasks"], seed, node["categories"]),
-            )
-            for split in ("heldout", "tuning")
-        }
-        files = sorted(path for path in work.rglob("*") if path.is_file())
-        manifest = {
-            "format": 1,
-            "outputs": {str(path.relative_to(work)): digest_file(path) for path in files},
-            "config": {**settings, "out": None},
-            "seed": seed,
-        }
-        write_json(work / "manifest.json", manifest)
-    told = ", ".join(f"{number} {split} tasks" for split, number in tasks.items())
+    out, seed = _out(config, run), config.seed
+    if settings["maker"] == PHASES:
+        made = _phases(config, settings, seed, out)
+    else:
+        with _fresh(out) as work:
+            made = make_all(settings["maker"], settings, seed, work)
+            _manifest(work, settings, seed)
+    told = ", ".join(f"{number} {split} tasks" for split, number in made["tasks"].items())
+    headline = f"{made['conversations']} conversations, {told}"
     return {
-        "out": str(out),
-        "conversations": count,
-        "tasks": tasks,
-        "headline": f"{count} conversations, {told}",
+        **{"out": str(out), "conversations": made["conversations"], "tasks": made["tasks"]},
+        "headline": f"{headline}{made.get('told', '')}",
     }
+
+
+def _phases(config: DictConfig, settings: dict[str, Any], seed: int, out: Path) -> dict[str, Any]:
+    from .phases import Phases
+    from .work.workers import in_processes, on_ray
+
+    (out / "manifest.json").unlink(missing_ok=True)
+    processes = settings["processes"] or len(os.sched_getaffinity(0))
+    if config.cluster.nodes > 1 or config.cluster.address:
+        from ..cluster import connect
+
+        with connect(config.cluster) as _:
+            import ray
+
+            cpus = max(1, int(ray.cluster_resources().get("CPU", 1)))
+            phases = Phases(settings, seed, out, partial(on_ray, cpus=cpus))
+            made = phases.run()
+    else:
+        phases = Phases(settings, seed, out, partial(in_processes, processes=processes))
+        made = phases.run()
+    _manifest(out, settings, seed)
+    for path in out.glob(".samples-*"):  # what it held stands in the files now
+        path.unlink()
+    funnel = made["funnel"]
+    made["told"] = f"; {funnel['accepted']} of {funnel['samples']} samples accepted; see {out / 'card.html'}"
+    return made
+
+
+def _manifest(folder: Path, settings: Mapping[str, Any], seed: int) -> None:
+    """Says what was made and by which settings; the same run writes the same bytes."""
+    files = (path for path in folder.rglob("*") if path.is_file() and path.name != "manifest.json")
+    named = sorted(path for path in files if not path.name.startswith("."))
+    prompts = Path(__file__).with_name("prompts")
+    value = {
+        "format": 1,
+        "outputs": {str(path.relative_to(folder)): digest_file(path) for path in named},
+        "config": {key: value for key, value in settings.items() if key not in ("out", "processes")},
+        "prompts": {path.name: digest_file(path) for path in sorted(prompts.glob("*.md"))},
+        "seed": seed,
+    }
+    write_json(folder / "manifest.json", value)
 
 
 def _out(config: DictConfig, run: RunDir) -> Path:
@@ -99,9 +120,11 @@ def _strange(out: Path) -> Iterator[str]:
     """Whether something stands in the way that this stage did not make, and which it would replace."""
     if out.exists() and not out.is_dir():
         yield f"{out} is a file that this tool did not create; give a folder as out=DIR"
-    elif out.is_dir() and (strange := sorted({one.name for one in out.iterdir()} - set(_MADE))):
-        named = ", ".join(strange[:3])
-        yield f"{out} holds files that this tool did not create ({named}); give another out=DIR"
+    elif out.is_dir():
+        names = {one.name for one in out.iterdir() if not one.name.startswith((".samples-", ".funreason"))}
+        if strange := sorted(names - set(_MADE)):
+            named = ", ".join(strange[:3])
+            yield f"{out} holds files that this tool did not create ({named}); give another out=DIR"
 
 
 @contextmanager
@@ -125,11 +148,16 @@ def _fresh(out: Path) -> Iterator[Path]:
 STAGE = Stage(
     name="synth",
     title="Making conversations and tasks",
-    decides=Decides(("seed", "synth")),
-    reads=lambda config, run: [],
+    decides=Decides(("seed", "synth"), harmless=("synth.processes",)),
+    reads=lambda config, run: _reads(config),
     makes=lambda config, run: [_out(config, run) / "manifest.json"],
     folder=_out,
     check=check,
     run=run,
     out=lambda config: config.synth.out,
 )
+
+
+def _reads(config: DictConfig) -> list[Path]:
+    named = (config.synth.targets, config.synth.servers)
+    return [Path(str(one)) for one in named if one and one != "coverage"]

@@ -92,7 +92,7 @@ class OfflineAgents:
             calls = (_wrong(calls[0]), *calls[1:])
         thought = job.rng.choice(phrases.THOUGHTS[job.kind]).format(tool=calls[0].name, slot="")
         if slip == "malformed":
-            return f"{thought}</think>\n\n{calls[0].name}({', '.join(calls[0].arguments)}"
+            return f"{thought}</think>\n\n{render_calls(calls)[:-2]}"
         return f"{thought}</think>\n\n{render_calls(calls)}"
 
     async def criticise(self, job: Criticising) -> str:

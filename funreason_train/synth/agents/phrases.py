@@ -74,8 +74,8 @@ HINTS: Final[dict[str, str]] = {
     "arguments": "An argument is missing, or one was given that nobody asked for.",
     "values": "A value was not the right one: take it from the request or from an answer, and never guess.",
     "order": "The order of the calls matters here.",
-    "state": "What was asked for is not yet so in the world; something is missing or was changed for nothing.",
-    "malformed": "The answer could not be read. Close the thought, then write one list of calls and nothing else.",
+    "state": "What was asked for is not yet so in the world; something is missing, or too much was changed.",
+    "malformed": "The answer could not be read. Close the thought, then write one list of calls.",
 }
 
 _BELONGS = re.compile(r"^.*?Tool description:\s*", re.DOTALL)

@@ -137,7 +137,7 @@ def _origin(
 
 
 def _described(executed: Executed, path: Path) -> Described | None:
-    """How the user picks the record: None where there is but one; `_UNCLEAR` where nothing tells them apart."""
+    """How the user picks the record: None where there is one; `_UNCLEAR` where nothing tells them apart."""
     for depth, part in enumerate(path):
         if not isinstance(part, int):
             continue

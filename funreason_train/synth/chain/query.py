@@ -50,9 +50,9 @@ def query_problems(text: str, needs: Needs, left_out: Iterable[Given] = (), hard
             found.append(f"query_tells_left_out: {one.parameter}")
     if not hard:
         return found
-    for executed in needs.trace:
-        if names_tool(text, executed.call.name):
-            found.append(f"query_names_tool: {executed.call.name}")
+    for name in dict.fromkeys(executed.call.name for executed in needs.trace):
+        if names_tool(text, name):
+            found.append(f"query_names_tool: {name}")
     for value in needs.derived:
         if len(str(value)) > _COMMON and not any(says(str(one), value) for one in told) and says(text, value):
             found.append(f"query_gives_value_away: {value}")

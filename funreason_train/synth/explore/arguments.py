@@ -258,8 +258,8 @@ class Drawer:
     def _from_answer(self, label: str, types: Any, place: str) -> Any:
         entries = [one for one in self._answers[label] if type(one[2]) in types]
         latest = [one for one in entries if one[0] == entries[-1][0]]
-        # What stands together belongs together: a second value comes from the first one's place, but two values
-        # of one kind are two.
+        # What stands together belongs together: a second value comes from the first one's place, but two
+        # values of one kind are two.
         other = [one for one in latest if (one[0], one[1]) not in self._taken] or latest
         places = {(number, path[:-1]) for number, path in self._taken}
         near = [one for one in other if (one[0], one[1][:-1]) in places]

@@ -65,7 +65,7 @@ class Directions:
         return [name for name in self.names if self.is_legal(name, called)]
 
     def distances(self, target: str) -> Mapping[str, int]:
-        """Tool -> how many edges lie between it and the target; tools that lead nowhere there are not in it."""
+        """Tool -> how many edges lie between it and the target; tools that do not lead there are left out."""
         if target not in self._distances:
             found, queue = {target: 0}, deque([target])
             while queue:

@@ -123,7 +123,7 @@ class Graph:
             self._observe_flows(executed, done)
 
     def _observe_flows(self, executed: Executed, before: list[Executed]) -> None:
-        """Counts every argument that an earlier answer holds under a like name, or from which it was taken."""
+        """Counts every argument that an earlier answer holds under a like name, or that was taken from it."""
         for path, value in leaves(executed.call.arguments):
             if not _telling(value):
                 continue
@@ -213,7 +213,7 @@ class Graph:
         )
 
     def state_clause(self, tool: str) -> Clause:
-        """The tools of which one has to be called before, learnt from errors; empty if the tool needs none."""
+        """The tools of which one has to be called before, learnt from errors; empty if there are none."""
         record = self.tools[tool]
         ok, failed = record.unaided
         known = set(record.requires)
@@ -231,7 +231,7 @@ class Graph:
         return found
 
     def hinted_clauses(self, tool: str) -> dict[str, Clause]:
-        """Required parameter -> the tools that may give its value as far as names tell; for learning alone."""
+        """Required parameter -> the tools that may give its value as names tell; for learning alone."""
         document = self.tools[tool].document["parameters"]
         found = {}
         for name in document.get("required", ()):

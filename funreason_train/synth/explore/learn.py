@@ -1,4 +1,4 @@
-"""Learning the graph: episodes that work towards the tools that succeeded least, and try others on the way."""
+"""Learning the graph: episodes that work towards the tools that succeeded least, and try others too."""
 
 from __future__ import annotations
 

@@ -11,7 +11,6 @@ from typing import Any
 
 from ...errors import UserError
 
-COVERAGE = "coverage"
 _CALLED = re.compile(r"(?:missing_result|needless_call): \[?([\w.]+)\(")
 
 
@@ -63,7 +62,9 @@ def _wanted(row: Any) -> list[str]:
     if isinstance(row, Mapping):
         if row.get("right") is True or row.get("score") == 1:
             return []
-        if isinstance(row.get("turns"), list):  # an evaluation's record: what was missed stands in the reasons
+        if isinstance(
+            row.get("turns"), list
+        ):  # an evaluation's record: what was missed stands in the reasons
             reasons = [str(reason) for turn in row["turns"] for reason in turn.get("reasons", ())]
             return [name for reason in reasons for name in _CALLED.findall(reason)]
         gold = next((row[key] for key in ("gold", "ground_truth", "task", "missing") if row.get(key)), row)

@@ -19,8 +19,8 @@ class Source:
     """Where the value of an argument came from.
 
     Attributes:
-        kind: `result` (of an earlier call), `state` (of the world, so the user may know it), `enum`, `example`
-            or `made` (from the schema).
+        kind: `result` (of an earlier call), `state` (of the world, so the user may know it), `enum`,
+            `example` or `made` (from the schema).
         label: What is remembered of it: `TOOL/FIELD` of a result, `TABLE/*` or `TABLE/*/FIELD` of a state.
         step: The number of the call in the conversation whose result it is.
         path: Where it stands in that result.

@@ -10,17 +10,23 @@ from typing import Any
 _PARTS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 _EXAMPLE = re.compile(r"\b\d{4}-\d{2}-\d{2}\b|\b\d{1,2}:\d{2}\b")
 _DATE, _TIME = re.compile(r"\d{4}-\d{2}-\d{2}"), re.compile(r"\d{1,2}:\d{2}")
-_COUNTS = {word: number for number, word in enumerate("one two three four five six".split(), 1)}
+_COUNTS = {word: number for number, word in enumerate(["one", "two", "three", "four", "five", "six"], 1)}
 _COUNTED = re.compile(rf"\b({'|'.join(_COUNTS)}) (?:numbers|values|items|texts)\b", re.IGNORECASE)
 _ID_OF = re.compile(
     r"\b(?:id|ID|Id|ids|Ids|IDs|identifier|number|name|key)s? of (?:the |an? |all |its |their )?(\w+)"
 )
 _VAGUE = frozenset({"name", "id", "value", "text", "number", "key", "code", "title", "type", "status"})
 
-_ADJECTIVES = "quiet green early narrow plain bright spare round heavy second northern wooden".split()
-_NOUNS = "harbour ladder garden kettle window ledger lantern bridge cellar orchard parcel notebook".split()
-_NAMES = "Marlow Petra Anton Ilse Ruben Clara Niels Edda Tobin Vera Oskar Lena".split()
-_CITIES = "Norford Belham Corwick Danvale Falholm Gorrow Halroth Jorburn".split()
+_ADJECTIVES = (
+    *("quiet", "green", "early", "narrow", "plain", "bright", "spare", "round", "heavy", "second"),
+    *("northern", "wooden"),
+)
+_NOUNS = (
+    *("harbour", "ladder", "garden", "kettle", "window", "ledger", "lantern", "bridge", "cellar", "orchard"),
+    *("parcel", "notebook"),
+)
+_NAMES = ("Marlow", "Petra", "Anton", "Ilse", "Ruben", "Clara", "Niels", "Edda", "Tobin", "Vera", "Oskar")
+_CITIES = ("Norford", "Belham", "Corwick", "Danvale", "Falholm", "Gorrow", "Halroth", "Jorburn")
 
 
 @lru_cache(maxsize=8192)
@@ -46,8 +52,8 @@ def names_it(name: str, label: str, described: str = "") -> float:
 
     Args:
         name: The parameter's.
-        label: Where the value stands, parts set apart by `/`; the last one that is not `*` names it. Where that
-            says little (`id`, `name`), the parts before count as well.
+        label: Where the value stands, parts set apart by `/`; the last one that is not `*` names it. Where
+            that says little (`id`, `name`), the parts before count as well.
         described: The parameter's description; of `Id of the account that pays`, account counts as a name.
     """
     parts = [part for part in label.split("/") if part != "*"]
@@ -102,7 +108,7 @@ def text_for(name: str, rng: Random, told: str = "") -> str:
 
 
 def count_for(told: str) -> int | None:
-    """How many items a list has to have, where a description or an error says so: `a color is three numbers`."""
+    """How many items a list has to have, where a text says so: `a color is three numbers`."""
     found = _COUNTED.search(told)
     return _COUNTS[found.group(1).lower()] if found else None
 

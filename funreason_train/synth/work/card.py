@@ -1,7 +1,183 @@
-"""placeholder"""
+"""`card.html`: the yield of a run and what its conversations are like, as one page."""
+
 from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from itertools import islice
+from pathlib import Path
 from typing import Any
 
+from ...pages.page import render_page
+from ...pages.table import Table
+from ...run.files import write_text
+from ..explore.graph import Graph
+from ..explore.picture import draw
+from .funnel import PHASES
+from .store import Store
 
-def write_card(*args: Any) -> None:
-    """To come."""
+_EXAMPLES = 10
+_DIVERSITY_ROWS = 2000  # conversations whose words are counted
+_TEXT = 6000  # characters of a message that are shown
+
+
+def write_card(
+    path: Path,
+    settings: Mapping[str, Any],
+    graphs: Mapping[str, Graph],
+    sampling: Mapping[str, Any],
+    funnel: Mapping[str, Any],
+    store: Store,
+    end: int,
+) -> None:
+    """Writes the page.
+
+    Args:
+        path: Of the page.
+        settings: What decided the samples.
+        graphs: What was learnt.
+        sampling: Environment -> how directed and uniform sampling compare.
+        funnel: See `funnel_of`.
+        store: Holds the samples.
+        end: The number after the last sample that counts.
+    """
+    accepted, samples = funnel["accepted"], funnel["samples"]
+    calls = sum(int(number) * count for number, count in funnel["calls"].items())
+    turns = sum(funnel["calls"].values())
+    once = funnel["tries"].get("1", 0) / max(1, sum(funnel["tries"].values()))
+    diversity = distinct(store, end)
+    figures = [
+        ("conversations", f"{accepted:,}"),
+        ("of all samples", f"{accepted / max(1, samples):.1%}"),
+        ("calls a trace", f"{calls / max(1, turns):.2f}"),
+        ("turns solved at the first try", f"{once:.1%}"),
+        ("distinct 3-grams of queries", f"{diversity:.1%}"),
+        ("replayed in a fresh environment", f"{accepted:,} of {accepted:,}"),
+    ]
+    page = render_page(
+        "synth.html",
+        title="Conversations made here",
+        about="Every call was executed, and every conversation replayed in a fresh environment to the same "
+        "answers and the same state before it was written.",
+        warnings=list(_warnings(graphs)),
+        figures=figures,
+        sections=list(_sections(funnel, sampling)),
+        graphs=[
+            {
+                "name": name,
+                "about": f"{len(graph.tools)} tools, {len(graph.edges())} edges",
+                "drawn": draw(graph),
+            }
+            for name, graph in graphs.items()
+        ],
+        examples=list(_examples(store, end)),
+        settings=list(_flat(settings)),
+    )
+    write_text(path, page)
+
+
+def distinct(store: Store, end: int) -> float:
+    """The share of three-word runs of users' messages that stand there once, over the first conversations."""
+    seen: Counter[tuple[str, ...]] = Counter()
+    for text in islice(store.lines("train", end, "task"), _DIVERSITY_ROWS):
+        for turn in json.loads(text)["turns"]:
+            words = turn["user"].lower().split()
+            seen.update(zip(words, words[1:], words[2:], strict=False))
+    return len(seen) / max(1, sum(seen.values()))
+
+
+def _warnings(graphs: Mapping[str, Graph]) -> Iterator[str]:
+    if tested := [name for name in graphs if name.startswith("bfcl/")]:
+        yield (
+            f"These conversations were made in environments that BFCL scores ({', '.join(tested)}): whoever "
+            "trains on them trains on the test's functions. BFCL's questions and states were not used."
+        )
+
+
+def _sections(funnel: Mapping[str, Any], sampling: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    rows: list[tuple[str, ...]] = [
+        ("samples begun", "", f"{funnel['samples']:,}"),
+        ("draws", "", f"{funnel['draws']:,}"),
+    ]
+    for phase in PHASES:
+        rows += [(phase, reason, f"{count:,}") for reason, count in funnel["lost"][phase].items()]
+    rows += [("given up", "no draw led to a conversation", f"{funnel['given_up']:,}")]
+    rows += [("accepted", "", f"{funnel['accepted']:,}")]
+    about = "A sample takes as many draws as it needs, up to a limit; each draw that is lost is counted once."
+    table = Table("", ("where", "why", "draws"), tuple(rows), texts=2)
+    yield {"title": "Yield", "about": about, "table": table}
+    for title, key in (("Kinds", "kinds"), ("Environments", "environments")):
+        cells: tuple[tuple[str, ...], ...] = tuple(
+            (name, f"{one['samples']:,}", f"{one['accepted']:,}") for name, one in funnel[key].items()
+        )
+        yield {"title": title, "about": "", "table": Table("", (key, "samples", "accepted"), cells)}
+    for title, key, unit in (
+        ("Tries of a turn", "tries", "tries"),
+        ("Calls of a trace", "calls", "calls"),
+        ("Distance from the first call to the target", "distance", "edges"),
+    ):
+        cells = tuple((number, f"{count:,}") for number, count in funnel[key].items())
+        yield {"title": title, "about": "", "table": Table("", (unit, "turns"), cells)}
+    if funnel["critiques"]:
+        cells = tuple((reason, f"{count:,}") for reason, count in funnel["critiques"].items())
+        about = f"{funnel['hints_refused']:,} hints held a gold call and were not passed on."
+        yield {"title": "Critiques", "about": about, "table": Table("", ("reason", "tries"), cells)}
+    cells = tuple(
+        (name, f"{one['tools']:.0%}", f"{one['edges']:.0%}") for name, one in funnel["coverage"].items()
+    )
+    yield {"title": "Coverage", "about": "", "table": Table("", ("environment", "tools", "edges"), cells)}
+    lines = tuple(
+        (
+            name,
+            policy,
+            f"{one['reached']:.1%}",
+            f"{one['calls']:.2f}",
+            f"{one['tools']:.0%}",
+            f"{one['edges']:.0%}",
+        )
+        for name, policies in sampling.items()
+        for policy, one in policies.items()
+    )
+    if lines:
+        head = ("environment", "sampling", "target reached", "calls to the target", "tools", "edges")
+        about = "The same targets and worlds; uniform sampling draws among the legal tools."
+        yield {
+            "title": "Directed and uniform sampling",
+            "about": about,
+            "table": Table("", head, lines, texts=2),
+        }
+
+
+def _examples(store: Store, end: int) -> Iterator[dict[str, Any]]:
+    shown = set()
+    for number in range(_EXAMPLES):
+        found = store.example("train", number * end // _EXAMPLES)
+        if found is None or found[0]["id"] in shown:
+            continue
+        row, told = found
+        shown.add(row["id"])
+        messages = [
+            {
+                "role": message["role"],
+                "text": message["content"][:_TEXT],
+                "folded": message["role"] == "system" or len(message["content"]) > 1500,
+            }
+            for message in row["conversations"]
+        ]
+        notes = []
+        for note in told["figures"]["notes"]:
+            for key in ("easy", "advanced", "hints", "reasons"):
+                if key in note:
+                    notes.append({"role": key, "text": str(note[key])[:_TEXT]})
+        tries = ", ".join(map(str, told["figures"]["tries"]))
+        about = f"{told['kind']} in {told['environment']}; tries a turn: {tries}; verdict: accepted"
+        yield {"id": row["id"], "about": about, "messages": messages, "notes": notes}
+
+
+def _flat(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    for key, value in settings.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", str(value)

@@ -1,4 +1,4 @@
-"""The yield of a run in figures: what was accepted, what was lost where, and what the accepted ones are like."""
+"""The yield of a run in figures: what was accepted, what was lost where, and what is in it."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from random import Random
 from typing import Any
 
 from ...environments.protocol import Environment, shown
-from ...environments.registry import configured_environment, load_environments
+from ...environments.registry import configured_environment
 from ..agents.base import Agents
 from ..chain.conversation import Asks, Rejected, Writer
 from ..chain.plan import KINDS, CannotPlan, Planned, plan_turn
@@ -19,6 +19,7 @@ from ..explore.directions import Directions
 from ..explore.graph import Graph
 from ..explore.sampler import Sampler
 from ..rows import conversation_row, line
+from ..settings import load_all
 
 _BLOCK = 100  # samples over which the shares of kinds are exact
 _LARGE = 5  # times as many records in the world of a `long` conversation
@@ -53,7 +54,7 @@ class Samples:
     """
 
     def __init__(self, job: Mapping[str, Any], agents: Agents) -> None:
-        load_environments(job.get("modules", ()))
+        load_all(job["modules"], job["servers"])
         self.settings, self.seed, self.split = job["settings"], job["seed"], job["split"]
         self.agents = agents
         self.names = list(job["graphs"])
@@ -67,7 +68,7 @@ class Samples:
             easy=asks["style"] == "easy",
             noise=asks["noise"],
             tries=self.settings["chain"]["tries"],
-            by_state=self.settings["chain"]["validate"] == "state",
+            by_state=self.settings["chain"]["validate_by"] == "state",
             long=asks["long_sentences"],
             slips=self.settings["offline"]["slips"],
         )
@@ -100,8 +101,8 @@ class Samples:
         """One sample.
 
         Returns:
-            `{"index", "ok", "kind", "environment", "tries": draws, "lost": {phase/reason: count}}`; of one that
-            was accepted also `row` and `task` (lines), `opening` (digest) and `figures`.
+            `{"index", "ok", "kind", "environment", "draws", "lost": {phase/reason: count}}`; of one that was
+            accepted also `row` and `task` (lines), `opening` (digest) and `figures`.
         """
         lost: Counter[str] = Counter()
         name, kind = self.names[index % len(self.names)], self.kind_of(index)

@@ -4,7 +4,7 @@
 - `kinds`: `TURN.RESPONSE` -> the kind of response;
 - `demonstration`: `TURN.RESPONSE` -> `{"thought", "calls", "text"}`, what SFT imitates instead of the gold
   response;
-- `untrained`: `TURN.RESPONSE` of the responses that are history alone: mistakes that a later one recovers from;
+- `untrained`: `TURN.RESPONSE` of the responses that are history alone: mistakes, recovered from later;
 - `task`: the conversation as an executable task (`environments.Task.to_json`), which RL can play.
 """
 

@@ -1,0 +1,312 @@
+"""The whole of maker=phases: what it writes, that it is the same again, and that it survives kills."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from functools import partial
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+from omegaconf import OmegaConf
+
+from funreason_train.calls import Call
+from funreason_train.data.check.checks import passes
+from funreason_train.data.read.formats import funreason_mt
+from funreason_train.environments import Task, make_environment, play_gold, read_tasks
+from funreason_train.errors import UserError
+from funreason_train.run.paths import RunDir
+from funreason_train.settings.compose import compose
+from funreason_train.synth import stage
+from funreason_train.synth.chain.plan import KINDS
+from funreason_train.synth.phases import Phases
+from funreason_train.synth.work.store import Store
+from funreason_train.synth.work.workers import in_processes
+
+Synthesise = Callable[..., Path]
+OPTIONS = {"error_tool_response": "keep", "tools_missing": "reject"}
+SMALL = (
+    *("environments=[shop,helpdesk]", "trajectories=100", "heldout_tasks=8", "tuning_tasks=0"),
+    *("graph.episodes=25", "graph.measure=10", "processes=1"),
+)
+
+
+@pytest.fixture(scope="module")
+def made(synthesise: Synthesise) -> Path:
+    return synthesise(*SMALL)
+
+
+def rows(folder: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (folder / "conversations.jsonl").open(encoding="utf-8")]
+
+
+def digests(folder: Path) -> dict[str, str]:
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {str(p.relative_to(folder)): hashlib.sha256(p.read_bytes()).hexdigest() for p in files}
+
+
+def test_it_writes_what_the_contract_names(made: Path) -> None:
+    found = digests(made)
+    assert set(found) == {
+        *("conversations.jsonl", "graph.json", "funnel.json", "card.html", "manifest.json"),
+        *("tasks/heldout.jsonl", "tasks/tuning.jsonl"),
+    }
+    manifest = json.loads((made / "manifest.json").read_text())
+    assert manifest["outputs"] == {name: one for name, one in found.items() if name != "manifest.json"}
+    assert len(rows(made)) == 100 and len(list(read_tasks(made / "tasks" / "heldout.jsonl"))) == 8
+
+
+def test_kinds_come_in_the_shares_that_were_asked_for(made: Path) -> None:
+    shares = compose("synth").synth.kinds
+    funnel = json.loads((made / "funnel.json").read_text())
+    first = Counter(row["synth"]["category"] for row in rows(made))
+    assert set(first) == set(KINDS)
+    if funnel["samples"] == 100:
+        assert {kind: 100 * share for kind, share in shares.items()} == pytest.approx(dict(first))
+
+
+def test_every_call_of_a_row_was_executed_and_can_be_again(made: Path) -> None:
+    for row in rows(made):
+        task = row["synth"]["task"]
+        environment = make_environment(task["environment"])
+        environment.reset(task["config"])
+        trajectory = funreason_mt.convert(row, OPTIONS)
+        for turn in trajectory.turns:
+            for step in turn.steps:
+                assert [environment.call(call).text for call in step.calls] == list(step.results)
+        final = environment.snapshot()
+        assert play_gold(Task.from_json(task))[-1].state == final
+
+
+def test_data_accepts_every_row_as_it_is(made: Path) -> None:
+    for row in rows(made):
+        trajectory = funreason_mt.convert(row, OPTIONS)
+        assert [json.dumps(tool) for tool in trajectory.tools] == [json.dumps(tool) for tool in row["tools"]]
+        for check in passes():
+            trajectory = check(trajectory) or trajectory
+        assert trajectory.meta["task"] == row["synth"]["task"]
+
+
+def by_kind(made: Path, kind: str) -> list[dict[str, Any]]:
+    found = [row for row in rows(made) if row["synth"]["category"] == kind]
+    assert found
+    return found
+
+
+def test_a_failing_call_is_history_and_never_gold(made: Path) -> None:
+    for row in by_kind(made, "error"):
+        assert row["error_tool_response"] is True and row["synth"]["untrained"]
+        trajectory = funreason_mt.convert(row, OPTIONS)
+        for place in row["synth"]["untrained"]:
+            turn, step = map(int, place.split("."))
+            assert "error" in trajectory.turns[turn].steps[step].results[0]
+
+
+def test_a_missing_value_is_asked_for_and_then_given(made: Path) -> None:
+    for row in by_kind(made, "missing_parameter"):
+        task = Task.from_json(row["synth"]["task"])
+        asking = next(n for n, turn in enumerate(task.turns) if not turn.steps)
+        assert task.turns[asking].text.endswith("?") and task.turns[asking + 1].steps
+        assert len(task.turns) == 4
+
+
+def test_parallel_calls_stand_in_one_response(made: Path) -> None:
+    for row in by_kind(made, "parallel"):
+        assert any(len(step) > 1 for turn in row["synth"]["task"]["turns"] for step in turn["steps"])
+
+
+def test_a_request_that_no_tool_serves_is_answered_without_a_call(made: Path) -> None:
+    for row in by_kind(made, "no_tool"):
+        assert any(not turn["steps"] for turn in row["synth"]["task"]["turns"])
+
+
+def test_a_correction_calls_the_same_tool_with_another_value(made: Path) -> None:
+    for row in by_kind(made, "correction"):
+        turns = Task.from_json(row["synth"]["task"]).turns
+        pairs = [
+            (one, two)
+            for before, after in pairwise(turns)
+            for one in [call for step in before.steps for call in step]
+            for two in [call for step in after.steps for call in step]
+        ]
+        assert any(
+            one.name == two.name and sum(one.arguments.get(k) != v for k, v in two.arguments.items()) == 1
+            for one, two in pairs
+        )
+
+
+def test_held_out_tasks_never_open_like_a_training_conversation(made: Path) -> None:
+    opening = {row["conversations"][1]["content"].lower() for row in rows(made)}
+    assert all(task.turns[0].user.lower() not in opening for task in read_tasks(made / "tasks/heldout.jsonl"))
+
+
+def test_the_guided_chain_was_guided(made: Path) -> None:
+    funnel = json.loads((made / "funnel.json").read_text())
+    assert funnel["tries"]["1"] > 10 * funnel["tries"]["2"] * 0.2 > 0 and funnel["critiques"]["values"] > 0
+    assert funnel["accepted"] == 100
+
+
+def test_the_card_shows_yield_graphs_and_ten_examples(made: Path) -> None:
+    page = (made / "card.html").read_text()
+    assert page.count("<svg") == 2 and page.count('class="panel example"') == 10
+    assert "Directed and uniform sampling" in page and "://" not in page.replace("http://www.w3.org/", "")
+
+
+def phases(out: Path, *words: str) -> Phases:
+    settings: Any = OmegaConf.to_container(compose("synth", [*SMALL, *words]).synth, resolve=True)
+    return Phases(settings, 0, out, partial(in_processes, processes=settings["processes"]))
+
+
+ONLY_PLAIN = tuple(f"kinds.{kind}={int(kind == 'plain')}" for kind in KINDS)
+FEW = ("trajectories=40", "heldout_tasks=3", "graph.episodes=8", "graph.measure=0")
+
+
+def test_the_same_seed_makes_the_same_bytes_for_any_number_of_processes(tmp_path: Path) -> None:
+    phases(tmp_path / "one", *FEW).run()
+    phases(tmp_path / "two", *FEW, "processes=2").run()
+    names = ("conversations.jsonl", "graph.json", "funnel.json", "card.html", "tasks/heldout.jsonl")
+    for name in names:
+        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes(), name
+
+
+def test_more_is_the_same_and_more(tmp_path: Path) -> None:
+    phases(tmp_path / "few", *FEW, "trajectories=10").run()
+    phases(tmp_path / "more", *FEW, "trajectories=30").run()
+    few, more = ((tmp_path / name / "conversations.jsonl").read_text() for name in ("few", "more"))
+    assert more.startswith(few)
+
+
+@pytest.mark.parametrize("validate", ["calls", "state"])
+def test_a_try_is_judged_by_calls_or_by_state(tmp_path: Path, validate: str) -> None:
+    words = ("offline.errors.wrong_value=0.4", f"chain.validate_by={validate}")
+    found = phases(tmp_path, *FEW, *words).run()["funnel"]
+    reasons = {"calls": "values", "state": "state"}
+    assert found["critiques"][reasons[validate]] > 0 and found["tries"]["2"] > 0
+
+
+def test_what_never_passes_is_rejected_and_counted(tmp_path: Path) -> None:
+    words = ("offline.errors.malformed=1", "chain.tries=1", "draws=1", "trajectories=1", "heldout_tasks=0")
+    with pytest.raises(UserError, match=r"only 0 of 1 .*chain/malformed"):
+        phases(tmp_path, *words, "graph.episodes=5").run()
+
+
+def test_a_store_holds_each_sample_once(tmp_path: Path) -> None:
+    sample = {"index": 3, "ok": True, "row": "{}\n", "task": "{}\n", "opening": "a", "draws": 1, "lost": {}}
+    with Store(tmp_path / "s.sqlite", "job") as store:
+        store.add("train", [sample])
+        store.add("train", [{**sample, "row": "other"}])
+        assert list(store.lines("train", 9, "row")) == ["{}\n"] and store.accepted("train") == 1
+        assert store.missing("train", range(5)) == [0, 1, 2, 4]
+        store.add("heldout", [sample, {**sample, "index": 4, "opening": "b"}])
+        assert store.accepted("heldout") == 1, "the other one opens like a training conversation"
+    with pytest.raises(ValueError, match="another job"):
+        Store(tmp_path / "s.sqlite", "another")
+
+
+_RUN = """
+import sys
+from funreason_train.run.paths import RunDir
+from funreason_train.settings.compose import compose
+from funreason_train.synth import stage
+stage.run(compose("synth", sys.argv[2:]), RunDir.at(sys.argv[1]))
+"""
+
+
+def test_kills_at_any_moment_lose_nothing_finished_and_duplicate_nothing(tmp_path: Path) -> None:
+    words = [*SMALL, *FEW, "trajectories=90", "processes=2"]
+    expected = Path(stage.run(compose("synth", words), RunDir.at(tmp_path / "whole"))["out"])
+    root, rng, before, kills = tmp_path / "killed", random.Random(5), 0, 0
+    while kills < 8:
+        child = subprocess.Popen(
+            [sys.executable, "-c", _RUN, str(root), *words], start_new_session=True, stderr=subprocess.DEVNULL
+        )
+        # Not a promise about speed: a kill that comes too early or too late is a kill all the same.
+        time.sleep(rng.uniform(0.5, 5.0))
+        os.killpg(child.pid, signal.SIGKILL)
+        child.wait()
+        kills += 1
+        stores = list((root / "synth").glob(".samples-*.sqlite"))
+        if not stores:
+            continue
+        import sqlite3
+
+        with sqlite3.connect(stores[0]) as connection:
+            (now,) = connection.execute("SELECT COUNT(*) FROM samples").fetchone()
+            (distinct,) = connection.execute(
+                "SELECT COUNT(*) FROM (SELECT DISTINCT split, number FROM samples)"
+            ).fetchone()
+        assert now == distinct and now >= before
+        before = now
+    stage.run(compose("synth", words), RunDir.at(root))
+    assert digests(root / "synth") == digests(expected)
+
+
+def test_an_agent_that_waits_needs_a_loop_and_gives_the_same() -> None:
+    from funreason_train.synth.work.workers import at_once
+
+    async def waits() -> dict[str, Any]:
+        await asyncio.sleep(0)
+        return {}
+
+    with pytest.raises(RuntimeError, match="has waited"):
+        at_once(waits())
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["environments=[shp]"], "there is no environment shp"),
+        (["environments=[]"], "it is a list"),
+        (["environments=[shop,shop]"], "names shop twice"),
+        (["agents=ofline"], "did you mean 'offline'?"),
+        (["turns=0"], "synth.turns is 0"),
+        (["known_ids=1.5"], "it is a share, from 0 to 1"),
+        (["offered_tools=[5,2]"], "it is two whole numbers"),
+        (["query.style=harder"], "it takes hard or easy"),
+        (["chain.validate_by=both"], "it takes calls or state"),
+        (["targets=nowhere.txt"], "a file that is there"),
+        (["kinds.plain=-1"], "it is a number, from 0 on"),
+        (["servers=nowhere.json"], "nowhere.json"),
+    ],
+)
+def test_mistakes_are_told_before_anything_is_made(words: list[str], sentence: str, tmp_path: Path) -> None:
+    config, run = compose("synth", [f"run_dir={tmp_path}", *words]), RunDir.at(tmp_path)
+    (problem,) = map(str, stage.check(config, run))
+    assert sentence in problem
+    assert not run.synth.exists()
+
+
+def test_an_environment_whose_state_cannot_be_compared_is_refused_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from funreason_train.environments.domains.shop import Shop
+
+    def unreadable(self: Any) -> Any:
+        raise ValueError("it holds a socket")
+
+    monkeypatch.setattr(Shop, "snapshot", unreadable)
+    with pytest.raises(UserError, match=r"could not be replayed and compared \(it holds a socket\)"):
+        phases(tmp_path).run()
+
+
+def test_targets_of_a_file_are_what_is_aimed_at(tmp_path: Path) -> None:
+    (tmp_path / "t.txt").write_text("cancel_order\nclose_ticket\n")
+    words = (f"targets={tmp_path}/t.txt", *ONLY_PLAIN, "sampler.extra_calls=[0,0]", "turns=1")
+    phases(tmp_path / "out", *FEW, *words).run()
+    called = [
+        Call.from_json(step[-1]).name
+        for row in rows(tmp_path / "out")
+        for step in row["synth"]["task"]["turns"][0]["steps"][-1:]
+    ]
+    assert set(called) == {"cancel_order", "close_ticket"}

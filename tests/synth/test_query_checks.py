@@ -1,0 +1,164 @@
+"""Phase II and III's checks by code: what a query must hold and must not, and what a hint must not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from funreason_train.calls import Call, render_calls
+from funreason_train.environments import Result
+from funreason_train.synth.chain.advanced import AdvancedTool, advanced_problems
+from funreason_train.synth.chain.hints import FALLBACK, reveals
+from funreason_train.synth.chain.needs import Needs, needs_of
+from funreason_train.synth.chain.query import query_problems, says
+from funreason_train.synth.explore.graph import Graph
+from funreason_train.synth.explore.trace import Executed, Source
+
+
+def step(number: int, name: str, answer: Any, changed: bool = False, **arguments: Any) -> Executed:
+    """A call whose arguments are given as a value, or as (value, step, path) for one found in an answer."""
+    values, sources = {}, {}
+    for key, one in arguments.items():
+        if isinstance(one, tuple):
+            values[key], sources[key] = one[0], Source("result", step=one[1], path=one[2])
+        else:
+            values[key], sources[key] = one, Source("state")
+    return Executed(Call(name, values), Result(str(answer), True, answer), changed, sources, number)
+
+
+def graph(*names: str) -> Graph:
+    parameters = {"type": "object", "properties": {}, "required": []}
+    return Graph("x", [{"name": name, "description": "", "parameters": parameters} for name in names])
+
+
+#: The paper's example (appendix): two zip codes are found out, then tickets are bought.
+TICKETS = [
+    step(0, "get_zipcode", {"zipcode": "83214"}, city="Rivermist"),
+    step(1, "get_zipcode", {"zipcode": "74532"}, city="Stonebrook"),
+    step(
+        2, "buy_tickets", {"ok": True}, True, start=("83214", 0, ("zipcode",)), end=("74532", 1, ("zipcode",))
+    ),
+]
+
+
+def tickets() -> Needs:
+    return needs_of(TICKETS, TICKETS, graph("get_zipcode", "buy_tickets"))
+
+
+def test_the_papers_example_needs_two_cities_and_hides_the_zip_codes() -> None:
+    needs = tickets()
+    assert [one.shown for one in needs.given] == [("city", "Rivermist"), ("city", "Stonebrook")]
+    assert needs.derived == ("83214", "74532")
+    assert needs.goals == (2,) and needs.hidden == (0, 1)
+    hard = "Please purchase air tickets between Rivermist and Stonebrook."
+    assert query_problems(hard, needs) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("Tickets from Rivermist, please.", "query_lacks_value: city"),
+        ("Use get_zipcode for Rivermist and Stonebrook.", "query_names_tool: get_zipcode"),
+        ("From Rivermist (83214) to Stonebrook.", "query_gives_value_away: 83214"),
+        ("From Rivermistic to Stonebrook.", "query_lacks_value: city"),
+    ],
+)
+def test_what_is_wrong_with_a_hard_query_is_told(text: str, problem: str) -> None:
+    assert query_problems(text, tickets()) == [problem]
+
+
+def test_an_easy_query_may_name_its_steps_and_has_to_hold_every_value() -> None:
+    text = "First get_zipcode of Rivermist (83214), then of Stonebrook."
+    assert query_problems(text, tickets(), hard=False) == []
+    assert query_problems("First get_zipcode.", tickets(), hard=False) == ["query_lacks_value: city"] * 2
+
+
+def test_what_is_left_out_must_not_be_told() -> None:
+    needs = tickets()
+    apart = needs.given[:1]
+    assert query_problems("Tickets to Stonebrook.", needs, apart) == []
+    assert query_problems("From Rivermist to Stonebrook.", needs, apart) == ["query_tells_left_out: city"]
+
+
+def test_a_record_of_a_list_is_told_by_what_sets_it_apart() -> None:
+    flights = {"flights": [{"id": "F1x9", "hour": "09:40"}, {"id": "F2x8", "hour": "11:15"}]}
+    trace = [
+        step(0, "list_flights", flights, city="Belham"),
+        step(1, "book", {"ok": 1}, True, flight=("F2x8", 0, ("flights", 1, "id"))),
+    ]
+    needs = needs_of(trace, trace, graph("list_flights", "book"))
+    assert [one.shown for one in needs.given] == [("city", "Belham"), ("hour", "11:15")]
+    assert needs.derived == ("F2x8",)
+    same = {"flights": [{"id": "F1x9", "hour": "09:40"}, {"id": "F2x8", "hour": "09:40"}]}
+    trace = [
+        step(0, "list_flights", same, city="Belham"),
+        step(1, "book", {"ok": 1}, True, flight=("F2x8", 0, ("flights", 1, "id"))),
+    ]
+    needs = needs_of(trace, trace, graph("list_flights", "book"))
+    assert ("flight", "F2x8") in [one.shown for one in needs.given], "nothing tells the two apart"
+
+
+@given(
+    st.one_of(
+        st.integers(), st.floats(allow_nan=False, allow_infinity=False), st.text("abcXYZ ._-", min_size=1)
+    )
+)
+def test_a_text_that_shows_a_value_says_it(value: Any) -> None:
+    from funreason_train.synth.agents.phrases import told
+
+    assert says(f"Details: {told('the thing', value)}; and more.", value)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("It costs 125.", 12),
+        ("It costs 12.5.", 12),
+        ("For Annabel.", "Anna"),
+        ("Item 7", 7.5),
+        ("a, b", ["a", "c"]),
+    ],
+)
+def test_a_part_of_a_value_is_not_the_value(text: str, value: Any) -> None:
+    assert not says(text, value)
+
+
+def test_an_advanced_tool_is_no_sub_tool_and_asks_for_nothing_that_is_found_out() -> None:
+    def made(name: str, *inputs: str) -> AdvancedTool:
+        return AdvancedTool(name, "Buys.", {key: {} for key in inputs}, "")
+
+    needs = tickets()
+    assert advanced_problems(made("buy_tickets_adv", "city", "city_2"), needs) == []
+    assert advanced_problems(made("buy_tickets", "city"), needs) == ["advanced_name"]
+    assert advanced_problems(made("buy now", "city"), needs) == ["advanced_name"]
+    assert advanced_problems(made("buy_tickets_adv", "zipcode"), needs) == ["advanced_inputs"]
+
+
+CALLS = st.builds(
+    Call,
+    st.sampled_from(["buy_tickets", "f", "getZip"]),
+    st.dictionaries(
+        st.sampled_from(["city", "n"]), st.one_of(st.text("abc d", min_size=1), st.integers()), min_size=1
+    ),
+)
+
+
+@given(CALLS, st.text(" .", max_size=3))
+def test_a_hint_with_the_gold_call_in_it_is_found_out(call: Call, around: str) -> None:
+    assert reveals(f"{around}Try {render_calls([call])}{around}", [call])
+    assert reveals(f"Call {call.name} with " + ", ".join(map(str, call.arguments.values())), [call])
+    assert reveals(f"Call {call.name}(…)", [call])
+
+
+@given(st.lists(CALLS, max_size=3))
+def test_the_hint_that_is_given_instead_never_holds_it(gold: list[Call]) -> None:
+    assert not reveals(FALLBACK, gold)
+
+
+def test_a_hint_may_name_a_tool_or_a_value_but_not_both() -> None:
+    gold = [Call("buy_tickets", {"start": "83214", "end": "74532"})]
+    assert not reveals("You forgot to use buy_tickets.", gold)
+    assert not reveals("The start is 83214, look it up.", gold)
