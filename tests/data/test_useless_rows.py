@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from funreason_train.errors import UserError
+from funreason_train.settings.load import load_settings
 
 Prepare = Callable[..., tuple[Path, dict[str, Any]]]
 
@@ -54,8 +55,6 @@ def test_what_a_setting_leaves_out_says_nothing_against_a_data_set(prepare: Prep
 
 
 @pytest.mark.parametrize("value", ["-0.1", "1.5", "much", "null"])
-def test_a_share_is_a_share(prepare: Prepare, tmp_path: Path, value: str) -> None:
-    path = tmp_path / "own.jsonl"
-    path.write_text(json.dumps(_row(1)) + "\n")
+def test_a_share_is_a_share(value: str) -> None:
     with pytest.raises(UserError, match="max_rejected_share"):
-        prepare(*_words(path, f"data.max_rejected_share={value}"))
+        load_settings("data", [f"max_rejected_share={value}"])
