@@ -1,4 +1,4 @@
-"""The `bfcl` variant beside BFCL's own decoder and checker: a sample of benchmarks/reward_bfcl_parity.py."""
+"""The `bfcl` variant beside BFCL's own decoder and checker: a sample of reward_bfcl_parity.py."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from funreason_train.dialogue.completion import read_answer
 pytest.importorskip("bfcl_eval")
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # Python's parser warns of odd escapes
-BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks" / "reward"
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""Whatever a model writes is read, scored and played, soon: a sample of benchmarks/reward_fuzz.py."""
+"""Whatever a model writes is read, scored and played, soon: a sample of benchmarks/reward/reward_fuzz.py."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from types import ModuleType
 
 import pytest
 
-BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks" / "reward"
 
 
 @pytest.fixture(scope="module")

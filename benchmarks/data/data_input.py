@@ -1,6 +1,6 @@
 """Generated input of full size for the data benchmark: APIGen-like rows and FunReason-MT-like trajectories.
 
-python benchmarks/data_input.py FOLDER [APIGEN_ROWS TRAJECTORIES]
+python benchmarks/data/data_input.py FOLDER [APIGEN_ROWS TRAJECTORIES]
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Random and mutated completions through the parser, the reward and episodes: nothing is raised or slow.
 
-    python benchmarks/reward_fuzz.py [--strings 1000000] [--processes 2]
+    python benchmarks/reward/reward_fuzz.py [--strings 1000000] [--processes 2]
 
 Every completion is read (`read_completion`, and its answer by `read_notation`) and scored; one in twenty is
 also received by an episode in a live environment, whose records are written with an evaluation's own writers

@@ -1,6 +1,6 @@
 """The data stage's work as a plain `datasets.map` pipeline, for `data_speed.py` to compare with.
 
-python benchmarks/naive_data.py APIGEN.jsonl FUNREASON_MT.jsonl OUT PROCESSES
+python benchmarks/data/naive_data.py APIGEN.jsonl FUNREASON_MT.jsonl OUT PROCESSES
 
 It calls the project's own converters, checks, signatures and renderers, with whatever they remember between
 rows: the rows are the same, and only the way in which they travel differs. Each step is a `map` over the

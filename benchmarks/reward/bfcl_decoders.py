@@ -1,6 +1,6 @@
 """Whether our decoders read every ground truth as bfcl-eval's own do; writes where they differ.
 
-    python benchmarks/bfcl_decoders.py [--out docs/bfcl_decoders.md]
+    python benchmarks/reward/bfcl_decoders.py [--out docs/bfcl_decoders.md]
 
 Each ground truth is written as a model would answer it and goes through both decoders: the one of single-turn
 checks (calls with their arguments) and the one of multi-turn execution. bfcl-eval's decoders evaluate
@@ -21,7 +21,7 @@ from pathlib import Path
 os.environ.setdefault("BFCL_PROJECT_ROOT", tempfile.mkdtemp(prefix="bfcl-"))
 import bfcl_spaces
 
-REPOSITORY = Path(__file__).resolve().parents[1]
+REPOSITORY = Path(__file__).resolve().parents[2]
 _spec = importlib.util.spec_from_file_location("bfcl_mock", REPOSITORY / "tests/evaluate/bfcl/bfcl_mock.py")
 assert _spec is not None and _spec.loader is not None
 bfcl_mock = importlib.util.module_from_spec(_spec)
@@ -118,8 +118,8 @@ def document(counts, differences) -> str:
     lines = [
         "# Our decoders and bfcl-eval's",
         "",
-        "Made by `python benchmarks/bfcl_decoders.py` from each ground truth of bfcl-eval 2026.3.23, put",
-        "as a model would answer: how many are read to the same calls with equal arguments.",
+        "Made by `python benchmarks/reward/bfcl_decoders.py` from each ground truth of bfcl-eval 2026.3.23,",
+        "put as a model would answer: how many are read to the same calls with equal arguments.",
         "",
         "| category | answers | read alike |",
         "| --- | ---: | ---: |",

@@ -1,6 +1,6 @@
 """White space round a call list: who still reads the calls.
 
-    python benchmarks/bfcl_spaces.py [--every N]
+    python benchmarks/reward/bfcl_spaces.py [--every N]
 
 Each Python gold answer of bfcl-eval (every N-th, default 10) is given with white space before it, and after
 it, to BFCL's decoder and checker, to the evaluation's decoder and to the reward's `bfcl` variant.

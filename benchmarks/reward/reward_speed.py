@@ -1,6 +1,6 @@
 """How many responses a second the reward scores, beside BFCL's decoder and ast_checker in the same run.
 
-    python benchmarks/reward_speed.py [--responses 16384] [--rounds 5]
+    python benchmarks/reward/reward_speed.py [--responses 16384] [--rounds 5]
 
 The responses are groups of 8 on BFCL's own Python questions, each after a thought of about 1,400 characters:
 six right in one spelling and two with another value, argument or call, in every other group the same one;

@@ -1,6 +1,6 @@
 """verl's actor update with and without the shared prompt, side by side on a CPU.
 
-python benchmarks/shared_prompt.py [PROMPT_TOKENS SAMPLES REPEATS]
+python benchmarks/rl/shared_prompt.py [PROMPT_TOKENS SAMPLES REPEATS]
 
 One GRPO group: SAMPLES answers of 16 to 48 tokens to one prompt. verl's `TrainingWorker` makes a whole update
 (forward, PPO loss, backward, clipping, AdamW) of the `tiny` model from the same weights on the same samples:

@@ -1,12 +1,12 @@
 """The data stage at full size: seconds, memory, growth, and the same work as a plain `datasets.map` pipeline.
 
-python benchmarks/data_speed.py [--queries 60000 --trajectories 17000] [--naive-share 1] [--tokenizer FOLDER]
+    python benchmarks/data/data_speed.py [--queries N --trajectories N] [--naive-share 1] [--tokenizer FOLDER]
 
-Runs one after the other on generated input (benchmarks/data_input.py), each as a command of its own:
+Runs one after the other on generated input (benchmarks/data/data_input.py), each as a command of its own:
 
 - the stage with its defaults but without token counting, at half and at full size; overlap with BFCL is
   looked for if bfcl-eval is installed;
-- the plain pipeline (benchmarks/naive_data.py), which does the same, on `--naive-share` of the rows: 1
+- the plain pipeline (benchmarks/data/naive_data.py), which does the same, on `--naive-share` of the rows: 1
   or 0.5;
 - with `--tokenizer`, the stage with token counting, nothing remembered from an earlier run.
 
@@ -31,7 +31,7 @@ from pathlib import Path
 import psutil
 from data_input import write
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 LIGHT = ("data.tokenizer=off", "data.parity=off")
 
 

@@ -1,6 +1,6 @@
 """What it costs to play BFCL's environments in processes of their own.
 
-    python benchmarks/bfcl_environment.py
+    python benchmarks/bfcl/bfcl_environment.py
 
 Prints, measured side by side in one run: a call through an episode's process beside the same call on an
 object in this process (which isolates nothing), a new episode beside a new object, the memory of a waiting

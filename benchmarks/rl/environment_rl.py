@@ -1,7 +1,7 @@
 """Whether the reward of rollouts in environments rises, on a CPU: real verl and vLLM, several seeds.
 
 bash launch/quickstart.sh run_dir=runs/quickstart_cpu     # a model to start from, once
-python benchmarks/environment_rl.py --start runs/quickstart_cpu --seeds 0 1 2
+python benchmarks/rl/environment_rl.py --start runs/quickstart_cpu --seeds 0 1 2
 
 Each seed makes training tasks of its own, of the kinds in which the quickstart's teacher errs, and trains the
 quickstart's SFT model on them with GRPO and the progress reward. A step's reward is the mean over its tasks'

@@ -1,6 +1,6 @@
 """Whether BFCL's ground truths, given as a model's answers, score 100 % in every offline category.
 
-    python benchmarks/bfcl_gold.py [--version 2025.8.25] [--limit N] [--out DIR] [CATEGORY …]
+    python benchmarks/bfcl/bfcl_gold.py [--version 2025.8.25] [--limit N] [--out DIR] [CATEGORY …]
 
 A mock endpoint serves them; the evaluation runs as with any model, end to end. Every entry that is judged
 wrong is listed with its reason: BFCL's own defects are known below, anything else fails the benchmark. A
@@ -24,7 +24,7 @@ from funreason_train.evaluate.bfcl.versions import VERSIONS, python_of
 from funreason_train.evaluate.serve.engine import EngineOptions
 from funreason_train.evaluate.serve.generate import Sampling
 
-REPOSITORY = Path(__file__).resolve().parents[1]
+REPOSITORY = Path(__file__).resolve().parents[2]
 MOCK = REPOSITORY / "tests" / "evaluate" / "bfcl" / "bfcl_mock.py"
 _spec = importlib.util.spec_from_file_location("bfcl_mock", MOCK)
 assert _spec is not None and _spec.loader is not None

@@ -1,7 +1,7 @@
 """What our handler, decoding, checking and isolation cost above bfcl-eval's own, on the same mock endpoint.
 
-    python benchmarks/bfcl_overhead.py [--limit N] [--rounds N] [CATEGORY …]   the ratio
-    python benchmarks/bfcl_overhead.py --full                                  our time for all of multi-turn
+    python benchmarks/bfcl/bfcl_overhead.py [--limit N] [--rounds N] [CATEGORY …]    the ratio
+    python benchmarks/bfcl/bfcl_overhead.py --full                     our time for all of multi-turn
 
 Both sides get the ground truths as answers from one server, play the same entries with the same tokenizer, 32
 at a time in one process, and check them. The other side is the model card's handler in bfcl-eval's own

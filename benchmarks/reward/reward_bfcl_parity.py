@@ -1,10 +1,10 @@
 """Where the reward's `bfcl` variant and BFCL's own decoder and ast_checker disagree, and why.
 
-    python benchmarks/reward_bfcl_parity.py [--per-entry N] [--write]
+    python benchmarks/reward/reward_bfcl_parity.py [--per-entry N] [--write]
 
 Judges every Python gold answer of bfcl-eval and N mutations of each entry (default 10, more than 20,000 in
 all; 0 for every one) with both. Each disagreement has to fall into one of `CLASSES`, or the exit code is 1.
-`--write` renews benchmarks/bfcl_parity.md.
+`--write` renews benchmarks/reward/bfcl_parity.md.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ def _report(golds: list[Case], cases: list[Case], judge: Judge, per_entry: int) 
     untried = sum(case.theirs == "evaluates" for case in cases)
     text = f"""# The reward's `bfcl` variant and BFCL's ast_checker
 
-Made by `python benchmarks/reward_bfcl_parity.py --per-entry {per_entry} --write` with bfcl-eval
+Made by `python benchmarks/reward/reward_bfcl_parity.py --per-entry {per_entry} --write` with bfcl-eval
 {version("bfcl-eval")}.
 
 ## Gold answers

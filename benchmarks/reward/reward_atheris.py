@@ -1,6 +1,6 @@
 """The reward under atheris: coverage leads the fuzzer to new paths of the lexer, the reader and the matcher.
 
-    python benchmarks/reward_atheris.py [CORPUS] [-max_total_time=600] [-max_len=2000] [libFuzzer's options]
+    python benchmarks/reward/reward_atheris.py [CORPUS] [-max_total_time=600] [-max_len=2000] [OPTION …]
 
 It stops at the first answer that raises, scores beyond 0 to 1, is called the reward's own error, is read
 otherwise by the quick and the full reader, or that Python would read as another value.
