@@ -106,7 +106,7 @@ def structure(tokenizer: Any) -> list[str]:
     A text that holds one of them would end a turn or begin one.
     """
     tags = (THINK_OPEN, THINK_CLOSE, CALL_OPEN, CALL_CLOSE, RESULT_OPEN, RESULT_CLOSE)
-    shown = render([{"role": "system", "content": _SYSTEM}, _ASKS, _SAYS, _AGAIN], tokenizer)
+    shown = render([_TOLD, _ASKS, _SAYS, _AGAIN], tokenizer)
     return [token for token in _specials(tokenizer) if token in shown and token not in tags and token.strip()]
 
 
@@ -159,22 +159,16 @@ def _compiled(source: str) -> Template:
 
 #: Words that no template writes by itself.
 _SYSTEM, _USER, _ANSWER, _RESULT, _MORE = "Sysqx", "Userqx", "Answerqx", "Resultqx", "Moreqx"
+_TOLD: Message = {"role": "system", "content": _SYSTEM}
 _ASKS: Message = {"role": "user", "content": _USER}
 _SAYS: Message = {"role": "assistant", "content": _ANSWER}
 _AGAIN: Message = {"role": "user", "content": _MORE}
 
 
 def _probe(renderer: _Render, specials: Sequence[str]) -> TemplateForm:
-    from jinja2.exceptions import SecurityError
-
-    try:
-        last, amid = renderer([_ASKS, _SAYS], False), renderer([_ASKS, _SAYS, _AGAIN], False)
-        prompt = renderer([_ASKS], True)
-    except SecurityError:
-        raise
-    except Exception as error:  # a template may raise whatever it likes
-        why = " ".join(str(error).split())[:200]
-        raise UserError(f"the chat template cannot render a conversation ({why})", fix=_FIX) from None
+    system = _takes(renderer, [_TOLD, _ASKS], _SYSTEM)
+    head = [_TOLD] if system else []  # which some templates count on
+    last, amid, prompt = _conversations(renderer, head)
     if _USER not in last or _ANSWER not in last or _MORE not in amid or _ANSWER not in amid:
         raise UserError("the chat template leaves out parts of a conversation", fix=_FIX)
     if prompt.rstrip().endswith(THINK_CLOSE):
@@ -184,10 +178,27 @@ def _probe(renderer: _Render, specials: Sequence[str]) -> TemplateForm:
             fix="Use a template that lets the model think",
         )
     return TemplateForm(
-        system=_takes(renderer, [{"role": "system", "content": _SYSTEM}, _ASKS], _SYSTEM),
-        tool=_takes(renderer, [_ASKS, _SAYS, {"role": "tool", "content": _RESULT}], _RESULT),
+        system=system,
+        tool=_takes(renderer, [*head, _ASKS, _SAYS, {"role": "tool", "content": _RESULT}], _RESULT),
         close=_close(last.rpartition(_ANSWER)[2], amid.rpartition(_ANSWER)[2], specials),
     )
+
+
+def _conversations(renderer: _Render, head: list[Message]) -> tuple[str, str, str]:
+    """A conversation that ends in an answer, one that goes on after it, and a prompt."""
+    from jinja2.exceptions import SecurityError
+
+    try:
+        return (
+            renderer([*head, _ASKS, _SAYS], False),
+            renderer([*head, _ASKS, _SAYS, _AGAIN], False),
+            renderer([*head, _ASKS], True),
+        )
+    except SecurityError:
+        raise
+    except Exception as error:  # a template may raise whatever it likes
+        why = " ".join(str(error).split())[:200]
+        raise UserError(f"the chat template cannot render a conversation ({why})", fix=_FIX) from None
 
 
 def _takes(renderer: _Render, messages: list[Message], word: str) -> bool:

@@ -121,6 +121,13 @@ def test_roles_that_a_template_refuses_are_shown_in_those_it_takes() -> None:
     )
 
 
+def test_a_template_may_count_on_a_system_message() -> None:
+    counts = "{% if messages[1].content %}{% endif %}" + QWEN_CHAT_TEMPLATE
+    assert render_prompt(MESSAGES, counts, merged=True) == render_prompt(
+        MESSAGES, QWEN_CHAT_TEMPLATE, merged=True
+    )
+
+
 def test_a_date_in_the_template_is_not_today_s() -> None:
     """Llama 3.1 and later: a row must have the same tokens tomorrow."""
     dated = "{% if date_string is not defined %}{{ strftime_now('%d') }}{% endif %}{{ date_string }}"
