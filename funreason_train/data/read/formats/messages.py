@@ -7,8 +7,7 @@ called. A field that is not read is flagged by its name, if it has content.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from ....calls.types import Call
@@ -19,8 +18,9 @@ from ..toolsets import unwrap
 from .calls import call_id, read_calls
 from .chat import Conversation, identity, messages_of
 from .padding import without_padding
+from .parts import Said, identifier, sorted_content, stated
 from .responses import read_response
-from .results import tagged_results, written
+from .results import tagged_results
 
 ROLES = {
     **dict.fromkeys(("system", "developer"), "system"),
@@ -49,21 +49,7 @@ _FIELDS = {
     "calls": _OF_ALL | {*_THOUGHTS, *_CALLS},
     "result": _OF_ALL | {"tool_call_id", "tool_use_id", "name"},
 }
-_TEXT_PARTS = ("text", "input_text", "output_text")
-_THOUGHT_PARTS = ("reasoning", "thinking")
-_CALL_PARTS = ("tool_call", "tool_use", "function_call", "tool_calls")
-_RESULT_PARTS = ("tool_result", "tool_response")
 _SAYS = {"false": 0, "no": 0, "true": 1, "yes": 1}
-
-
-@dataclass
-class _Said:
-    """A message's content, its parts sorted."""
-
-    texts: list[str] = field(default_factory=list)
-    thoughts: list[str] = field(default_factory=list)
-    calls: list[Any] = field(default_factory=list)
-    results: list[tuple[str, str | None]] = field(default_factory=list)
 
 
 def read_chat(
@@ -89,13 +75,13 @@ def read_chat(
     """
     outer, messages = messages_of(row)
     declared = [key for key in TOOLS if key in outer]
-    stated = [outer[key] for key in declared if not blank(outer[key])] or [outer[key] for key in declared]
-    chat = Conversation(stated[0] if stated else None)
-    for other in stated[1:]:
+    listed = [outer[key] for key in declared if not blank(outer[key])] or [outer[key] for key in declared]
+    chat = Conversation(listed[0] if listed else None)
+    for other in listed[1:]:
         if not blank(other):
             chat.declare(other)
     flags = unread("row", outer, _OF_ROWS | set(of_rows))
-    policy = _said(outer.get("system"), "system", flags)
+    policy = sorted_content(outer.get("system"), "system", flags)
     if "".join(policy.texts).strip():
         chat.system(_text(policy, outer))
     for message in messages:
@@ -135,13 +121,13 @@ def add_message(
     Raises:
         RowError: the row cannot be used.
     """
-    role = _stated(message, _WHO)
+    role = stated(message, _WHO)
     who = ROLES.get(role) if isinstance(role, str) else None
     if who is None:
         raise RowError("row_shape", f"a message has the role {role!r:.40}")
     if not _FIELDS[who].issuperset(message):
         chat.flags += unread("message", message, _FIELDS[who] | set(also_read))
-    said = _said(_stated(message, _SAID), who, chat.flags)
+    said = sorted_content(stated(message, _SAID), who, chat.flags)
     if who in ("assistant", "calls"):
         _respond(chat, message, said, who, text_with_calls)
         return
@@ -162,78 +148,7 @@ def add_message(
         _user(chat, said, message)
 
 
-def _stated(message: Mapping[str, Any], keys: Sequence[str]) -> Any:
-    """What stands under the first of two names of a field that has anything.
-
-    Raises:
-        RowError: `row_shape` if both do, and differ.
-    """
-    first, second = message.get(keys[0]), message.get(keys[1])
-    if first is None or second is None:
-        return second if first is None else first
-    if not blank(first) and not blank(second) and first != second:
-        raise RowError("row_shape", f"a message has {keys[0]} and {keys[1]}, which differ")
-    return second if blank(first) and not blank(second) else first
-
-
-def _said(content: Any, who: str, flags: list[str]) -> _Said:
-    """Sorts the parts of a message's content.
-
-    Raises:
-        RowError: `row_shape` for a part that is not read.
-    """
-    said = _Said()
-    if isinstance(content, str):
-        said.texts.append(content)
-        return said
-    if who == "calls":
-        said.calls += [] if content is None else [content]
-        return said
-    if isinstance(content, list) and (who != "result" or _are_parts(content)):
-        for part in content:
-            _part(part, said, flags)
-    elif who == "result":
-        said.texts.append("" if content is None else written(content))
-    elif content is not None:
-        raise RowError("row_shape", f"a message's content is a {type(content).__name__}, not text")
-    return said
-
-
-def _are_parts(content: Sequence[Any]) -> bool:
-    return bool(content) and all(
-        isinstance(one, Mapping) and one.get("type") in (*_TEXT_PARTS, *_RESULT_PARTS) for one in content
-    )
-
-
-def _part(part: Any, said: _Said, flags: list[str]) -> None:
-    if isinstance(part, str):
-        said.texts.append(part)
-        return
-    kind = part.get("type") if isinstance(part, Mapping) else None
-    if not isinstance(part, Mapping) or (kind is not None and not isinstance(kind, str)):
-        raise RowError("row_shape", f"a message holds a part that is a {type(part).__name__}")
-    if kind in _CALL_PARTS:
-        said.calls.append(part["value"] if set(part) <= {"type", "value"} and "value" in part else part)
-        return
-    if kind in _RESULT_PARTS:
-        known = ("type", "content", "value", "tool_use_id", "tool_call_id", "id")
-        flags += unread("part", part, known)
-        value = _stated(part, ("content", "value"))
-        inner = _said(value, "result", flags)
-        named = next((part[key] for key in known[3:] if part.get(key) is not None), None)
-        said.results.append(("".join(inner.texts), _id(named)))
-        return
-    keys = ("value", "text", *((kind,) if kind in _THOUGHT_PARTS else ()))
-    texts = [part[key] for key in keys if not blank(part.get(key))]
-    if kind not in (None, *_TEXT_PARTS, *_THOUGHT_PARTS) or not all(isinstance(one, str) for one in texts):
-        raise RowError("row_shape", f"a message holds a part of the type {kind!r:.40}, which is not read")
-    if len(set(texts)) > 1 or (kind is None and not texts and not isinstance(part.get("text"), str)):
-        raise RowError("row_shape", "a message holds a part whose text is not clear")
-    flags += unread("part", part, ("type", *keys))
-    (said.thoughts if kind in _THOUGHT_PARTS else said.texts).append(texts[0] if texts else "")
-
-
-def _text(said: _Said, message: Mapping[str, Any]) -> str:
+def _text(said: Said, message: Mapping[str, Any]) -> str:
     """The text of a message that is nothing else.
 
     Raises:
@@ -241,12 +156,12 @@ def _text(said: _Said, message: Mapping[str, Any]) -> str:
     """
     if said.calls or said.thoughts or said.results:
         raise RowError("row_shape", "a message that is not a response holds calls, thoughts or results")
-    if not said.texts and _stated(message, _SAID) is None:
+    if not said.texts and stated(message, _SAID) is None:
         raise RowError("row_shape", "a message has no content")
     return "".join(said.texts)
 
 
-def _user(chat: Conversation, said: _Said, message: Mapping[str, Any]) -> None:
+def _user(chat: Conversation, said: Said, message: Mapping[str, Any]) -> None:
     """A user's message; Anthropic's API and Qwen's template put the results of calls into one."""
     if said.results:
         for text, named in said.results:
@@ -262,7 +177,7 @@ def _user(chat: Conversation, said: _Said, message: Mapping[str, Any]) -> None:
     chat.user(text)
 
 
-def _results(chat: Conversation, message: Mapping[str, Any], said: _Said) -> None:
+def _results(chat: Conversation, message: Mapping[str, Any], said: Said) -> None:
     if said.calls or said.thoughts:
         raise RowError("row_shape", "a tool message holds calls or thoughts")
     for text, named in said.results:
@@ -270,7 +185,7 @@ def _results(chat: Conversation, message: Mapping[str, Any], said: _Said) -> Non
     if said.results and not said.texts:
         return
     text = "".join(said.texts)
-    own = _id(_stated(message, ("tool_call_id", "tool_use_id"))), _id(message.get("name"))
+    own = identifier(stated(message, ("tool_call_id", "tool_use_id"))), identifier(message.get("name"))
     found = tagged_results(text)
     if len(found) == 1 and (own[0] or own[1]):
         chat.result(found[0].text, *own)
@@ -282,7 +197,7 @@ def _results(chat: Conversation, message: Mapping[str, Any], said: _Said) -> Non
 
 
 def _respond(
-    chat: Conversation, message: Mapping[str, Any], said: _Said, who: str, text_with_calls: str
+    chat: Conversation, message: Mapping[str, Any], said: Said, who: str, text_with_calls: str
 ) -> None:
     tools = chat.offer.tools
     calls, ids = _declared_calls(chat, message, said)
@@ -340,7 +255,7 @@ def _called(content: str, chat: Conversation, error: RowError) -> tuple[tuple[Ca
 
 
 def _declared_calls(
-    chat: Conversation, message: Mapping[str, Any], said: _Said
+    chat: Conversation, message: Mapping[str, Any], said: Said
 ) -> tuple[tuple[Call, ...], list[str | None]]:
     """The calls that stand in fields and parts of their own, and their ids.
 
@@ -367,7 +282,7 @@ def _declared_calls(
     for others in found[1:]:
         if read_calls(others, chat.offer.tools) != calls:
             raise RowError("call_syntax", "a message declares different calls in two fields")
-    ids = [_id(call_id(one)) for one in made]
+    ids = [identifier(call_id(one)) for one in made]
     return calls, [] if len(set(ids)) < len(ids) else ids  # ids that repeat name nothing
 
 
@@ -399,10 +314,10 @@ def _trained(message: Mapping[str, Any], flags: list[str]) -> bool:
     if _WEIGHED.isdisjoint(message):
         return True
     weights = [_weight(message.get(key)) for key in _WEIGHTS]
-    stated = [one for one in weights if one is not None]
-    if any(one not in (0, 1) for one in stated):
+    told = [one for one in weights if one is not None]
+    if any(one not in (0, 1) for one in told):
         flags.append("message_weight_ignored")
-    return 0 not in stated
+    return 0 not in told
 
 
 def _weight(value: Any) -> float | None:
@@ -415,7 +330,3 @@ def _weight(value: Any) -> float | None:
         return float(value) if isinstance(value, (str, bool, int, float)) else float("nan")
     except (ValueError, OverflowError):
         return float("nan")
-
-
-def _id(value: Any) -> str | None:
-    return str(value) if isinstance(value, (str, int)) and value != "" else None
