@@ -96,7 +96,7 @@ COMMANDS = {
     ),
     "doctor": Command(
         "doctor",
-        "score gold and cheap answers with the reward, and see whether the tokenizer keeps an answer's tags",
+        "look at this machine or every node of a cluster; score gold and cheap answers with the reward",
         "funreason-train doctor reward=runs/mine/data/rl/train.parquet",
         _doctor,
     ),

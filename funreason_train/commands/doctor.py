@@ -1,44 +1,64 @@
-"""`funreason-train doctor`: whether the reward, the rows and the tokenizer fit, before any GPU is booked."""
+"""`funreason-train doctor`: whether nodes, reward, rows and tokenizer are fit, before any GPU is booked."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import UserError
+from ..cluster import Profile
+from ..cluster.preflight import Finding, Level, by_level
 from ..reward.sample import Audit, audit_file
 from ..run.paths import RunDir
 from .display import console
+from .preflight.look import look, refuse_errors, show
+from .stages import stage_of
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
 
 def doctor(config: DictConfig, run: RunDir) -> None:
-    """Prints what was looked at and what was found.
+    """Looks at every node, at the reward and at the tokenizer, and prints what was found.
 
     Raises:
-        UserError: if anything was found, or nothing could be looked at.
+        UserError: if anything would stop or spoil a run.
     """
+    stages = [name for name in config.pipeline.stages if stage_of(name).nodes]
+    nodes = look(config, run, stages)
+    found = by_level([*nodes, *_reward(config, run), *_tokenizer(config)])
+    here = Profile.of(config.cluster).joins() is None
+    show(found, "This machine" if here else "Every node")
+    refuse_errors(found)
+    console.print("No problems found.")
+
+
+def _reward(config: DictConfig, run: RunDir) -> Iterator[Finding]:
+    """What the reward does on the rows of an RL export, if there is one."""
     from omegaconf import OmegaConf
 
     file = Path(config.doctor.reward or run.data / "rl" / "train.parquet").expanduser().absolute()
     if not file.is_file():
-        raise UserError(
-            f"{file}: there is no such file; name an RL export with reward=FILE, or a run_dir that has one"
-        )
-    rows = config.doctor.rows
+        if config.doctor.reward:
+            yield _of_reward("error", f"{file}: there is no such file", "Name an RL export with reward=FILE")
+        else:
+            yield _of_reward("unchecked", "the run has no RL rows yet; reward=FILE names some")
+        return
     options = OmegaConf.to_container(config.rl.reward, resolve=True)
     assert isinstance(options, dict)
-    result = _audit(file, rows, {str(name): value for name, value in options.items()})
+    result = _audit(file, config.doctor.rows, {str(name): value for name, value in options.items()})
     _show(result)
-    problems = [sentence for sentence in (result.sentence(), _tokenizer(config)) if sentence]
-    if not result.rows:
-        problems.append(f"{file}: holds no row")
-    if problems:
-        raise UserError("; ".join(problems))
-    console.print("No problems found.")
+    if wrong := result.sentence():
+        yield _of_reward("error", wrong)
+    elif not result.rows:
+        yield _of_reward("error", f"{file}: holds no row")
+    else:
+        yield _of_reward("fine", f"{result.rows} rows of {file.name}: gold gets the most, cheap answers do not")
+
+
+def _of_reward(level: Level, what: str, fix: str = "") -> Finding:
+    return Finding(level, "reward", None, what, fix)
 
 
 def _audit(file: Path, rows: int | None, options: dict[str, Any]) -> Audit:
@@ -79,22 +99,24 @@ def _show(result: Audit) -> None:
         )
 
 
-def _tokenizer(config: DictConfig) -> str:
-    """What the tokenizer does to an answer's tags, as a sentence; empty if they survive."""
-    name = config.doctor.tokenizer or config.rl.model
-    if config.doctor.tokenizer is None and not Path(str(name)).is_dir():
-        console.print("No tokenizer looked at: the model is not there yet (tokenizer=FOLDER names one).")
-        return ""
+def _tokenizer(config: DictConfig) -> Iterator[Finding]:
+    """What the tokenizer does to an answer's tags."""
+    name = str(config.doctor.tokenizer or config.rl.model)
+    if config.doctor.tokenizer is None and not Path(name).is_dir():
+        yield Finding("unchecked", "tokenizer", None, "the model is not there yet; tokenizer=FOLDER names one")
+        return
     from transformers import AutoTokenizer
 
     from ..rl.rollout.tokens import lost_in_decoding
 
     try:
-        tokenizer = AutoTokenizer.from_pretrained(str(name))
+        lost = lost_in_decoding(AutoTokenizer.from_pretrained(name))
     except (OSError, ValueError) as error:
-        return f"{name}: no tokenizer could be loaded ({' '.join(str(error).split())[:200]})"
-    lost = lost_in_decoding(tokenizer)
-    if not lost:
-        console.print(f"The tags of an answer survive decoding with the tokenizer of {name}.", soft_wrap=True)
-        return ""
-    return f"{name}: its tokenizer loses parts of an answer, which the reward then cannot see: {lost[0]!r}"
+        said = " ".join(str(error).split())[:200]
+        yield Finding("error", "tokenizer", None, f"{name}: no tokenizer could be loaded ({said})")
+        return
+    if lost:
+        said = f"{name}: loses parts of an answer, which the reward then cannot see: {lost[0]!r}"
+        yield Finding("error", "tokenizer", None, said)
+    else:
+        yield Finding("fine", "tokenizer", None, f"the tags of an answer survive decoding in {name}")

@@ -19,6 +19,7 @@ class Pipeline(Section):
 class Doctor(Section):
     """configs/doctor.yaml explains each key."""
 
+    preflight: bool
     reward: Path | None
     rows: Count | None
     tokenizer: ModelName | None

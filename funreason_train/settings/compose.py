@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 #: Nodes whose keys belong to a framework or to the user, so that new ones may be added and taken away.
 FREE_NODES = ("sft.llamafactory", "rl.verl", "cluster.env")
+#: `doctor=off`, which is short for `doctor.preflight=false`.
+SWITCH = {"on": "true", "true": "true", "off": "false", "false": "false"}
 
 
 @dataclass
@@ -114,6 +116,9 @@ def _choices(
     for word in words:
         key, value = word.key, str(word.value)
         if key.split(".")[0] == "hydra":
+            continue
+        if key == "doctor" and value in SWITCH:
+            settings.append(Word("", "doctor.preflight", SWITCH[value]))
             continue
         if key not in groups and key != "recipe":
             settings.append(word)

@@ -18,6 +18,7 @@ import sysconfig
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 Facts = dict[str, Any]
@@ -32,10 +33,12 @@ _MATMUL = (
     "torch.matmul(a, b); torch.cuda.synchronize()"
 )
 _GPU_FIELDS = ("index", "name", "memory.total", "memory.free", "driver_version")
+#: The matrix probe imports torch and starts CUDA; nothing else takes as long.
+SECONDS = 200.0
 _SAMPLE = 2**20  # bytes at the start of a file that its fingerprint takes
 
 
-def gather(asked: Mapping[str, Any]) -> Facts:
+def gather(asked: Mapping[str, Any], seconds: float = SECONDS) -> Facts:
     """The facts of this node.
 
     Args:
@@ -43,6 +46,7 @@ def gather(asked: Mapping[str, Any]) -> Facts:
             is measured), `shared` (a folder in which this node leaves a file and lists everybody's), `token`
             (names those files), `files` (to fingerprint), `hosts` (`NAME:PORT` to reach), `gpu` (whether GPUs
             are expected). Whatever is left out is not looked at.
+        seconds: The limit for each probe; they run at the same time.
     """
     name = str(asked.get("name") or platform.node())
     probes: dict[str, Callable[[], Any]] = {
@@ -66,13 +70,27 @@ def gather(asked: Mapping[str, Any]) -> Facts:
             "headers": lambda: Path(sysconfig.get_path("include"), "Python.h").is_file(),
             "matmul": _matmul,
         }
-    facts: Facts = {"node": name, "time": time.time()}
-    for what, probe in probes.items():
+    return {"node": name, "time": time.time(), **_together(probes, seconds)}
+
+
+def _together(probes: Mapping[str, Callable[[], Any]], seconds: float) -> Facts:
+    """Every probe's value; one that hangs, on a dead file system for example, holds up neither others nor us."""
+    found: Facts = {}
+
+    def look(what: str, probe: Callable[[], Any]) -> None:
         try:
-            facts[what] = probe()
+            found[what] = probe()
         except Exception as error:  # a fact that cannot be had is one as well
-            facts[what] = {"failed": f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"}
-    return facts
+            found[what] = {"failed": f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"}
+
+    threads = [Thread(target=look, args=entry, daemon=True) for entry in probes.items()]
+    for thread in threads:
+        thread.start()
+    deadline = time.monotonic() + seconds
+    for thread in threads:
+        thread.join(max(0.0, deadline - time.monotonic()))
+    late = {"failed": f"no answer within {seconds:.0f} s"}
+    return {what: found.get(what, late) for what in probes}
 
 
 def _packages() -> dict[str, str]:

@@ -19,7 +19,7 @@ def disk(nodes: Sequence[Facts], expected: Expected) -> Iterator[Finding]:
         for folder, state in folders.items():
             if not state["writable"]:
                 return Finding("error", "disk", node, f"{folder} cannot be written", "Choose another run_dir")
-            needed = expected.disk.get(folder, 0)
+            needed = (expected.disk or {}).get(folder, 0)
             if state["free"] < needed:
                 return Finding(
                     "error",
@@ -31,7 +31,12 @@ def disk(nodes: Sequence[Facts], expected: Expected) -> Iterator[Finding]:
                 )
         return None
 
-    yield from each(nodes, "disk", "disk", full)
+    if nodes and expected.disk is None:
+        yield Finding("unchecked", "disk", None, "what checkpoints need is not known before the model is here")
+    total = sum((expected.disk or {}).values())
+    yield from each(
+        nodes, "disk", "disk", full, f"room for {total / _GIB:,.1f} GiB of checkpoints" if total else "writable"
+    )
 
 
 def host(nodes: Sequence[Facts], expected: Expected) -> Iterator[Finding]:
@@ -88,6 +93,7 @@ def host(nodes: Sequence[Facts], expected: Expected) -> Iterator[Finding]:
 
 
 def hosts(nodes: Sequence[Facts], expected: Expected) -> Iterator[Finding]:
+    nodes = [facts for facts in nodes if facts.get("hosts")]  # whoever was asked to reach none is left out
     yield from each(
         nodes,
         "hosts",

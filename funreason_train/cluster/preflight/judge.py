@@ -46,6 +46,10 @@ def judge(nodes: Sequence[Facts], expected: Expected) -> list[Finding]:
         if facts.get("silent")
     ]
     told = [facts for facts in nodes if not facts.get("silent")]
-    found = [*silent, *(finding for rule in _RULES for finding in rule(told, expected))]
+    return by_level([*silent, *(finding for rule in _RULES for finding in rule(told, expected))])
+
+
+def by_level(found: Iterable[Finding]) -> list[Finding]:
+    """Findings in the order of their weight, errors first."""
     order = ("error", "warning", "unchecked", "fine")
     return sorted(found, key=lambda finding: order.index(finding.level))

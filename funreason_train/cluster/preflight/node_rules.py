@@ -34,7 +34,7 @@ def versions(nodes: Sequence[Facts], expected: Expected) -> Iterator[Finding]:
                 f"{name} is {shown}",
                 "Install the same lock on every node: bash launch/bootstrap.sh",
             )
-        elif (locked := expected.packages.get(name)) and locked not in versions:
+        elif (locked := expected.packages.get(name)) and not _same(next(iter(versions)), locked):
             right = False
             yield Finding(
                 "error",
@@ -45,8 +45,19 @@ def versions(nodes: Sequence[Facts], expected: Expected) -> Iterator[Finding]:
             )
     if right:
         yield Finding(
-            "fine", "versions", None, f"the same on {len(nodes)} nodes" if len(nodes) > 1 else "as locked"
+            "fine" if expected.packages else "unchecked",
+            "versions",
+            None,
+            " and ".join(
+                (["the same on every node"] if len(nodes) > 1 else [])
+                + ["as locked" if expected.packages else "not compared with the lock, which is not there"]
+            ),
         )
+
+
+def _same(version: str, locked: str) -> bool:
+    """Whether a version is the locked one; a build's own label (`+cu130`) counts only if the lock has one."""
+    return version == locked or ("+" not in locked and version.partition("+")[0] == locked)
 
 
 def clock(nodes: Sequence[Facts], expected: Expected) -> Iterator[Finding]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from .facts import Facts, gather
+from .facts import SECONDS, Facts, gather
 
-_SECONDS = 240.0  # the matrix probe imports torch and starts CUDA
+_SECONDS = SECONDS + 40  # a worker starts on each node first
 
 
 def facts_here(asked: Mapping[str, Any]) -> list[Facts]:
@@ -17,36 +18,56 @@ def facts_here(asked: Mapping[str, Any]) -> list[Facts]:
     return [gather(asked)]
 
 
+def facts_of_cluster(job: Mapping[str, Any]) -> list[Facts]:
+    """Joins the cluster of a profile, waits for its nodes, and gathers their facts.
+
+    Args:
+        job: `cluster` (the configuration node, as plain values) and `asked` (see `facts.gather`).
+
+    Raises:
+        UserError: if no cluster answers, or nodes stay missing.
+    """
+    from ..connect import connect
+
+    with connect(job["cluster"]):
+        return facts_of_nodes(job["asked"])
+
+
 def facts_of_nodes(asked: Mapping[str, Any], seconds: float = _SECONDS) -> list[Facts]:
     """The facts of every living node of the cluster that Ray is connected to.
 
     The nodes are asked at the same time, and whether each reaches each. A second look at the shared folder
-    follows, when every node has left its file. A node that does not answer in time has the fact `silent` and
-    no other.
+    follows, when every node has left its file. A node that does not answer in time, or ends while it is
+    asked, has the fact `silent` and no other. GPUs are looked at where Ray has some: a head may have none.
 
     Args:
         asked: See `facts.gather`.
         seconds: The limit for all of it.
     """
     import ray
+    from ray.exceptions import RayError
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
     ask = ray.remote(num_cpus=0, max_retries=0)(gather)
     alive = [node for node in ray.nodes() if node["Alive"]]
-    nodes = {node["NodeID"]: _name(node) for node in alive}
     each_other = [f"{node['NodeManagerAddress']}:{node['NodeManagerPort']}" for node in alive]
     token = f".preflight-{secrets.token_hex(4)}"
-    asked = {**asked, "token": token, "hosts": [*asked.get("hosts", ()), *each_other]}
+    head = str(ray.get_runtime_context().gcs_address).rpartition(":")[0] or None
+    asked = {**asked, "token": token, "head": head, "hosts": [*asked.get("hosts", ()), *each_other]}
 
     def all_nodes(what: Mapping[str, Any]) -> dict[str, Facts]:
-        calls = {
-            ask.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=False)).remote(
-                what
-            ): name
-            for node, name in nodes.items()
-        }
+        calls = {}
+        for node in alive:
+            place = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
+            gpu = bool(what.get("gpu") and node["Resources"].get("GPU"))
+            own = {**what, "name": _name(node), "gpu": gpu}
+            calls[ask.options(scheduling_strategy=place).remote(own)] = _name(node)
         ready, _ = ray.wait(list(calls), num_returns=len(calls), timeout=seconds)
-        return {calls[call]: ray.get(call) for call in ready}
+        told = {}
+        for call in ready:
+            with suppress(RayError):
+                told[calls[call]] = ray.get(call)
+        return told
 
     found = all_nodes(asked)
     if folder := asked.get("shared"):
@@ -56,7 +77,7 @@ def facts_of_nodes(asked: Mapping[str, Any], seconds: float = _SECONDS) -> list[
                 facts["shared"] = again[name]["shared"]
         for file in Path(folder).glob(f"{token}.*"):
             file.unlink(missing_ok=True)
-    silent = [{"node": name, "silent": True} for name in nodes.values() if name not in found]
+    silent = [{"node": _name(node), "silent": True} for node in alive if _name(node) not in found]
     return [*found.values(), *silent]
 
 

@@ -17,7 +17,7 @@ class Expected:
     Attributes:
         gpus: GPUs of each node; 0: none are looked at.
         nodes: How many nodes there should be.
-        disk: Folder -> bytes that have to be free there.
+        disk: Folder -> bytes that have to be free there; None: not known yet.
         host_memory: Bytes that have to be available on each node.
         packages: Versions as locked, by name; empty: nodes are only compared with each other.
         several: Whether nodes have to reach each other.
@@ -25,7 +25,7 @@ class Expected:
 
     gpus: int = 0
     nodes: int = 1
-    disk: Mapping[str, int] = field(default_factory=dict)
+    disk: Mapping[str, int] | None = field(default_factory=dict)
     host_memory: int = 0
     packages: Mapping[str, str] = field(default_factory=dict)
 
