@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..cluster import Profile
 from ..cluster.preflight import Finding, Level, by_level
+from ..errors import UserError
 from ..reward.sample import Audit, audit_file
 from ..run.paths import RunDir
 from .display import console
@@ -54,7 +55,9 @@ def _reward(config: DictConfig, run: RunDir) -> Iterator[Finding]:
     elif not result.rows:
         yield _of_reward("error", f"{file}: holds no row")
     else:
-        yield _of_reward("fine", f"{result.rows} rows of {file.name}: gold gets the most, cheap answers do not")
+        yield _of_reward(
+            "fine", f"{result.rows} rows of {file.name}: gold gets the most, cheap answers do not"
+        )
 
 
 def _of_reward(level: Level, what: str, fix: str = "") -> Finding:
@@ -103,7 +106,9 @@ def _tokenizer(config: DictConfig) -> Iterator[Finding]:
     """What the tokenizer does to an answer's tags."""
     name = str(config.doctor.tokenizer or config.rl.model)
     if config.doctor.tokenizer is None and not Path(name).is_dir():
-        yield Finding("unchecked", "tokenizer", None, "the model is not there yet; tokenizer=FOLDER names one")
+        yield Finding(
+            "unchecked", "tokenizer", None, "the model is not there yet; tokenizer=FOLDER names one"
+        )
         return
     from transformers import AutoTokenizer
 
@@ -111,7 +116,7 @@ def _tokenizer(config: DictConfig) -> Iterator[Finding]:
 
     try:
         lost = lost_in_decoding(AutoTokenizer.from_pretrained(name))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, UserError) as error:
         said = " ".join(str(error).split())[:200]
         yield Finding("error", "tokenizer", None, f"{name}: no tokenizer could be loaded ({said})")
         return

@@ -6,4 +6,14 @@ from .locked import locked_versions
 from .nodes import facts_here, facts_of_cluster, facts_of_nodes
 from .rule import Expected
 
-__all__ = ["Expected", "Finding", "Level", "by_level", "facts_here", "facts_of_cluster", "facts_of_nodes", "judge", "locked_versions"]
+__all__ = [
+    "Expected",
+    "Finding",
+    "Level",
+    "by_level",
+    "facts_here",
+    "facts_of_cluster",
+    "facts_of_nodes",
+    "judge",
+    "locked_versions",
+]

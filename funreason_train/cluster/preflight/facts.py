@@ -74,7 +74,7 @@ def gather(asked: Mapping[str, Any], seconds: float = SECONDS) -> Facts:
 
 
 def _together(probes: Mapping[str, Callable[[], Any]], seconds: float) -> Facts:
-    """Every probe's value; one that hangs, on a dead file system for example, holds up neither others nor us."""
+    """Every probe's value; one that hangs, on a dead file system for example, holds up nobody."""
     found: Facts = {}
 
     def look(what: str, probe: Callable[[], Any]) -> None:
@@ -125,7 +125,7 @@ def _disk(folder: Path) -> dict[str, Any]:
     place = folder
     while not place.exists():
         place = place.parent
-    return {"free": shutil.disk_usage(place).free, "writable": os.access(place, os.W_OK)}
+    return {"free": shutil.disk_usage(place).free, "writable": place.is_dir() and os.access(place, os.W_OK)}
 
 
 def _shared(folder: str | None, token: str, name: str) -> list[str] | None:

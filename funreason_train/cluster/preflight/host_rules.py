@@ -32,10 +32,16 @@ def disk(nodes: Sequence[Facts], expected: Expected) -> Iterator[Finding]:
         return None
 
     if nodes and expected.disk is None:
-        yield Finding("unchecked", "disk", None, "what checkpoints need is not known before the model is here")
+        yield Finding(
+            "unchecked", "disk", None, "what checkpoints need is not known before the model is here"
+        )
     total = sum((expected.disk or {}).values())
     yield from each(
-        nodes, "disk", "disk", full, f"room for {total / _GIB:,.1f} GiB of checkpoints" if total else "writable"
+        nodes,
+        "disk",
+        "disk",
+        full,
+        f"room for {total / _GIB:,.1f} GiB of checkpoints" if total else "writable",
     )
 
 

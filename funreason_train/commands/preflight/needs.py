@@ -17,14 +17,17 @@ from .budget import checkpoint_bytes, host_bytes, parameters
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-#: Tracker -> the variable that names its address, and the address without it; TensorBoard and files need none.
+#: Tracker -> the variable that names its address, and the address without it; files need none.
 _TRACKERS = {
     "wandb": ("WANDB_BASE_URL", "https://api.wandb.ai"),
     "swanlab": ("SWANLAB_API_HOST", "https://api.swanlab.cn"),
     "mlflow": ("MLFLOW_TRACKING_URI", ""),
 }
 #: Variables with which a tracker writes to files only.
-_OFFLINE = {"wandb": ("WANDB_MODE", ("offline", "disabled", "dryrun")), "swanlab": ("SWANLAB_MODE", ("local",))}
+_OFFLINE = {
+    "wandb": ("WANDB_MODE", ("offline", "disabled", "dryrun")),
+    "swanlab": ("SWANLAB_MODE", ("local",)),
+}
 
 
 @dataclass(frozen=True)
@@ -70,9 +73,7 @@ def needs(config: DictConfig, run: RunDir, stages: Sequence[str]) -> Needs:
 
 def _files(config: DictConfig, run: RunDir, stages: Sequence[str]) -> set[str]:
     """What the stages on the nodes read and is there: an earlier stage may have yet to make the rest."""
-    read = [
-        path for name in stages if stage_of(name).nodes for path in stage_of(name).reads(config, run)
-    ]
+    read = [path for name in stages if stage_of(name).nodes for path in stage_of(name).reads(config, run)]
     return {str(path.absolute()) for path in read if path.exists()}
 
 
