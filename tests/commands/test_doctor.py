@@ -133,6 +133,12 @@ class Tokenizer:
         body = text.removesuffix("<|im_end|>")
         return {"input_ids": [*map(ord, body), self.eos_token_id]}
 
+    def apply_chat_template(
+        self, messages: list[dict[str, str]], add_generation_prompt: bool = False, **_: Any
+    ) -> str:
+        turns = "".join(f"<|im_start|>{turn['role']}\n{turn['content']}<|im_end|>\n" for turn in messages)
+        return turns + "<|im_start|>assistant\n" * add_generation_prompt
+
     def decode(self, ids: list[int], **_: Any) -> str:
         return "".join(map(chr, ids)).replace(self.skips, "") if self.skips else "".join(map(chr, ids))
 
