@@ -22,12 +22,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Command:
-    """A command: its section of the configuration, one line of help, an example, and what it does."""
+    """A command: its section of the configuration, one line of help, an example, and what it does.
+
+    A word without an equals sign, if the command takes one, is the value of the key `word`.
+    """
 
     section: str
     summary: str
     example: str
     run: Callable[[DictConfig, RunDir], None]
+    word: str = ""
 
 
 def _stage(name: str) -> Callable[[DictConfig, RunDir], None]:
@@ -49,6 +53,12 @@ def _doctor(config: DictConfig, run_dir: RunDir) -> None:
     from .doctor import doctor
 
     doctor(config, run_dir)
+
+
+def _serve_env(config: DictConfig, run_dir: RunDir) -> None:
+    from .serve_env import serve_env
+
+    serve_env(config, run_dir)
 
 
 COMMANDS = {
@@ -99,6 +109,13 @@ COMMANDS = {
         "look at this machine or every node of a cluster; score gold and cheap answers with the reward",
         "funreason-train doctor reward=runs/mine/data/rl/train.parquet",
         _doctor,
+    ),
+    "serve-env": Command(
+        "serve_env",
+        "offer one of the environments as an MCP server, over stdio or streamable HTTP",
+        "funreason-train serve-env shop seed=3",
+        _serve_env,
+        word="serve_env.environment",
     ),
 }
 
@@ -209,6 +226,8 @@ def _run(name: str, words: list[str]) -> int:
     from .loading import load
 
     command = COMMANDS[name]
+    if command.word and words and "=" not in words[0]:
+        words = [f"{command.word}={words[0]}", *words[1:]]
     config = load(name, command.section, words)
     if options.print_config:
         from omegaconf import OmegaConf
@@ -220,9 +239,10 @@ def _run(name: str, words: list[str]) -> int:
     from .execution.spawn import StageFailed
     from .home import home_of
     from .next_step import next_step
+    from .stages import STAGES
 
     run_dir = home_of(name, config, words)
-    if config.dry_run and name != "doctor":
+    if config.dry_run and (name in STAGES or name == "pipeline"):
         stages = list(config.pipeline.stages) if name == "pipeline" else [name]
         show(stages, config, run_dir, words)
         return 0

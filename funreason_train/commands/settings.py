@@ -1,13 +1,13 @@
-"""The sections `pipeline` and `doctor`."""
+"""The sections `pipeline`, `doctor` and `serve_env`."""
 
 from __future__ import annotations
 
 from typing import Annotated
 
-from annotated_types import MinLen
+from annotated_types import Ge, Le, MinLen
 
 from ..settings.root import STAGE_NAMES
-from ..settings.section import Count, ModelName, OneOf, Path, Section
+from ..settings.section import Count, ModelName, OneOf, Path, Section, Text
 
 
 class Pipeline(Section):
@@ -23,3 +23,14 @@ class Doctor(Section):
     reward: Path | None
     rows: Count | None
     tokenizer: ModelName | None
+
+
+class ServeEnv(Section):
+    """configs/serve_env.yaml explains each key."""
+
+    environment: Text | None
+    start_from: Path | None
+    size: Count
+    port: Annotated[int, Ge(1), Le(65535)] | None
+    host: Text
+    state_tool: bool

@@ -44,6 +44,7 @@ _FILES = (
     ("eval", "eval"),
     ("pipeline", "pipeline"),
     ("doctor", "doctor"),
+    ("serve_env", "serve_env"),
 )
 
 

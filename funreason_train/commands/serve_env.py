@@ -1,0 +1,72 @@
+"""`funreason-train serve-env NAME`: an environment as an MCP server."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+from ..environments.mcp.serve import Offer, serve_http, serve_stdio, server_of
+from ..environments.protocol import Environment
+from ..environments.registry import configured_environment, load_environments
+from ..errors import UserError
+from ..run.paths import RunDir
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+
+def serve_env(config: DictConfig, run: RunDir) -> None:
+    """Serves until the client is gone (stdio) or until it is interrupted (HTTP).
+
+    Raises:
+        UserError: The environment is not there or does not start, or the port is taken.
+    """
+    settings = config.serve_env
+    if settings.environment is None:
+        raise UserError("no environment is named", fix="For example funreason-train serve-env shop")
+    name = str(settings.environment)
+    load_environments(config.environment_modules)
+    kind = configured_environment(name)
+    start = _start(kind, settings.start_from, config.seed, settings.size)
+    offer = Offer(kind, start, state=settings.state_tool)
+    _try(offer, name, settings.start_from)
+    server = server_of(offer, name)
+    if settings.port is None:
+        serve_stdio(server)
+        return
+    print(f"{name}: http://{settings.host}:{settings.port}/mcp", file=sys.stderr, flush=True)
+    try:
+        serve_http(server, settings.host, settings.port)
+    except OSError as error:
+        raise UserError(
+            f"nothing can listen at {settings.host}:{settings.port} ({error.strerror})",
+            fix="Choose another port=PORT.",
+        ) from None
+
+
+def _start(kind: type[Environment], file: str | None, seed: int, size: int) -> Mapping[str, Any]:
+    if file is None:
+        return kind.scenario(Random(f"serve/{seed}"), size)
+    path = Path(file).expanduser()
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"the file cannot be read ({error.strerror})", where=f"start_from={file}") from None
+    except ValueError as error:
+        raise UserError(f"the file is not JSON ({error})", where=f"start_from={file}") from None
+    if not isinstance(found, dict):
+        raise UserError("a configuration is a JSON object", where=f"start_from={file}")
+    return found
+
+
+def _try(offer: Offer, name: str, file: str | None) -> None:
+    """Starts the environment once, so that what is wrong is said here and not to a client."""
+    try:
+        offer.start().close()
+    except ValueError as error:
+        where = f"start_from={file}" if file else None
+        raise UserError(f"{name} does not start from this configuration ({error})", where=where) from None
