@@ -23,12 +23,12 @@ from funreason_train.calls import Call
 from funreason_train.data.check.checks import Pass, content_digest, passes
 from funreason_train.data.check.decontaminate import Decontaminate
 from funreason_train.data.check.near import signature
-from funreason_train.data.export.sharegpt import FROM
 from funreason_train.data.export.split import opening_key
 from funreason_train.data.read.formats import source_module
 from funreason_train.data.read.rows import RowError
 from funreason_train.data.steps import cut
 from funreason_train.dialogue import AssistantStep, Trajectory, Turn, render_target
+from funreason_train.dialogue.sharegpt import FROM
 from funreason_train.environments.bfcl.documents import bfcl_folder
 
 OPTIONS = {"error_tool_response": "keep", "tools_missing": "infer"}

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..dialogue import prompt_style, render_target
+from ..dialogue.sharegpt import SIDES
 from ..environments import load_environments
 from ..environments.bfcl.documents import bfcl_folder
 from ..errors import UserError
@@ -21,7 +22,6 @@ from .check.augment import Augment, wanted
 from .check.checks import Pass, naming, passes
 from .check.decontaminate import Decontaminate
 from .export.rendering import Render, write_side
-from .export.sharegpt import SIDES
 from .export.split import mix, rows_of_sides, split
 from .ledger import Ledger
 from .measure.counting import count, loaded

@@ -11,16 +11,7 @@ from pydantic import ConfigDict, Field
 
 from ..errors import Problem, UserError
 from ..settings.names import unknown
-from ..settings.section import (
-    Count,
-    ModelName,
-    Off,
-    Section,
-    Share,
-    ShareAboveZero,
-    ShareBelowOne,
-    Text,
-)
+from ..settings.section import Count, ModelName, Off, Section, Share, ShareAboveZero, ShareBelowOne, Text
 from ..settings.section import Path as PathText
 from .read.files import locate
 from .read.settings import AnyDataSet

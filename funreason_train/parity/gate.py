@@ -139,7 +139,7 @@ def compare(job: dict[str, Any]) -> None:
     Raises:
         UserError: the first difference, or a tokenizer that cannot be used.
     """
-    from ..data.measure.lengths import load_tokenizer
+    from ..models.tokenizers import load_tokenizer
     from .tokens import sample_rows, token_parity
 
     rows = sample_rows(Path(job["data"]), job["count"], job["seed"]) if job["steps"] else []
@@ -166,7 +166,7 @@ def task_rows(file: Path, count: int, seed: int, style: Any) -> list[ParityRow]:
     """
     import pyarrow.parquet as pq
 
-    from ..data.export.sharegpt import FROM
+    from ..dialogue.sharegpt import FROM
     from .tokens import ParityRow
 
     table = pq.read_table(file, columns=["prompt", "extra_info"], use_threads=False)

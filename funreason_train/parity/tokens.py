@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from ..calls.markers import THINK_OPEN
-from ..data.export.sharegpt import sft_messages
 from ..dialogue import EncodedStep, Message, StepEncoder, end_tokens, render_prompt
+from ..dialogue.sharegpt import sft_messages
 
 _CONTEXT = 6  # tokens shown on each side of a difference
 

@@ -15,16 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import Problem, UserError, refuse
 from .names import unknown
-from .places import (
-    OwnFiles,
-    formats,
-    group_choices,
-    is_file,
-    own_files,
-    recipes,
-    search_folder,
-    shipped,
-)
+from .places import OwnFiles, formats, group_choices, is_file, own_files, recipes, search_folder, shipped
 from .words import Word, quoted
 
 if TYPE_CHECKING:

@@ -9,17 +9,7 @@ from typing import Annotated, Any
 from pydantic import model_validator
 
 from ..errors import Problem, UserError
-from ..settings.section import (
-    Count,
-    CountOrZero,
-    NotNegative,
-    OneOf,
-    Path,
-    Section,
-    Share,
-    Text,
-    wrong,
-)
+from ..settings.section import Count, CountOrZero, NotNegative, OneOf, Path, Section, Share, Text, wrong
 from .agents.make import KINDS as AGENTS
 from .makers import MAKERS, PHASES, maker
 

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 
 from funreason_train.calls import find_markers
 from funreason_train.data.check.checks import naming, passes
-from funreason_train.data.export.sharegpt import sft_messages
 from funreason_train.data.read.formats import apigen, apigen_mt, funreason_mt, openai
 from funreason_train.data.read.reading import _Examine
 from funreason_train.data.read.rows import FLAGS, Rejection, RowError
 from funreason_train.dialogue import unescape_markers
+from funreason_train.dialogue.sharegpt import sft_messages
 
 Prepare = Callable[..., tuple[Path, dict[str, Any]]]
 

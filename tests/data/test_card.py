@@ -16,11 +16,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from funreason_train.data.card import choose, examples
-from funreason_train.data.measure.lengths import Lengths, load_tokenizer
+from funreason_train.data.measure.lengths import Lengths
 from funreason_train.data.read.rows import FLAGS
 from funreason_train.data.spool import Kept
 from funreason_train.data.steps import cut
 from funreason_train.dialogue import AssistantStep, Trajectory, Turn
+from funreason_train.models.tokenizers import load_tokenizer
 from funreason_train.pages.charts import bars
 from funreason_train.pages.histogram import histogram
 

@@ -236,7 +236,7 @@ def test_ids_are_unique_within_a_source(prepare: Prepare, tmp_path: Path) -> Non
 
 def test_two_sources_with_the_same_ids_are_compared_row_by_row(prepare: Prepare, tmp_path: Path) -> None:
     """An id is unique within its source: the parity gate must not take one's prompt for the other's."""
-    from funreason_train.data.export.sharegpt import sft_messages
+    from funreason_train.dialogue.sharegpt import sft_messages
     from funreason_train.parity.tokens import sample_rows
 
     (tmp_path / "a.jsonl").write_text("".join(json.dumps(_query(number)) + "\n" for number in range(9)))

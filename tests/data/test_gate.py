@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from omegaconf import DictConfig, OmegaConf
 
-from funreason_train.data.export.sharegpt import sft_messages
+from funreason_train.dialogue.sharegpt import sft_messages
 from funreason_train.errors import UserError
 from funreason_train.parity import gate
 from funreason_train.parity import tokens as parity

@@ -16,12 +16,12 @@ from funreason_train.data.check.checks import naming, passes
 from funreason_train.data.check.near import signature
 from funreason_train.data.export.sharegpt import sft_blocks
 from funreason_train.data.export.verl import rl_batch, rl_table
-from funreason_train.data.measure.lengths import load_tokenizer
 from funreason_train.data.read.formats import openai
 from funreason_train.data.read.rows import RowError
 from funreason_train.data.spool import encode
 from funreason_train.data.steps import Cut, cut
 from funreason_train.dialogue import Trajectory
+from funreason_train.models.tokenizers import load_tokenizer
 from funreason_train.parity.tokens import ParityRow, token_parity
 from funreason_train.reward import compute_score
 

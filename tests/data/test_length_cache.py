@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from funreason_train.data.measure.length_cache import LengthCache, cache_folder, fingerprint
-from funreason_train.data.measure.lengths import load_tokenizer
+from funreason_train.models.tokenizers import load_tokenizer
 
 Prepare = Callable[..., tuple[Path, dict[str, Any]]]
 BARE = {"system": "bfcl", "answer": "bare"}

@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
-from funreason_train.data.measure.lengths import Lengths, Unlike, load_tokenizer
+from funreason_train.data.measure.lengths import Lengths, Unlike
 from funreason_train.data.read.formats import apigen, funreason_mt
 from funreason_train.dialogue import Step, render_prompt, render_target, steps_of
 from funreason_train.errors import UserError
+from funreason_train.models.tokenizers import load_tokenizer
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 

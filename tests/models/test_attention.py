@@ -6,7 +6,14 @@ from typing import Any
 
 import pytest
 
-from funreason_train.models.attention import FLASH, VARLEN, boundaries, choose, register, varlen_attention
+from funreason_train.models.attention import (
+    FLASH,
+    VARLEN,
+    boundaries,
+    choose,
+    register,
+    varlen_attention,
+)
 
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")

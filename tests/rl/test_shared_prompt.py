@@ -107,7 +107,7 @@ def test_samples_packed_into_one_row_do_not_see_each_other_with_plain_attention(
 
 
 def test_verl_takes_its_own_key_for_a_shared_prompt_and_ignores_it():
-    """verl#7202. When this fails, verl has fixed it: compare it with ours in benchmarks/rl/shared_prompt.py."""
+    """verl#7202. If this fails, verl has fixed it: compare it with ours in benchmarks/rl/shared_prompt.py."""
     from funreason_train.rl.verl import installed_keys
 
     folder = installed_keys.verl_folder()

@@ -6,7 +6,7 @@ import copy
 from collections.abc import Callable
 from typing import Any
 
-from funreason_train.data.export.sharegpt import dataset_info
+from funreason_train.dialogue.sharegpt import dataset_info
 
 
 def llamafactory_encoder(

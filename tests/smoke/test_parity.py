@@ -18,11 +18,11 @@ from prepared import prepare, settings
 
 from funreason_train.calls import render_calls
 from funreason_train.calls.markers import THINK_OPEN
-from funreason_train.data.export.sharegpt import sft_messages
-from funreason_train.data.measure.lengths import load_tokenizer
 from funreason_train.dialogue import StepEncoder, render_prompt, render_target
+from funreason_train.dialogue.sharegpt import sft_messages
 from funreason_train.environments import Task, make_environment, play
 from funreason_train.errors import UserError
+from funreason_train.models.tokenizers import load_tokenizer
 from funreason_train.parity import gate
 from funreason_train.parity.tokens import ParityRow, sample_rows, token_parity
 from funreason_train.run.paths import RunDir

@@ -11,9 +11,9 @@ from omegaconf import DictConfig, OmegaConf
 
 from funreason_train.calls import CONTROL_MARKERS
 from funreason_train.data import stage
-from funreason_train.data.export.sharegpt import sft_messages
-from funreason_train.data.measure.lengths import load_tokenizer
 from funreason_train.dialogue import StepEncoder
+from funreason_train.dialogue.sharegpt import sft_messages
+from funreason_train.models.tokenizers import load_tokenizer
 from funreason_train.parity.tokens import sample_rows, token_parity
 from funreason_train.rl.rollout.tokens import prompt_ids
 from funreason_train.run.paths import RunDir

@@ -16,11 +16,11 @@ from llamafactory_rows import llamafactory_encoder
 from prepared import ROOT, prepare
 from qwen3 import instruct_2507_template, qwen3_folder
 
-from funreason_train.data.export.sharegpt import sft_messages
-from funreason_train.data.measure.lengths import load_tokenizer
 from funreason_train.data.read.formats import funreason_mt
 from funreason_train.dialogue import QWEN_CHAT_TEMPLATE, Message, StepEncoder, render_prompt, steps_of
+from funreason_train.dialogue.sharegpt import sft_messages
 from funreason_train.errors import UserError
+from funreason_train.models.tokenizers import load_tokenizer
 from funreason_train.parity.tokens import ParityRow, sample_rows, token_parity
 from funreason_train.rl.rollout.tokens import lost_in_decoding
 from funreason_train.run.paths import RunDir

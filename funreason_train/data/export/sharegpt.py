@@ -1,4 +1,4 @@
-"""The steps as LLaMA-Factory's sharegpt JSON; see `export_rl` for verl's parquet."""
+"""The steps as LLaMA-Factory's sharegpt JSON; see `verl` for the parquet."""
 
 from __future__ import annotations
 
@@ -8,44 +8,11 @@ from json.encoder import encode_basestring
 from operator import is_
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 
 from ...calls.markers import THINK_OPEN
-from ...dialogue import Message, Step, render_target
+from ...dialogue import Step, render_target
+from ...dialogue.sharegpt import FROM, dataset_info
 from ...run.files import write_json
-
-SIDES = ("train", "val")
-#: A message's role as LLaMA-Factory's sharegpt form names it.
-FROM = {"user": "human", "assistant": "gpt", "tool": "observation"}
-
-
-def sft_messages(row: dict[str, Any]) -> tuple[list[Message], str]:
-    """The prompt's messages and the whole target of a row of the export, for whoever reads the export."""
-    roles = {name: role for role, name in FROM.items()}
-    messages: list[Message] = [{"role": "system", "content": row["system"]}]
-    for one in row["conversations"][:-1]:
-        messages.append({"role": roles[one["from"]], "content": one["value"]})  # type: ignore[typeddict-item]
-    return messages, row["conversations"][-1]["value"]
-
-
-def dataset_info() -> dict[str, Any]:
-    """LLaMA-Factory's `dataset_info.json`: the data sets `train` and `val`, files beside it."""
-    return {
-        side: {
-            "file_name": f"{side}.json",
-            "formatting": "sharegpt",
-            "columns": {"messages": "conversations", "system": "system"},
-            "tags": {
-                "role_tag": "from",
-                "content_tag": "value",
-                "user_tag": "human",
-                "assistant_tag": "gpt",
-                "observation_tag": "observation",
-            },
-        }
-        for side in SIDES
-    }
-
 
 #: The rows of one conversation: what stands between a row's id and its messages; the messages as JSON, which
 #: every row shows a beginning of; and for each row its id, how many bytes of the messages, and its target.

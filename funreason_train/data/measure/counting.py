@@ -8,12 +8,13 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from ...models.tokenizers import load_tokenizer
 from ...run.progress import report
 from ..parallel import BATCH, Workers, chunks
 from ..spool import Kept, read_spool
 from ..steps import cut
 from .length_cache import LengthCache, cache_folder, fingerprint
-from .lengths import Lengths, Unlike, load_tokenizer
+from .lengths import Lengths, Unlike
 
 #: (prompt, target) tokens of each step of a conversation, by the conversation's content.
 ByContent = dict[bytes, list[tuple[int, int]]]

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ...dialogue import Step, render_prompt, render_target, turn_close
-from ...errors import UserError
 
 TURN_OPEN, TURN_CLOSE = "<|im_start|>", "<|im_end|>"
 _CHECKED = 16
@@ -156,32 +155,3 @@ def tokenizer_problems(config: Mapping[str, Any]) -> list[str]:
     ):
         return [f"{path}: the folder holds no tokenizer; copy the model's tokenizer.json there"]
     return []
-
-
-def load_tokenizer(path: str) -> Any:
-    """The tokenizer at a folder or hub id.
-
-    Raises:
-        UserError: if it cannot be loaded, is not a fast one, or has no chat template.
-    """
-    from transformers import AutoTokenizer
-
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(path)
-    except Exception as error:  # the hub client and the readers of old formats fail in many ways
-        raise UserError(
-            f"the tokenizer cannot be loaded ({type(error).__name__})",
-            where=path,
-            mend="Give a local HF folder, or set data.tokenizer=off to leave lengths unmeasured",
-        ) from error
-    if not tokenizer.is_fast:
-        raise UserError(
-            "only fast tokenizers can be measured with", where=path, mend="Add its tokenizer.json"
-        )
-    if not tokenizer.chat_template:
-        raise UserError(
-            "the tokenizer has no chat template",
-            where=path,
-            mend="Put one into its folder as chat_template.jinja, such as the instruct model's",
-        )
-    return tokenizer

@@ -8,14 +8,7 @@ from typing import Annotated, Any, Literal
 from annotated_types import Gt, Le
 from pydantic import Discriminator, Tag
 
-from ...settings.section import (
-    Count,
-    OneOf,
-    Open,
-    Path,
-    Section,
-    Text,
-)
+from ...settings.section import Count, OneOf, Open, Path, Section, Text
 from .formats import FORMATS
 
 Weight = Annotated[float, Gt(0), Le(100)]
