@@ -208,7 +208,7 @@ def _answer(words: list[str]) -> int:
     if words[0] == "--shell-completion":
         from .completion import script
 
-        print(script(words[1:]))
+        print(script(words[1:], {name: command.section for name, command in COMMANDS.items()}))
         return 0
     return _run(words[0], words[1:])
 

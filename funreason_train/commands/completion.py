@@ -5,7 +5,7 @@ It holds the names itself, so completing starts no Python. zsh reads bash's scri
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from ..errors import UserError
 from ..settings.names import unknown
@@ -49,11 +49,12 @@ complete -F _funreason_train funreason-train
 """
 
 
-def script(shells: Sequence[str]) -> str:
+def script(shells: Sequence[str], commands: Mapping[str, str]) -> str:
     """The script for one shell.
 
     Args:
         shells: What stands after the option: the name of the shell.
+        commands: Each command with its section of the configuration.
 
     Raises:
         UserError: no shell is named, or one that is not supported.
@@ -61,7 +62,6 @@ def script(shells: Sequence[str]) -> str:
     from ..settings.describe import choices, sections
     from ..settings.keys import every_key
     from ..settings.places import group_choices, recipes
-    from .cli import COMMANDS
 
     if len(shells) != 1 or shells[0] not in SHELLS:
         named = unknown("shell", shells[0], SHELLS) if shells else "no shell is named"
@@ -72,8 +72,8 @@ def script(shells: Sequence[str]) -> str:
     values = [_case(f"*/{group}", names) for group, names in groups.items()]
     values.append(_case("*/+recipe", recipes()))
     keys = []
-    for name, command in COMMANDS.items():
-        prefix = f"{command.section}."
+    for name, section in commands.items():
+        prefix = f"{section}."
         own = {key.removeprefix(prefix): found for key, found in settings.items() if key.startswith(prefix)}
         keys.append(_case(name, [f"{key}=" for key in own]))
         values += [_case(f"{name}/{key}", found) for key, one in own.items() if (found := choices(one))]
@@ -81,7 +81,7 @@ def script(shells: Sequence[str]) -> str:
     shared = [f"{group}=" for group in groups] + ["+recipe=", *(f"{key}=" for key in settings)]
     text = _SCRIPT.format(
         shell=shells[0],
-        commands=" ".join(COMMANDS),
+        commands=" ".join(commands),
         values="\n".join(values),
         keys="\n".join(keys),
         shared=" ".join(shared),

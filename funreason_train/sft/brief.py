@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ..models.folder import is_hub_id
 from ..models.weights import stored_tensors
 from . import lora
-from .arguments import Paths, batch_of
+from .llamafactory.arguments import Paths, batch_of
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig

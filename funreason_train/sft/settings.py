@@ -24,7 +24,7 @@ from ..settings.section import (
     Text,
     wrong,
 )
-from .deepspeed import STAGES
+from .llamafactory.deepspeed import STAGES
 
 #: transformers' schedules (SchedulerType), without those that follow a metric.
 SCHEDULES = (

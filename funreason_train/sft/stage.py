@@ -16,10 +16,13 @@ from ..parity import gate
 from ..run.files import read_json, write_json
 from ..run.progress import report
 from ..run.stage import Decides, Plan, Stage, model_files
-from . import checkpoints, dataset, deepspeed, lora
-from .arguments import Paths, argument_problems, batch_of, compose
+from . import lora
 from .brief import lines as brief_lines
-from .worker import DONE, MERGED, clear_final
+from .llamafactory import deepspeed
+from .llamafactory.arguments import Paths, argument_problems, batch_of, compose
+from .tokens import dataset
+from .train import checkpoints
+from .train.worker import DONE, MERGED, clear_final
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -72,7 +75,7 @@ def run(config: DictConfig, run: RunDir) -> dict[str, Any]:
     write_json(run.sft / "llamafactory.json", arguments)
     done = _finished(paths.checkpoints, total)
     if done is None:
-        from .gang import fit
+        from .train.gang import fit
 
         clear_final(paths.checkpoints)
         report(0, total, "starting the gang")

@@ -13,6 +13,8 @@ from funreason_train.commands.cli import COMMANDS, main
 from funreason_train.commands.completion import script
 from funreason_train.settings.places import group_choices, recipes
 
+SECTIONS = {name: command.section for name, command in COMMANDS.items()}
+
 
 def test_cfg_job_prints_the_settings_and_starts_nothing(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -99,7 +101,9 @@ def test_every_choice_works_by_itself(word: str, capsys: pytest.CaptureFixture[s
 
 def complete(line: str) -> list[str]:
     """What bash offers at the end of a line."""
-    program = f"{script(['bash'])}\nCOMP_LINE={line!r}; COMP_POINT=${{#COMP_LINE}}\n_funreason_train\n"
+    program = (
+        f"{script(['bash'], SECTIONS)}\nCOMP_LINE={line!r}; COMP_POINT=${{#COMP_LINE}}\n_funreason_train\n"
+    )
     done = subprocess.run(
         ["bash", "-c", program + 'printf "%s\\n" "${COMPREPLY[@]}"'], capture_output=True, text=True
     )

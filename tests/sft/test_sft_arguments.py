@@ -14,10 +14,10 @@ from funreason_train.settings import check
 from funreason_train.settings.compose import compose as compose_tree
 from funreason_train.settings.resolve import resolve
 from funreason_train.sft import stage
-from funreason_train.sft.arguments import Paths, argument_problems, compose
 from funreason_train.sft.batch import Batch
-from funreason_train.sft.deepspeed import deepspeed_config
-from funreason_train.sft.known_keys import known_keys, unknown_keys
+from funreason_train.sft.llamafactory.arguments import Paths, argument_problems, compose
+from funreason_train.sft.llamafactory.deepspeed import deepspeed_config
+from funreason_train.sft.llamafactory.installed_keys import known_keys, unknown_keys
 from funreason_train.sft.settings import SCHEDULES
 
 RUN = Path("/runs/one")

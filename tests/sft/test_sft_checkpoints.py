@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from funreason_train.models.weights import weight_defects
-from funreason_train.sft.checkpoints import checkpoints, defects, latest_complete, settle
+from funreason_train.sft.train.checkpoints import checkpoints, defects, latest_complete, settle
 
 
 def tensors(path: Path, cut: int = 0) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from funreason_train.models.attention import VARLEN, register
-from funreason_train.sft.packing import IGNORED, joined
+from funreason_train.sft.tokens.packing import IGNORED, joined
 
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
@@ -40,8 +40,8 @@ def model(attention: str) -> Any:
 @pytest.mark.parametrize("attention", [VARLEN, "sdpa"])
 @pytest.mark.parametrize("lean", [False, True])
 def test_the_loss_of_packed_rows_is_that_of_rows_alone(attention: str, lean: bool) -> None:
-    from funreason_train.sft.collate import PackedCollator
-    from funreason_train.sft.lean import install
+    from funreason_train.sft.tokens.collate import PackedCollator
+    from funreason_train.sft.train.lean import install
 
     register()
     packed = rows(9, 5, 12, 7)

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from funreason_train.errors import UserError
-from funreason_train.sft import failures
-from funreason_train.sft.gang import persist
+from funreason_train.sft.train import failures
+from funreason_train.sft.train.gang import persist
 
 
 class Gang:

@@ -45,7 +45,7 @@ def loss_and_gradient(
 @pytest.mark.parametrize("lengths", [[12, 12], [12, 7, 9], [5]])
 @pytest.mark.parametrize("items", [None, 3.0])
 def test_the_same_loss_and_gradient(lengths: list[int], items: float | None) -> None:
-    from funreason_train.sft import lean
+    from funreason_train.sft.train import lean
 
     more = {} if items is None else {"num_items_in_batch": items}
     expected, gradient = loss_and_gradient(lambda subject: None, batch(lengths), **more)
@@ -55,7 +55,7 @@ def test_the_same_loss_and_gradient(lengths: list[int], items: float | None) -> 
 
 
 def test_only_learned_positions_get_logits() -> None:
-    from funreason_train.sft import lean
+    from funreason_train.sft.train import lean
 
     subject = model()
     lean.install(subject)
@@ -65,7 +65,7 @@ def test_only_learned_positions_get_logits() -> None:
 
 
 def test_masks_that_are_not_right_padding_stay() -> None:
-    from funreason_train.sft.lean import lean_inputs
+    from funreason_train.sft.train.lean import lean_inputs
 
     right = batch([12, 7])
     assert lean_inputs(right)["attention_mask"] is None
@@ -88,7 +88,7 @@ def test_liger_is_given_chosen_positions_where_it_takes_them(
     import sys
     from types import ModuleType
 
-    from funreason_train.sft import lean
+    from funreason_train.sft.train import lean
 
     utils: Any = ModuleType("loss_utils")
     utils.LigerForCausalLMLoss = loss
@@ -99,7 +99,7 @@ def test_liger_is_given_chosen_positions_where_it_takes_them(
 
 
 def test_a_batch_without_labels_is_left_whole() -> None:
-    from funreason_train.sft.lean import lean_inputs
+    from funreason_train.sft.train.lean import lean_inputs
 
     unlabelled = {**batch([6]), "labels": torch.full((1, 6), -100)}
     assert "logits_to_keep" not in lean_inputs(unlabelled)

@@ -23,7 +23,7 @@ def test_transformers_own_order_belongs_to_the_state_of_a_global_generator() -> 
 
 @pytest.mark.parametrize("lengths", [None, [5] * 64, list(range(1, 65))])
 def test_every_epoch_has_all_rows_in_an_order_that_can_be_drawn_again(lengths: list[int] | None) -> None:
-    from funreason_train.sft.order import EpochSampler
+    from funreason_train.sft.tokens.order import EpochSampler
 
     sampler = EpochSampler(64, seed=3, lengths=lengths, group=4)
     orders = []
@@ -41,7 +41,7 @@ def test_every_epoch_has_all_rows_in_an_order_that_can_be_drawn_again(lengths: l
 
 
 def test_rows_of_similar_length_meet_and_the_longest_comes_first() -> None:
-    from funreason_train.sft.order import EpochSampler
+    from funreason_train.sft.tokens.order import EpochSampler
 
     lengths = [(number * 37) % 100 + 1 for number in range(200)]
     order = list(EpochSampler(200, seed=0, lengths=lengths, group=4))
@@ -59,7 +59,7 @@ def test_the_epoch_reaches_the_sampler_of_a_resumed_loader_on_every_rank(ranks: 
     from accelerate.data_loader import prepare_data_loader
     from torch.utils.data import DataLoader
 
-    from funreason_train.sft.order import EpochSampler, OrderCallback
+    from funreason_train.sft.tokens.order import EpochSampler, OrderCallback
 
     class State:
         global_step = 6  # of 4 steps an epoch: in the middle of the second

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from funreason_train.sft import passthrough
-from funreason_train.sft.known_keys import known_keys
+from funreason_train.sft.llamafactory import passthrough
+from funreason_train.sft.llamafactory.installed_keys import known_keys
 
 
 def test_every_argument_of_the_installed_versions_is_sorted_once() -> None:

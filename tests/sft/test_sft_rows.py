@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from funreason_train.sft.brief import count_rows
-from funreason_train.sft.packing import IGNORED, joined, pack
-from funreason_train.sft.rows import Form, RowError, conversation, parts, read
+from funreason_train.sft.tokens.packing import IGNORED, joined, pack
+from funreason_train.sft.tokens.rows import Form, RowError, conversation, parts, read
 
 FORM = Form.of({"columns": {"messages": "conversations", "system": "system"}})
 TARGET = "<think>\nI add.\n</think>\n\n[add(a=1)]"

@@ -17,8 +17,9 @@ from funreason_train.run.files import write_json
 from funreason_train.run.paths import RunDir
 from funreason_train.settings.compose import compose
 from funreason_train.settings.resolve import resolve
-from funreason_train.sft import dataset, stage, tokenise
-from funreason_train.sft.arguments import Paths
+from funreason_train.sft import stage
+from funreason_train.sft.llamafactory.arguments import Paths
+from funreason_train.sft.tokens import dataset, tokenise
 
 INFO = {
     "train": {

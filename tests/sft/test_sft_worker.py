@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from funreason_train.sft.worker import also_stop_at, clear_final
+from funreason_train.sft.train.worker import also_stop_at, clear_final
 
 
 @pytest.mark.parametrize(

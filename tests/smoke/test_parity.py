@@ -28,7 +28,8 @@ from funreason_train.parity.tokens import ParityRow, sample_rows, token_parity
 from funreason_train.run.paths import RunDir
 from funreason_train.settings.compose import compose
 from funreason_train.settings.resolve import resolve
-from funreason_train.sft import arguments, dataset
+from funreason_train.sft.llamafactory import arguments
+from funreason_train.sft.tokens import dataset
 
 pytestmark = pytest.mark.smoke
 

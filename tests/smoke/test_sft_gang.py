@@ -25,7 +25,7 @@ from funreason_train.run.paths import RunDir
 from funreason_train.settings.compose import compose
 from funreason_train.settings.resolve import resolve
 from funreason_train.sft import stage
-from funreason_train.sft.checkpoints import latest_complete
+from funreason_train.sft.train.checkpoints import latest_complete
 
 pytestmark = pytest.mark.smoke
 ROWS = 48

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 
 from ...calls.markers import THINK_OPEN
-from ...dialogue import Step, render_target
+from ...dialogue import Message, Step, render_target
 from ...dialogue.sharegpt import FROM, dataset_info
 from ...run.files import write_json
 
@@ -28,7 +28,7 @@ def sft_blocks(steps: Iterable[Step]) -> list[SftBlock]:
         steps: Their messages start with the system message and alternate from there.
     """
     blocks: list[SftBlock] = []
-    system, shown = "", ()  # type: str, tuple[Message, ...]
+    system, shown = "", tuple[Message, ...]()
     said: list[bytes] = []
     ends: list[int] = [0]
     rows: list[tuple[bytes, int, bytes]] = []

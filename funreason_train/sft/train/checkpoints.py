@@ -8,7 +8,7 @@ import shutil
 import zipfile
 from pathlib import Path
 
-from ..models.weights import ADAPTER, MODEL, weight_defects
+from ...models.weights import ADAPTER, MODEL, weight_defects
 
 _NAME = re.compile(r"checkpoint-(\d+)")
 _STATE = "trainer_state.json"

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from .known_keys import known_keys, unknown_keys
+from .installed_keys import known_keys, unknown_keys
 
 #: Argument -> the setting of this project that decides it.
 OWNED = {

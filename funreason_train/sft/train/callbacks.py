@@ -9,8 +9,8 @@ from typing import Any
 
 from transformers import TrainerCallback
 
-from ..run.files import write_text
-from ..run.progress import report
+from ...run.files import write_text
+from ...run.progress import report
 
 
 class MetricsCallback(TrainerCallback):
@@ -105,7 +105,7 @@ class AttentionCallback(TrainerCallback):
         Raises:
             ValueError: if the attention does not compute what the model needs.
         """
-        from ..models.attention import fits
+        from ...models.attention import fits
 
         if not fits(model.config):
             raise ValueError(f"attention {self.name} does not fit this model; set sft.attention=sdpa")

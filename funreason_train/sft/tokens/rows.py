@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ..calls.markers import THINK_CLOSE, THINK_OPEN
-from ..dialogue import Message
-from ..errors import UserError
+from ...calls.markers import THINK_CLOSE, THINK_OPEN
+from ...dialogue import Message
+from ...errors import UserError
 
 _CHUNK = 4 << 20  # bytes of rows that one process reads at a time
 #: LLaMA-Factory's own names, where the index leaves them out (data/parser.py, DatasetAttr).

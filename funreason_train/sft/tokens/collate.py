@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from ..models.attention import FLASH, VARLEN
+from ...models.attention import FLASH, VARLEN
 from .packing import IGNORED
 
 _MULTIPLE = 8  # tokens; what tensor cores like a length to be a multiple of

@@ -7,17 +7,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..cluster.profile import Profile
-from ..errors import UserError
-from ..models.attention import VARLEN
-from . import deepspeed, lora, passthrough
-from .batch import Batch
-from .known_keys import unknown_keys
+from ...cluster.profile import Profile
+from ...errors import UserError
+from ...models.attention import VARLEN
+from .. import lora
+from ..batch import Batch
+from . import deepspeed, passthrough
+from .installed_keys import unknown_keys
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-    from ..run.paths import RunDir
+    from ...run.paths import RunDir
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..cluster import Profile, connect
-from ..cluster.demand import Demand
-from ..cluster.environment import thread_variables
-from ..errors import UserError
+from ...cluster import Profile, connect
+from ...cluster.demand import Demand
+from ...cluster.environment import thread_variables
+from ...errors import UserError
 from . import failures, worker
 
 if TYPE_CHECKING:

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..errors import UserError
-from ..run.files import write_json
+from ...errors import UserError
+from ...run.files import write_json
 
 _NOTE = "rank_*.json"
 #: Errors that the same program makes of the same input every time.

@@ -11,9 +11,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from ..cluster.environment import thread_variables
-from ..run.files import read_json
-from ..run.process import call_in_process
+from ...cluster.environment import thread_variables
+from ...run.files import read_json
+from ...run.process import call_in_process
 from . import tokenise
 
 #: Packages whose versions may change the tokens.

@@ -12,10 +12,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..models import verify
-from ..models.folder import local_folder, read_config
-from ..models.weights import ADAPTER, Stored, stored_tensors, tensors_of
-from .lora import changed_tensors
+from ...models import verify
+from ...models.folder import local_folder, read_config
+from ...models.weights import ADAPTER, Stored, stored_tensors, tensors_of
+from ..lora import changed_tensors
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
 
-from ..errors import UserError
+from ...errors import UserError
 
 #: Files below each package, found by the names of `_TRAIN_ARGS` and their bases.
 _SOURCES = {

@@ -8,11 +8,11 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from ..cluster.topology import interface_variables
-from ..dialogue import turn_close
-from ..models import attention
-from ..models.weights import ADAPTER, MODEL
-from ..run.files import read_json, write_json
+from ...cluster.topology import interface_variables
+from ...dialogue import turn_close
+from ...models import attention
+from ...models.weights import ADAPTER, MODEL
+from ...run.files import read_json, write_json
 from . import checkpoints, failures
 
 DONE = "done.json"
@@ -50,10 +50,10 @@ def _train(job: dict[str, Any], seen: list[Any]) -> None:
     import torch.distributed as dist
     from llamafactory.train.tuner import run_exp
 
+    from ..tokens.collate import use_packed_batches
+    from ..tokens.order import OrderCallback, seed_epochs
     from .callbacks import AttentionCallback, LeanCallback, MetricsCallback
-    from .collate import use_packed_batches
     from .lean import liger_shortens
-    from .order import OrderCallback, seed_epochs
 
     output = Path(arguments["output_dir"])
     leader = dist.get_rank() == 0
