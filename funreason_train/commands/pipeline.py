@@ -14,6 +14,7 @@ from ..run.stage import Stage
 from .display import console, print_table, say
 from .execution.execute import execute
 from .execution.restart import restarted
+from .hub import settle_models
 from .preflight.look import before
 from .stages import stage_of
 
@@ -32,6 +33,7 @@ def run_stages(names: list[str], config: DictConfig, run: RunDir, summarise: boo
     with locked(run) as lock:
         with restarted(config, run, stages) as told:
             refuse(_everything(stages, config, run))
+            settle_models(config, run, [stage.name for stage in stages])
             if config.doctor.preflight and any(stage.nodes for stage in stages):
                 before(config, run, [stage.name for stage in stages])
         if told:

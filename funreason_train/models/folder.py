@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 import json
-import re
 from pathlib import Path
 from typing import Any
 
 from ..errors import UserError
+from .hub import fetch_model, is_hub_id
 from .shapes import config_problems
 from .weights import weight_defects
 
-_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 _TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json")
 _TEMPLATE_FILES = ("chat_template.jinja", "chat_template.json")
-
-
-def is_hub_id(path: str) -> bool:
-    """Whether `path` is not a folder here but may be an `owner/name` on the hub."""
-    return not Path(path).exists() and bool(_HUB_ID.fullmatch(path)) and not path.startswith(".")
 
 
 def model_problems(path: str, *, weights: bool = True, template: bool = True) -> list[str]:
@@ -103,18 +97,7 @@ def local_folder(path: str) -> Path:
     """The model's folder; a hub id is downloaded, its weights as safetensors only."""
     if not is_hub_id(path):
         return Path(path).expanduser().absolute()
-    from huggingface_hub import snapshot_download
-
-    try:
-        folder = Path(
-            snapshot_download(path, allow_patterns=["*.json", "*.safetensors", "*.jinja", "*.txt", "*.model"])
-        )
-    except Exception as error:
-        raise UserError(
-            f"the model cannot be fetched ({type(error).__name__}: {(str(error).splitlines() or [''])[0]})",
-            where=path,
-            fix="Give a local folder, or check the name, the network and the access token",
-        ) from None
+    folder = fetch_model(path)
     if found := folder_problems(folder):
         raise UserError("; ".join(found))
     return folder

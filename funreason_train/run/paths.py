@@ -57,6 +57,11 @@ class RunDir:
         return self.root / "base"
 
     @property
+    def hub(self) -> Path:
+        """Models of the hub, as `OWNER/NAME`: the revision that the run began with."""
+        return self.root / "hub"
+
+    @property
     def sft(self) -> Path:
         """Everything of the SFT stage."""
         return self.root / "sft"

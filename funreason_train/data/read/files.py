@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from ...errors import UserError
+from ...models.hub import refusal
 from .json_files import Record, Unparsed, Unreadable, Values, is_row_a_line, lines
 from .rows import RowError
 
@@ -170,6 +171,8 @@ def _hub(name: str, split: str, file: str | None) -> Iterator[Record]:
             yield f"{name}[{number}]", row
             number += 1
     except Exception as error:  # the hub client has a dozen kinds of failure, all of which mean the same here
+        if known := refusal(name, error, "data set"):
+            raise known from None
         beyond = f" beyond row {number}" if number else ""
         unset = "" if os.environ.get("HF_TOKEN") else " (not set now)"
         raise UserError(

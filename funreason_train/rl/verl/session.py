@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...cluster import Profile
 from ...cluster.environment import thread_variables
+from ...models.hub import offline
 from ...run.paths import RunDir
 from .process import TIMEOUT
 
@@ -42,6 +43,7 @@ def environment(config: DictConfig, run: RunDir) -> dict[str, str]:
         "VLLM_NO_USAGE_STATS": "1",
         "TENSORBOARD_DIR": str(run.rl / "tensorboard"),
         TIMEOUT: str(int(config.rl.collective_timeout)),
+        **offline(config.cluster.env),
     }
     if config.cluster.device == "cpu":
         variables |= _cpu(config, run)
