@@ -13,6 +13,7 @@ import itertools
 import weakref
 from collections.abc import Mapping
 from functools import cache
+from random import Random
 from typing import Any, ClassVar
 
 from ...calls import Call
@@ -20,6 +21,7 @@ from ...errors import UserError
 from ..protocol import Environment, Result
 from ..sandbox.pool import Pool
 from ..sandbox.session import Session
+from . import scenarios
 from .documents import CLASSES, class_documents
 from .execute import FAILED, refusal
 from .sessions import SESSIONS
@@ -95,6 +97,12 @@ class BfclEnvironment(Environment):
         if "stopped" in answer:
             raise ValueError(f"the state of {self.name} cannot be read ({answer['stopped']})")
         return dict(answer["state"])
+
+    @classmethod
+    def scenario(cls, random: Random, size: int = 4) -> dict[str, Any]:
+        """A configuration of every class, drawn at random; never one of BFCL's own."""
+        drawn = {name: scenarios.scenario(name, random, size) for name in cls.classes}
+        return {name: one for name, one in drawn.items() if one}
 
     def close(self) -> None:
         """Ends the process of the state."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from .graph import Graph
 from .trace import Executed, Path, Source, leaves, pattern, traits
-from .words import count_for, names_it, number_for, text_for
+from .words import count_for, names_it, number_for, options_in, text_for
 
 _HIDDEN = frozenset(
     {"fresh", "met"}
@@ -172,6 +172,11 @@ class Drawer:
         items = schema.get("items", {"type": "string"})
         if "description" not in items and "description" in schema:
             items = {**items, "description": schema["description"]}
+        listed = options_in(str(items.get("description", "")))
+        if listed and items.get("type") == "string":
+            self._sources[place] = Source("enum")
+            count = len(listed) if self._rng.random() < 0.4 else self._rng.randint(1, len(listed))
+            return self._rng.sample(listed, count)
         found: list[Any] = []
         for _ in range(self._rng.randint(least, max(least, most))):
             one = self._value(items, place)
@@ -182,9 +187,12 @@ class Drawer:
     def _scalar(self, schema: Mapping[str, Any], place: str) -> Any:
         name = place.rpartition(".")[2]
         self._described = schema.get("description") or ""
+        types = _TYPES.get(str(schema.get("type")), (str, int, float))
+        if str in types and (listed := self._graph.options(self._tool, name, self._described)):
+            self._sources[place] = Source("enum")
+            return self._rng.choice(listed)
         if again := self._again(name, place):
             return again[0]
-        types = _TYPES.get(str(schema.get("type")), (str, int, float))
         options: list[tuple[float, str, Any]] = []
         anything = self._learning and self._rng.random() < _ANY_SHARE
         asked = f"{self._tool} {name}"
@@ -226,7 +234,7 @@ class Drawer:
         if like >= _LIKE:
             return like**2 * 2.0
         known = self._graph.tools[self._tool].sources.get(place, {}).get(f"{kind}:{label}")
-        if known and known[0] >= 2 and known[0] > known[1]:
+        if known and known[0] >= 2 and 4 * known[0] >= known[1] and self._graph.opaque(self._tool, place):
             return 1.0
         return 0.0
 
@@ -252,7 +260,7 @@ class Drawer:
         if kind == "example":
             return self._rng.choice(what)
         if schema.get("type") in ("integer", "number"):
-            return number_for(dict(schema), self._rng)
+            return number_for(dict(schema), self._rng, self._graph.told(self._tool, place))
         return text_for(place, self._rng, self._graph.told(self._tool, place))
 
     def _from_answer(self, label: str, types: Any, place: str) -> Any:

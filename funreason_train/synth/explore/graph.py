@@ -17,7 +17,7 @@ from typing import Any
 from ...calls import Call
 from ...environments import Result
 from .trace import Executed, leaves, pattern
-from .words import names_it
+from .words import names_it, options_in
 
 _LEAST_FLOWS = 2
 _BY_CHANCE = 0.05  # of a tool's calls that succeed although what it needs was not seen to be called
@@ -84,6 +84,7 @@ class Graph:
             record.fields.update(_fields(one.get("returns", {})))
         self.flows: Counter[tuple[str, str, str, str]] = Counter()
         self.keys: set[tuple[str, str]] = set()
+        self._options: dict[str, tuple[str, ...]] = {}
 
     def observe(self, executed: Executed, before: Iterable[Executed] = ()) -> None:
         """Takes in one call.
@@ -257,6 +258,16 @@ class Graph:
             schema = schema.get("properties", {}).get(part, {}) if isinstance(schema, Mapping) else {}
         said = schema.get("description", "") if isinstance(schema, Mapping) else ""
         return f"{said} {' '.join(record.said)}"
+
+    def options(self, tool: str, name: str, described: str) -> tuple[str, ...]:
+        """The values that a parameter's description lists, or another tool's for a parameter of its name."""
+        if listed := options_in(described):
+            return listed
+        if name not in self._options:
+            schemas = (one.document["parameters"].get("properties", {}) for one in self.tools.values())
+            found = (options_in(str(one[name].get("description", ""))) for one in schemas if name in one)
+            self._options[name] = next(filter(None, found), ())
+        return self._options[name]
 
     def edges(self) -> dict[tuple[str, str], str]:
         """(tool, tool that needs it) -> the kind of edge."""

@@ -23,7 +23,7 @@ def measure(
     traces: int,
     most: int,
 ) -> dict[str, dict[str, Any]]:
-    """Samples as many traces with each policy, every tool being the target in turn.
+    """Samples as many traces with each policy, every tool being the target in turn that ever succeeded.
 
     Uniform sampling draws among the legal tools: a stronger opponent than drawing among all.
 
@@ -40,7 +40,7 @@ def measure(
         (share of tools called with success), "edges" (share of edges followed)}`.
     """
     directions, known = Directions(graph), graph.edges()
-    targets = directions.targets
+    targets = [name for name in directions.targets if graph.tools[name].ok] or list(directions.targets)
     found: dict[str, dict[str, Any]] = {}
     for policy in POLICIES:
         reached = calls = 0

@@ -10,11 +10,20 @@ from typing import Any
 _PARTS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 _EXAMPLE = re.compile(r"\b\d{4}-\d{2}-\d{2}\b|\b\d{1,2}:\d{2}\b")
 _DATE, _TIME = re.compile(r"\d{4}-\d{2}-\d{2}"), re.compile(r"\d{1,2}:\d{2}")
+_LISTED = re.compile(r"(?:\[Enum\]|[Oo]ptions(?: are)?|[Oo]ne of)\s*:\s*(.+?)(?:\.(?:\s|$)|$)")
+_SLASHED = re.compile(r"\((\w+(?:/\w+)+)\)")
+_QUOTED = re.compile(r"'(\w+)' for ")
 _COUNTS = {word: number for number, word in enumerate(["one", "two", "three", "four", "five", "six"], 1)}
 _COUNTED = re.compile(rf"\b({'|'.join(_COUNTS)}) (?:numbers|values|items|texts)\b", re.IGNORECASE)
-_ID_OF = re.compile(
-    r"\b(?:id|ID|Id|ids|Ids|IDs|identifier|number|name|key)s? of (?:the |an? |all |its |their )?(\w+)"
+_FILLERS = frozenset(
+    (
+        *("the", "and", "for", "that", "this", "which", "with", "its", "are", "not", "from", "only", "all"),
+        *("has", "have", "one", "given", "used"),
+    )
 )
+_BOUNDS = re.compile(r"(?:between|from) (-?\d+(?:\.\d+)?)(?: \([^)]*\))? (?:and|to) (-?\d+(?:\.\d+)?)")
+_STEP = re.compile(r"multiple of (\d+)")
+
 _VAGUE = frozenset({"name", "id", "value", "text", "number", "key", "code", "title", "type", "status"})
 
 _ADJECTIVES = (
@@ -54,12 +63,12 @@ def names_it(name: str, label: str, described: str = "") -> float:
         name: The parameter's.
         label: Where the value stands, parts set apart by `/`; the last one that is not `*` names it. Where
             that says little (`id`, `name`), the parts before count as well.
-        described: The parameter's description; of `Id of the account that pays`, account counts as a name.
+        described: The parameter's description; its first words count as names as well, if somewhat less.
     """
     parts = [part for part in label.split("/") if part != "*"]
     best = 0.0
-    for one in (name, *_meant(described)):
-        like = likeness(one, parts[-1])
+    for number, one in enumerate((name, *_meant(described))):
+        like = likeness(one, parts[-1]) * (0.8 if number else 1.0)
         if tokens(parts[-1]) <= _VAGUE:
             like = max(like, likeness(one, label))
         best = max(best, like)
@@ -68,7 +77,8 @@ def names_it(name: str, label: str, described: str = "") -> float:
 
 @lru_cache(maxsize=8192)
 def _meant(described: str) -> tuple[str, ...]:
-    return tuple(_ID_OF.findall(described))
+    words = re.findall(r"\w+", re.split(r"[.;\[(]", described)[0].lower())[:7]
+    return tuple(word for word in words if word not in _FILLERS and len(word) > 2)
 
 
 def spoken(name: str) -> str:
@@ -107,14 +117,32 @@ def text_for(name: str, rng: Random, told: str = "") -> str:
     return f"{rng.choice(_ADJECTIVES)} {rng.choice(_NOUNS)}"
 
 
+@lru_cache(maxsize=8192)
+def options_in(described: str) -> tuple[str, ...]:
+    """The values that a description lists, where the schema has no enum: `[Enum]: a, b` or `(Buy/Sell)`."""
+    if found := _LISTED.search(described):
+        parts = [part.strip(" \"'[]().") for part in re.split(r",|\bor\b|\band\b", found.group(1))]
+        parts = [part for part in parts if 0 < len(part) < 40]
+        if len(parts) > 1:
+            return tuple(parts)
+    if found := _SLASHED.search(described):
+        return tuple(found.group(1).split("/"))
+    return tuple(_QUOTED.findall(described)) if len(_QUOTED.findall(described)) > 1 else ()
+
+
 def count_for(told: str) -> int | None:
     """How many items a list has to have, where a text says so: `a color is three numbers`."""
     found = _COUNTED.search(told)
     return _COUNTS[found.group(1).lower()] if found else None
 
 
-def number_for(schema: dict[str, Any], rng: Random) -> int | float:
-    """A number within a schema's bounds."""
+def number_for(schema: dict[str, Any], rng: Random, told: str = "") -> int | float:
+    """A number within a schema's bounds, or those that a text states: `from 0 to 100`."""
+    if "minimum" not in schema and "maximum" not in schema and (bounds := _BOUNDS.search(told)):
+        schema = {**schema, "minimum": float(bounds.group(1)), "maximum": float(bounds.group(2))}
+        if step := _STEP.search(told):
+            unit = int(step.group(1))
+            return unit * rng.randint(1, max(1, int(bounds.group(2).split(".")[0]) // unit))
     whole = "integer" in str(schema.get("type"))
     low = schema.get("minimum", schema.get("exclusiveMinimum", 1))
     high = schema.get("maximum", schema.get("exclusiveMaximum"))
