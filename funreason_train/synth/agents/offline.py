@@ -111,7 +111,15 @@ class OfflineAgents:
         return found
 
     def _details(self, job: Querying) -> list[str]:
-        found = [phrases.told(*one.shown) for one in job.needs.given if one not in job.left_out]
+        given = [one for one in job.needs.given if one not in job.left_out]
+        names = [one.shown[0] for one in given]
+        found = []
+        for one in given:
+            words = phrases.told(*one.shown)
+            if names.count(one.shown[0]) > 1:  # which of them is which
+                tool = job.graph.tools[job.needs.trace[one.step].call.name].document
+                words += f" (to {phrases.goal(tool)})" if one.step in job.needs.goals else ""
+            found.append(words)
         found += [f"the same {spoken(one.parameter)} as before" for one in job.needs.earlier]
         return list(dict.fromkeys(found))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from .needs import Given, Needs
@@ -71,9 +72,22 @@ def says(text: str, value: Any) -> bool:
     shown = written(value)
     if not shown:
         return True
-    start = r"(?<![\w.])" if shown[0].isalnum() else ""
-    end = r"(?!\w)(?!\.\d)" if shown[-1].isalnum() else ""
-    return re.search(f"{start}{re.escape(shown)}{end}", text) is not None
+    at = text.find(shown)
+    while at >= 0:
+        if _stands_alone(text, shown, at):
+            return True
+        at = text.find(shown, at + 1)
+    return False
+
+
+def _stands_alone(text: str, shown: str, at: int) -> bool:
+    """Whether what stands at a place is a whole word or number, and not a part of one."""
+    before, after = text[at - 1 : at], text[at + len(shown) :][:2]
+    if shown[0].isalnum() and (before == "." or before == "_" or before.isalnum()):
+        return False
+    if not shown[-1].isalnum():
+        return True
+    return not (after[:1] == "_" or after[:1].isalnum() or (after[:1] == "." and after[1:].isdigit()))
 
 
 def written(value: Any) -> str:
@@ -85,8 +99,13 @@ def written(value: Any) -> str:
     return str(value)
 
 
-def names_tool(text: str, tool: str) -> bool:
-    """Whether a text names a tool as such: its identifier, or any name that is called in it."""
+@lru_cache(maxsize=4096)
+def _tool_pattern(tool: str) -> re.Pattern[str]:
     single = re.fullmatch(r"[A-Za-z]+", tool) is not None and not re.search(r"[a-z][A-Z]", tool)
     end = r"\s*\(" if single else r"(?!\w)"  # a single word may stand in any sentence
-    return re.search(rf"(?<!\w){re.escape(tool)}{end}", text) is not None
+    return re.compile(rf"(?<!\w){re.escape(tool)}{end}")
+
+
+def names_tool(text: str, tool: str) -> bool:
+    """Whether a text names a tool as such: its identifier, or any name that is called in it."""
+    return tool in text and _tool_pattern(tool).search(text) is not None

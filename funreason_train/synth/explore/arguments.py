@@ -230,6 +230,14 @@ class Drawer:
 
     def _prior(self, name: str, label: str, place: str, kind: str) -> float:
         """How likely a source is before anything was learnt of it; 0 for one that is not tried."""
+        if self._learning:
+            return self._prior_of(name, label, place, kind)
+        key = (self._tool, place, kind, label)
+        if key not in self._graph.priors:
+            self._graph.priors[key] = self._prior_of(name, label, place, kind)
+        return self._graph.priors[key]
+
+    def _prior_of(self, name: str, label: str, place: str, kind: str) -> float:
         like = names_it(name, label, self._described)
         if like >= _LIKE:
             return like**2 * 2.0

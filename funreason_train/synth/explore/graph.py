@@ -45,7 +45,8 @@ class ToolRecord:
         unaided: [successful, failed] calls while none of `enabled` had been called.
         fields: Names of what its answers hold, declared or seen.
         said: One whole message of each kind of error, which may show how a value is written.
-        remedies: Message of an error -> tools after which the same call met that error no more.
+        remedies: Message of an error -> tool -> what the same call answered after that tool: the message of
+            another error, or nothing where it succeeded -> how often.
     """
 
     document: Mapping[str, Any]
@@ -59,7 +60,7 @@ class ToolRecord:
     unaided: list[int] = field(default_factory=lambda: [0, 0])
     fields: set[str] = field(default_factory=set)
     said: list[str] = field(default_factory=list)
-    remedies: dict[str, Counter[str]] = field(default_factory=dict)
+    remedies: dict[str, dict[str, Counter[str]]] = field(default_factory=dict)
 
 
 class Graph:
@@ -85,6 +86,9 @@ class Graph:
         self.flows: Counter[tuple[str, str, str, str]] = Counter()
         self.keys: set[tuple[str, str]] = set()
         self._options: dict[str, tuple[str, ...]] = {}
+        self.priors: dict[
+            tuple[str, str, str, str], float
+        ] = {}  # of a `Drawer`, once nothing is learnt any more
 
     def observe(self, executed: Executed, before: Iterable[Executed] = ()) -> None:
         """Takes in one call.
@@ -155,19 +159,40 @@ class Graph:
             return
         record = self.tools[call.name]
         obstacle = without_values(before.text, call.arguments)
+        left = "" if after.ok else without_values(after.text, call.arguments)
         if after.ok:
             record.enabled[enabler] += 1
-        elif without_values(after.text, call.arguments) == obstacle or any(
-            name in after.text for name in record.requires
-        ):
+        elif left == obstacle or any(name in after.text for name in record.requires):
             return
-        record.remedies.setdefault(obstacle, Counter())[enabler] += 1
+        record.remedies.setdefault(obstacle, {}).setdefault(enabler, Counter())[left] += 1
 
     def remedies(self, tool: str, call: Call, error: str) -> list[str]:
-        """The tools after which an obstacle was gone, the most frequent first."""
-        known = self.tools[tool].remedies.get(without_values(error, call.arguments), Counter())
-        most = max(known.values(), default=0)
-        return sorted((n for n, count in known.items() if 2 * count >= most), key=lambda n: (-known[n], n))
+        """The tools that bring a call nearest to success after this error; none if no way is known.
+
+        One obstacle may give way to another (a booked visit is confirmed, then the patient arrives), and a
+        tool that leads from one error into another for ever (a cancelled visit) is no remedy.
+        """
+        known = self.tools[tool].remedies
+        steps, frontier = {"": 0}, [""]
+        while frontier:
+            reached = [
+                obstacle
+                for obstacle, tools in known.items()
+                if obstacle not in steps
+                and any(left in frontier for lefts in tools.values() for left in lefts)
+            ]
+            steps |= dict.fromkeys(reached, steps[frontier[0]] + 1)
+            frontier = reached
+        obstacle = without_values(error, call.arguments)
+        if obstacle not in steps:
+            return []
+        wanted = steps[obstacle] - 1
+        counts = {
+            name: sum(count for left, count in lefts.items() if steps.get(left) == wanted)
+            for name, lefts in known[obstacle].items()
+        }
+        most = max(counts.values())
+        return sorted((n for n, count in counts.items() if 2 * count >= most), key=lambda n: (-counts[n], n))
 
     def merge(self, other: Graph) -> None:
         """Adds what another graph of the same environment has seen; the order of merging does not matter."""
@@ -181,7 +206,8 @@ class Graph:
             mine.fields |= theirs.fields
             mine.said = list(dict.fromkeys([*mine.said, *theirs.said]))[:_MOST_MESSAGES]
             for message, tools in theirs.remedies.items():
-                mine.remedies.setdefault(message, Counter()).update(tools)
+                for tool, lefts in tools.items():
+                    mine.remedies.setdefault(message, {}).setdefault(tool, Counter()).update(lefts)
             mine.unaided = [one + two for one, two in zip(mine.unaided, theirs.unaided, strict=True)]
             for parameter, sources in theirs.sources.items():
                 known = mine.sources.setdefault(parameter, {})
@@ -298,7 +324,10 @@ class Graph:
                 "unaided": one.unaided,
                 "fields": sorted(one.fields),
                 "said": one.said,
-                "remedies": {m: dict(sorted(t.items())) for m, t in sorted(one.remedies.items())},
+                "remedies": {
+                    message: {tool: dict(sorted(lefts.items())) for tool, lefts in sorted(tools.items())}
+                    for message, tools in sorted(one.remedies.items())
+                },
             }
         return {
             "environment": self.environment,
@@ -320,7 +349,10 @@ class Graph:
             record.errors, record.enabled = Counter(one["errors"]), Counter(one["enabled"])
             record.unaided, record.fields = list(one["unaided"]), set(one["fields"])
             record.said = list(one["said"])
-            record.remedies = {message: Counter(tools) for message, tools in one["remedies"].items()}
+            record.remedies = {
+                message: {tool: Counter(lefts) for tool, lefts in tools.items()}
+                for message, tools in one["remedies"].items()
+            }
             record.sources = {p: {k: list(v) for k, v in s.items()} for p, s in one["sources"].items()}
         graph.flows = Counter({tuple(flow[:4]): flow[4] for flow in value["flows"]})
         graph.keys = {(one[0], one[1]) for one in value["keys"]}

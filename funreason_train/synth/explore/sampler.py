@@ -125,14 +125,6 @@ class Sampler:
             self.called.add(call.name)
         return executed
 
-    def _goal(self, target: str) -> str:
-        """The target, or what an error that it met asks for before."""
-        met = {target}
-        while needed := [name for name in self._needs.get(target, ()) if name not in met]:
-            target = self.rng.choice(needed)
-            met.add(target)
-        return target
-
     def _call(self, name: str, found: Sampled) -> Executed | None:
         """A successful call of this tool; None if no arguments were found for one."""
         for _ in range(self.draws):
@@ -167,13 +159,27 @@ class Sampler:
             return None
         if policy == "uniform" or found.reached:
             return self.rng.choice(legal)
-        goal = self._goal(found.target)
-        if goal in legal:
-            return goal
         done = {one.call.name for one in found.trace} & self.called
-        distances = self.directions.distances(goal)
-        leading = [name for name in legal if name in distances and name not in done]
-        if not leading:
-            return self.rng.choice(legal)
-        least = min(distances[name] for name in leading)
-        return self.rng.choice([name for name in leading if distances[name] == least])
+        awaited = [name for name in self.directions.legal(self.called) if name in self._needs]
+        goal, met = found.target, {found.target}
+        while True:
+            goal = self._helper(goal, met)
+            if goal in legal:
+                return goal
+            distances = self.directions.distances(goal)
+            leading = [name for name in (*legal, *awaited) if name in distances and name not in done]
+            if not leading:
+                return self.rng.choice(legal)
+            least = min(distances[name] for name in leading)
+            nearest = self.rng.choice([name for name in leading if distances[name] == least])
+            if nearest in legal or nearest in met:
+                return nearest if nearest in legal else self.rng.choice(legal)
+            goal = nearest  # it is on the way, and its last error asks for something else first
+            met.add(goal)
+
+    def _helper(self, tool: str, met: set[str]) -> str:
+        """What the last error of a tool asks for before; the tool itself if it met none."""
+        while needed := [name for name in self._needs.get(tool, ()) if name not in met]:
+            tool = self.rng.choice(needed)
+            met.add(tool)
+        return tool
