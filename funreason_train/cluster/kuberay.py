@@ -20,6 +20,12 @@ if TYPE_CHECKING:
 IMAGE, CLAIM = "IMAGE", "CLAIM"
 #: Where the claim is mounted on every machine; run_dir has to lie below it.
 MOUNT = "/shared"
+#: What stands above the manifest.
+HEAD = f"""\
+# A KubeRay job (ray.io/v1). Before `kubectl apply -f` this file: put your image of ./Dockerfile in the place
+# of {IMAGE}, the claim of a shared volume in the place of {CLAIM}, and let run_dir lie below {MOUNT}, as
+# well as the data, the model and any file of your own that the entrypoint names.
+"""
 _SECONDS_AFTER = 600  # how long a finished job stays to be looked at
 _SPARE_HOST_GIB = 64  # left to the machine's own services
 

@@ -29,11 +29,13 @@ def node_commands(
     """
     profile = Profile.of(cluster)
     tail = "".join(f" {shlex.quote(word)}" for word in words)
-    chosen = "" if any(word.startswith("cluster=") for word in words) else f" cluster={profile.name}"
+    named = any(word.startswith("cluster=") for word in words)
+    chosen = "" if named else f" cluster={profile.name}"
     if profile.nodes == 1:
         return [f"funreason-train {stage}{chosen}{tail}"]
     own = f"launch/{stage}_{profile.name}.sh"
-    script = own if (_REPOSITORY / own).is_file() else f"launch/stage.sh {stage}{chosen}"
+    # A script of a profile chooses that profile, so it does not do for a file that only has the same name.
+    script = own if not named and (_REPOSITORY / own).is_file() else f"launch/stage.sh {stage}{chosen}"
     return [
         f"NNODES={profile.nodes} NODE_RANK={rank} HEAD_ADDR=ADDRESS_OF_NODE_0 bash {script}{tail}"
         for rank in range(profile.nodes)

@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from ..cluster.kuberay import HEAD as RAY_JOB_HEAD
+from ..cluster.kuberay import ray_job
+from ..cluster.preflight import locked_versions
 from ..cluster.topology import node_commands
 from ..errors import Problem, UserError, refuse
 from ..run.files import write_text
 from ..run.paths import RunDir
+from ..settings.places import is_file
 from .display import console, say
 from .stages import stage_of
 
@@ -22,7 +26,8 @@ _CONTENTS = {"config.yaml": "the whole configuration", "commands.txt": "the comm
 def show(names: list[str], config: DictConfig, run: RunDir, words: list[str]) -> None:
     """Prints what the stages come to and the commands of the nodes; writes what the frameworks get.
 
-    The files are in `RUN_DIR/plan`: the configuration, each framework's, and all commands.
+    The files are in `RUN_DIR/plan`: the configuration, each framework's, all commands, and for machines with
+    GPUs a KubeRay job of each stage.
 
     Args:
         names: The stages that would run.
@@ -52,8 +57,10 @@ def show(names: list[str], config: DictConfig, run: RunDir, words: list[str]) ->
             if not found:  # otherwise it is the same mistake, met again
                 raise
         if stage.nodes:
-            kept = [word for word in words if not word.startswith(("dry_run", "cluster="))]
+            kept = [word for word in words if not _said_anyhow(word)]
             commands += node_commands(config.cluster, name, kept)
+            if config.cluster.device == "cuda":
+                documents[f"rayjob_{name}.yaml"] = _ray_job(config, name, kept)
     if commands:
         documents["commands.txt"] = "\n".join(commands) + "\n"
     for name, lines in briefs:
@@ -66,11 +73,30 @@ def show(names: list[str], config: DictConfig, run: RunDir, words: list[str]) ->
         say("\n".join([*commands[:_COMMANDS], *rest, ""]))
     for file, text in documents.items():
         write_text(run.plan / file, text)
-        say(f"{_CONTENTS.get(file, 'what the framework is given')}: {run.plan / file}")
+        say(f"{_contents(file)}: {run.plan / file}")
     if problems:
         say("Dry run: nothing was started.")
     refuse(problems)
     say("Dry run: nothing was started, and no problems found. The same command without dry_run=true runs it.")
+
+
+def _contents(file: str) -> str:
+    if file.startswith("rayjob_"):
+        return "the same for KubeRay"
+    return _CONTENTS.get(file, "what the framework is given")
+
+
+def _said_anyhow(word: str) -> bool:
+    """Whether a word is not for the nodes, or is what the profile's name says; a file of one's own is not."""
+    key, _, value = word.partition("=")
+    return key.lstrip("+") == "dry_run" or (key == "cluster" and not is_file(value))
+
+
+def _ray_job(config: DictConfig, name: str, words: list[str]) -> str:
+    import yaml
+
+    manifest = ray_job(config.cluster, name, words, locked_versions("cuda").get("ray"))
+    return RAY_JOB_HEAD + yaml.safe_dump(manifest, sort_keys=False)
 
 
 def _yaml(value: Any) -> str:

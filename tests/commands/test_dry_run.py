@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import pytest
+import yaml
 
+from funreason_train.cluster.preflight import locked_versions
 from funreason_train.commands.cli import main
+from funreason_train.settings.places import group_choices
+
+ROOT = Path(__file__).parents[2]
 
 
 def test_what_matters_comes_first_and_long_files_are_only_named(
@@ -27,6 +33,52 @@ def test_what_matters_comes_first_and_long_files_are_only_named(
         assert (tmp_path / "plan" / name).stat().st_size > 100
     assert len((tmp_path / "plan" / "rl.yaml").read_text().splitlines()) > 300
     assert "no problems found" in lines[-1]
+
+
+def _scripts(command: str) -> list[str]:
+    return [word for word in shlex.split(command) if word.endswith((".sh", ".sbatch"))]
+
+
+@pytest.mark.parametrize("profile", sorted(group_choices()["cluster"]))
+@pytest.mark.parametrize("stage", ["sft", "rl"])
+def test_the_commands_name_only_what_is_there(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], stage: str, profile: str
+) -> None:
+    words = ["model=lab/model", "rl.model=lab/model", f"cluster={profile}", f"run_dir={tmp_path}"]
+    main([stage, *words, "dry_run=true"])
+    commands = (tmp_path / "plan" / "commands.txt").read_text().splitlines()
+    for command in commands:
+        assert shlex.split(command)[0] == "funreason-train" or _scripts(command), command
+        assert all((ROOT / script).is_file() for script in _scripts(command)), command
+
+
+def test_machines_with_gpus_get_a_kuberay_job_of_the_same_words(tmp_path: Path) -> None:
+    words = ["+recipe=funreason_mt_4b", "cluster=h20x32", f"run_dir={tmp_path}", "dry_run=true"]
+    assert main(["sft", *words]) == 0
+    job = yaml.safe_load((tmp_path / "plan" / "rayjob_sft.yaml").read_text())
+    entry = shlex.split(job["spec"]["entrypoint"])
+    assert entry == [
+        "funreason-train",
+        "sft",
+        "cluster=h20x32",
+        "+recipe=funreason_mt_4b",
+        f"run_dir={tmp_path}",
+    ]
+    assert job["kind"] == "RayJob" and "dry_run" not in str(job)
+    assert job["spec"]["rayClusterSpec"]["rayVersion"] == locked_versions("cuda")["ray"]
+
+
+def test_machines_without_gpus_get_none(tmp_path: Path) -> None:
+    main(["sft", f"run_dir={tmp_path}", "dry_run=true"])
+    assert not list((tmp_path / "plan").glob("rayjob*"))
+
+
+def test_a_profile_of_ones_own_stays_in_the_commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("rack.yaml").write_text("defaults: [gpu80x16, _self_]\nname: h20x32\n")
+    main(["sft", "model=lab/model", "cluster=rack.yaml", "run_dir=run", "dry_run=true"])
+    first = Path("run/plan/commands.txt").read_text().splitlines()[0]
+    assert first.endswith("bash launch/stage.sh sft model=lab/model cluster=rack.yaml run_dir=run")
 
 
 def test_problems_are_told_after_what_could_be_shown(
