@@ -21,7 +21,7 @@ def read(path: Path) -> Any:
 
 
 def seed_row(run: Path) -> str:
-    """One run: accuracies, the paired difference, groups without signal, time and memory."""
+    """One run: accuracies, the paired difference, groups with identical rewards, time and memory."""
     summary = read(run / "summary.json")
     held = summary["heldout"]
     low, high = held["rl_minus_sft_ci95"]
@@ -60,7 +60,7 @@ def main() -> None:
     parser.add_argument("runs", type=Path, nargs="+", help="run directories of the quickstart")
     runs = parser.parse_args().runs
     print(f"{os.cpu_count()} cores, {platform.machine()}, {platform.system()}\n")
-    print("| seed | base | SFT | RL | RL minus SFT, points (95 %) | groups without signal | time | memory |")
+    print("| seed | base | SFT | RL | RL minus SFT, points (95 %) | identical rewards | time | memory |")
     print("|---|---:|---:|---:|---:|---:|---:|---:|")
     for run in runs:
         print(seed_row(run))

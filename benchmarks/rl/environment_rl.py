@@ -116,7 +116,7 @@ def main() -> None:
     print(f"Mean reward and its 95 % interval over tasks; {arguments.steps} steps; settings: {settings}\n")
     print(
         f"| seed | steps 1 to {window} | last {window} steps | difference | responses an episode "
-        "| groups without signal | rollout difference, most | a step |"
+        "| groups with identical rewards | rollout difference, most | a step |"
     )
     print("|---|---:|---:|---:|---:|---:|---:|---:|")
     for seed in arguments.seeds:

@@ -68,7 +68,7 @@ def connect(
             raise
         raise UserError(
             f"no Ray cluster answers at {address} ({' '.join(str(error).split())[:200]})",
-            mend="Start it, or unset RAY_ADDRESS and cluster.address to start one here",
+            fix="Start it, or unset RAY_ADDRESS and cluster.address to start one here",
         ) from None
     try:
         if address is not None:
@@ -126,7 +126,7 @@ def wait_for_nodes(
             raise UserError(
                 f"after {profile.wait_seconds:.0f} s {missing}",
                 where=f"cluster={profile.name}",
-                mend="Start the launch script on the missing nodes, end what else uses them, wait longer "
+                fix="Start the launch script on the missing nodes, end what else uses them, wait longer "
                 "with cluster.wait_seconds, or ask for less with "
                 + (demand.setting if demand else "cluster.nodes and cluster.gpus_per_node"),
             )

@@ -106,7 +106,7 @@ COMMANDS = {
     ),
     "doctor": Command(
         "doctor",
-        "look at this machine or every node of a cluster; score gold and cheap answers with the reward",
+        "look at this machine or every node of a cluster; score gold and trivial answers with the reward",
         "funreason-train doctor reward=runs/mine/data/rl/train.parquet",
         _doctor,
     ),

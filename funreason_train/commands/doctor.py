@@ -56,7 +56,8 @@ def _reward(config: DictConfig, run: RunDir) -> Iterator[Finding]:
         yield _of_reward("error", f"{file}: holds no row")
     else:
         yield _of_reward(
-            "fine", f"{result.rows} rows of {file.name}: gold gets the most, cheap answers do not"
+            "fine",
+            f"{result.rows} rows of {file.name}: gold gets the most, trivial (reward-hacking) answers do not",
         )
 
 

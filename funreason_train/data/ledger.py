@@ -89,7 +89,7 @@ class Account:
             f"{useless.total()} of {self.read} rows cannot be used, more than data.max_rejected_share={most}"
             f" allows: {commonest}",
             where=source,
-            mend="Check that path and format fit, or raise data.max_rejected_share",
+            fix="Check that path and format fit, or raise data.max_rejected_share",
         )
 
     def to_json(self) -> dict[str, Any]:

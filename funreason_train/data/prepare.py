@@ -273,7 +273,7 @@ class Preparation:
         raise UserError(
             f"response {number} is too long: prompt {prompt}, target {target} tokens",
             where=f"{kept.source}, {kept.position}",
-            mend="Raise data.max_prompt_tokens or data.max_target_tokens, or set data.overlong=drop",
+            fix="Raise data.max_prompt_tokens or data.max_target_tokens, or set data.overlong=drop",
         )
 
     def _reject_overlong(self, kept: Kept) -> None:
@@ -364,5 +364,5 @@ class Preparation:
         report(0, None, "comparing the frameworks' tokens")
         difference = token_parity(rows, loaded(path, self.spool.path))
         if difference is not None:
-            raise UserError(difference, mend=MEND)
+            raise UserError(difference, fix=MEND)
         self.proof = proof(path)

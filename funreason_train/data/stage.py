@@ -53,12 +53,12 @@ def check(config: DictConfig, run: RunDir) -> list[str]:
 def _not_ours(out: Path) -> Iterator[str]:
     """Whether something stands in the way that this stage did not make, and which it would replace."""
     if out.exists() and not out.is_dir():
-        yield f"{out} is a file, which is not ours to replace; give a folder as out=DIR"
+        yield f"{out} is a file this tool did not create; give a folder as out=DIR"
     elif out.is_dir() and (names := sorted(one.name for one in out.iterdir())):
         strange = [name for name in names if name not in _MADE]
         if strange or not set(names) & set(_OURS):
             named = f" ({', '.join(strange[:3])})" if strange else ""
-            yield f"{out} holds files that are not ours to replace{named}; give another out=DIR"
+            yield f"{out} holds files this tool did not create{named}; give another out=DIR"
 
 
 def run(config: DictConfig, run: RunDir) -> dict[str, Any]:
@@ -90,8 +90,8 @@ def run(config: DictConfig, run: RunDir) -> dict[str, Any]:
             if not (work / "ledger.json").exists():
                 raise
             kept = _keep_failed(work, out)
-            mend = f"{error.mend}. Ledger and rejected rows of this run are in {kept}"
-            raise UserError(error.what, where=error.where, mend=mend) from None
+            fix = f"{error.fix}. Ledger and rejected rows of this run are in {kept}"
+            raise UserError(error.what, where=error.where, fix=fix) from None
         if not any(result["sft"].values()):
             raise _nothing_left(result["sources"], _keep_failed(work, out))
         write_json(work / "manifest.json", manifest(plain, work, preparation.digests, preparation.proof))
@@ -141,7 +141,7 @@ def _nothing_left(ledger: Mapping[str, Any], out: Path) -> UserError:
     )
     return UserError(
         f"no row is left to train on ({counts})",
-        mend=f"Rejected rows and reasons are in {out / 'rejected.jsonl'}; check that path and format fit",
+        fix=f"Rejected rows and reasons are in {out / 'rejected.jsonl'}; check that path and format fit",
     )
 
 

@@ -92,7 +92,7 @@ def system_prompt(
         UserError: there is no such style.
     """
     if style not in get_args(PromptStyle):
-        raise UserError(f"there is no prompt style {style!r}", mend=f"Use one of {get_args(PromptStyle)}")
+        raise UserError(f"there is no prompt style {style!r}", fix=f"Use one of {get_args(PromptStyle)}")
     if style != "compact":
         listed = ",\n".join(map(_indented if style == "bfcl" else _readable, tools))
         functions = f"[\n{listed}\n]" if listed else "[]"

@@ -143,13 +143,13 @@ def read_rows(path: Path, options: Mapping[str, Any]) -> list[Row]:
         raise UserError(
             f"the parquet cannot be read ({' '.join(str(error).split())[:200]})",
             where=str(path),
-            mend="Make it again with `funreason-train data`, which writes rl/val.parquet",
+            fix="Make it again with `funreason-train data`, which writes rl/val.parquet",
         ) from None
     if lacking := [name for name in COLUMNS if name not in table.column_names]:
         raise UserError(
             f"there is no column {', '.join(lacking)}",
             where=str(path),
-            mend="Own tasks have the columns of the data stage's rl/*.parquet",
+            fix="Own tasks have the columns of the data stage's rl/*.parquet",
         )
     rows = [_row(number, value, path, options) for number, value in enumerate(table.to_pylist())]
     return _unique(rows, path)
@@ -203,7 +203,7 @@ def read_own_tasks(path: Path) -> list[Task]:
         raise UserError(
             f"line {len(tasks) + 1} is not a task ({type(error).__name__}: {error})",
             where=str(path),
-            mend="A task has id, category, environment, config, tools and turns, as in RUN_DIR/synth/tasks",
+            fix="A task has id, category, environment, config, tools and turns, as in RUN_DIR/synth/tasks",
         ) from None
     return _unique(tasks, path)
 

@@ -26,12 +26,12 @@ def read_scores(folder: Path) -> dict[str, Any]:
     try:
         found = dict(read_json(path))
     except (OSError, ValueError, TypeError) as error:
-        raise UserError(f"the scores cannot be read ({error})", where=str(path), mend=_AGAIN) from None
+        raise UserError(f"the scores cannot be read ({error})", where=str(path), fix=_AGAIN) from None
     if found.get("format") != FORMAT:
         raise UserError(
             f"the scores were written in format {found.get('format')}, and this version reads {FORMAT}",
             where=str(path),
-            mend=_AGAIN,
+            fix=_AGAIN,
         )
     return found
 

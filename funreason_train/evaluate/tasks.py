@@ -134,7 +134,7 @@ def _read(path: Path) -> list[Task]:
         raise UserError(
             f"a line is not a task ({type(error).__name__}: {error})",
             where=str(path),
-            mend="Make the file again",
+            fix="Make the file again",
         ) from None
     if not tasks:
         raise UserError("there is no task in it", where=str(path))

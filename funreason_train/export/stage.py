@@ -52,7 +52,7 @@ def run(config: DictConfig, run: RunDir) -> dict[str, Any]:
         from).
 
     Raises:
-        UserError: for everything that the user can mend.
+        UserError: for everything that the user can fix.
         RuntimeError: if what was written is not what the checkpoint holds.
     """
     found = _problems(config, run, awaited=False)

@@ -21,16 +21,14 @@ def load_tokenizer(path: str) -> Any:
         raise UserError(
             f"the tokenizer cannot be loaded ({type(error).__name__})",
             where=path,
-            mend="Give a local HF folder, or set data.tokenizer=off to leave lengths unmeasured",
+            fix="Give a local HF folder, or set data.tokenizer=off to leave lengths unmeasured",
         ) from error
     if not tokenizer.is_fast:
-        raise UserError(
-            "only fast tokenizers can be measured with", where=path, mend="Add its tokenizer.json"
-        )
+        raise UserError("only fast tokenizers can be measured with", where=path, fix="Add its tokenizer.json")
     if not tokenizer.chat_template:
         raise UserError(
             "the tokenizer has no chat template",
             where=path,
-            mend="Put one into its folder as chat_template.jinja, such as the instruct model's",
+            fix="Put one into its folder as chat_template.jinja, such as the instruct model's",
         )
     return tokenizer

@@ -93,7 +93,7 @@ def run(config: DictConfig, run: RunDir) -> dict[str, Any]:
         `steps`, `resumed_from`, `checkpoint` and the latest step's `reward` and `groups_without_signal`.
 
     Raises:
-        UserError: for everything that the user can mend, before the cluster is touched.
+        UserError: for everything that the user can fix, before the cluster is touched.
         RuntimeError: if verl ended before the target step (verl#7401: it may do so with exit code 0).
     """
     # Before anything imports numpy, torch or Ray: they read it once.

@@ -51,7 +51,7 @@ def _named(paths: list[str]) -> dict[str, str]:
     """
     full = [_absolute(path) for path in paths]
     if len(set(full)) < len(full):
-        raise UserError("the same model stands in the list twice", where="model=[…]", mend="Name each once")
+        raise UserError("the same model stands in the list twice", where="model=[…]", fix="Name each once")
     owners = [_owner(path) for path in full]
     runs = {run for run, what in owners if what}
     if len(runs) == 1 and all(Path(path).is_relative_to(Path(*run)) for path in full for run in runs):
@@ -64,7 +64,7 @@ def _named(paths: list[str]) -> dict[str, str]:
     raise UserError(
         "no short names tell the models apart",
         where="model=[…]",
-        mend="Name them: eval.models={mine: DIR, …}",
+        fix="Name them: eval.models={mine: DIR, …}",
     )
 
 

@@ -78,7 +78,7 @@ def run(config: DictConfig, run: RunDir) -> dict[str, Any]:
         from .train.gang import fit
 
         clear_final(paths.checkpoints)
-        report(0, total, "starting the gang")
+        report(0, total, "starting training workers")
         job = {
             "arguments": arguments,
             "metrics": str(paths.metrics),

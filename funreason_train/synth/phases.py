@@ -116,7 +116,7 @@ class Phases:
         if dead := [n for n, graph in self.graphs.items() if not any(r.ok for r in graph.tools.values())]:
             raise UserError(
                 f"no call of the environment {dead[0]} ever succeeded while its graph was learnt",
-                mend="Raise synth.graph.episodes, or leave it out of synth.environments.",
+                fix="Raise synth.graph.episodes, or leave it out of synth.environments.",
             )
         if self.settings["targets"] != COVERAGE:
             tools = {name: tuple(graph.tools) for name, graph in self.graphs.items()}
@@ -130,7 +130,7 @@ class Phases:
         except ValueError as error:
             raise UserError(
                 f"conversations in {name} could not be replayed and compared ({error})",
-                mend="Leave it out of synth.environments, or let it show its state.",
+                fix="Leave it out of synth.environments, or let it show its state.",
             ) from None
 
     # -- samples -------------------------------------------------------------------------------------------
@@ -179,7 +179,7 @@ class Phases:
         first = ", ".join(f"{r} {n}" for r, n in sorted(lost.items(), key=lambda one: -one[1])[:4])
         return UserError(
             f"only {store.accepted(split)} of {wanted} {split} conversations were accepted ({first})",
-            mend="Ask for fewer, for other kinds (synth.kinds) or targets, or raise synth.draws and "
+            fix="Ask for fewer, for other kinds (synth.kinds) or targets, or raise synth.draws and "
             "synth.graph.episodes.",
         )
 

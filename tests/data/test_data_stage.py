@@ -397,8 +397,8 @@ def test_files_that_are_not_ours_are_never_replaced(
     (out / "thesis.tex").write_text("years of work")
     for place in (out, out / "thesis.tex"):
         config = settings(f"data.out={place}")
-        assert "not ours to replace" in stage.check(config, RunDir.at(config.run_dir))[0]
-        with pytest.raises(UserError, match="not ours to replace"):
+        assert "this tool did not create" in stage.check(config, RunDir.at(config.run_dir))[0]
+        with pytest.raises(UserError, match="this tool did not create"):
             stage.run(config, RunDir.at(config.run_dir))
     assert (out / "thesis.tex").read_text() == "years of work"
 
@@ -407,7 +407,7 @@ def test_nor_are_files_that_were_put_beside_an_earlier_result(prepare: Prepare, 
     out, _ = prepare(f"data.out={tmp_path}/out")
     prepare(f"data.out={tmp_path}/out")
     (out / "mine.jsonl").write_text("{}")
-    with pytest.raises(UserError, match=r"not ours to replace \(mine\.jsonl\)"):
+    with pytest.raises(UserError, match=r"this tool did not create \(mine\.jsonl\)"):
         prepare(f"data.out={tmp_path}/out")
     assert (out / "mine.jsonl").read_text() == "{}"
 

@@ -38,7 +38,7 @@ def test_each_replica_has_its_number_its_variables_and_its_log(tmp_path):
 def test_a_user_s_mistake_comes_home_as_one(tmp_path):
     code = (
         "from funreason_train.errors import UserError\n"
-        "raise UserError('has no tokenizer', where='m', mend='Add one')"
+        "raise UserError('has no tokenizer', where='m', fix='Add one')"
     )
     with pytest.raises(UserError, match=r"m: has no tokenizer\. Add one"):
         run(tmp_path, code)

@@ -250,15 +250,17 @@ def test_the_brief_of_a_run_follows_its_settings_and_data(tmp_path):
     assert brief["data"] == f"64 prompts ({run.data / 'rl' / 'train.parquet'})"
     assert brief["length"] == "12 steps, 3 passes over the data"
     config.rl.prompts_per_step = 24
-    assert "length: 6 steps, 3 passes over the data, each without 16 that make no whole step" in stage.brief(
-        config, run
+    assert (
+        "length: 6 steps, 3 passes over the data, each without the last 16, which do not fill a step"
+        in stage.brief(config, run)
     )
     config.rl.prompts_per_step = 16
     assert brief["step"] == "16 prompts x 8 samples = 128, 128 a worker, in 2 optimiser updates"
     assert brief["passes"] == "8 samples each; attention sdpa, a prompt computed once for its samples"
     assert brief["algorithm"] == (
-        "dapo, clip 0.2/0.28, no KL loss, token-mean, no entropy bonus, groups without signal replaced, "
-        "learning rate 1e-06 (constant), log-probabilities of the rollout engine trusted"
+        "dapo, clip 0.2/0.28, no KL loss, token-mean, no entropy bonus, "
+        "groups with identical rewards replaced, learning rate 1e-06 (constant), "
+        "log-probabilities of the rollout engine trusted"
     )
 
 

@@ -17,7 +17,7 @@ def test_a_figure_warns_after_enough_steps_in_a_row():
     assert limits.crossed(FLAT, wanted, patience=3) == [], "too few steps"
     lines = [*FLAT, {"health/groups_without_signal": 0.95}]
     (sentence,) = limits.crossed(lines, wanted, patience=3)
-    assert "the share of groups without signal is 0.95, above 0.9 in each of the last 3 steps" in sentence
+    assert "identical rewards (no gradient) is 0.95, above 0.9 in each of the last 3 steps" in sentence
     assert limits.crossed([*lines, {"health/groups_without_signal": 0.5}], wanted, patience=3) == []
     assert limits.crossed(lines, {"groups_without_signal": None}, patience=3) == []
 

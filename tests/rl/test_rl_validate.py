@@ -80,7 +80,7 @@ def test_tokens_that_differ_from_sft_s_stop_the_stage_before_ray_starts(tmp_path
 
     def differ(function, job, environment):
         jobs.append(job)
-        raise UserError("differ: at token 3", where="model", mend="Check")
+        raise UserError("differ: at token 3", where="model", fix="Check")
 
     monkeypatch.setattr(gate, "call_in_process", differ)
     with pytest.raises(UserError, match=r"model: differ: at token 3\. Check"):

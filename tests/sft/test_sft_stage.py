@@ -99,7 +99,7 @@ def test_tokens_that_differ_from_the_rollouts_stop_the_stage_before_it_tokenises
 
     def differ(function: Any, job: dict[str, Any], environment: dict[str, str]) -> None:
         jobs.append(job)
-        raise UserError("differ: at token 3", where="model", mend="Check")
+        raise UserError("differ: at token 3", where="model", fix="Check")
 
     monkeypatch.setattr(gate, "call_in_process", differ)
     with pytest.raises(UserError, match=r"model: differ: at token 3\. Check"):

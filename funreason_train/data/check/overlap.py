@@ -132,7 +132,7 @@ class Benchmark:
             raise UserError(
                 "BFCL's data files hold no questions",
                 where=str(folder),
-                mend="Install bfcl-eval again, or set data.decontaminate=off",
+                fix="Install bfcl-eval again, or set data.decontaminate=off",
             )
         short: dict[int, str] = {}
         for name, text in questions:

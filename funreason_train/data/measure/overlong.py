@@ -100,7 +100,7 @@ class Cost:
             f" {self.calls} calls, the final calls of {self.final_calls} conversations), and"
             f" data.max_dropped_share is {most}",
             where=source,
-            mend=f"Raise data.max_prompt_tokens (the longest prompt has {self.longest_prompt} tokens) or"
+            fix=f"Raise data.max_prompt_tokens (the longest prompt has {self.longest_prompt} tokens) or"
             f" data.max_target_tokens (the longest target has {self.longest_target}), or allow the loss with"
             " data.max_dropped_share",
         )

@@ -38,13 +38,13 @@ def locate(path: str) -> list[Path] | None:
         ]
         if not files:
             raise UserError(
-                "the folder holds no data file", where=path, mend=f"Known kinds are {', '.join(SUFFIXES)}"
+                "the folder holds no data file", where=path, fix=f"Known kinds are {', '.join(SUFFIXES)}"
             )
         return files
     if here.is_file():
         if not _known(here):
             raise UserError(
-                "this kind of file is not read", where=path, mend=f"Known kinds are {', '.join(SUFFIXES)}"
+                "this kind of file is not read", where=path, fix=f"Known kinds are {', '.join(SUFFIXES)}"
             )
         return [here]
     if _HUB_ID.fullmatch(path) and not path.endswith(SUFFIXES):
@@ -52,7 +52,7 @@ def locate(path: str) -> list[Path] | None:
     raise UserError(
         "there is no such file or folder",
         where=path,
-        mend="Give a local file, a folder of files, or a hub id OWNER/NAME",
+        fix="Give a local file, a folder of files, or a hub id OWNER/NAME",
     )
 
 
@@ -178,7 +178,7 @@ def _hub(name: str, split: str, file: str | None) -> Iterator[Record]:
         raise UserError(
             f"the data set cannot be read from the hub{beyond} ({type(error).__name__})",
             where=name,
-            mend="There is no local file or folder of that name. "
+            fix="There is no local file or folder of that name. "
             * (not number)
             + f"If it is gated, accept its terms on https://huggingface.co/datasets/{name} and put a token"
             f" into the environment variable HF_TOKEN{unset}; without a network, download"

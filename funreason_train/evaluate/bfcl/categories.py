@@ -60,7 +60,7 @@ def choose_categories(names: Iterable[str]) -> tuple[str, ...]:
         raise UserError(
             "; ".join(strangers) if strangers else "no BFCL category is named",
             where="eval.categories",
-            mend=f"Use groups ({', '.join(GROUPS)}) or categories ({', '.join(CATEGORIES)})",
+            fix=f"Use groups ({', '.join(GROUPS)}) or categories ({', '.join(CATEGORIES)})",
         )
     return tuple(name for name in CATEGORIES if name in wanted)
 

@@ -129,7 +129,7 @@ class HostClient:
             raise UserError(
                 f"bfcl-eval cannot be started (code {code}; what it said is above)",
                 where=python,
-                mend="Install the locked environment again (launch/bootstrap.sh), "
+                fix="Install the locked environment again (launch/bootstrap.sh), "
                 "or remove this folder if it is bfcl-eval's own environment",
             )
         return hello

@@ -85,7 +85,7 @@ def _refuse_other_version(folder: Path, version: str) -> None:
             f"there are results of BFCL {info['bfcl_version']} here, and version {version} is asked for; "
             "scores of two versions cannot be compared",
             where=str(folder),
-            mend=f"Use bfcl.version={info['bfcl_version']}, another run_dir=DIR, or restart=eval, which "
+            fix=f"Use bfcl.version={info['bfcl_version']}, another run_dir=DIR, or restart=eval, which "
             "keeps the old results under old/",
         )
 
@@ -146,7 +146,7 @@ def _played(model: BfclModel, attempts: Attempts) -> _Played:
         info = scoring.read_info(folder)
         if info is None:
             raise UserError(
-                "the results are not finished", where=str(folder), mend="Run the same command again"
+                "the results are not finished", where=str(folder), fix="Run the same command again"
             )
         first = first or info
         not_run |= {str(name): str(why) for name, why in info["not_run"].items()}

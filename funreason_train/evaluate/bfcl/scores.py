@@ -59,7 +59,7 @@ def _damaged(path: Path, what: str) -> UserError:
     return UserError(
         f"these BFCL results are damaged: the file {what}",
         where=str(path),
-        mend="Delete the file, and its entries are run again; or start afresh with restart=eval",
+        fix="Delete the file, and its entries are run again; or start afresh with restart=eval",
     )
 
 
@@ -95,7 +95,7 @@ def tries_of(played: Sequence[Rows]) -> dict[str, dict[str, list[bool]]]:
         if any(len(verdicts) != len(played) for verdicts in entries.values()):
             raise UserError(
                 f"the attempts do not have the same entries of {category}",
-                mend="Run the evaluation again with restart=eval",
+                fix="Run the evaluation again with restart=eval",
             )
     return found
 
@@ -172,7 +172,7 @@ def difference(
         if before[name].keys() != after[name].keys():
             raise UserError(
                 f"the models did not run the same entries of {name}",
-                mend="Evaluate them again with one limit=, or with restart=eval",
+                fix="Evaluate them again with one limit=, or with restart=eval",
             )
         order = sorted(before[name])
         changes[name] = {entry: after[name][entry] - before[name][entry] for entry in order}

@@ -26,7 +26,7 @@ def check_version(version: str) -> None:
         UserError: there is not.
     """
     if version not in VERSIONS:
-        raise UserError(f"there is no bfcl-eval {version} here", mend=f"Use one of {', '.join(VERSIONS)}")
+        raise UserError(f"there is no bfcl-eval {version} here", fix=f"Use one of {', '.join(VERSIONS)}")
 
 
 def python_of(version: str) -> str:
@@ -45,21 +45,21 @@ def python_of(version: str) -> str:
         raise UserError(
             f"bfcl-eval {version} is not installed in this environment",
             where=sys.prefix,
-            mend="Install the locked environment with launch/bootstrap.sh",
+            fix="Install the locked environment with launch/bootstrap.sh",
         )
     folder = environments_folder() / f"bfcl-{version}"
     if not _SCRIPT.is_file():
         raise UserError(
             f"bfcl-eval {version} needs an environment of its own, which a checkout of the repository makes",
             where=str(_SCRIPT),
-            mend="Run the evaluation from a checkout",
+            fix="Run the evaluation from a checkout",
         )
     made = subprocess.run(["bash", str(_SCRIPT), version, str(folder)], stdout=subprocess.PIPE, text=True)
     if made.returncode:
         raise UserError(
             f"the environment of bfcl-eval {version} could not be made (the message is above)",
             where=str(folder),
-            mend=f"Fix that and run this again, or name another folder with {FOLDER}",
+            fix=f"Fix that and run this again, or name another folder with {FOLDER}",
         )
     return made.stdout.strip().splitlines()[-1]
 

@@ -34,7 +34,7 @@ def served_models(endpoint: str, timeout: float = 10.0) -> list[dict[str, Any]]:
         raise UserError(
             f"the endpoint does not answer ({error})",
             where=url,
-            mend="Start the server first, and give its address with the version, as in http://localhost:8000/v1",
+            fix="Start the server first, and give its address with the version, as in http://localhost:8000/v1",
         ) from None
 
 
@@ -61,7 +61,7 @@ def choose_served(endpoint: str, wanted: str | None, path: str) -> str:
     raise UserError(
         f"the endpoint serves {', '.join(names) or 'nothing'}, not {wanted or path}",
         where=endpoint,
-        mend="Name what it serves with eval.served_name=NAME, if that is the model whose folder is given",
+        fix="Name what it serves with eval.served_name=NAME, if that is the model whose folder is given",
     )
 
 

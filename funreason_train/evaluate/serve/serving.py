@@ -73,7 +73,7 @@ def replica_environments(
         raise UserError(
             f"{replicas} engines of {engine.tensor_parallel} GPUs each are more than this machine's {gpus}",
             where="eval.replicas, eval.tensor_parallel",
-            mend="Lower one of them, or leave eval.replicas=null, which takes as many as fit",
+            fix="Lower one of them, or leave eval.replicas=null, which takes as many as fit",
         )
     shared = environment(engine, max(1, available_cores() // replicas))
     shared |= {key: str(value) for key, value in cluster.env.items()}

@@ -56,7 +56,7 @@ def _length(config: DictConfig, train: Prompts) -> str:
     if rl.steps is not None:
         return f"{steps:,} steps"
     left = train.rows % rl.prompts_per_step  # verl takes whole batches of each shuffled pass
-    without = f", each without {left:,} that make no whole step" if left else ""
+    without = f", each without the last {left:,}, which do not fill a step" if left else ""
     return f"{steps:,} steps, {rl.epochs} passes over the data{without}"
 
 
@@ -84,7 +84,7 @@ def _algorithm(config: DictConfig) -> str:
         kl,
         algorithm.loss_aggregation,
         f"entropy bonus {algorithm.entropy:g}" if algorithm.entropy else "no entropy bonus",
-        "groups without signal replaced" if algorithm.filter_groups else "all groups kept",
+        "groups with identical rewards replaced" if algorithm.filter_groups else "all groups kept",
         f"learning rate {rl.learning_rate:g} ({rl.schedule})",
         "log-probabilities of the rollout engine trusted"
         if rl.trust_rollout_log_probs

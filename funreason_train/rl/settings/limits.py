@@ -23,7 +23,9 @@ class Figure:
 
 
 FIGURES = {
-    "groups_without_signal": Figure("health/groups_without_signal", "the share of groups without signal"),
+    "groups_without_signal": Figure(
+        "health/groups_without_signal", "the share of groups with identical rewards (no gradient)"
+    ),
     "reward_errors": Figure("reward/error", "the share of samples that the reward could not score"),
     "unclosed": Figure("reward/unclosed", "the share of answers without </think>"),
     "over_long": Figure("reward/cut", "the share of answers cut off at rl.max_response_tokens"),

@@ -187,7 +187,7 @@ def _recording(base: type) -> Any:
             if fatal := limits.crossed(self.lines, self.limits["stop"], patience):
                 raise UserError(
                     f"reinforcement learning was ended at step {step}: {'; '.join(fatal)}. Look at "
-                    f"{self.metrics_file.parent / 'rollouts' / f'{step}.jsonl'}; mend the cause or raise "
+                    f"{self.metrics_file.parent / 'rollouts' / f'{step}.jsonl'}; fix the cause or raise "
                     "rl.health.stop; the same command continues from the last checkpoint"
                 )
 

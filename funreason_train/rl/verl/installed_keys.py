@@ -49,7 +49,7 @@ def verl_folder() -> Path:
     if spec is None or spec.origin is None:
         raise UserError(
             "verl is not installed in this environment",
-            mend="Install the lock of this machine's device: uv pip sync requirements/cpu.lock (or gpu.lock)",
+            fix="Install the lock of this machine's device: uv pip sync requirements/cpu.lock (or gpu.lock)",
         )
     return Path(spec.origin).parent
 

@@ -25,4 +25,4 @@ def make_agents(settings: Mapping[str, Any]) -> Agents:
         from .offline import OfflineAgents
 
         return OfflineAgents(settings["errors"])
-    raise UserError(f"there are no agents '{settings['kind']}'", mend=f"There are {', '.join(KINDS)}.")
+    raise UserError(f"there are no agents '{settings['kind']}'", fix=f"There are {', '.join(KINDS)}.")

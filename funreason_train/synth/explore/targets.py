@@ -52,7 +52,7 @@ def read_targets(path: str, tools: Mapping[str, tuple[str, ...]]) -> dict[str, l
         raise UserError(
             "no tool of these environments is named",
             where=str(file),
-            mend=f"Write one a line, for example {next(iter(next(iter(tools.values()), ('TOOL',))))}.",
+            fix=f"Write one a line, for example {next(iter(next(iter(tools.values()), ('TOOL',))))}.",
         )
     return found
 

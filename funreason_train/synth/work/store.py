@@ -24,10 +24,10 @@ class Store:
 
     Args:
         path: The file, which is made.
-        job: A fingerprint of what decides the samples. A file of another job is not touched.
+        job: A fingerprint of what decides the samples. a file made with different settings is not touched.
 
     Raises:
-        ValueError: the file holds another job's samples.
+        ValueError: the file holds samples made with different settings.
     """
 
     def __init__(self, path: Path, job: str) -> None:
@@ -39,7 +39,7 @@ class Store:
         self._connection.commit()
         if self.note("job") not in (None, job):
             self._connection.close()
-            raise ValueError(f"{path} holds another job's samples")
+            raise ValueError(f"{path} holds samples made with different settings")
         self.keep("job", job)
 
     def __enter__(self) -> Store:

@@ -22,5 +22,5 @@ def source_module(format: str) -> ModuleType:
         UserError: if there is none.
     """
     if format not in FORMATS:
-        raise UserError(f"there is no data format '{format}'", mend=f"Formats are {', '.join(FORMATS)}")
+        raise UserError(f"there is no data format '{format}'", fix=f"Formats are {', '.join(FORMATS)}")
     return importlib.import_module(f"{__name__}.{format}")
