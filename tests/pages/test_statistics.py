@@ -44,7 +44,7 @@ def test_wilson_holds_the_share_and_mirrors(right, wrong):
 
 def test_wilson_refuses_what_is_no_share():
     for right, total in ((-1, 3), (4, 3)):
-        with pytest.raises(ValueError, match="no share"):
+        with pytest.raises(ValueError, match="not a share"):
             wilson(right, total)
 
 
