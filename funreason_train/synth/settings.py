@@ -72,6 +72,7 @@ class GraphLearning(Section):
 class Sampling(Section):
     """Phase I: how traces are sampled."""
 
+    policy: Annotated[str, OneOf(("directed", "uniform"))]
     extra_calls: list[CountOrZero]
     most_calls: Count
 

@@ -197,6 +197,13 @@ def test_a_try_is_judged_by_calls_or_by_state(tmp_path: Path, validate: str) -> 
     assert found["critiques"][reasons[validate]] > 0 and found["tries"]["2"] > 0
 
 
+def test_random_walks_and_easy_queries_are_to_be_had_for_comparison(tmp_path: Path) -> None:
+    phases(tmp_path, *FEW, *ONLY_PLAIN, "sampler.policy=uniform", "query.style=easy").run()
+    turns = [turn for row in rows(tmp_path) for turn in row["synth"]["task"]["turns"]]
+    assert len(turns) == 120 and all(turn["steps"] for turn in turns)
+    assert sum(", then " in turn["user"] for turn in turns) > 60
+
+
 def test_what_never_passes_is_rejected_and_counted(tmp_path: Path) -> None:
     words = ("offline.errors.malformed=1", "chain.tries=1", "draws=1", "trajectories=1", "heldout_tasks=0")
     with pytest.raises(UserError, match=r"only 0 of 1 .*chain/malformed"):

@@ -76,8 +76,19 @@ def plan_turn(
     rng: Random,
     previous: Sequence[Planned] = (),
     foreign: Sequence[Mapping[str, Any]] = (),
+    directed: bool = True,
 ) -> Planned:
     """Plans and executes one turn in the sampler's live environment.
+
+    Args:
+        sampler: Of the conversation.
+        kind: One of `KINDS`.
+        target: The tool to aim at, where `directed`; otherwise calls are drawn at random.
+        extra: Calls beyond the target.
+        rng: Of every choice.
+        previous: The turns before.
+        foreign: Documents of tools that this environment does not have.
+        directed: Whether the trace is the directed sampler's.
 
     Raises:
         CannotPlan: this draw gives no such turn; the environment has gone on all the same.
@@ -87,7 +98,8 @@ def plan_turn(
     if kind == "correction":
         return _correction(sampler, rng, previous)
     start = len(sampler.history)
-    sampled = sampler.turn(target, extra + (kind == "parallel"))
+    more = extra + (kind == "parallel")
+    sampled = sampler.turn(target, more) if directed else sampler.walk(rng.randint(1, 3) + more)
     if not sampled.reached:
         raise CannotPlan("target_not_reached")
     trace, failures = _pruned(sampled)

@@ -111,6 +111,22 @@ class Sampler:
                 break
         return found
 
+    def walk(self, count: int) -> Sampled:
+        """Samples one turn of random legal calls, for comparison; its target is the last tool called."""
+        found, blocked = Sampled(""), set[str]()
+        self._helped, self._needs = {}, {}
+        while len(found.trace) < count and found.calls < self.most:
+            name = self._next(found, blocked, "uniform")
+            if name is None:
+                break
+            if self._call(name, found) is None:
+                blocked.add(name)
+            else:
+                blocked.clear()
+        if found.trace:
+            found.target, found.reached = found.trace[-1].call.name, True
+        return found
+
     def execute(self, call: Call, sources: Mapping[str, Source] | None = None) -> Executed:
         """Executes one call and takes it into the conversation, if it succeeds."""
         result = self.environment.call(call)

@@ -171,7 +171,8 @@ class Samples:
                 target = rng.choice(world.targets)
             chosen = kind if turn == special or kind == "long" else "plain"
             extra = rng.randint(least, most)
-            plans.append(plan_turn(sampler, chosen, target, extra, rng, plans, self._foreign(name)))
+            directed = self.settings["sampler"]["policy"] == "directed"
+            plans.append(plan_turn(sampler, chosen, target, extra, rng, plans, self._foreign(name), directed))
             states.append(sampler.environment.snapshot() if self.asks.by_state else None)
         return plans, states
 
