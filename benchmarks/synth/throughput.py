@@ -78,6 +78,7 @@ def main() -> None:
         learnt = time.perf_counter() - began
         phases = Phases(settings, 0, out, partial(in_processes, processes=processes))
         profile = cProfile.Profile()
+        before = sum(resource.getrusage(resource.RUSAGE_SELF)[:2])
         began = time.perf_counter()
         if arguments.profile:
             profile.enable()
@@ -86,6 +87,8 @@ def main() -> None:
         seconds = time.perf_counter() - began
         right, rows = replayed(out)
     funnel = made["funnel"]
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    cpu = sum(one.ru_utime + one.ru_stime for one in used) - before
     children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
     peak = max(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, children) / 1024
     print(
@@ -93,6 +96,7 @@ def main() -> None:
     )
     print(f"graphs learnt in {learnt:.1f} s")
     print(f"{rows} conversations in {seconds:.1f} s: {rows / seconds:.1f} a second")
+    print(f"{rows / cpu:.1f} for each second of processor time, replaying and starting processes included")
     print(f"accepted {funnel['accepted']} of {funnel['samples']} samples, {funnel['draws']} draws")
     print(f"replayed {right} of {rows}; largest process {peak:.0f} MiB")
     if arguments.profile:

@@ -100,6 +100,8 @@ def plan_turn(
     start = len(sampler.history)
     more = extra + (kind == "parallel")
     sampled = sampler.turn(target, more) if directed else sampler.walk(rng.randint(1, 3) + more)
+    if getattr(sampler.environment, "fault", None):
+        raise CannotPlan("server_fault")
     if not sampled.reached:
         raise CannotPlan("target_not_reached")
     trace, failures = _pruned(sampled)

@@ -25,7 +25,7 @@ class Directions:
     """
 
     def __init__(self, graph: Graph, by_value: bool = True, hinted: bool = False) -> None:
-        self.names = tuple(graph.tools)
+        self.names = tuple(name for name in graph.tools if name not in graph.avoided)
         declared = {n: [frozenset({r}) for r in graph.tools[n].requires] for n in self.names}
         learnt = {n: [c] if (c := graph.state_clause(n)) else [] for n in self.names}
         values: dict[str, list[Clause]] = {n: [] for n in self.names}

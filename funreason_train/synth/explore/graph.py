@@ -74,6 +74,7 @@ class Graph:
         tools: Name -> what is known of it.
         flows: (producer, field, consumer, parameter) -> successful calls that such a value went into.
         keys: Parameters, as (tool, parameter), whose values name records.
+        avoided: Tools that hang, which are called no more.
     """
 
     def __init__(self, environment: str, documents: Iterable[Mapping[str, Any]]) -> None:
@@ -85,6 +86,7 @@ class Graph:
             record.fields.update(_fields(one.get("returns", {})))
         self.flows: Counter[tuple[str, str, str, str]] = Counter()
         self.keys: set[tuple[str, str]] = set()
+        self.avoided: set[str] = set()
         self._options: dict[str, tuple[str, ...]] = {}
         self.priors: dict[
             tuple[str, str, str, str], float
@@ -216,6 +218,7 @@ class Graph:
                     held[:] = [held[0] + counts[0], held[1] + counts[1]]
         self.flows += other.flows
         self.keys |= other.keys
+        self.avoided |= other.avoided
 
     # -- what follows from it ------------------------------------------------------------------------------
 
@@ -337,6 +340,7 @@ class Graph:
             ],
             "flows": [[*flow, count] for flow, count in sorted(self.flows.items())],
             "keys": sorted(map(list, self.keys)),
+            "avoided": sorted(self.avoided),
         }
 
     @classmethod
@@ -356,6 +360,7 @@ class Graph:
             record.sources = {p: {k: list(v) for k, v in s.items()} for p, s in one["sources"].items()}
         graph.flows = Counter({tuple(flow[:4]): flow[4] for flow in value["flows"]})
         graph.keys = {(one[0], one[1]) for one in value["keys"]}
+        graph.avoided = set(value["avoided"])
         return graph
 
 

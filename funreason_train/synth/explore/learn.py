@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from random import Random
 from typing import Any
@@ -14,6 +15,7 @@ from .graph import Graph
 from .trace import Executed, fingerprint
 
 _PENDING = 4  # failed calls that are tried again after each change of the state
+_SLOW = 10.0  # seconds after which a call's tool is left alone
 _ASTRAY = 0.25  # of the calls that follow no direction
 
 Scenario = Callable[[Random], Mapping[str, Any]]
@@ -69,6 +71,10 @@ class _Episode:
             name = self._towards(target)
             arguments, sources = self._drawer.arguments(name, self._rng)
             executed = self._execute(Call(name, arguments), sources)
+            if getattr(
+                self._environment, "fault", None
+            ):  # the server's, so nothing more comes of this episode
+                return
             self._tried[name] = self._tried.get(name, 0) + 1
             if executed.result.ok:
                 if executed.changed:
@@ -87,7 +93,12 @@ class _Episode:
         self._directions = Directions(self._graph, hinted=True)
         few = sorted(
             self._graph.tools,
-            key=lambda name: (self._graph.tools[name].ok > 8, self._tried.get(name, 0), self._rng.random()),
+            key=lambda name: (
+                name in self._graph.avoided,
+                self._graph.tools[name].ok > 8,
+                self._tried.get(name, 0),
+                self._rng.random(),
+            ),
         )
         return few[0] if self._rng.random() < 0.7 else self._rng.choice(few)
 
@@ -105,7 +116,10 @@ class _Episode:
         return self._rng.choice([name for name in new if distances[name] == least])
 
     def _execute(self, call: Call, sources: Any) -> Executed:
+        began = time.monotonic()
         result = self._environment.call(call)
+        if time.monotonic() - began > _SLOW:
+            self._graph.avoided.add(call.name)
         changed = False
         if result.ok:
             state = fingerprint(self._environment)

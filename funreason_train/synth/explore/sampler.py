@@ -91,7 +91,7 @@ class Sampler:
         self._helped: dict[str, int] = {}
         self._needs = {}
         after = 0
-        while found.calls < self.most:
+        while found.calls < self.most and not getattr(self.environment, "fault", None):
             name = self._next(found, blocked, policy)
             if name is None:
                 break
