@@ -15,6 +15,8 @@
 #   FUNREASON_HEAD_PATIENCE 30     how long a worker goes on without an answer from the head, in seconds
 #   RAY_AUTH_TOKEN                 a secret that admits nodes and drivers; without it anyone who reaches the head's port can
 #                                  run code there. The batch files make one for each job.
+#   FUNREASON_STOP_FILE            a file whose appearance asks the run to save and to end with code 75 ("continue me"); SIGUSR1 to
+#                                  rank 0's script does as well
 #   FUNREASON_PASS_ENV             names of further environment variables for the workers, "A,B"
 #   NCCL_SOCKET_IFNAME, GLOO_SOCKET_IFNAME   the interface, where the route to the head is not the right one
 
@@ -229,6 +231,7 @@ lead() {
     await_head
     # shellcheck disable=SC2086 # one word a host
     drive python "$LAUNCH_DIR/wait_for_nodes.py" --nodes "$NODES" --seconds "$WAIT_SECONDS" --hosts ${HOSTS:-} || exit $?
+    trap 'kill -USR1 "$DRIVER_PID" 2>/dev/null || true' USR1
     drive funreason-train "$stage" "$@" || code=$?
     note "the stage has ended with code $code; letting the workers go"
     exit "$code"
@@ -312,6 +315,7 @@ run_on_nodes() {
     fi
     # On one machine the stage starts its own Ray, and its own checks speak.
     if ((NODES == 1)); then exec funreason-train "$@"; fi
+    trap '' USR1 # a request to save is for the driver alone; Ray would end of it
     trap stop_all EXIT
     trap 'exit 143' TERM
     trap 'exit 130' INT

@@ -180,7 +180,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command line.
 
     Returns:
-        0 done, 1 failed, 2 a mistake to fix, 130 interrupted, 141 nobody reads the output any more.
+        0 done, 1 failed, 2 a mistake to fix, 75 saved and stopped as asked (the same command goes on), 130
+        interrupted, 141 nobody reads the output any more.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
@@ -234,9 +235,11 @@ def _run(name: str, words: list[str]) -> int:
 
         print(OmegaConf.to_yaml(config, resolve=options.resolve), end="")
         return 0
+    from ..run.stop import EXIT_CODE
     from .display import say
     from .dry_run import show
     from .execution.spawn import StageFailed
+    from .execution.stop import StageStopped, StopRequest
     from .home import home_of
     from .next_step import next_step
     from .stages import STAGES
@@ -251,6 +254,10 @@ def _run(name: str, words: list[str]) -> int:
     except StageFailed as error:
         print(f"funreason-train: {error}", file=sys.stderr)
         return 1
+    except StageStopped as error:
+        StopRequest.answer()
+        print(f"funreason-train: {error}", file=sys.stderr)
+        return EXIT_CODE
     if following := next_step(name, config, run_dir, words):
         say(f"Next: {following}")
     return 0

@@ -22,6 +22,7 @@ from ..run.files import write_text
 from ..run.paths import RunDir
 from ..run.process import call_in_process
 from ..run.stage import Decides, Plan, Stage, model_files
+from ..run.stop import STOPPED, Stopped
 from . import checkpoints
 from .settings import prompts
 from .settings.brief import lines as brief_lines
@@ -119,7 +120,10 @@ def run(config: DictConfig, run: RunDir) -> dict[str, Any]:
         if config.rl.reward_function is not None:
             _try_reward(config, train)
         gate.ensure(train.file.parent.parent, config.rl.model, config, tasks)
-        _train(config, run, compose(config, run, train, val), metrics, environment)
+        try:
+            _train(config, run, compose(config, run, train, val), metrics, environment)
+        except Stopped:
+            return {STOPPED: checkpoints.latest(run.rl_checkpoints)}
         reached = checkpoints.latest(run.rl_checkpoints)
         if reached < target:
             raise RuntimeError(f"verl ended at step {reached} of {target} without an error")
@@ -194,7 +198,7 @@ def _train(
         from .train.trainer import train
 
         OmegaConf.resolve(verl)
-        train(session.validated(verl), plain(config.rl), metrics)
+        train(session.validated(verl), plain(config.rl), metrics, run.stop("rl"))
 
 
 #: Rows that a reward function of one's own is tried on before a cluster is held.

@@ -86,6 +86,10 @@ class RunDir:
         """The RL model as a HF folder."""
         return self.root / "export"
 
+    def stop(self, stage: str) -> Path:
+        """Is there while a stage is asked to save and end."""
+        return self.root / ".stage" / f"{stage}.stop"
+
     @property
     def logs(self) -> Path:
         """One file a stage and attempt."""

@@ -16,6 +16,7 @@ from ..parity import gate
 from ..run.files import read_json, write_json
 from ..run.progress import report
 from ..run.stage import Decides, Plan, Stage, model_files
+from ..run.stop import STOPPED
 from . import lora
 from .brief import lines as brief_lines
 from .llamafactory import deepspeed
@@ -86,11 +87,15 @@ def run(config: DictConfig, run: RunDir) -> dict[str, Any]:
             "workers": batch.workers,
             "total": total,
             "lean": config.sft.lean_forward,
+            "stop": str(run.stop("sft")),
             "attention": config.sft.attention,
             "device": config.cluster.device,
         }
         fit(job, config.cluster, run.sft / "ray", paths.tensorboard, config.sft)
         done = _finished(paths.checkpoints, total)
+    if done is None and run.stop("sft").exists():
+        latest = checkpoints.latest_complete(paths.checkpoints, batch.workers)
+        return {STOPPED: (checkpoints.read_step(latest) or 0) if latest else 0}
     if done is None:
         raise RuntimeError(f"training ended before step {total}; the reason is in the stage's log")
     publish(_final(paths.checkpoints), run.sft_model, base)

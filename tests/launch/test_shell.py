@@ -26,6 +26,8 @@ def test_the_directives_hold_no_variables(script) -> None:
     directives = re.findall(r"^#SBATCH (.*)$", script.read_text(), flags=re.MULTILINE)
     assert {"--nodes=4", "--ntasks-per-node=1", "--gpus-per-node=8"} <= set(directives)
     assert not [line for line in directives if "$" in line]
+    assert any(line.startswith("--time=") for line in directives)
+    assert any(re.fullmatch(r"--signal=B:USR1@\d+", line) for line in directives), "to the batch file alone"
 
 
 def test_nothing_ends_processes_by_name() -> None:

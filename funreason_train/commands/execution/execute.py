@@ -11,11 +11,13 @@ from ...run.files import write_text
 from ...run.manifest import Manifest
 from ...run.paths import RunDir
 from ...run.stage import Stage
+from ...run.stop import STOPPED
 from ..display import say
 from .aside import moves
 from .job import Job
 from .prose import another_job
 from .spawn import spawn
+from .stop import StageStopped
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -32,6 +34,7 @@ def execute(stage: Stage, config: DictConfig, run: RunDir, lock: int) -> dict[st
     Raises:
         UserError: for the user's mistakes and for a run directory that holds another job's stage.
         StageFailed: if the stage crashed.
+        StageStopped: if it has saved and ended because it was asked to.
     """
     from omegaconf import OmegaConf
 
@@ -67,6 +70,14 @@ def execute(stage: Stage, config: DictConfig, run: RunDir, lock: int) -> dict[st
         manifest.update(stage.name, state="failed")
         raise
     seconds = record.get("seconds", 0.0) + time.monotonic() - started
+    if STOPPED in result:
+        manifest.update(stage.name, state="stopped", seconds=round(seconds, 1), peak_bytes=peak)
+        at = (
+            f"saved at step {result[STOPPED]} and stopped"
+            if result[STOPPED]
+            else "stopped before its first step"
+        )
+        raise StageStopped(f"{stage.title}: {at}, as asked; the same command goes on from there")
     manifest.update(stage.name, state="done", result=result, seconds=round(seconds, 1), peak_bytes=peak)
     return {**result, "skipped": False}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ from ...run.stage import Stage
 from .follow import StageDisplay
 from .memory import PeakMemory
 from .prose import failure
+from .stop import StopRequest
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -39,6 +41,8 @@ def spawn(
     Raises:
         UserError: the stage's own.
         StageFailed: if it crashed.
+        StageStopped: if it was ended as asked.
+        KeyboardInterrupt: if it was ended from outside.
     """
     run.logs.mkdir(exist_ok=True)
     log = run.logs / f"{stage.name}.{attempt}.log"
@@ -53,13 +57,17 @@ def spawn(
         log=None if on_screen else log,
         inherit=(lock,),
     )
-    with child, StageDisplay(stage.title, progress, enabled=not on_screen) as display:
+    stop = StopRequest(stage.title, run.stop(stage.name), heeded=stage.nodes)
+    with child, stop, StageDisplay(stage.title, progress, enabled=not on_screen) as display:
         peak = PeakMemory(child.pid)
         while child.poll() is None:
             display.refresh()
             peak.sample()
+            stop.look()
             time.sleep(0.5)
         try:
             return dict(child.result() or {}), peak.bytes
         except ChildFailed as error:
+            if stop.terminated and error.code == -signal.SIGTERM:  # both were told, by the launch script
+                raise KeyboardInterrupt from None
             raise StageFailed(failure(stage.name, error, None if on_screen else log)) from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from typing import Any
 
 from ...environments.bfcl.sessions import limit_calls
@@ -21,6 +22,8 @@ def run_stage(job: dict[str, Any]) -> dict[str, Any]:
     """
     from omegaconf import DictConfig, OmegaConf
 
+    # Requests to stop are for the driver; what is ignored here is ignored in every process that is started.
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)
     config = OmegaConf.load(job["config"])
     assert isinstance(config, DictConfig)
     OmegaConf.set_struct(config, True)

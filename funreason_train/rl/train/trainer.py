@@ -25,6 +25,7 @@ from verl.utils.debug import marked_timer
 from ...errors import UserError
 from ...plain import json_text
 from ...run import progress
+from ...run.stop import Stopped
 from ..checkpoints import KeepVerified
 from ..rollout.sampling import prompt_name, sample_order
 from ..rollout.tokens import completion_text, text_of
@@ -38,15 +39,17 @@ from .liveness import Liveness
 _POLL_SECONDS = 0.2
 
 
-def train(config: DictConfig, rl: Mapping[str, Any], metrics: Path) -> None:
+def train(config: DictConfig, rl: Mapping[str, Any], metrics: Path, stop: Path) -> None:
     """What verl's `TaskRunnerV1.run` does (verl/trainer/main_ppo.py), in the driver's own process.
 
     Args:
         config: The full verl configuration, resolved.
         rl: The project's `rl` section, for what verl has no key for.
         metrics: The file that gets one line a step.
+        stop: The file whose appearance asks to save after the step that is being done, and to end.
 
     Raises:
+        Stopped: if that was asked for.
         UserError: if a figure was beyond its limit for too long (`rl.health.stop`).
     """
     estimator, algorithm = None, rl["algorithm"]
@@ -56,7 +59,7 @@ def train(config: DictConfig, rl: Mapping[str, Any], metrics: Path) -> None:
     trainer: Any = None
     try:
         trainer = _recording(get_trainer_cls(config.trainer.v1.trainer_mode))(
-            config, metrics, rl["health"], estimator
+            config, metrics, rl["health"], estimator, stop
         )
         _prepare_buffer(trainer.replay_buffer, config, rl)
         trainer.checkpoint_callback = KeepVerified(rl["keep_checkpoints"])
@@ -92,9 +95,15 @@ def _recording(base: type) -> Any:
 
     class Recording(base):  # type: ignore[misc]
         def __init__(
-            self, config: DictConfig, metrics: Path, health: Mapping[str, Any], estimator: egpo.Egpo | None
+            self,
+            config: DictConfig,
+            metrics: Path,
+            health: Mapping[str, Any],
+            estimator: egpo.Egpo | None,
+            stop: Path,
         ) -> None:
             super().__init__(config=config)
+            self.stop_file, self.stopping = stop, False
             self.metrics_file = metrics
             self.limits = health
             self.estimator = estimator
@@ -156,7 +165,15 @@ def _recording(base: type) -> Any:
             metrics.update(_health(batch, trusting, metrics.get("actor/ppo_kl")))
             self.line_at = self.metrics_file.stat().st_size if self.metrics_file.exists() else 0
             self._write_line(metrics)
+            if self.stop_file.exists() and self.global_steps < self.total_training_steps:
+                self.stopping = True
+                self.config.trainer.save_freq = 1  # verl saves next, on all ranks, wherever it would anyway
             return batch
+
+        def on_step_end(self) -> None:
+            if self.stopping:
+                raise Stopped(f"saved at step {self.global_steps}")
+            super().on_step_end()
 
         def _write_line(self, metrics: dict[str, Any]) -> dict[str, Any]:
             """Writes this step's line; once more when verl has added what it knows only after the save."""

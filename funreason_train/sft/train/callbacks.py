@@ -72,6 +72,45 @@ class MetricsCallback(TrainerCallback):
         return float(int(state.num_input_tokens_seen) - self._first_tokens) / seconds
 
 
+class StopCallback(TrainerCallback):
+    """Saves after a step and ends the training if that was asked for; all ranks do it at the same step.
+
+    Args:
+        note: The file whose appearance is the request. The first rank looks and tells: a network file system
+            may show a file to one node a step earlier than to another, and a checkpoint is made by all.
+
+    Attributes:
+        stopped: Whether it was asked for before the last step.
+    """
+
+    def __init__(self, note: Path) -> None:
+        self.note = note
+        self.stopped = False
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Looks, tells, and has the trainer save and end."""
+        asked = agreed(state.is_world_process_zero and self.note.exists(), args.device)
+        if asked and state.global_step < state.max_steps:
+            self.stopped = control.should_save = control.should_training_stop = True
+
+
+def agreed(asked: bool, device: Any) -> bool:
+    """What the first rank found, on every rank.
+
+    Args:
+        asked: What this rank found; only the first one's counts.
+        device: Where the ranks' backend exchanges tensors.
+    """
+    import torch
+    import torch.distributed as dist
+
+    if not dist.is_initialized() or dist.get_world_size() == 1:
+        return asked
+    flag = torch.tensor([int(asked)], device=device)
+    dist.broadcast(flag, src=0)
+    return bool(flag.item())
+
+
 class LeanCallback(TrainerCallback):
     """Installs the short cuts of `lean.py` in the model that is about to be trained.
 

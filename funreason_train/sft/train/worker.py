@@ -27,8 +27,8 @@ def train(job: dict[str, Any]) -> None:
 
     Args:
         job: `arguments` (LLaMA-Factory's), `metrics` (path), `failures` (where a note of a failure goes),
-            `workers`, `total` (optimizer steps), `lean` (see `lean.py`), `attention` (as in the settings) and
-            `device`.
+            `workers`, `total` (optimizer steps), `lean` (see `lean.py`), `stop` (the file that asks to save
+            and end), `attention` (as in the settings) and `device`.
     """
     seen: list[Any] = []
     try:
@@ -52,7 +52,7 @@ def _train(job: dict[str, Any], seen: list[Any]) -> None:
 
     from ..tokens.collate import use_packed_batches
     from ..tokens.order import OrderCallback, seed_epochs
-    from .callbacks import AttentionCallback, LeanCallback, MetricsCallback
+    from .callbacks import AttentionCallback, LeanCallback, MetricsCallback, StopCallback
     from .lean import liger_shortens
 
     output = Path(arguments["output_dir"])
@@ -63,7 +63,8 @@ def _train(job: dict[str, Any], seen: list[Any]) -> None:
     seed_epochs(int(arguments["seed"]))
     kernel = attention.choose(job["attention"], job["device"])
     arguments["flash_attn"] = _LLAMAFACTORY.get(kernel, kernel)
-    further: list[Any] = []
+    stop = StopCallback(Path(job["stop"]))
+    further: list[Any] = [stop]
     if job["lean"]:
         further.append(LeanCallback(logits=not arguments["enable_liger_kernel"] or liger_shortens()))
     if kernel == attention.VARLEN:
@@ -73,7 +74,7 @@ def _train(job: dict[str, Any], seen: list[Any]) -> None:
         use_packed_batches({"fa2": attention.FLASH}.get(kernel, kernel))
     run_exp(arguments, [callback, OrderCallback(), *further])
     dist.barrier()
-    if leader:
+    if leader and not stop.stopped:
         if callback.step != job["total"]:
             raise RuntimeError(f"training ended at step {callback.step} of {job['total']}")
         final = finish(arguments, output)
