@@ -22,7 +22,7 @@ class Manifest:
         {"format", "stages": {NAME: RECORD}, "restart": the latest request or null,
          "old": [{"stage", "moved_to", "record"}]: what restarts have set aside}
 
-    and a RECORD is `{"state": running | failed | done, "fingerprint", "settings": {dotted key: value},
+    and a RECORD is `{"state": running | stopped | failed | done, "fingerprint", "settings": {dotted key: value},
     "inputs": {path: {"digest", "bytes"}}, "attempts", "versions", "seconds", "peak_bytes", "result"}`; the
     last three are there once the stage is done. Paths inside the run directory begin with `RUN_DIR/`.
 

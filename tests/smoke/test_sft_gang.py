@@ -11,6 +11,8 @@ import json
 import os
 import random
 import shutil
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -123,6 +125,28 @@ def test_train_stop_and_continue(tmp_path: Path, model: Path) -> None:
     assert (run.sft_model / "model.safetensors").read_bytes() != before
     assert "chat_template.jinja" in os.listdir(run.sft_model)
     assert stage.run(config, run) == second, "a finished stage does nothing"
+
+
+def test_asked_to_stop_two_ranks_save_the_same_step_and_the_run_goes_on(tmp_path: Path, model: Path) -> None:
+    words = ("max_steps=40", "save_steps=1000", "cluster.sft.workers=2", "per_device_batch=4")
+    config, run = setting(tmp_path, model, *words)
+    write_data(run.data / "sft", [row(number) for number in range(ROWS)])
+    run.stop("sft").parent.mkdir(parents=True)
+
+    def ask() -> None:
+        while not (run.sft / "metrics.jsonl").is_file() or len(metrics(run)) < 2:
+            time.sleep(0.1)
+        run.stop("sft").touch()
+
+    asking = threading.Thread(target=ask, daemon=True)
+    asking.start()
+    stopped = stage.run(config, run)["stopped"]
+    assert 2 <= stopped < 40
+    assert (run.sft / "checkpoints" / f"checkpoint-{stopped}").is_dir() and not run.sft_model.exists()
+    run.stop("sft").unlink()
+    config, _ = setting(tmp_path, model, *words, f"max_steps={stopped + 2}")
+    assert stage.run(config, run)["steps"] == stopped + 2
+    assert [line["step"] for line in metrics(run)] == list(range(1, stopped + 3))
 
 
 def metrics(run: RunDir) -> list[dict[str, Any]]:

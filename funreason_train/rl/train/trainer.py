@@ -59,8 +59,9 @@ def train(config: DictConfig, rl: Mapping[str, Any], metrics: Path, stop: Path) 
     trainer: Any = None
     try:
         trainer = _recording(get_trainer_cls(config.trainer.v1.trainer_mode))(
-            config, metrics, rl["health"], estimator, stop
+            config, metrics, rl["health"], estimator
         )
+        trainer.stop_file = stop
         _prepare_buffer(trainer.replay_buffer, config, rl)
         trainer.checkpoint_callback = KeepVerified(rl["keep_checkpoints"])
         trainer.init()
@@ -100,10 +101,10 @@ def _recording(base: type) -> Any:
             metrics: Path,
             health: Mapping[str, Any],
             estimator: egpo.Egpo | None,
-            stop: Path,
         ) -> None:
             super().__init__(config=config)
-            self.stop_file, self.stopping = stop, False
+            self.stop_file: Path | None = None  # asks to save and to end
+            self.stopping = False
             self.metrics_file = metrics
             self.limits = health
             self.estimator = estimator
@@ -165,7 +166,7 @@ def _recording(base: type) -> Any:
             metrics.update(_health(batch, trusting, metrics.get("actor/ppo_kl")))
             self.line_at = self.metrics_file.stat().st_size if self.metrics_file.exists() else 0
             self._write_line(metrics)
-            if self.stop_file.exists() and self.global_steps < self.total_training_steps:
+            if self.stop_file and self.stop_file.exists() and self.global_steps < self.total_training_steps:
                 self.stopping = True
                 self.config.trainer.save_freq = 1  # verl saves next, on all ranks, wherever it would anyway
             return batch
