@@ -12,7 +12,6 @@ from typing import Any
 
 from ...calls import Call, check_call, index_tools
 from ...errors import UserError
-from ..protocol import Environment
 from .environment import McpEnvironment
 
 _WRITES = 12  # calls that try to change something
@@ -39,18 +38,26 @@ def check_isolation(kind: type[McpEnvironment]) -> str:
         before = _look(other)
         if not before:
             return f"{kind.name}: no tool shows the state, so whether sessions are apart is not known"
-        made = _change(writer)
-        after = _look(other)
-        if leaked := sorted(name for name in before if after[name] != before[name]):
-            raise UserError(
-                f"two sessions of {kind.name} see each other's changes: after {made} calls of one, "
-                f"{', '.join(leaked)} answered the other differently",
-                fix="Give each session a state of its own: {session} in args, env or cwd of the server's "
-                "description, session.files for what it starts from, or session.reset.",
-            )
+        made, changed = 0, False
+        for call in _writes(writer):
+            if not writer.call(call).ok:
+                if writer.fault:
+                    writer.reset({})
+                continue
+            made += 1
+            # After each call, since a later one may bring everything back.
+            after = _look(other)
+            if leaked := sorted(name for name in before if after[name] != before[name]):
+                raise UserError(
+                    f"two sessions of {kind.name} see each other's changes: after {call.name} in one, "
+                    f"{', '.join(leaked)} answered the other differently",
+                    fix="Give each session a state of its own: {session} in args, env or cwd of the server's "
+                    "description, session.files for what it starts from, or session.reset.",
+                )
+            changed = changed or _look(writer) != before
         return f"{kind.name}: " + (
             f"{made} calls changed one session and not the other"
-            if _look(writer) != before
+            if changed
             else f"{made} calls changed nothing that its reading tools show"
         )
     finally:
@@ -82,19 +89,16 @@ def _look(environment: McpEnvironment) -> dict[str, str]:
     return {name: environment._ask(name, {}).text for name in environment.observers()}
 
 
-def _change(environment: Environment) -> int:
-    """Calls what may change something, with arguments that fit; returns how many calls succeeded."""
-    random, made = Random(0), 0
-    documents = environment.tools()
-    reading = set(environment.observers()) if isinstance(environment, McpEnvironment) else set()
-    schemas = index_tools(documents)
-    for document in documents:
-        if document["name"] in reading or made >= _WRITES:
-            continue
-        call = Call(document["name"], _arguments(document["parameters"], random))
-        if not check_call(call, schemas):
-            made += environment.call(call).ok
-    return made
+def _writes(environment: McpEnvironment) -> list[Call]:
+    """Calls that may change something, with arguments that fit."""
+    random, documents = Random(0), environment.tools()
+    schemas, reading = index_tools(documents), set(environment.observers())
+    calls = [
+        Call(document["name"], _arguments(document["parameters"], random))
+        for document in documents
+        if document["name"] not in reading
+    ]
+    return [call for call in calls if not check_call(call, schemas)][:_WRITES]
 
 
 def _arguments(parameters: Mapping[str, Any], random: Random) -> dict[str, Any]:
