@@ -22,9 +22,10 @@ class Manifest:
         {"format", "stages": {NAME: RECORD}, "restart": the latest request or null,
          "old": [{"stage", "moved_to", "record"}]: what restarts have set aside}
 
-    and a RECORD is `{"state": running | stopped | failed | done, "fingerprint", "settings": {dotted key: value},
-    "inputs": {path: {"digest", "bytes"}}, "attempts", "versions", "seconds", "peak_bytes", "result"}`; the
-    last three are there once the stage is done. Paths inside the run directory begin with `RUN_DIR/`.
+    and a RECORD is `{"state": running | stopped | failed | done, "fingerprint", "settings": {dotted key:
+    value}, "inputs": {path: {"digest", "bytes"}}, "attempts", "versions", "seconds", "peak_bytes",
+    "result"}`; the last three are there once the stage is done. Paths inside the run directory begin with
+    `RUN_DIR/`.
 
     Raises:
         UserError: if the file was written in another format, or is no manifest.

@@ -9,6 +9,7 @@ import pytest
 
 from funreason_train.cluster.preflight import Expected, facts_here, judge
 from funreason_train.cluster.preflight.facts import PACKAGES
+from funreason_train.cluster.preflight.nodes import clock_error
 
 GPU = {"index": "0", "name": "NVIDIA H20", "total": 97871.0, "free": 97000.0, "driver": "580.95.05"}
 NODE = {
@@ -164,6 +165,13 @@ def test_a_fact_that_cannot_be_had_is_told_and_stops_nothing(monkeypatch):
     assert "failed" in facts["gpus"] and "failed" in facts["files"]
     levels = {finding.check: finding.level for finding in judge([facts], Expected(gpus=1))}
     assert levels["GPU"] == "warning" and levels["files"] == "error"
+
+
+@pytest.mark.parametrize(
+    ("said", "error"), [(100.0, 0), (150.0, 0), (200.0, 0), (90.0, -10), (3800.0, 3600), (-3500.0, -3600)]
+)
+def test_a_node_that_answers_late_has_no_wrong_clock(said, error):
+    assert clock_error(said, asked=100.0, answered=200.0) == error
 
 
 def test_the_drivers_least_version_is_the_launch_scripts():

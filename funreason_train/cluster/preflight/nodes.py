@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -56,7 +57,7 @@ def facts_of_nodes(asked: Mapping[str, Any], seconds: float = _SECONDS) -> list[
     asked = {**asked, "token": token, "head": head, "hosts": [*asked.get("hosts", ()), *each_other]}
 
     def all_nodes(what: Mapping[str, Any]) -> dict[str, Facts]:
-        calls = {}
+        calls, asked_at = {}, time.time()
         for node in alive:
             place = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
             gpu = bool(what.get("gpu") and node["Resources"].get("GPU"))
@@ -67,6 +68,8 @@ def facts_of_nodes(asked: Mapping[str, Any], seconds: float = _SECONDS) -> list[
         for call in ready:
             with suppress(RayError):
                 told[calls[call]] = ray.get(call)
+        for facts in told.values():
+            facts["time"] = asked_at + clock_error(facts["time"], asked_at, time.time())
         return told
 
     found = all_nodes(asked)
@@ -79,6 +82,19 @@ def facts_of_nodes(asked: Mapping[str, Any], seconds: float = _SECONDS) -> list[
             file.unlink(missing_ok=True)
     silent = [{"node": _name(node), "silent": True} for node in alive if _name(node) not in found]
     return [*found.values(), *silent]
+
+
+def clock_error(said: float, asked: float, answered: float) -> float:
+    """How far a clock is off that said a time between question and answer: 0 if it may be right.
+
+    Nodes answer at different moments, since the first worker of a node takes a while to start.
+
+    Args:
+        said: The node's time.
+        asked: Ours before it was asked.
+        answered: Ours once all had answered.
+    """
+    return min(0.0, said - asked) + max(0.0, said - answered)
 
 
 def _name(node: Mapping[str, Any]) -> str:
