@@ -108,6 +108,9 @@ def _choices(
         key, value = word.key, str(word.value)
         if key.split(".")[0] == "hydra":
             continue
+        if key == "model" and section == "synth":  # who writes; nothing is trained there
+            settings.append(Word("", "synth.model", value))
+            continue
         if key == "doctor" and value in SWITCH:
             settings.append(Word("", "doctor.preflight", SWITCH[value]))
             continue

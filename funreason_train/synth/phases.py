@@ -14,11 +14,14 @@ from ..errors import UserError
 from ..run.files import write_json
 from ..run.fingerprint import fingerprint
 from ..run.progress import report
+from .agents.account import Account
+from .agents.prompts import digests
 from .explore.graph import Graph
 from .explore.learn import learn
 from .explore.measure import measure
 from .explore.targets import read_targets
 from .settings import COVERAGE, load_all
+from .work.spending import Spending
 from .work.store import Store
 from .work.workers import CHUNK, Chunk, Made
 
@@ -29,6 +32,11 @@ _ASIDE = (
     "tuning_tasks",
     "out",
     "processes",
+    "endpoint",
+    "key_variable",
+    "limits",
+    "vllm",
+    "cassette",
     "maker",
     "embedded",
     "bfcl_world",
@@ -46,16 +54,28 @@ class Phases:
         settings: The section `synth`, as plain values.
         seed: Of everything that is drawn.
         out: Where the files go; the store lies there until all is written.
-        spread: Makes chunks of samples (`work.workers`).
+        spread: Makes chunks of samples (`work.workers`, `work.threads`).
+        account: What agents that are models may spend; None for offline ones.
     """
 
-    def __init__(self, settings: Mapping[str, Any], seed: int, out: Path, spread: Spread) -> None:
+    def __init__(
+        self,
+        settings: Mapping[str, Any],
+        seed: int,
+        out: Path,
+        spread: Spread,
+        account: Account | None = None,
+    ) -> None:
         self.settings, self.seed, self.out, self.spread = settings, seed, out, spread
+        self.account = account
         self.decides = {key: value for key, value in settings.items() if key not in _ASIDE}
+        if account is not None:
+            self.decides["prompts"] = digests()
         self.key = fingerprint({"synth": self.decides, "seed": seed}, {})[:16]
         self.graphs: dict[str, Graph] = {}
         self.sampling: dict[str, Any] = {}
         self.targets: dict[str, list[str]] | None = None
+        self.spending: Spending | None = None
 
     @property
     def store_path(self) -> Path:
@@ -73,6 +93,9 @@ class Phases:
         """
         self.out.mkdir(parents=True, exist_ok=True)
         with Store(self.store_path, self.key) as store:
+            if self.account is not None:
+                wanted = sum(self.settings[key] for key in _SPLITS.values())
+                self.spending = Spending(store, self.account, wanted)
             self._learn(store)
             ends = {split: self._make(store, split, self.settings[key]) for split, key in _SPLITS.items()}
             written = self._write(store, ends)
@@ -82,7 +105,7 @@ class Phases:
 
     def _learn(self, store: Store) -> None:
         """The graph of each environment, learnt once for a store."""
-        load_all(self.settings["modules"], self.settings["servers"])
+        load_all(self.settings["modules"], self.settings["servers"], self.settings["cassette"])
         options = self.settings["graph"]
         names = list(dict.fromkeys(self.settings["environments"]))
         for number, name in enumerate(names):
@@ -146,6 +169,7 @@ class Phases:
             "targets": self.targets,
             "modules": list(self.settings["modules"] or ()),
             "servers": self.settings["servers"],
+            "cassette": self.settings["cassette"],
             "agents": {"kind": self.settings["agents"], "errors": self.settings["offline"]["errors"]},
         }
 
@@ -162,10 +186,16 @@ class Phases:
                 if numbers := store.missing(split, range(start, start + CHUNK)):
                     yield numbers
 
-        for made in self.spread(self.job(split), chunks()):
-            store.add(split, made)
-            done = min(wanted, store.accepted(split))
-            report(done, wanted, f"{done} of {wanted} {split} conversations")
+        try:
+            for made in self.spread(self.job(split), chunks()):
+                store.add(split, made)
+                done = min(wanted, store.accepted(split))
+                told = self.spending.after(made) if self.spending is not None else ""
+                report(done, wanted, f"{done} of {wanted} {split} conversations{told}")
+        except UserError as error:
+            done = store.accepted(split)
+            what = f"{error.what}; {done} of {wanted} {split} conversations are finished"
+            raise UserError(what, where=error.where, fix=error.fix) from None
         end = store.end(split, wanted)
         if end is None:
             raise self._too_few(store, split, wanted, limit)
@@ -195,6 +225,8 @@ class Phases:
             for split in ("heldout", "tuning")
         }
         funnel = funnel_of(store.told("train", ends["train"]), self.graphs)
+        if self.spending is not None:
+            funnel["asked"] = self.spending.to_json()
         write_json(self.out / "funnel.json", funnel)
         graphs = {
             name: {**graph.to_json(), "sampling": self.sampling[name]} for name, graph in self.graphs.items()

@@ -5,11 +5,26 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path as File
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 from pydantic import model_validator
 
 from ..errors import Problem, UserError
-from ..settings.section import Count, CountOrZero, NotNegative, OneOf, Path, Section, Share, Text, wrong
+from ..settings.section import (
+    Count,
+    CountOrZero,
+    ModelName,
+    NotNegative,
+    OneOf,
+    Open,
+    Path,
+    Positive,
+    Section,
+    Share,
+    ShareAboveZero,
+    Text,
+    wrong,
+)
 from .agents.make import KINDS as AGENTS
 from .makers import MAKERS, PHASES, maker
 
@@ -131,6 +146,61 @@ class Offline(Section):
     slips: Slips
 
 
+class Roles(Section):
+    """Role -> a model of its own."""
+
+    tooling: ModelName | None
+    querying: ModelName | None
+    reasoning: ModelName | None
+    critiquing: ModelName | None
+
+
+class AskSampling(Section):
+    """How models are sampled."""
+
+    temperature: NotNegative
+    top_p: ShareAboveZero
+    max_tokens: Count
+
+
+class Prices(Section):
+    """Of a million tokens."""
+
+    prompt: NotNegative
+    completion: NotNegative
+
+
+class AskLimits(Section):
+    """What asking may take."""
+
+    concurrency: Count
+    seconds: Positive
+    tries: Count
+    requests_per_minute: Positive | None
+    tokens_per_minute: Positive | None
+    prices: Prices
+    budget: NotNegative | None
+    most_tokens: Count | None
+
+
+class Arguments(Open):
+    """Arguments of `vllm serve`."""
+
+
+class Vllm(Section):
+    """The server that agents=vllm starts."""
+
+    start_seconds: Positive
+    arguments: Arguments
+
+
+class CassetteFiles(Section):
+    """What MCP servers answered."""
+
+    record: Path | None
+    replay: Path | None
+
+
 class Synth(Section):
     """configs/synth.yaml explains each key."""
 
@@ -141,8 +211,16 @@ class Synth(Section):
     out: Path | None
     environments: list[Text]
     servers: Path | None
+    cassette: CassetteFiles
     modules: list[Text]
     agents: Annotated[str, OneOf(tuple(AGENTS))]
+    endpoint: Text | None
+    model: ModelName | None
+    roles: Roles
+    key_variable: Text | None
+    sampling: AskSampling
+    limits: AskLimits
+    vllm: Vllm
     turns: Count
     size: Count
     targets: Path
@@ -169,6 +247,10 @@ class Synth(Section):
             raise wrong(f"{twice[0]} stands there twice", "Name each once", keys=["environments"])
         if not any(self.kinds.model_dump().values()):
             raise wrong("one of them must be above 0", keys=["kinds"])
+        if self.cassette.record and self.cassette.replay:
+            raise wrong(
+                "is for a run that replays nothing", "Leave one of them out", keys=["cassette.record"]
+            )
         return self
 
 
@@ -193,8 +275,9 @@ def _phases(synth: Any) -> Iterator[Problem]:
     targets = str(synth.targets)
     if targets != COVERAGE and not File(targets).expanduser().is_file():
         yield Problem("there is no such file", f"synth.targets={targets}", "Give a file, or coverage.")
+    yield from _asking(synth)
     try:
-        load_all(synth.modules, synth.servers)
+        load_all(synth.modules, synth.servers, synth.cassette)
     except UserError as error:
         yield Problem.of(error)
         return
@@ -207,12 +290,41 @@ def _phases(synth: Any) -> Iterator[Problem]:
             yield Problem.of(error)
 
 
-def load_all(modules: Any, servers: str | None) -> None:
+def _asking(synth: Any) -> Iterator[Problem]:
+    """What agents that are models lack."""
+    if synth.agents == "offline":
+        return
+    lacking = [role for role, own in synth.roles.items() if not (own or synth.model)]
+    if lacking:
+        fix = "For example model=NAME, which plays all roles."
+        yield Problem(f"no model plays {', '.join(lacking)}", f"synth.agents={synth.agents}", fix)
+    if synth.agents == "vllm":
+        if own := [role for role, own in synth.roles.items() if own]:
+            yield Problem(
+                "agents=vllm serves one model for all roles", f"synth.roles.{own[0]}", "Set it to null."
+            )
+        return
+    if synth.endpoint is None:
+        fix = "For example endpoint=http://localhost:8000/v1."
+        yield Problem("where the server is has to be said", "synth.endpoint=null", fix)
+        return
+    parts = urlsplit(str(synth.endpoint))
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        yield Problem(
+            "is not an address", f"synth.endpoint={synth.endpoint}", "For example http://localhost:8000/v1."
+        )
+    elif parts.username or parts.password or parts.query:
+        fix = "Put the key into an environment variable and name it in synth.key_variable."
+        yield Problem("the address holds a login, which would be written into files", "synth.endpoint", fix)
+
+
+def load_all(modules: Any, servers: str | None, cassette: Any = None) -> None:
     """Makes the environments of modules and MCP servers known.
 
     Args:
         modules: Modules that register environments.
         servers: A file in the form of `mcpServers`, whose servers become `mcp/NAME`; None for none.
+        cassette: Folders that servers' answers are recorded in, or played back from.
 
     Raises:
         UserError: a module cannot be imported, or the file cannot be read.
@@ -223,4 +335,5 @@ def load_all(modules: Any, servers: str | None) -> None:
     if servers:
         from ..environments.mcp import load_servers
 
-        load_servers(File(str(servers)).expanduser())
+        folders = {name: File(str(one)).expanduser() for name, one in (cassette or {}).items() if one}
+        load_servers(File(str(servers)).expanduser(), folders.get("record"), folders.get("replay"))

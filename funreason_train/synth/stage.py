@@ -24,6 +24,9 @@ from .settings import problems
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
+_WHERE = ("out", "processes", "limits", "vllm")
+"""Settings that say how much may be spent and by whom, not what is made."""
+
 _MADE = ("manifest.json", "conversations.jsonl", "tasks", "graph.json", "funnel.json", "card.html")
 
 
@@ -73,11 +76,15 @@ def run(config: DictConfig, run: RunDir) -> dict[str, Any]:
 
 def _phases(config: DictConfig, settings: dict[str, Any], seed: int, out: Path) -> dict[str, Any]:
     from .phases import Phases
+    from .work.asking import model_spread
     from .work.workers import in_processes, on_ray
 
     (out / "manifest.json").unlink(missing_ok=True)
     processes = settings["processes"] or len(os.sched_getaffinity(0))
-    if config.cluster.nodes > 1 or config.cluster.address:
+    if settings["agents"] != "offline":
+        with model_spread(settings, out.with_name(f"{out.name}.vllm")) as (spread, account):
+            made = Phases(settings, seed, out, spread, account).run()
+    elif config.cluster.nodes > 1 or config.cluster.address:
         from ..cluster import connect
 
         with connect(config.cluster) as _:
@@ -105,7 +112,7 @@ def _manifest(folder: Path, settings: Mapping[str, Any], seed: int) -> None:
     value = {
         "format": 1,
         "outputs": {str(path.relative_to(folder)): digest_file(path) for path in named},
-        "config": {key: value for key, value in settings.items() if key not in ("out", "processes")},
+        "config": {key: value for key, value in settings.items() if key not in _WHERE},
         "prompts": {path.name: digest_file(path) for path in sorted(prompts.glob("*.md"))},
         "seed": seed,
     }
@@ -148,7 +155,10 @@ def _fresh(out: Path) -> Iterator[Path]:
 STAGE = Stage(
     name="synth",
     title="Making conversations and tasks",
-    decides=Decides(("seed", "synth"), harmless=("synth.processes",)),
+    decides=Decides(
+        ("seed", "synth"),
+        harmless=("synth.processes", "synth.limits", "synth.endpoint", "synth.key_variable", "synth.vllm"),
+    ),
     reads=lambda config, run: _reads(config),
     makes=lambda config, run: [_out(config, run) / "manifest.json"],
     folder=_out,

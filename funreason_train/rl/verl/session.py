@@ -53,7 +53,7 @@ def environment(config: DictConfig, run: RunDir) -> dict[str, str]:
 
 def _cpu(config: DictConfig, run: RunDir) -> dict[str, str]:
     """Rollout and training take turns, so each may use all cores; verl finds a distribution `vllm`."""
-    from ..cpu.distribution import shim
+    from ...models.vllm_distribution import shim
 
     variables = thread_variables(Profile.of(config.cluster).threads(1))
     # No thread pool at import: `warm.py` forks, and torch does the arithmetic.

@@ -8,7 +8,7 @@ from typing import Any
 
 from ..explore.graph import Graph
 
-PHASES = ("trace", "query", "chain", "replay")
+PHASES = ("environment", "trace", "endpoint", "query", "chain", "replay")
 
 
 def funnel_of(told: Iterable[Mapping[str, Any]], graphs: Mapping[str, Graph]) -> dict[str, Any]:

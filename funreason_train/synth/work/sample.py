@@ -54,7 +54,7 @@ class Samples:
     """
 
     def __init__(self, job: Mapping[str, Any], agents: Agents) -> None:
-        load_all(job["modules"], job["servers"])
+        load_all(job["modules"], job["servers"], job["cassette"])
         self.settings, self.seed, self.split = job["settings"], job["seed"], job["split"]
         self.agents = agents
         self.names = list(job["graphs"])
