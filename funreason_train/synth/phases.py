@@ -196,6 +196,9 @@ class Phases:
             done = store.accepted(split)
             what = f"{error.what}; {done} of {wanted} {split} conversations are finished"
             raise UserError(what, where=error.where, fix=error.fix) from None
+        finally:
+            if self.spending is not None:
+                self.spending.keep()
         end = store.end(split, wanted)
         if end is None:
             raise self._too_few(store, split, wanted, limit)

@@ -1,4 +1,4 @@
-"""An OpenAI chat server that answers what it is told to, late or never, and that can refuse, stall and babble."""
+"""An OpenAI chat server that answers what it is told to, and that can be late, refuse, stall and babble."""
 
 import json
 import threading

@@ -1,4 +1,4 @@
-"""Asking an OpenAI-compatible server: what goes wrong there costs a request, or ends the run with a sentence."""
+"""Asking an OpenAI-compatible server: what goes wrong there costs a request, or ends the run."""
 
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -7,12 +7,11 @@ from contextlib import contextmanager
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from synth.mock_chat import serving
 
 from funreason_train.synth.agents import endpoint as module
 from funreason_train.synth.agents.account import Account, Budget, Usage, forecast, most_tokens
 from funreason_train.synth.agents.endpoint import Endpoint, Limits, Sampling, Stopped, Unanswered
-
-from synth.mock_chat import serving
 
 ASKED = [{"role": "user", "content": "Say yes, please."}]
 QUOTA = {"error": {"message": "You exceeded your current quota", "code": "insufficient_quota"}}
@@ -83,22 +82,30 @@ def test_a_stall_is_given_up_and_counted_as_charged():
 
 @pytest.mark.parametrize(
     "body",
-    [b"", b"<html>", b"[]", b"null", b"{}", b'{"choices": []}', b'{"choices": [{"message": null}]}']
-    + [b'{"choices": [{"message": {"content": 7}}]}', b'{"choices": [{"message": {"content": ""}}]}']
-    + [b"[" * 5000, b"\xff\xfe"],
+    [
+        *(b"", b"<html>", b"[]", b"null", b"{}", b"[" * 5000, b"\xff\xfe"),
+        *(b'{"choices": []}', b'{"choices": [{"message": null}]}'),
+        *(b'{"choices": [{"message": {"content": 7}}]}', b'{"choices": [{"message": {"content": ""}}]}'),
+    ],
 )
 def test_garbage_is_given_up(body):
-    with serving(lambda _: body) as server, asking(server, tries=2) as endpoint:
-        with pytest.raises(Unanswered) as found:
-            endpoint.ask("m", ASKED)
+    with (
+        serving(lambda _: body) as server,
+        asking(server, tries=2) as endpoint,
+        pytest.raises(Unanswered) as found,
+    ):
+        endpoint.ask("m", ASKED)
     assert found.value.reason == "garbage" and len(server.asked) == 2
 
 
 def test_a_refused_request_is_not_sent_again():
     refuse = lambda n: (400, {"error": {"message": "the context is too long"}}, {})  # noqa: E731
-    with serving(lambda _: "", refuse=refuse) as server, asking(server) as endpoint:
-        with pytest.raises(Unanswered) as found:
-            endpoint.ask("m", ASKED)
+    with (
+        serving(lambda _: "", refuse=refuse) as server,
+        asking(server) as endpoint,
+        pytest.raises(Unanswered) as found,
+    ):
+        endpoint.ask("m", ASKED)
     assert found.value.reason == "refused" and "too long" in found.value.detail and len(server.asked) == 1
 
 
@@ -137,17 +144,20 @@ def test_the_key_is_sent_and_never_told(monkeypatch):
     with (
         serving(lambda _: "", refuse=lambda n: (401, said, {})) as server,
         asking(server, key_variable="THE_KEY") as endpoint,
+        pytest.raises(Stopped) as found,
     ):
-        with pytest.raises(Stopped) as found:
-            endpoint.ask("m", ASKED)
+        endpoint.ask("m", ASKED)
     assert server.keys == ["Bearer sk-secret-123"]
     assert "secret" not in str(found.value) and "THE_KEY" in str(found.value)
 
 
 def test_no_more_requests_than_allowed_are_under_way():
-    with serving(lambda _: "yes", latency=0.05) as server, asking(server, concurrency=3) as endpoint:
-        with ThreadPoolExecutor(12) as pool:
-            assert {one.text for one in pool.map(lambda _: endpoint.ask("m", ASKED), range(24))} == {"yes"}
+    with (
+        serving(lambda _: "yes", latency=0.05) as server,
+        asking(server, concurrency=3) as endpoint,
+        ThreadPoolExecutor(12) as pool,
+    ):
+        assert {one.text for one in pool.map(lambda _: endpoint.ask("m", ASKED), range(24))} == {"yes"}
     assert server.most == 3
 
 

@@ -45,14 +45,18 @@ class Spending:
         if self.forecast is None and self._samples >= FIRST and self._accepted:
             self.forecast = forecast(self.account.spent, self._accepted, self._wanted, self.account.budget)
             print(f"Forecast after {self._samples} samples: {self.forecast['sentence']}.", flush=True)
-        held = {"samples": self._samples, "accepted": self._accepted, "forecast": self.forecast}
-        self._store.keep("account", json.dumps({**held, "spent": self.account.spent.to_json()}))
+        self.keep()
         told = f", {self.account.spent.prompt + self.account.spent.completion:,} tokens"
         if self.account.cost:
             told += f", {self.account.cost:.2f} spent"
         if self.forecast is not None and self.account.cost:
             told += f" of about {self.forecast['cost']:.2f}"
         return told
+
+    def keep(self) -> None:
+        """Writes down what was spent, that of unfinished samples included."""
+        held = {"samples": self._samples, "accepted": self._accepted, "forecast": self.forecast}
+        self._store.keep("account", json.dumps({**held, "spent": self.account.spent.to_json()}))
 
     def to_json(self) -> dict[str, Any]:
         """For the funnel: what was used and what it cost."""
