@@ -200,10 +200,10 @@ class Endpoint:
         self.stop(UserError("the work was ended"))
 
         async def end() -> None:
-            mine = asyncio.current_task()
-            for task in asyncio.all_tasks():
-                if task is not mine:
-                    task.cancel()
+            others = asyncio.all_tasks() - {asyncio.current_task()}
+            for task in others:
+                task.cancel()
+            await asyncio.gather(*others, return_exceptions=True)  # who waits for them hears of it
             await self._client.close()
 
         asyncio.run_coroutine_threadsafe(end(), self._loop).result(30)
