@@ -109,8 +109,7 @@ def start(root: Path, run: RunDir, log: Path) -> subprocess.Popen:
         f"rl.model={root / 'model'}",
         f"rl.train_file={root / 'train.parquet'}",
         f"rl.val_file={root / 'val.parquet'}",
-        f"rl.verl.reward.custom_reward_function.path={root / 'reward.py'}",
-        "rl.verl.reward.custom_reward_function.name=score",
+        f"reward={root / 'reward.py'}:score",
     ]
     command = [sys.executable, "-m", "funreason_train", "rl", *words, *WORDS]
     with log.open("ab") as file:
