@@ -233,15 +233,15 @@ stage.run(compose("synth", sys.argv[2:]), RunDir.at(sys.argv[1]))
 
 
 def test_kills_at_any_moment_lose_nothing_finished_and_duplicate_nothing(tmp_path: Path) -> None:
-    words = [*SMALL, *FEW, "trajectories=90", "processes=2"]
+    words = [*SMALL, *FEW, "trajectories=200", "processes=2"]
     expected = Path(stage.run(compose("synth", words), RunDir.at(tmp_path / "whole"))["out"])
     root, rng, before, kills = tmp_path / "killed", random.Random(5), 0, 0
-    while kills < 8:
+    while kills < 20:
         child = subprocess.Popen(
             [sys.executable, "-c", _RUN, str(root), *words], start_new_session=True, stderr=subprocess.DEVNULL
         )
         # Not a promise about speed: a kill that comes too early or too late is a kill all the same.
-        time.sleep(rng.uniform(0.5, 5.0))
+        time.sleep(rng.uniform(0.3, 4.0))
         os.killpg(child.pid, signal.SIGKILL)
         child.wait()
         kills += 1

@@ -8,7 +8,6 @@ that every prerequisite is among the tools called.
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from typing import Any
 
 from ...calls import Call
 from ...environments import Result
+from .evidence import declared_fields, is_telling, named_in_error, seen_fields, without_values
 from .trace import Executed, leaves, pattern
 from .words import names_it, options_in
 
@@ -23,11 +23,9 @@ _LEAST_FLOWS = 2
 _BY_CHANCE = 0.05  # of a tool's calls that succeed although what it needs was not seen to be called
 _TRIES = 4  # before a share of failures says something
 _OPAQUE = 0.2  # most successes among invented values of a parameter that nobody can guess
-_SHORTEST = 2  # characters of a text whose second appearance is no accident
 _MOST_MESSAGES = 20  # different errors of a tool that are kept
 
 Clause = frozenset[str]
-_DIGITS = re.compile(r"[\w.:/-]*\d[\w.:/-]*")
 
 
 @dataclass
@@ -83,7 +81,7 @@ class Graph:
         for one in documents:
             shown = {key: one[key] for key in ("name", "description", "parameters")}
             record = self.tools[one["name"]] = ToolRecord(shown, tuple(one.get("requires", ())))
-            record.fields.update(_fields(one.get("returns", {})))
+            record.fields.update(declared_fields(one.get("returns", {})))
         self.flows: Counter[tuple[str, str, str, str]] = Counter()
         self.keys: set[tuple[str, str]] = set()
         self.avoided: set[str] = set()
@@ -114,7 +112,7 @@ class Graph:
                 record.said.append(executed.result.text[:160])
             if message in record.errors or len(record.errors) < _MOST_MESSAGES:
                 record.errors[message] += 1
-        blamed = set() if ok else _named(executed)
+        blamed = set() if ok else named_in_error(executed)
         for parameter, source in executed.sources.items():
             if blamed and parameter not in blamed:
                 continue
@@ -126,13 +124,13 @@ class Graph:
             if ok and source.key:
                 self.keys.add((executed.call.name, parameter))
         if ok:
-            record.fields.update(_names(executed.result.value))
+            record.fields.update(seen_fields(executed.result.value))
             self._observe_flows(executed, done)
 
     def _observe_flows(self, executed: Executed, before: list[Executed]) -> None:
         """Counts every argument that an earlier answer holds under a like name, or that was taken from it."""
         for path, value in leaves(executed.call.arguments):
-            if not _telling(value):
+            if not is_telling(value):
                 continue
             parameter = ".".join(str(part) for part in path if not isinstance(part, int))
             source = executed.sources.get(parameter)
@@ -362,45 +360,3 @@ class Graph:
         graph.keys = {(one[0], one[1]) for one in value["keys"]}
         graph.avoided = set(value["avoided"])
         return graph
-
-
-def _telling(value: Any) -> bool:
-    """Whether meeting a value twice says that one came from the other."""
-    if isinstance(value, str):
-        return len(value) >= _SHORTEST
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) > 9
-
-
-def _named(executed: Executed) -> set[str]:
-    """The parameters whose values a failed call's message quotes: those are at fault, and not the others."""
-    text = executed.result.text
-    return {
-        ".".join(str(part) for part in path if not isinstance(part, int))
-        for path, value in leaves(executed.call.arguments)
-        if _telling(value) and str(value) in text
-    }
-
-
-def _fields(schema: Any) -> set[str]:
-    """The names of the scalars that a schema of an answer describes."""
-    found: set[str] = set()
-    if isinstance(schema, Mapping):
-        for name, part in schema.get("properties", {}).items():
-            inner = _fields(part)
-            found |= {f"{name}/{one}" for one in inner} or {name}
-        if "items" in schema:
-            found |= _fields(schema["items"])
-    return found
-
-
-def _names(value: Any) -> set[str]:
-    """The names of the scalars of an answer."""
-    return {pattern(path) for path, _ in leaves(value)} if isinstance(value, (Mapping, list)) else set()
-
-
-def without_values(text: str, arguments: Mapping[str, Any]) -> str:
-    """An error message with `…` for the values of the call, and for whatever else holds a digit."""
-    for _, value in leaves(arguments):
-        if isinstance(value, str) and len(value) >= _SHORTEST:
-            text = text.replace(value, "…")
-    return _DIGITS.sub("…", text)[:160]

@@ -82,6 +82,9 @@ class _Episode:
                 if name == target:
                     target = self._target()
                 continue
+            if name in self._graph.avoided:
+                target = self._target()
+                continue
             self._pending = [*self._pending, (executed, sources)][-_PENDING:]
             needed = set().union(*self._directions.clauses[name])
             self._called -= {one for one in needed if one in executed.result.text}
@@ -105,7 +108,7 @@ class _Episode:
     def _towards(self, target: str) -> str:
         legal = self._directions.legal(self._called)
         if not legal or self._rng.random() < _ASTRAY:
-            return self._rng.choice(legal or list(self._graph.tools))
+            return self._rng.choice(legal or [n for n in self._graph.tools if n not in self._graph.avoided])
         if target in legal:
             return target
         distances = self._directions.distances(target)
