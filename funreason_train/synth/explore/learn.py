@@ -71,9 +71,8 @@ class _Episode:
             name = self._towards(target)
             arguments, sources = self._drawer.arguments(name, self._rng)
             executed = self._execute(Call(name, arguments), sources)
-            if getattr(
-                self._environment, "fault", None
-            ):  # the server's, so nothing more comes of this episode
+            if getattr(self._environment, "fault", None):
+                self._graph.avoided.add(name)  # it hangs, or it ends the server
                 return
             self._tried[name] = self._tried.get(name, 0) + 1
             if executed.result.ok:
