@@ -102,7 +102,7 @@ def prepared(tmp_path_factory):
     return root, data, tokenizer
 
 
-def start(root: Path, run: RunDir, log: Path) -> subprocess.Popen:
+def start(root: Path, run: RunDir, log: Path, *more: str) -> subprocess.Popen:
     """The command as a user gives it."""
     words = [
         f"run_dir={run.root}",
@@ -111,7 +111,7 @@ def start(root: Path, run: RunDir, log: Path) -> subprocess.Popen:
         f"rl.val_file={root / 'val.parquet'}",
         f"reward={root / 'reward.py'}:score",
     ]
-    command = [sys.executable, "-m", "funreason_train", "rl", *words, *WORDS]
+    command = [sys.executable, "-m", "funreason_train", "rl", *words, *WORDS, *more]
     with log.open("ab") as file:
         return subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT)
 
@@ -149,6 +149,20 @@ def weights(run, step):
     file = checkpoints.path_of(run.rl_checkpoints, step) / "actor" / "model_world_size_1_rank_0.pt"
     state = torch.load(file, weights_only=False)
     return {name: getattr(value, "full_tensor", lambda value=value: value)() for name, value in state.items()}
+
+
+def test_a_signal_to_the_command_saves_the_step_and_ends_with_75(prepared, tmp_path):
+    root, _, _ = prepared
+    run, log = RunDir.at(tmp_path / "run"), tmp_path / "log"
+    process = start(root, run, log, "rl.save_every=1000")
+    await_that(lambda: metrics(run), process, log)
+    process.send_signal(signal.SIGUSR1)
+    assert process.wait(600) == 75, log.read_text()[-3000:]
+    reached = checkpoints.latest(run.rl_checkpoints)
+    assert 1 <= reached < STEPS and f"saved at step {reached} and stopped" in log.read_text()
+    assert [line["step"] for line in metrics(run)] == list(range(1, reached + 1))
+    finish(root, run, log)
+    assert [line["step"] for line in metrics(run)] == list(range(1, STEPS + 1))
 
 
 def test_a_killed_run_ends_where_an_unkilled_one_ends(prepared, tmp_path):
