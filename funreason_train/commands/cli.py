@@ -207,7 +207,7 @@ def _answer(words: list[str]) -> int:
         print(f"funreason-train {__version__}")
         return 0
     if words[0] == "--shell-completion":
-        from .completion import script
+        from .line.completion import script
 
         print(script(words[1:], {name: command.section for name, command in COMMANDS.items()}))
         return 0
@@ -216,7 +216,7 @@ def _answer(words: list[str]) -> int:
 
 def _run(name: str, words: list[str]) -> int:
     from ..settings.names import unknown
-    from .options import read_options
+    from .line.options import read_options
 
     if name not in COMMANDS:
         raise UserError(unknown("command", name, COMMANDS))
@@ -224,7 +224,7 @@ def _run(name: str, words: list[str]) -> int:
     if options.help:
         print(_help(name))
         return 0
-    from .loading import load
+    from .line.loading import load
 
     command = COMMANDS[name]
     if command.word and words and "=" not in words[0]:
@@ -240,8 +240,8 @@ def _run(name: str, words: list[str]) -> int:
     from .dry_run import show
     from .execution.spawn import StageFailed
     from .execution.stop import StageStopped, StopRequest
-    from .home import home_of
-    from .next_step import next_step
+    from .line.home import home_of
+    from .line.next_step import next_step
     from .stages import STAGES
 
     run_dir = home_of(name, config, words)

@@ -12,7 +12,7 @@ import pytest
 from funreason_train.commands.cli import COMMANDS, main
 from funreason_train.commands.execution import execute as executing
 from funreason_train.commands.execution.job import Job
-from funreason_train.commands.home import home_of
+from funreason_train.commands.line.home import home_of
 from funreason_train.commands.stages import STAGES, stage_of
 from funreason_train.run.files import write_json
 from funreason_train.run.paths import RunDir

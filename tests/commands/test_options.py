@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from funreason_train.commands.cli import COMMANDS, main
-from funreason_train.commands.completion import script
+from funreason_train.commands.line.completion import script
 from funreason_train.settings.places import group_choices, recipes
 
 SECTIONS = {name: command.section for name, command in COMMANDS.items()}

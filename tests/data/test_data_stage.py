@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from omegaconf import DictConfig
 
 from funreason_train.calls import Call
-from funreason_train.commands.loading import every_problem
+from funreason_train.commands.line.loading import every_problem
 from funreason_train.data import stage
 from funreason_train.data.check.checks import passes
 from funreason_train.data.ledger import Ledger

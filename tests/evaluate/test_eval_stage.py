@@ -7,7 +7,7 @@ import pytest
 from evaluate.mock_endpoint import serving
 from evaluate.scripted import TASKS, gold
 
-from funreason_train.commands.loading import every_problem
+from funreason_train.commands.line.loading import every_problem
 from funreason_train.dialogue import render_prompt
 from funreason_train.environments import Episode, write_tasks
 from funreason_train.errors import UserError

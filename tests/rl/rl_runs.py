@@ -3,7 +3,7 @@
 import json
 import struct
 
-from funreason_train.commands.loading import every_problem
+from funreason_train.commands.line.loading import every_problem
 from funreason_train.run.paths import RunDir
 from funreason_train.settings.compose import compose
 

@@ -6,7 +6,7 @@ import sys
 import pytest
 from rl_runs import row, small_run, told, write_rows
 
-from funreason_train.commands.loading import load
+from funreason_train.commands.line.loading import load
 from funreason_train.errors import UserError
 from funreason_train.parity import gate
 from funreason_train.rl import stage

@@ -7,7 +7,7 @@ import pytest
 from synth.mock_chat import serving
 from synth.oracle import Oracle, answer_of
 
-from funreason_train.commands.loading import every_problem
+from funreason_train.commands.line.loading import every_problem
 from funreason_train.data.read.formats import funreason_mt
 from funreason_train.dialogue import read_completion
 from funreason_train.errors import UserError

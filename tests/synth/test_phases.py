@@ -23,7 +23,7 @@ from omegaconf import OmegaConf
 
 from funreason_train.calls import Call
 from funreason_train.commands.cli import main
-from funreason_train.commands.loading import every_problem
+from funreason_train.commands.line.loading import every_problem
 from funreason_train.data.check.checks import passes
 from funreason_train.data.read.formats import funreason_mt
 from funreason_train.environments import Task, make_environment, play_gold, read_tasks

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from funreason_train.commands.cli import main
-from funreason_train.commands.loading import every_problem
+from funreason_train.commands.line.loading import every_problem
 from funreason_train.data.read.formats import funreason_mt
 from funreason_train.data.read.rows import RowError
 from funreason_train.dialogue import Trajectory

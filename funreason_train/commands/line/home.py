@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..run.paths import RunDir
-from .stages import STAGES, stage_of
+from ...run.paths import RunDir
+from ..stages import STAGES, stage_of
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..run.paths import RunDir
+from ...run.paths import RunDir
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig

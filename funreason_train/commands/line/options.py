@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..errors import UserError
-from ..settings.names import unknown
+from ...errors import UserError
+from ...settings.names import unknown
 
 _MULTIRUN = (
     "Run the command once for each value, each with a run directory of its own: "

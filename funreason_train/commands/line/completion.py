@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from ..errors import UserError
-from ..settings.names import unknown
+from ...errors import UserError
+from ...settings.names import unknown
 
 SHELLS = ("bash", "zsh")
 
@@ -59,9 +59,9 @@ def script(shells: Sequence[str], commands: Mapping[str, str]) -> str:
     Raises:
         UserError: no shell is named, or one that is not supported.
     """
-    from ..settings.describe import choices, sections
-    from ..settings.keys import every_key
-    from ..settings.places import group_choices, recipes
+    from ...settings.describe import choices, sections
+    from ...settings.keys import every_key
+    from ...settings.places import group_choices, recipes
 
     if len(shells) != 1 or shells[0] not in SHELLS:
         named = unknown("shell", shells[0], SHELLS) if shells else "no shell is named"

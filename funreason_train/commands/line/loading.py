@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import Problem, UserError, refuse
-from ..run.files import write_text
-from ..run.paths import RunDir
-from ..settings import check
-from ..settings.compose import compose, gather
-from ..settings.places import group_choices
-from ..settings.resolve import resolve
-from .stages import STAGES, stage_of
+from ...errors import Problem, UserError, refuse
+from ...run.files import write_text
+from ...run.paths import RunDir
+from ...settings import check
+from ...settings.compose import compose, gather
+from ...settings.places import group_choices
+from ...settings.resolve import resolve
+from ..stages import STAGES, stage_of
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
