@@ -9,6 +9,7 @@ from random import Random
 from typing import Any
 
 from ..environments import Environment
+from ..environments.mcp import PREFIX, check_isolation
 from ..environments.registry import configured_environment
 from ..errors import UserError
 from ..run.files import write_json
@@ -74,6 +75,7 @@ class Phases:
         self.key = fingerprint({"synth": self.decides, "seed": seed}, {})[:16]
         self.graphs: dict[str, Graph] = {}
         self.sampling: dict[str, Any] = {}
+        self.unsteady: dict[str, list[str]] = {}
         self.targets: dict[str, list[str]] | None = None
         self.spending: Spending | None = None
 
@@ -114,6 +116,7 @@ class Phases:
             if held is None:
                 report(number, len(names), f"learning the graph of {name}")
                 environment = kind()
+                self._apart(store, name, kind)
                 self._comparable(name, kind, environment)
                 size = self.settings["size"]
 
@@ -133,6 +136,8 @@ class Phases:
                     environment.close()
                 held = json.dumps({"graph": graph.to_json(), "sampling": compared})
                 store.keep(f"graph/{name}", held)
+            if unsteady := store.note(f"unsteady/{name}"):
+                self.unsteady[name] = json.loads(unsteady)
             value = json.loads(held)
             self.graphs[name] = Graph.from_json(value["graph"])
             self.sampling[name] = value["sampling"]
@@ -144,6 +149,13 @@ class Phases:
         if self.settings["targets"] != COVERAGE:
             tools = {name: tuple(graph.tools) for name, graph in self.graphs.items()}
             self.targets = read_targets(self.settings["targets"], tools)
+
+    def _apart(self, store: Store, name: str, kind: Any) -> None:
+        """Refuses an MCP server whose sessions see each other's changes; says what was found."""
+        if not name.startswith(PREFIX) or self.settings["cassette"]["replay"]:
+            return
+        print(check_isolation(kind), flush=True)
+        store.keep(f"unsteady/{name}", json.dumps(sorted(kind._unsteady)))
 
     def _comparable(self, name: str, kind: Any, environment: Environment) -> None:
         """Refuses an environment whose state cannot be compared, before anything is spent on it."""
@@ -170,6 +182,7 @@ class Phases:
             "modules": list(self.settings["modules"] or ()),
             "servers": self.settings["servers"],
             "cassette": self.settings["cassette"],
+            "unsteady": self.unsteady,
             "agents": {"kind": self.settings["agents"], "errors": self.settings["offline"]["errors"]},
         }
 
@@ -180,10 +193,11 @@ class Phases:
         limit = _MOST * wanted + 20 * CHUNK
 
         def chunks() -> Iterator[Chunk]:
-            for start in range(0, limit, CHUNK):
+            size = min(CHUNK, wanted)  # which changes nothing but how much is made in vain
+            for start in range(0, limit, size):
                 if store.end(split, wanted) is not None:
                     return
-                if numbers := store.missing(split, range(start, start + CHUNK)):
+                if numbers := store.missing(split, range(start, start + size)):
                     yield numbers
 
         try:

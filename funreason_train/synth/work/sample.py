@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from random import Random
 from typing import Any
 
 from ...environments.protocol import Environment, shown
 from ...environments.registry import configured_environment
+from ...errors import UserError
 from ..agents.base import Agents
 from ..chain.conversation import Asks, Rejected, Writer
 from ..chain.plan import KINDS, CannotPlan, Planned, plan_turn
@@ -22,6 +23,7 @@ from ..rows import conversation_row, line
 from ..settings import load_all
 
 _BLOCK = 100  # samples over which the shares of kinds are exact
+_MOST_FAULTS = 20  # draws in a row in which an environment itself failed
 _LARGE = 5  # times as many records in the world of a `long` conversation
 
 
@@ -57,6 +59,9 @@ class Samples:
         load_all(job["modules"], job["servers"], job["cassette"])
         self.settings, self.seed, self.split = job["settings"], job["seed"], job["split"]
         self.agents = agents
+        self._faults: Counter[str] = Counter()
+        for name, tools in (job.get("unsteady") or {}).items():
+            configured_environment(name)._unsteady = frozenset(tools)  # type: ignore[attr-defined]
         self.names = list(job["graphs"])
         self.worlds = {
             name: World(name, Graph.from_json(graph), (job["targets"] or {}).get(name))
@@ -109,7 +114,7 @@ class Samples:
         result: dict[str, Any] = {"index": index, "ok": False, "kind": kind, "environment": name}
         for draw in range(self.settings["draws"]):
             try:
-                made = await self._draw(index, draw, name, kind)
+                made = await self._sound(index, draw, name, kind)
             except CannotPlan as error:
                 lost[f"trace/{error.reason}"] += 1
             except Rejected as error:
@@ -120,14 +125,45 @@ class Samples:
                 break
         return {**result, "draws": draw + 1, "lost": dict(lost)}
 
-    async def _draw(self, index: int, draw: int, name: str, kind: str) -> dict[str, Any]:
+    async def _sound(self, index: int, draw: int, name: str, kind: str) -> dict[str, Any]:
+        """A draw in which no environment itself has failed; whatever else went wrong, that is told.
+
+        Raises:
+            UserError: it fails every time.
+        """
+        used: list[Environment] = []
+
+        def make() -> Environment:
+            used.append(self.worlds[name].kind())
+            return used[-1]
+
+        why, made = "", None
+        try:
+            made = await self._draw(index, draw, name, kind, make)
+        except UserError as error:  # it does not start, or is no longer what it was
+            why = str(error)
+        except (CannotPlan, Rejected):
+            if not any(one.fault for one in used):
+                raise
+        why = why or next((one.fault for one in used if one.fault), "")
+        if made is not None and not why:
+            self._faults[name] = 0
+            return made
+        self._faults[name] += 1
+        if self._faults[name] >= _MOST_FAULTS:
+            raise UserError(f"{name} failed {_MOST_FAULTS} times in a row; the last time: {why}")
+        raise Rejected("environment", "fault", why)
+
+    async def _draw(
+        self, index: int, draw: int, name: str, kind: str, make: Callable[[], Environment]
+    ) -> dict[str, Any]:
         rng = Random(f"{self.seed}/{self.split}/{index}/{draw}")
         world = self.worlds[name]
         size = self.settings["size"] * (_LARGE if kind == "long" else 1)
         config = world.kind.scenario(rng, size)
         knows_ids = rng.random() < self.settings["known_ids"]
         drawer = Drawer(world.graph, config, by_value=not knows_ids)
-        environment = world.kind()
+        environment = make()
         try:
             environment.reset(config)
             sampler = Sampler(
@@ -146,7 +182,7 @@ class Samples:
         tools = self._offer(world, plans, kind, rng)
         identity = f"{self.split}-{index:06d}"
         writer = Writer(
-            *(identity, world.kind, config, world.graph, tools, self.agents, self.asks, rng),
+            *(identity, make, config, world.graph, tools, self.agents, self.asks, rng),
         )
         written = await writer.write(plans, states, kind)
         opening = " ".join(written.trajectory.turns[0].user.lower().split())

@@ -1,0 +1,80 @@
+"""Conversations over an MCP server in a process of its own, bad tools included."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from funreason_train.data.read.formats import funreason_mt
+from funreason_train.environments import Result
+from funreason_train.environments.registry import environment_class, make_environment
+from funreason_train.errors import UserError
+from funreason_train.run.paths import RunDir
+from funreason_train.settings.compose import compose
+from funreason_train.synth import stage
+from funreason_train.synth.explore.learn import learn
+
+SERVER = str(Path(__file__).parents[1] / "environments" / "mcp" / "bookshop_server.py")
+OPTIONS = {"error_tool_response": "keep", "tools_missing": "reject"}
+SMALL = (
+    *("environments=[mcp/books]", "trajectories=2", "heldout_tasks=0", "tuning_tasks=0", "turns=1"),
+    *("graph.episodes=6", "graph.calls=12", "graph.measure=0", "processes=1", "kinds={plain: 1.0}"),
+)
+
+
+def described(tmp_path, state="{session}/state.json", **session):
+    rules = {"ready": 1, "observe": ["list_books", "list_orders"], "seconds": 2, **session}
+    server = {"command": sys.executable, "args": [SERVER, state], "session": rules}
+    file = tmp_path / "servers.json"
+    file.write_text(json.dumps({"mcpServers": {"books": server}}))
+    return file
+
+
+def synthesise(tmp_path, *words):
+    out = tmp_path / "out"
+    config = compose("synth", [*SMALL, f"servers={tmp_path / 'servers.json'}", f"out={out}", *words])
+    stage.run(config, RunDir.at(tmp_path / "run"))
+    return out
+
+
+def test_a_server_of_ones_own_makes_conversations(tmp_path, capsys):
+    described(tmp_path)
+    out = synthesise(tmp_path)
+    rows = [json.loads(line) for line in (out / "conversations.jsonl").open()]
+    assert len(rows) == 2
+    called = set()
+    for row in rows:
+        for turn in funreason_mt.convert(row, OPTIONS).turns:
+            called |= {call.name for step in turn.steps for call in step.calls}
+    assert "add_book" in called and not called & {"crash", "close_shop"}
+    assert "changed one session and not the other" in capsys.readouterr().out
+
+
+def test_a_server_whose_sessions_are_not_apart_is_refused_before_anything_is_made(tmp_path):
+    described(tmp_path, state=str(tmp_path / "shared.json"))
+    with pytest.raises(UserError, match="see each other's changes"):
+        synthesise(tmp_path)
+    assert not (tmp_path / "out" / "conversations.jsonl").exists()
+
+
+def test_a_tool_at_which_the_environment_itself_fails_is_left_out(capsys):
+    class Hanging(environment_class("shop")):
+        name = "hanging"
+
+        def reset(self, config):
+            super().reset(config)
+            self.fault = None
+
+        def call(self, call):
+            if self.fault or call.name == hangs:
+                self.fault = "no answer within 2 s"
+                return Result("Error: no answer", False)
+            return super().call(call)
+
+    hangs = make_environment("shop").tools()[0]["name"]
+    environment = Hanging()
+    graph = learn(environment, lambda rng: Hanging.scenario(rng, 4), "s", 30, 20)
+    assert hangs not in graph.tools and len(graph.tools) == len(environment.tools()) - 1
+    assert any(record.ok for record in graph.tools.values())
+    assert f"{hangs} is left out: no answer within 2 s" in capsys.readouterr().out
