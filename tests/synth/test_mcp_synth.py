@@ -7,13 +7,10 @@ from pathlib import Path
 import pytest
 
 from funreason_train.data.read.formats import funreason_mt
-from funreason_train.environments import Result
-from funreason_train.environments.registry import environment_class, make_environment
 from funreason_train.errors import UserError
 from funreason_train.run.paths import RunDir
 from funreason_train.settings.compose import compose
 from funreason_train.synth import stage
-from funreason_train.synth.explore.learn import learn
 
 SERVER = str(Path(__file__).parents[1] / "environments" / "mcp" / "bookshop_server.py")
 OPTIONS = {"error_tool_response": "keep", "tools_missing": "reject"}
@@ -56,25 +53,3 @@ def test_a_server_whose_sessions_are_not_apart_is_refused_before_anything_is_mad
     with pytest.raises(UserError, match="see each other's changes"):
         synthesise(tmp_path)
     assert not (tmp_path / "out" / "conversations.jsonl").exists()
-
-
-def test_a_tool_at_which_the_environment_itself_fails_is_left_out(capsys):
-    class Hanging(environment_class("shop")):
-        name = "hanging"
-
-        def reset(self, config):
-            super().reset(config)
-            self.fault = None
-
-        def call(self, call):
-            if self.fault or call.name == hangs:
-                self.fault = "no answer within 2 s"
-                return Result("Error: no answer", False)
-            return super().call(call)
-
-    hangs = make_environment("shop").tools()[0]["name"]
-    environment = Hanging()
-    graph = learn(environment, lambda rng: Hanging.scenario(rng, 4), "s", 30, 20)
-    assert hangs not in graph.tools and len(graph.tools) == len(environment.tools()) - 1
-    assert any(record.ok for record in graph.tools.values())
-    assert f"{hangs} is left out: no answer within 2 s" in capsys.readouterr().out

@@ -70,7 +70,7 @@ class Directions:
             found, queue = {target: 0}, deque([target])
             while queue:
                 name = queue.popleft()
-                for before in sorted(set().union(*self.clauses[name])):
+                for before in sorted(set().union(*self.clauses.get(name, ()))):
                     if before in self.clauses and before not in found:
                         found[before] = found[name] + 1
                         queue.append(before)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Callable, Mapping
 from random import Random
 from typing import Any
@@ -18,7 +17,6 @@ from .trace import Executed, fingerprint
 _PENDING = 4  # failed calls that are tried again after each change of the state
 _SLOW = 10.0  # seconds after which a call's tool is left alone
 _ASTRAY = 0.25  # of the calls that follow no direction
-_FAULTS = 2  # calls after which the environment itself failed, and a tool is used no more
 
 Scenario = Callable[[Random], Mapping[str, Any]]
 
@@ -43,35 +41,18 @@ def learn(
         seed: Of all draws.
         episodes: How many.
         calls: Calls of an episode, repeated ones not counted.
-        graph: What was learnt before, which is added to; None starts from the documents. A tool at which
-            the environment itself fails twice (a server that hangs or dies) is removed from it.
+        graph: What was learnt before, which is added to; None starts from the documents.
 
     Returns:
         The graph.
     """
     graph = graph or Graph(environment.name, environment.tools())
-    faults: Counter[str] = Counter()
     for number in range(episodes):
         rng = Random(f"{seed}/learn/{number}")
         config = scenario(rng)
         environment.reset(config)
-        try:
-            _Episode(environment, graph, Drawer(graph, config, learning=True), rng).play(calls)
-        except _Fault as error:
-            faults[error.tool] += 1
-            if faults[error.tool] >= _FAULTS and error.tool in graph.tools:
-                del graph.tools[error.tool]
-                print(f"{environment.name}: {error.tool} is left out: {environment.fault}", flush=True)
-            if not graph.tools:
-                break
+        _Episode(environment, graph, Drawer(graph, config, learning=True), rng).play(calls)
     return graph
-
-
-class _Fault(Exception):
-    """The environment itself failed at a call of a tool."""
-
-    def __init__(self, tool: str) -> None:
-        self.tool = tool
 
 
 class _Episode:
