@@ -150,7 +150,8 @@ class _Reader:
         listed = dict.fromkeys(
             name for name in (required if isinstance(required, list) else ()) if isinstance(name, str)
         )
-        if properties is None:  # an alternative that only says which of the properties it takes
+        # An alternative that only says which of the properties it takes, or a declaration that is not one.
+        if not isinstance(properties, Mapping):
             return list(listed)
         marked = [
             n for n, one in properties.items() if isinstance(one, Mapping) and one.get("required") is True

@@ -157,7 +157,13 @@ STAGE = Stage(
     title="Making conversations and tasks",
     decides=Decides(
         ("seed", "synth"),
-        harmless=("synth.processes", "synth.limits", "synth.endpoint", "synth.key_variable", "synth.vllm"),
+        harmless=(
+            "synth.processes",
+            "synth.limits.*",
+            "synth.endpoint",
+            "synth.key_variable",
+            "synth.vllm.*",
+        ),
     ),
     reads=lambda config, run: _reads(config),
     makes=lambda config, run: [_out(config, run) / "manifest.json"],

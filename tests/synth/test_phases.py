@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import json
 import os
@@ -219,7 +220,7 @@ def test_a_store_holds_each_sample_once(tmp_path: Path) -> None:
         assert store.missing("train", range(5)) == [0, 1, 2, 4]
         store.add("heldout", [sample, {**sample, "index": 4, "opening": "b"}])
         assert store.accepted("heldout") == 1, "the other one opens like a training conversation"
-    with pytest.raises(ValueError, match="another job"):
+    with pytest.raises(ValueError, match="different settings"):
         Store(tmp_path / "s.sqlite", "another")
 
 
@@ -242,7 +243,10 @@ def test_kills_at_any_moment_lose_nothing_finished_and_duplicate_nothing(tmp_pat
         )
         # Not a promise about speed: a kill that comes too early or too late is a kill all the same.
         time.sleep(rng.uniform(0.3, 4.0))
-        os.killpg(child.pid, signal.SIGKILL)
+        if child.poll() is not None:  # it was done before the kill, and the next one begins anew
+            before = 0
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(child.pid, signal.SIGKILL)
         child.wait()
         kills += 1
         stores = list((root / "synth").glob(".samples-*.sqlite"))
