@@ -5,17 +5,15 @@ funreason-train data datasets=[apigen,funreason_mt] apigen.path=FILE funreason_m
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from ..environments import loading_problems
 from ..environments.bfcl.documents import bfcl_folder
 from ..errors import UserError
-from ..run.files import write_json
+from ..run.files import fresh_folder, write_json
 from ..run.paths import RunDir
 from ..run.stage import Decides, Stage, model_files
 from . import settings
@@ -82,7 +80,7 @@ def run(config: DictConfig, run: RunDir) -> dict[str, Any]:
         raise UserError("; ".join(problems))
     plain = cast(dict[str, Any], OmegaConf.to_container(config, resolve=True))
     out = _out(config, run)
-    with _fresh(out) as work:
+    with fresh_folder(out) as work:
         preparation = Preparation(plain, run, work)
         try:
             result = preparation.run()
@@ -147,24 +145,6 @@ def _nothing_left(ledger: Mapping[str, Any], out: Path) -> UserError:
 
 def _out(config: DictConfig, run: RunDir) -> Path:
     return Path(str(config.data.out)).expanduser().resolve() if config.data.out else run.data
-
-
-@contextmanager
-def _fresh(out: Path) -> Iterator[Path]:
-    """A folder beside `out` that takes its place at the end; after an error nothing has changed."""
-    out.parent.mkdir(parents=True, exist_ok=True)
-    work = out.with_name(f".{out.name}.{os.getpid()}.tmp")
-    shutil.rmtree(work, ignore_errors=True)
-    work.mkdir()
-    try:
-        yield work
-        old = out.with_name(f".{out.name}.{os.getpid()}.old")
-        if out.exists():
-            out.rename(old)
-        work.rename(out)
-        shutil.rmtree(old, ignore_errors=True)
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
 
 
 def _reads(config: DictConfig, run: RunDir) -> list[Path]:

@@ -6,15 +6,13 @@ funreason-train synth environments=[shop,travel] agents=offline trajectories=200
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from ..errors import refuse
-from ..run.files import write_json
+from ..run.files import fresh_folder, write_json
 from ..run.fingerprint import digest_file
 from ..run.paths import RunDir
 from ..run.stage import Decides, Stage
@@ -63,7 +61,7 @@ def run(config: DictConfig, run: RunDir) -> dict[str, Any]:
     if settings["maker"] == PHASES:
         made = _phases(config, settings, seed, out)
     else:
-        with _fresh(out) as work:
+        with fresh_folder(out) as work:
             made = make_all(settings["maker"], settings, seed, work)
             _manifest(work, settings, seed)
     told = ", ".join(f"{number} {split} tasks" for split, number in made["tasks"].items())
@@ -132,24 +130,6 @@ def _strange(out: Path) -> Iterator[str]:
         if strange := sorted(names - set(_MADE)):
             named = ", ".join(strange[:3])
             yield f"{out} holds files that this tool did not create ({named}); give another out=DIR"
-
-
-@contextmanager
-def _fresh(out: Path) -> Iterator[Path]:
-    """A folder beside `out` that takes its place at the end; after an error nothing has changed."""
-    out.parent.mkdir(parents=True, exist_ok=True)
-    work = out.with_name(f".{out.name}.{os.getpid()}.tmp")
-    shutil.rmtree(work, ignore_errors=True)
-    work.mkdir()
-    try:
-        yield work
-        old = out.with_name(f".{out.name}.{os.getpid()}.old")
-        if out.exists():
-            out.rename(old)
-        work.rename(out)
-        shutil.rmtree(old, ignore_errors=True)
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
 
 
 STAGE = Stage(
