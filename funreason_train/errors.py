@@ -39,22 +39,14 @@ class UserError(Exception):
         what: What is wrong, as a sentence without a full stop.
         where: The file, key or row it concerns.
         fix: What the user can do about it.
-        mend: The same, under its earlier name.
     """
 
-    def __init__(
-        self, what: str, *, where: str | None = None, fix: str | None = None, mend: str | None = None
-    ) -> None:
-        self.what, self.where, self.fix = what, where, fix or mend
+    def __init__(self, what: str, *, where: str | None = None, fix: str | None = None) -> None:
+        self.what, self.where, self.fix = what, where, fix
         super().__init__(str(self))
 
     def __str__(self) -> str:
         return str(Problem(self.what, self.where, self.fix))
-
-    @property
-    def mend(self) -> str | None:
-        """`fix` under its earlier name."""
-        return self.fix
 
 
 def refuse(problems: Iterable[Problem | str]) -> None:
