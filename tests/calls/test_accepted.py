@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from call_strategies import call_lists
+from calls.call_strategies import call_lists
 from hypothesis import given
 from hypothesis import strategies as st
 

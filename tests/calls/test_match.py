@@ -8,7 +8,7 @@ from collections import Counter
 from typing import Any
 
 import pytest
-from call_strategies import call_lists
+from calls.call_strategies import call_lists
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -179,7 +179,7 @@ def test_the_quick_answers_are_those_of_the_forms(
     assert match_calls(left, right, TOOLS, strings=strings).reason == unordered
 
 
-def test_what_additional_properties_say_of_values_counts():
+def test_what_additional_properties_say_of_values_counts() -> None:
     schema = {"type": "object", "additionalProperties": {"type": "number"}}
     tools = [{"name": "f", "parameters": {"type": "object", "properties": {"a": schema}}}]
     one, other = Call("f", {"a": {"x": 1, "y": 2.0}}), Call("f", {"a": {"y": 2, "x": 1.0}})

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 
 import pytest
+from calls.notation_corpus import CASES, READ, TOOLS, Case
+from calls.prose_corpus import TEXTS
 from hypothesis import example, given
 from hypothesis import strategies as st
-from notation_corpus import CASES, READ, TOOLS, Case
-from prose_corpus import TEXTS
 
 from funreason_train.calls import (
     PROBLEMS,

@@ -6,7 +6,7 @@ import ast
 import math
 
 import pytest
-from call_strategies import call_lists, unicode_names
+from calls.call_strategies import call_lists, unicode_names
 from hypothesis import example, given, settings
 
 from funreason_train.calls import (

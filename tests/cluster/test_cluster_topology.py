@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from omegaconf import OmegaConf
 
 from funreason_train.cluster.topology import (
@@ -55,7 +56,7 @@ def test_loopback_is_never_forced_on_nccl() -> None:
     assert interface_variables("127.0.0.1", {}) == {}
 
 
-def test_a_variable_set_by_hand_stays(monkeypatch) -> None:  # type: ignore[no-untyped-def]
+def test_a_variable_set_by_hand_stays(monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
     monkeypatch.setattr("funreason_train.cluster.topology.source_address", lambda peer: "10.0.0.7")
     monkeypatch.setattr("funreason_train.cluster.topology.interface_of", lambda address, held: "eth1")
     assert interface_variables("10.0.0.1", {"NCCL_SOCKET_IFNAME": "ib0"}) == {"GLOO_SOCKET_IFNAME": "eth1"}

@@ -1,6 +1,7 @@
 """The RayJob of a profile: as many machines, GPUs and words as the launch scripts would start."""
 
 import shlex
+from typing import Any
 
 import yaml
 
@@ -8,12 +9,12 @@ from funreason_train.cluster.kuberay import CLAIM, IMAGE, MOUNT, ray_job
 from funreason_train.settings.compose import compose
 
 
-def job(profile, *words):
+def job(profile: Any, *words: Any) -> Any:
     cluster = compose("sft", [f"cluster={profile}"]).cluster
     return yaml.safe_load(yaml.safe_dump(ray_job(cluster, "sft", list(words), ray="2.60.0")))["spec"]
 
 
-def test_four_machines_are_a_head_and_three_workers_with_all_their_gpus():
+def test_four_machines_are_a_head_and_three_workers_with_all_their_gpus() -> None:
     spec = job("h20x32", "+recipe=funreason_mt_4b", "run_dir=/shared/runs/a b")
     head = spec["rayClusterSpec"]["headGroupSpec"]["template"]["spec"]["containers"][0]
     (workers,) = spec["rayClusterSpec"]["workerGroupSpecs"]
@@ -32,7 +33,7 @@ def test_four_machines_are_a_head_and_three_workers_with_all_their_gpus():
     assert spec["shutdownAfterJobFinishes"] is True
 
 
-def test_one_machine_has_no_workers_and_a_chosen_profile_stands_once():
+def test_one_machine_has_no_workers_and_a_chosen_profile_stands_once() -> None:
     spec = job("gpu80x8", "cluster=gpu80x8")
     assert "workerGroupSpecs" not in spec["rayClusterSpec"]
     assert spec["entrypoint"].count("cluster=") == 1

@@ -4,6 +4,7 @@ import copy
 import os
 import platform
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -37,18 +38,18 @@ EXPECTED = Expected(
 )
 
 
-def pair(**changes):
+def pair(**changes: Any) -> list[Any]:
     """Two good nodes, the second with other facts."""
     first, second = copy.deepcopy(NODE), copy.deepcopy(NODE)
     second |= {"node": "1@h20-1"} | changes
     return [first, second]
 
 
-def errors(nodes, expected=EXPECTED):
+def errors(nodes: Any, expected: Any = EXPECTED) -> Any:
     return [str(finding) for finding in judge(nodes, expected) if finding.level == "error"]
 
 
-def test_two_good_nodes_have_nothing_but_fine_findings():
+def test_two_good_nodes_have_nothing_but_fine_findings() -> None:
     found = judge(pair(), EXPECTED)
     assert {finding.level for finding in found} == {"fine"}
     assert {"versions", "clock", "GPU", "driver", "shared folder", "files", "disk"} <= {
@@ -84,45 +85,45 @@ GPUS = NODE["gpus"]
         ({"files": {"failed": "FileNotFoundError: /shared/model"}}, "FileNotFoundError: /shared/model"),
     ],
 )
-def test_a_fault_of_one_node_is_one_error_that_names_it(changes, said):
+def test_a_fault_of_one_node_is_one_error_that_names_it(changes: dict[str, Any], said: str) -> None:
     (found,) = errors(pair(**changes))
     assert said in found and found.startswith("1@h20-1: ")
     assert found.count(". ") >= 1, "and says how to fix it"
 
 
-def test_a_node_with_another_lock_is_named_beside_the_others():
+def test_a_node_with_another_lock_is_named_beside_the_others() -> None:
     (found,) = errors(pair(packages={"torch": "2.10.0", "ray": "2.60.0"}))
     assert "torch is 2.10.0 on 1@h20-1; 2.11.0 on 0@h20-0" in found
 
 
-def test_a_cluster_that_is_alike_and_not_as_locked_is_told():
+def test_a_cluster_that_is_alike_and_not_as_locked_is_told() -> None:
     nodes = [dict(node, packages={"torch": "2.9.0"}) for node in pair()]
     (found,) = errors(nodes)
     assert "torch is 2.9.0, the lock says 2.11.0" in found
 
 
-def test_a_model_that_differs_between_nodes_is_told():
+def test_a_model_that_differs_between_nodes_is_told() -> None:
     (found,) = errors(pair(files={"/shared/model": "2 def"}))
     assert "/shared/model differs between 0@h20-0 and 1@h20-1" in found
 
 
-def test_a_node_that_does_not_answer_is_an_error():
+def test_a_node_that_does_not_answer_is_an_error() -> None:
     (found,) = errors([NODE, {"node": "1@h20-1", "silent": True}], Expected(gpus=8))
     assert found.startswith("1@h20-1: answer: did not answer")
 
 
-def test_what_a_machine_without_gpus_cannot_show_is_said():
+def test_what_a_machine_without_gpus_cannot_show_is_said() -> None:
     found = judge(facts_here({}), Expected())
     assert [finding.level for finding in found if finding.check == "GPU"] == ["unchecked"]
     assert not [finding for finding in found if finding.level == "error"]
 
 
-def test_slow_links_are_a_warning():
+def test_slow_links_are_a_warning() -> None:
     (found,) = [f for f in judge(pair(nvlink=False), EXPECTED) if f.level == "warning"]
     assert "not joined by NVLink" in found.what
 
 
-def test_the_facts_of_this_machine(tmp_path, monkeypatch):
+def test_the_facts_of_this_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     smi = tmp_path / "nvidia-smi"
     smi.write_text(
         "#!/bin/sh\n"
@@ -159,7 +160,7 @@ def test_the_facts_of_this_machine(tmp_path, monkeypatch):
     assert facts["route"]["address"] == "127.0.0.1"
 
 
-def test_a_fact_that_cannot_be_had_is_told_and_stops_nothing(monkeypatch):
+def test_a_fact_that_cannot_be_had_is_told_and_stops_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
     (facts,) = facts_here({"gpu": True, "files": ["/nowhere/model"]})
     assert "failed" in facts["gpus"] and "failed" in facts["files"]
@@ -170,11 +171,11 @@ def test_a_fact_that_cannot_be_had_is_told_and_stops_nothing(monkeypatch):
 @pytest.mark.parametrize(
     ("said", "error"), [(100.0, 0), (150.0, 0), (200.0, 0), (90.0, -10), (3800.0, 3600), (-3500.0, -3600)]
 )
-def test_a_node_that_answers_late_has_no_wrong_clock(said, error):
+def test_a_node_that_answers_late_has_no_wrong_clock(said: float, error: int) -> None:
     assert clock_error(said, asked=100.0, answered=200.0) == error
 
 
-def test_the_drivers_least_version_is_the_launch_scripts():
+def test_the_drivers_least_version_is_the_launch_scripts() -> None:
     from funreason_train.cluster.preflight.gpu_rules import LEAST_DRIVER
 
     script = Path(__file__).parents[2] / "launch" / "bootstrap.sh"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from staged import Spawned, install
+from commands.staged import Spawned, install
 
 from funreason_train.run.paths import RunDir
 

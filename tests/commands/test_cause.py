@@ -1,5 +1,8 @@
 """Which words of a log are the first error: excerpts of logs of runs that ended badly."""
 
+from pathlib import Path
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as some
@@ -57,19 +60,19 @@ RETRIED = [
 ]
 
 
-def test_the_engine_s_own_exception_is_told_from_its_echoes():
+def test_the_engine_s_own_exception_is_told_from_its_echoes() -> None:
     cause = first_cause(ENGINE)
     assert cause == Cause(7, "EngineCore pid=18860", "RuntimeError: CPU Generator does not use offset")
     assert cause.fix == ""
 
 
-def test_an_engine_that_was_killed_has_no_exception_of_its_own():
+def test_an_engine_that_was_killed_has_no_exception_of_its_own() -> None:
     cause = first_cause(KILLED)
     assert (cause.line, cause.process) == (2, "vLLMHttpServer pid=18617")
     assert "engine core exited unexpectedly" in cause.error and "dmesg" in cause.fix
 
 
-def test_ray_s_report_of_a_dead_worker_names_the_process():
+def test_ray_s_report_of_a_dead_worker_names_the_process() -> None:
     cause = first_cause([f"{AGENT}Using dataset class: RLHFDataset", STEP, f"{BAR}{RAYLET}{DEAD}"])
     assert (cause.line, cause.process) == (3, "AgentLoopWorkerTQ pid=20189")
     assert cause.error == (
@@ -78,14 +81,14 @@ def test_ray_s_report_of_a_dead_worker_names_the_process():
     assert first_cause([RAYLET + DEAD]).process == "worker pid=20189"
 
 
-def test_what_went_before_a_healthy_step_did_no_harm():
+def test_what_went_before_a_healthy_step_did_no_harm() -> None:
     assert first_cause(RETRIED).error.startswith("ray.exceptions.GetTimeoutError")
     healthy = "\x1b[36m(RayTrainWorker pid=1022)\x1b[0m {'loss': '7.532', 'grad_norm': '5.976'}"
     assert first_cause([*RETRIED, healthy]) is None
     assert first_cause([*KILLED[1:], *ENGINE]).error == "RuntimeError: CPU Generator does not use offset"
 
 
-def test_words_that_go_on_below_belong_to_the_error():
+def test_words_that_go_on_below_belong_to_the_error() -> None:
     """pydantic's, as vLLM ends over a setting."""
     head = "\x1b[36m(vLLMHttpServer pid=11951)\x1b[0m "
     cause = first_cause(
@@ -101,7 +104,7 @@ def test_words_that_go_on_below_belong_to_the_error():
     assert cause.error.endswith("for VllmConfig Value error, invalid literal for int() with base 10: '1e-05'")
 
 
-def test_a_log_without_an_error_has_no_cause():
+def test_a_log_without_an_error_has_no_cause() -> None:
     assert first_cause([]) is None
     warning = 'UserWarning: torchtitan engine is not available: ModuleNotFoundError("No module named")'
     assert first_cause([STEP, warning, f"{SERVER}Traceback (most recent call last):", "  cut off"]) is None
@@ -126,7 +129,7 @@ def test_a_log_without_an_error_has_no_cause():
         ("OSError: [Errno 28] No space left on device", "cluster.temp_dir"),
     ],
 )
-def test_what_is_known_to_help_is_said(error, part):
+def test_what_is_known_to_help_is_said(error: str, part: str) -> None:
     cause = first_cause(
         [
             "(WorkerDict pid=7, ip=10.0.0.3) Traceback (most recent call last):",
@@ -137,7 +140,7 @@ def test_what_is_known_to_help_is_said(error, part):
     assert part in cause.fix
 
 
-def test_an_error_that_ray_carried_over_is_its_last_exception():
+def test_an_error_that_ray_carried_over_is_its_last_exception() -> None:
     """As torch's exception reaches the driver: with the worker's traceback inside."""
     carried = (
         "RayTaskError(OutOfMemoryError): \x1b[36mray::WorkerDict.update_actor()\x1b[39m (pid=7)\n"
@@ -148,7 +151,7 @@ def test_an_error_that_ray_carried_over_is_its_last_exception():
     assert in_one_line("KeyError: 'x'") == "KeyError: 'x'"
 
 
-def test_a_failed_stage_says_the_first_error_where_it_stands_and_what_it_led_to(tmp_path):
+def test_a_failed_stage_says_the_first_error_where_it_stands_and_what_it_led_to(tmp_path: Path) -> None:
     log = tmp_path / "rl.1.log"
     log.write_text("\n".join(ENGINE), encoding="utf-8")
     text = failure(
@@ -176,7 +179,7 @@ _words = some.sampled_from(
 
 
 @given(some.lists(some.one_of(_words, some.text())))
-def test_any_log_is_read_and_what_is_quoted_is_short_and_on_one_line(lines):
+def test_any_log_is_read_and_what_is_quoted_is_short_and_on_one_line(lines: Any) -> None:
     cause = first_cause(lines)
     if cause is not None:
         assert 1 <= cause.line <= len(lines) and cause.error

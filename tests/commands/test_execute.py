@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 import pytest
-from staged import Spawned, command
+from commands.staged import Spawned, command
 
 from funreason_train.commands.execution.job import Job
 from funreason_train.commands.execution.spawn import StageFailed

@@ -5,9 +5,10 @@ from __future__ import annotations
 import struct
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
-from staged import SFT, install
+from commands.staged import SFT, install
 
 from funreason_train.cluster.preflight import locked_versions
 from funreason_train.commands.cli import main
@@ -22,7 +23,7 @@ from funreason_train.settings.load import load_settings
 MIB = 2**20
 
 
-def settings(run: RunDir, *words: str):
+def settings(run: RunDir, *words: str) -> Any:
     return load_settings("pipeline", [f"run_dir={run.root}", *words])
 
 

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from staged import Spawned, command
+from commands.staged import Spawned, command
 
 from funreason_train.commands.execution import aside
 from funreason_train.errors import UserError

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from staged import SFT, Spawned
+from commands.staged import SFT, Spawned
 
 from funreason_train.commands.cli import main
 from funreason_train.commands.execution import execute as executing

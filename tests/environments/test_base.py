@@ -1,6 +1,7 @@
 """What every environment promises: documents, errors as text, snapshots and comparison."""
 
 import json
+from typing import Any
 
 import pytest
 
@@ -9,11 +10,11 @@ from funreason_train.environments import ENVIRONMENTS, make_environment
 from funreason_train.errors import UserError
 
 
-def answer(environment, name, **arguments):
+def answer(environment: Any, name: Any, **arguments: Any) -> Any:
     return json.loads(environment.call(Call(name, arguments)).text)
 
 
-def test_the_three_oldest_worlds_are_as_the_quickstart_knows_them():
+def test_the_three_oldest_worlds_are_as_the_quickstart_knows_them() -> None:
     documents = [tool for name in ("helpdesk", "shop", "travel") for tool in ENVIRONMENTS[name].tools()]
     assert len({tool["name"] for tool in documents}) == len(documents) == 30
     for tool in documents:
@@ -23,19 +24,19 @@ def test_the_three_oldest_worlds_are_as_the_quickstart_knows_them():
         assert tool["parameters"]["required"] == list(tool["parameters"]["properties"])
 
 
-def test_an_unknown_environment_is_the_users_mistake():
+def test_an_unknown_environment_is_the_users_mistake() -> None:
     with pytest.raises(UserError, match="helpdesk"):
         make_environment("kitchen")
 
 
-def test_an_unknown_table_in_the_configuration_is_refused():
+def test_an_unknown_table_in_the_configuration_is_refused() -> None:
     with pytest.raises(ValueError, match="customers"):
         make_environment("helpdesk").reset({"clients": {}})
 
 
 @pytest.mark.parametrize("name", ENVIRONMENTS)
 @pytest.mark.parametrize("method", ["reset", "call", "snapshot", "record", "__init__", "state", "nothing"])
-def test_only_tools_can_be_called(name, method):
+def test_only_tools_can_be_called(name: Any, method: str) -> None:
     assert "error" in answer(make_environment(name), method, config={})
 
 
@@ -49,7 +50,7 @@ def test_only_tools_can_be_called(name, method):
         {"customer": "C10", "plan": "Plus", "more": 1},
     ],
 )
-def test_arguments_that_do_not_fit_change_nothing(arguments):
+def test_arguments_that_do_not_fit_change_nothing(arguments: dict[str, Any]) -> None:
     environment = make_environment("helpdesk")
     environment.reset({"customers": {"C10": {"name": "Alwin", "plan": "Basic"}}})
     before = environment.snapshot()
@@ -57,13 +58,13 @@ def test_arguments_that_do_not_fit_change_nothing(arguments):
     assert environment.compare(before) == []
 
 
-def test_a_bool_is_no_quantity():
+def test_a_bool_is_no_quantity() -> None:
     environment = make_environment("shop")
     environment.reset({"items": {"K10": {"name": "Lumobox", "price": 10, "stock": 5}}})
     assert "error" in answer(environment, "restock_item", item="K10", quantity=True)
 
 
-def test_a_snapshot_is_a_json_copy_and_a_fresh_start():
+def test_a_snapshot_is_a_json_copy_and_a_fresh_start() -> None:
     environment = make_environment("helpdesk")
     config = {"customers": {"C10": {"name": "Alwin", "plan": "Basic"}}, "fresh": {"tickets": ["T20"]}}
     environment.reset(config)
@@ -77,7 +78,7 @@ def test_a_snapshot_is_a_json_copy_and_a_fresh_start():
     assert again.compare(before) == []
 
 
-def test_new_ids_come_from_the_configuration_and_run_out():
+def test_new_ids_come_from_the_configuration_and_run_out() -> None:
     environment = make_environment("helpdesk")
     environment.reset(
         {"customers": {"C10": {"name": "Alwin", "plan": "Basic"}}, "fresh": {"tickets": ["T77", "T33"]}}

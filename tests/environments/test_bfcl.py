@@ -8,7 +8,9 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -29,30 +31,30 @@ FILES = {"plan.txt": {"type": "file", "content": "4 8 15"}, "old": {"type": "dir
 CONFIG = {"GorillaFileSystem": {"root": {"desk": {"type": "directory", "contents": FILES}}}}
 
 
-def files(sessions=None):
+def files(sessions: Any = None) -> Any:
     """A small file system."""
     environment = kind("bfcl/GorillaFileSystem", sessions)
     environment.reset(CONFIG)
     return environment
 
 
-def kind(name, sessions):
+def kind(name: Any, sessions: Any) -> Any:
     if sessions is None:
         return make_environment(name)
     base = environment_kind(name)
     return type("Limited", (base,), {"sessions": sessions})()
 
 
-def listing(environment):
+def listing(environment: Any) -> Any:
     return environment.call(Call("ls", {})).text
 
 
 @shipped
-def test_every_documented_function_is_offered_in_the_schema_of_all_tools():
+def test_every_documented_function_is_offered_in_the_schema_of_all_tools() -> None:
     names = [tool["name"] for one in CLASSES for tool in make_environment(f"bfcl/{one}").tools()]
     assert len(set(names)) == len(names) == 128
 
-    def types(value):
+    def types(value: Any) -> Iterator[Any]:
         if isinstance(value, dict):
             yield from [value["type"]] if isinstance(value.get("type"), str) else []
             value = list(value.values())
@@ -73,12 +75,12 @@ def test_every_documented_function_is_offered_in_the_schema_of_all_tools():
         ("bfcl/MathAPI+MathAPI", "names a class twice"),
     ],
 )
-def test_a_class_that_cannot_be_played_is_the_users_mistake(name, message):
+def test_a_class_that_cannot_be_played_is_the_users_mistake(name: str, message: str) -> None:
     with pytest.raises(UserError, match=message):
         make_environment(name)
 
 
-def test_without_bfcl_eval_the_error_says_what_to_install(monkeypatch):
+def test_without_bfcl_eval_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(documents, "bfcl_folder", lambda: None)
     documents.class_documents.cache_clear()
     environment_kind.cache_clear()
@@ -87,7 +89,7 @@ def test_without_bfcl_eval_the_error_says_what_to_install(monkeypatch):
 
 
 @shipped
-def test_answers_are_bfcls_and_the_state_is_what_bfcl_compares():
+def test_answers_are_bfcls_and_the_state_is_what_bfcl_compares() -> None:
     environment = files()
     before = environment.snapshot()
     assert listing(environment) == '{"current_directory_content": ["plan.txt", "old"]}'
@@ -106,7 +108,7 @@ def test_answers_are_bfcls_and_the_state_is_what_bfcl_compares():
 
 
 @shipped
-def test_several_classes_at_once():
+def test_several_classes_at_once() -> None:
     environment = make_environment("bfcl/GorillaFileSystem+MathAPI+TradingBot")
     environment.reset(CONFIG)
     assert environment.call(Call("sum_values", {"numbers": [4, 8, 15]})).text == '{"result": 27}'
@@ -117,7 +119,7 @@ def test_several_classes_at_once():
 
 
 @shipped
-def test_interleaved_episodes_do_not_see_each_other():
+def test_interleaved_episodes_do_not_see_each_other() -> None:
     one, two = files(), files()
     config = {"GorillaFileSystem": {"root": {"other": {"type": "directory", "contents": {}}}}}
     three = make_environment("bfcl/GorillaFileSystem")
@@ -135,7 +137,7 @@ def test_interleaved_episodes_do_not_see_each_other():
 
 
 @shipped
-def test_what_is_random_is_the_same_in_every_process():
+def test_what_is_random_is_the_same_in_every_process() -> None:
     login = Call(
         "authenticate_travel",
         {
@@ -172,7 +174,7 @@ HOSTILE = {
 
 @shipped
 @pytest.mark.parametrize("name", HOSTILE)
-def test_a_hostile_call_fails_and_changes_nothing(name):
+def test_a_hostile_call_fails_and_changes_nothing(name: Any) -> None:
     environment = files()
     before = environment.snapshot()
     assert not environment.call(HOSTILE[name]).ok
@@ -187,7 +189,7 @@ NAMES = [
 
 
 @shipped
-def test_names_that_cannot_be_called_are_answered_in_bfcls_own_words(tmp_path):
+def test_names_that_cannot_be_called_are_answered_in_bfcls_own_words(tmp_path: Path) -> None:
     """Of this environment, as in training, and of the executor, as in evaluation."""
     code = (
         "import json, sys\n"
@@ -218,7 +220,7 @@ def test_names_that_cannot_be_called_are_answered_in_bfcls_own_words(tmp_path):
 
 
 @shipped
-def test_a_call_that_takes_for_ever_is_stopped_alone():
+def test_a_call_that_takes_for_ever_is_stopped_alone() -> None:
     sessions = make_sessions(seconds=1.0)
     burning = kind("bfcl/GorillaFileSystem+MathAPI", sessions)
     burning.reset(CONFIG)
@@ -240,7 +242,7 @@ def test_a_call_that_takes_for_ever_is_stopped_alone():
 
 
 @shipped
-def test_a_call_that_takes_all_memory_is_stopped_alone():
+def test_a_call_that_takes_all_memory_is_stopped_alone() -> None:
     environment = kind("bfcl/GorillaFileSystem+MathAPI", make_sessions(memory_mib=64, seconds=20.0))
     environment.reset(CONFIG)
     environment.call(Call("touch", {"file_name": "kept"}))
@@ -251,7 +253,7 @@ def test_a_call_that_takes_all_memory_is_stopped_alone():
 
 
 @shipped
-def test_more_environments_than_processes_keep_their_states():
+def test_more_environments_than_processes_keep_their_states() -> None:
     sessions = make_sessions(waiting=2)
     several = [files(sessions) for _ in range(5)]
     for round in range(2):
@@ -270,7 +272,7 @@ def test_more_environments_than_processes_keep_their_states():
 
 
 @shipped
-def test_an_environment_may_be_collected_at_any_moment():
+def test_an_environment_may_be_collected_at_any_moment() -> None:
     sessions = make_sessions()
     environment = files(sessions)
     listing(environment)
@@ -281,7 +283,7 @@ def test_an_environment_may_be_collected_at_any_moment():
 
 
 @shipped
-def test_a_host_that_was_killed_is_replaced_and_states_are_made_again():
+def test_a_host_that_was_killed_is_replaced_and_states_are_made_again() -> None:
     sessions = make_sessions()
     environment = files(sessions)
     environment.call(Call("touch", {"file_name": "kept"}))
@@ -295,7 +297,7 @@ def test_a_host_that_was_killed_is_replaced_and_states_are_made_again():
 
 
 @shipped
-def test_a_fork_has_a_host_of_its_own_and_leaves_this_processs_alone():
+def test_a_fork_has_a_host_of_its_own_and_leaves_this_processs_alone() -> None:
     environment = files()
     environment.call(Call("touch", {"file_name": "kept"}))
     host = SESSIONS.host
@@ -311,7 +313,7 @@ def test_a_fork_has_a_host_of_its_own_and_leaves_this_processs_alone():
     assert '"kept"' in listing(environment) and SESSIONS.host == host
 
 
-def test_a_host_needs_the_standard_library_and_this_package_alone():
+def test_a_host_needs_the_standard_library_and_this_package_alone() -> None:
     """Any version of bfcl-eval can so live in an environment of its own."""
     code = (
         "import sys, funreason_train.environments.bfcl.world, funreason_train.evaluate.bfcl.entries, "
@@ -324,7 +326,7 @@ def test_a_host_needs_the_standard_library_and_this_package_alone():
 
 
 @shipped
-def test_bfcls_ways_of_failing_are_known_as_such_and_values_travel():
+def test_bfcls_ways_of_failing_are_known_as_such_and_values_travel() -> None:
     tickets = make_environment("bfcl/TicketAPI")
     answered = tickets.call(Call("get_user_tickets", {}))
     assert answered.value == [{"error": "User not authenticated. Please log in to view tickets."}]
@@ -340,14 +342,14 @@ def test_bfcls_ways_of_failing_are_known_as_such_and_values_travel():
     assert rows.ok and rows.value == {"result": 1.5}
 
 
-def children_of(process):
+def children_of(process: Any) -> Any:
     import psutil
 
     return [child.pid for child in psutil.Process(process).children()]
 
 
 @shipped
-def test_limits_come_from_the_configuration_and_reach_every_process(monkeypatch):
+def test_limits_come_from_the_configuration_and_reach_every_process(monkeypatch: pytest.MonkeyPatch) -> None:
     from funreason_train.environments.bfcl import sessions
     from funreason_train.settings.compose import compose
 

@@ -2,10 +2,12 @@
 
 import json
 import random
+from collections.abc import Iterator
 from itertools import pairwise
+from typing import Any
 
 import pytest
-from driver import Driver
+from environments.driver import Driver
 
 from funreason_train.calls import Call, is_tool_name
 from funreason_train.environments import ENVIRONMENTS, make_environment
@@ -24,14 +26,14 @@ REQUIRING = [
 SIZES = (1, 3, 60, 10_000)
 
 
-def start(name, seed, size=3):
+def start(name: Any, seed: Any, size: int = 3) -> Any:
     """A driver in a seeded scenario."""
     rng = random.Random(f"{name}/{seed}")
     environment = make_environment(name)
     return Driver(environment, ENVIRONMENTS[name].scenario(rng, size), rng)
 
 
-def types(schema):
+def types(schema: Any) -> Iterator[Any]:
     """Every type that a schema names, at any depth."""
     if isinstance(schema, dict):
         stated = schema.get("type")
@@ -43,7 +45,7 @@ def types(schema):
             yield from types(value)
 
 
-def test_there_are_eight_worlds_or_more_with_a_hundred_documented_functions_or_more():
+def test_there_are_eight_worlds_or_more_with_a_hundred_documented_functions_or_more() -> None:
     tools = [tool for kind in WORLDS for tool in kind.tools()]
     names = [tool["name"] for tool in tools]
     assert len(WORLDS) >= 8 and len(tools) >= 100
@@ -59,21 +61,21 @@ def test_there_are_eight_worlds_or_more_with_a_hundred_documented_functions_or_m
 
 
 @pytest.mark.parametrize("name", NEW)
-def test_every_parameter_of_the_new_worlds_is_described(name):
+def test_every_parameter_of_the_new_worlds_is_described(name: Any) -> None:
     for tool in ENVIRONMENTS[name].tools():
         for parameter, schema in tool["parameters"]["properties"].items():
             assert schema.get("description", "").endswith("."), (tool["name"], parameter)
 
 
 @pytest.mark.skipif(bfcl_folder() is None, reason="bfcl-eval is not installed")
-def test_no_function_of_the_new_worlds_is_named_as_one_of_bfcls():
+def test_no_function_of_the_new_worlds_is_named_as_one_of_bfcls() -> None:
     ours = {tool["name"] for name in NEW for tool in ENVIRONMENTS[name].tools()}
     assert not ours & {one["name"] for kind in CLASSES for one in class_documents(kind)}
 
 
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("name", NAMES)
-def test_a_seeded_scenario_is_json_and_starts_its_world(name, size):
+def test_a_seeded_scenario_is_json_and_starts_its_world(name: Any, size: Any) -> None:
     kind = ENVIRONMENTS[name]
     config = kind.scenario(random.Random(7), size)
     assert json.loads(json.dumps(config)) == config
@@ -87,14 +89,14 @@ def test_a_seeded_scenario_is_json_and_starts_its_world(name, size):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_larger_scenarios_hold_more(name):
+def test_larger_scenarios_hold_more(name: Any) -> None:
     kind = ENVIRONMENTS[name]
     sizes = [len(json.dumps(kind.scenario(random.Random(1), size))) for size in (1, 3, 8)]
     assert all(less < more for less, more in pairwise(sizes))
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_every_tool_succeeds_in_some_state_and_fails_in_another(name):
+def test_every_tool_succeeds_in_some_state_and_fails_in_another(name: Any) -> None:
     names = {tool["name"] for tool in ENVIRONMENTS[name].tools()}
     fine, failed = set(), set()
     for seed in range(60):
@@ -110,14 +112,14 @@ def test_every_tool_succeeds_in_some_state_and_fails_in_another(name):
     assert {tool for tool in names if _can_fail(name, tool)} - failed == set(), "never failed"
 
 
-def _can_fail(name, tool):
+def _can_fail(name: Any, tool: Any) -> Any:
     (document,) = [one for one in ENVIRONMENTS[name].tools() if one["name"] == tool]
     return bool(document["parameters"]["required"]) or "requires" in document
 
 
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("name", NAMES)
-def test_random_play_never_raises_and_a_failed_call_changes_nothing(name, seed):
+def test_random_play_never_raises_and_a_failed_call_changes_nothing(name: Any, seed: Any) -> None:
     driver = start(name, seed)
     other = make_environment(name)
     other.reset(driver.environment.snapshot())
@@ -135,7 +137,7 @@ def test_random_play_never_raises_and_a_failed_call_changes_nothing(name, seed):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_snapshot_starts_another_world_in_the_same_state(name):
+def test_a_snapshot_starts_another_world_in_the_same_state(name: Any) -> None:
     driver = start(name, 11)
     for _ in range(80):
         driver.play()
@@ -148,7 +150,7 @@ def test_a_snapshot_starts_another_world_in_the_same_state(name):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_answers_have_the_fields_that_the_documents_promise(name):
+def test_answers_have_the_fields_that_the_documents_promise(name: Any) -> None:
     documents = {tool["name"]: tool for tool in ENVIRONMENTS[name].tools()}
     driver = start(name, 5)
     for _ in range(400):
@@ -160,7 +162,7 @@ def test_answers_have_the_fields_that_the_documents_promise(name):
                 assert _is(result.value[field], schema), (call.name, field)
 
 
-def _is(value, schema):
+def _is(value: Any, schema: Any) -> Any:
     kinds = schema.get("type")
     kinds = kinds if isinstance(kinds, list) else [kinds]
     python = {
@@ -173,7 +175,9 @@ def _is(value, schema):
 
 
 @pytest.mark.parametrize(("name", "tool", "requires"), REQUIRING)
-def test_a_declared_pre_condition_decides_whether_a_call_is_tried(name, tool, requires):
+def test_a_declared_pre_condition_decides_whether_a_call_is_tried(
+    name: Any, tool: Any, requires: Any
+) -> None:
     missing = "needs " + " and ".join(requires) + " to be called first"
     for seed in range(40):
         driver = start(name, seed)
@@ -196,7 +200,7 @@ def test_a_declared_pre_condition_decides_whether_a_call_is_tried(name, tool, re
 
 
 @pytest.mark.parametrize("name", sorted(set(NEW) - {"calendar"}))
-def test_leaving_ends_what_needs_a_session(name):
+def test_leaving_ends_what_needs_a_session(name: Any) -> None:
     enter, leave = {
         **{
             "bank": ("sign_in", "sign_out"),

@@ -2,6 +2,8 @@
 
 import itertools
 import random
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -41,23 +43,23 @@ class Echo(TableWorld):
         deep: bool = False,
         path: str = ".",
         count: int = 1,
-    ):
+    ) -> dict[str, Any]:
         """Show the arguments."""
         return {"numbers": numbers, "where": where, "deep": deep, "path": path, "count": count}
 
 
 @pytest.fixture(autouse=True)
-def _echo(monkeypatch):
+def _echo(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registry, "ENVIRONMENTS", {**registry.ENVIRONMENTS, "echo": Echo})
 
 
-def task(environment, config, *turns):
+def task(environment: Any, config: Any, *turns: Any) -> Any:
     names = sorted({call.name for turn in turns for call in turn})
     made = tuple(TaskTurn("Do it.", tuple((call,) for call in turn), "Done.") for turn in turns)
     return Task("t", "own", environment, config, tuple(names) or ("ls",), made)
 
 
-def played(task, *turns):
+def played(task: Any, *turns: Any) -> Any:
     """Plays each turn's calls, one a response, and a closing reply."""
     episode = Episode(task, Limits(stop_when_wrong=False), "compact")
     for call in itertools.chain.from_iterable([*turn, None] for turn in turns):
@@ -66,11 +68,11 @@ def played(task, *turns):
     return episode.outcome()
 
 
-def variants(call, schema, rng):
+def variants(call: Any, schema: Any, rng: Any) -> Iterator[Any]:
     """Spellings of a call that mean the same by its tool's schema."""
     properties, required = schema["properties"], schema.get("required", [])
 
-    def other(value, part):
+    def other(value: Any, part: Any) -> Any:
         if isinstance(value, bool) or part is None:
             return value
         if isinstance(value, (int, float)) and part.get("type") == "number":
@@ -95,11 +97,11 @@ def variants(call, schema, rng):
         yield Call(call.name, dict(rng.sample(list(arguments.items()), len(arguments))))
 
 
-def spelt(call):
+def spelt(call: Any) -> Any:
     return render_calls([call])
 
 
-def test_every_spelling_of_a_call_that_its_schema_calls_equal_is_right():
+def test_every_spelling_of_a_call_that_its_schema_calls_equal_is_right() -> None:
     rng = random.Random(5)
     (document,) = Echo.tools()
     tried = set()
@@ -129,7 +131,7 @@ def test_every_spelling_of_a_call_that_its_schema_calls_equal_is_right():
         ({"numbers": [], "where": {}}, {"numbers": []}),
     ],
 )
-def test_what_means_something_else_is_wrong(gold, made):
+def test_what_means_something_else_is_wrong(gold: dict[str, Any], made: dict[str, Any]) -> None:
     outcome = played(task("echo", {}, [Call("show", gold)]), [Call("show", made)])
     assert not outcome.right
     assert outcome.reasons[0].startswith("turn 0: missing_result: never obtained: [show(")
@@ -147,13 +149,13 @@ def test_what_means_something_else_is_wrong(gold, made):
         (Call("mean", {"numbers": [1.0, 2]}), Call("mean", {"numbers": [1, 2]})),
     ],
 )
-def test_bfcls_functions_are_compared_by_their_schemas(gold, made):
+def test_bfcls_functions_are_compared_by_their_schemas(gold: Any, made: Any) -> None:
     names = "bfcl/GorillaFileSystem+MathAPI"
     assert played(task(names, DESK, [gold]), [made]).right
 
 
 @shipped
-def test_variants_of_generated_tasks_in_bfcls_classes_are_right():
+def test_variants_of_generated_tasks_in_bfcls_classes_are_right() -> None:
     rng = random.Random(3)
     tasks = list(bfcl_world.tasks("train", 12, 5, dict.fromkeys(bfcl_world.CATEGORIES, 1.0)))
     tried = 0
@@ -175,7 +177,7 @@ def test_variants_of_generated_tasks_in_bfcls_classes_are_right():
     assert tried >= 40
 
 
-def test_a_result_of_an_earlier_turn_counts_in_a_turn_that_calls_something():
+def test_a_result_of_an_earlier_turn_counts_in_a_turn_that_calls_something() -> None:
     look, other = Call("show", {"numbers": [1]}), Call("show", {"numbers": [2]})
     both = task("echo", {}, [look], [look, other])
     assert played(both, [look], [look, other]).right
@@ -186,14 +188,14 @@ def test_a_result_of_an_earlier_turn_counts_in_a_turn_that_calls_something():
     assert played(again, [look], [other]).right
 
 
-def test_a_result_counts_once_a_turn():
+def test_a_result_counts_once_a_turn() -> None:
     look = Call("show", {"numbers": [1]})
     twice = task("echo", {}, [look, look])
     assert not played(twice, [look]).right
     assert played(twice, [look, look]).right
 
 
-def test_an_equal_call_with_another_answer_is_not_the_gold_result():
+def test_an_equal_call_with_another_answer_is_not_the_gold_result() -> None:
     stock, more = Call("get_stock", {"item": "K1"}), Call("restock_item", {"item": "K1", "quantity": 1})
     config = {"items": {"K1": {"name": "Box", "price": 3, "stock": 4}}}
     one = task("shop", config, [stock, more])

@@ -3,6 +3,8 @@
 import datetime
 import random
 import threading
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -28,7 +30,7 @@ class Lift:
         self._visited = {0}
         self._lock = threading.Lock()
 
-    def go(self, floor: int, speed: float = 1.0):
+    def go(self, floor: int, speed: float = 1.0) -> dict[str, Any]:
         """Goes to a floor.
 
         Args:
@@ -49,13 +51,13 @@ class Lift:
         return sorted(self._visited)
 
 
-def lift(**config):
+def lift(**config: Any) -> Any:
     made = object_world(Lift, "x:Lift")()
     made.reset(config)
     return made
 
 
-def test_public_methods_are_tools_and_attributes_the_state():
+def test_public_methods_are_tools_and_attributes_the_state() -> None:
     made = lift()
     assert [one["name"] for one in made.tools()] == ["go", "where", "visited"]
     assert made.tools()[0]["description"] == "Goes to a floor."
@@ -73,7 +75,7 @@ def test_public_methods_are_tools_and_attributes_the_state():
     assert made.compare(before) == []
 
 
-def test_an_exception_is_a_failed_call():
+def test_an_exception_is_a_failed_call() -> None:
     made = lift(floors=2)
     for call in (
         Call("go", {"floor": 2}),
@@ -87,12 +89,12 @@ def test_an_exception_is_a_failed_call():
     assert made.call(Call("go", {"floor": 2})).value == {"error": "there is no floor 2"}
 
 
-def test_a_configuration_that_the_class_does_not_take_is_refused():
+def test_a_configuration_that_the_class_does_not_take_is_refused() -> None:
     with pytest.raises(ValueError, match="x:Lift cannot be made from this configuration"):
         lift(doors=2)
 
 
-def test_a_state_that_cannot_be_compared_is_told():
+def test_a_state_that_cannot_be_compared_is_told() -> None:
     class Open:
         def __init__(self) -> None:
             self.lock = threading.Lock()
@@ -107,12 +109,12 @@ def test_a_state_that_cannot_be_compared_is_told():
     assert made.compare({}) == ["/lock is a lock, which cannot be compared"]
 
 
-def test_scenarios_are_the_classs_own_or_nothing_where_nothing_is_needed():
+def test_scenarios_are_the_classs_own_or_nothing_where_nothing_is_needed() -> None:
     assert object_world(Lift, "x:Lift").scenario(random.Random(1)) == {}
 
     class Tall(Lift):
         @staticmethod
-        def scenario(random, size):
+        def scenario(random: Any, size: Any) -> dict[str, Any]:
             return {"floors": random.randint(size, 99)}
 
     kind = object_world(Tall, "x:Tall")
@@ -128,7 +130,7 @@ def test_scenarios_are_the_classs_own_or_nothing_where_nothing_is_needed():
 
 
 @pytest.fixture
-def modules(tmp_path, monkeypatch):
+def modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "own_lift_module.py").write_text(
         "from funreason_train.environments import TableWorld, tool\n"
         "class Lift:\n    def go(self, floor: int) -> int:\n        'Goes.'\n        return floor\n"
@@ -142,7 +144,7 @@ def modules(tmp_path, monkeypatch):
 
 
 @pytest.mark.usefixtures("modules")
-def test_only_the_configuration_makes_a_class_be_imported():
+def test_only_the_configuration_makes_a_class_be_imported() -> None:
     with pytest.raises(UserError, match="own_lift_module:Lift is not loaded"):
         make_environment("own_lift_module:Lift")
     load_environments(["own_lift_module:Lift"])
@@ -165,6 +167,6 @@ def test_only_the_configuration_makes_a_class_be_imported():
         ("own_lift_module:Odd", "its parameter floor has no type annotation"),
     ],
 )
-def test_a_path_that_leads_nowhere_is_the_users_mistake(path, message):
+def test_a_path_that_leads_nowhere_is_the_users_mistake(path: str, message: str) -> None:
     with pytest.raises(UserError, match=message):
         load_environments([path])

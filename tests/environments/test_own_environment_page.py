@@ -7,6 +7,7 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 
@@ -17,12 +18,12 @@ ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "environments.md").read_text(encoding="utf-8")
 
 
-def block(language):
+def block(language: Any) -> Any:
     """The first block of a language."""
     return re.search(rf"^```{language}\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)[1]
 
 
-def run(command, folder):
+def run(command: Any, folder: Any) -> Any:
     variables, words = [], shlex.split(command)
     while "=" in words[0]:
         variables.append(words.pop(0).split("=", 1))
@@ -37,12 +38,12 @@ def run(command, folder):
     )
 
 
-def prepare(tmp_path):
+def prepare(tmp_path: Path) -> None:
     (tmp_path / "cinema.py").write_text(block("python"), encoding="utf-8")
     (tmp_path / "tasks.jsonl").write_text(block("json"), encoding="utf-8")
 
 
-def test_the_example_is_about_thirty_lines_and_the_data_stage_plays_it(tmp_path):
+def test_the_example_is_about_thirty_lines_and_the_data_stage_plays_it(tmp_path: Path) -> None:
     prepare(tmp_path)
     lines = [line for line in block("python").splitlines() if line.strip()]
     assert len(lines) <= 34
@@ -56,7 +57,7 @@ def test_the_example_is_about_thirty_lines_and_the_data_stage_plays_it(tmp_path)
     assert "buy_tickets" in shown and '"returns"' not in shown.replace('\\"', '"')
 
 
-def test_without_the_key_the_command_says_what_is_missing(tmp_path):
+def test_without_the_key_the_command_says_what_is_missing(tmp_path: Path) -> None:
     prepare(tmp_path)
     done = run(block("bash").replace("environment_modules=[cinema] ", ""), tmp_path)
     assert done.returncode == 2 and "2 rejected as unplayable" in done.stderr
@@ -67,7 +68,7 @@ def test_without_the_key_the_command_says_what_is_missing(tmp_path):
     assert "the module cinoma of environment_modules cannot be imported" in wrong.stdout + wrong.stderr
 
 
-def test_the_table_says_how_many_tools_there_are():
+def test_the_table_says_how_many_tools_there_are() -> None:
     told = dict(re.findall(r"^\| `(\w+)` \| (\d+) \|", PAGE, re.MULTILINE))
     assert told == {kind.name: str(len(kind.tools())) for kind in WORLDS}
     for kind in WORLDS:

@@ -55,7 +55,7 @@ class Depot(TableWorld):
         labels: dict[str, int] | None = None,
         window: Span | None = None,
         anything: Any = None,
-    ):
+    ) -> dict[str, Any]:
         """Send a parcel.
 
         It leaves today.
@@ -112,7 +112,7 @@ def send(depot: Depot, **arguments: Any) -> Result:
     return depot.call(Call("send", {"to": HOME, "weight": 2.5, **arguments}))
 
 
-def test_the_schema_shows_every_type_default_bound_and_description():
+def test_the_schema_shows_every_type_default_bound_and_description() -> None:
     document = Depot.tools()[0]
     assert document["description"] == "Send a parcel.\n\nIt leaves today."
     assert document["parameters"]["required"] == ["to", "weight"]
@@ -160,13 +160,13 @@ def test_the_schema_shows_every_type_default_bound_and_description():
     assert Depot.tools()[3]["requires"] == ["open_gate"]
 
 
-def test_arguments_arrive_as_they_are_annotated(depot):
+def test_arguments_arrive_as_they_are_annotated(depot: Depot) -> None:
     whole = send(depot, weight=3, to={"street": "A", "tags": ["x"]}, window={"start": 1}, anything=[{"a": 1}])
     assert whole == Result('{"parcel": "P2", "weight": 3.0}', True, {"parcel": "P2", "weight": 3.0})
     assert depot.state["parcels"]["P2"]["floor"] == 0
 
 
-def test_what_a_caller_passed_in_is_not_the_state(depot):
+def test_what_a_caller_passed_in_is_not_the_state(depot: Depot) -> None:
     tags = ["x"]
     send(depot, to={"street": "A", "tags": tags})
     tags.append("y")
@@ -193,7 +193,9 @@ def test_what_a_caller_passed_in_is_not_the_state(depot):
         ({"self": 1}, "unknown_argument: send.self"),
     ],
 )
-def test_an_argument_that_does_not_fit_is_told_and_changes_nothing(depot, arguments, reason):
+def test_an_argument_that_does_not_fit_is_told_and_changes_nothing(
+    depot: Depot, arguments: dict[str, Any], reason: str
+) -> None:
     before = depot.snapshot()
     result = send(depot, **arguments)
     assert not result.ok and result.value == json.loads(result.text)
@@ -201,14 +203,14 @@ def test_an_argument_that_does_not_fit_is_told_and_changes_nothing(depot, argume
     assert depot.compare(before) == []
 
 
-def test_nested_beyond_all_bounds_is_refused(depot):
+def test_nested_beyond_all_bounds_is_refused(depot: Depot) -> None:
     deep: Any = 1
     for _ in range(5000):
         deep = [deep]
     assert "unusable_value" in send(depot, anything=deep).text
 
 
-def test_a_required_tool_has_to_succeed_first_and_can_be_ended(depot):
+def test_a_required_tool_has_to_succeed_first_and_can_be_ended(depot: Depot) -> None:
     enter = Call("drive_in", {"plate": "X"})
     assert not depot.call(enter).ok
     assert "open_gate" in depot.call(enter).text
@@ -222,14 +224,14 @@ def test_a_required_tool_has_to_succeed_first_and_can_be_ended(depot):
 
 
 @pytest.mark.parametrize("how", ["refuse", "break", "nan", "set"])
-def test_a_call_that_fails_late_leaves_no_trace(depot, how):
+def test_a_call_that_fails_late_leaves_no_trace(depot: Depot, how: str) -> None:
     before = depot.snapshot()
     result = depot.call(Call("spoil", {"how": how}))
     assert not result.ok and list(result.value) == ["error"]
     assert depot.compare(before) == [] and depot.snapshot() == before
 
 
-def test_half_of_a_character_is_echoed_as_its_escape(depot):
+def test_half_of_a_character_is_echoed_as_its_escape(depot: Depot) -> None:
     depot.call(Call("open_gate"))
     result = depot.call(Call("drive_in", {"plate": "\ud83d\ude00 é"}))
     assert result.text == '{"plate": "\\ud83d\\ude00 é"}'
@@ -246,7 +248,7 @@ def test_half_of_a_character_is_echoed_as_its_escape(depot):
         ),
     )
 )
-def test_whatever_is_passed_is_answered(arguments):
+def test_whatever_is_passed_is_answered(arguments: Any) -> None:
     depot = Depot()
     depot.reset(CONFIG)
     before = depot.snapshot()
@@ -258,7 +260,7 @@ def test_whatever_is_passed_is_answered(arguments):
         before = depot.snapshot()
 
 
-def test_a_value_does_not_change_with_the_state():
+def test_a_value_does_not_change_with_the_state() -> None:
     class Shelf(TableWorld):
         name = "shelf"
         tables = ("books",)
@@ -280,7 +282,7 @@ def test_a_value_does_not_change_with_the_state():
     assert shown.value == {} and shelf.call(Call("show")).value == {"b": {}}
 
 
-def test_of_two_records_the_one_with_these_fields_arrives():
+def test_of_two_records_the_one_with_these_fields_arrives() -> None:
     class Gate(TableWorld):
         name = "gate"
 
@@ -300,7 +302,7 @@ def test_of_two_records_the_one_with_these_fields_arrives():
     assert not gate.call(Call("enter", {"by": 3})).ok
 
 
-def test_a_subclass_has_the_tools_of_its_class_and_may_take_one_back():
+def test_a_subclass_has_the_tools_of_its_class_and_may_take_one_back() -> None:
     class Small(Depot):
         name = "small"
         spoil = None  # type: ignore[assignment]
@@ -322,8 +324,8 @@ def test_a_subclass_has_the_tools_of_its_class_and_may_take_one_back():
         ({"when": "Nowhere"}, "cannot be resolved"),
     ],
 )
-def test_a_tool_that_cannot_be_described_is_told_at_once(annotations, message):
-    def ring(self, when):
+def test_a_tool_that_cannot_be_described_is_told_at_once(annotations: dict[str, Any], message: str) -> None:
+    def ring(self, when: Any) -> None:
         """Ring."""
 
     ring.__annotations__ = annotations
@@ -331,8 +333,8 @@ def test_a_tool_that_cannot_be_described_is_told_at_once(annotations, message):
         type("Bell", (TableWorld,), {"name": "bell", "ring": tool(ring)})
 
 
-def test_a_pre_condition_has_to_be_a_tool():
-    def ring(self):
+def test_a_pre_condition_has_to_be_a_tool() -> None:
+    def ring(self) -> None:
         """Ring."""
 
     with pytest.raises(TypeError, match=r"Bell\.ring names pull, which is not one of its tools"):
@@ -340,6 +342,6 @@ def test_a_pre_condition_has_to_be_a_tool():
 
 
 @pytest.mark.parametrize("config", [{"parcels": []}, {"fresh": None}, {"others": {}}])
-def test_a_configuration_of_another_shape_is_refused(config):
+def test_a_configuration_of_another_shape_is_refused(config: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="environment depot"):
         Depot().reset(config)

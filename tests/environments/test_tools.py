@@ -2,6 +2,7 @@
 
 import copy
 import json
+from typing import Any
 
 import pytest
 
@@ -168,8 +169,8 @@ REFUSED = [
 
 
 @pytest.fixture
-def world():
-    def make(tool):
+def world() -> Any:
+    def make(tool: Any) -> Any:
         environment = make_environment(ENVIRONMENT_OF[tool])
         environment.reset(copy.deepcopy(CONFIG[environment.name]))
         return environment
@@ -177,12 +178,14 @@ def world():
     return make
 
 
-def test_every_tool_has_a_happy_and_an_error_case():
+def test_every_tool_has_a_happy_and_an_error_case() -> None:
     assert {row[0] for row in HAPPY} == {row[0] for row in REFUSED} == set(ENVIRONMENT_OF)
 
 
 @pytest.mark.parametrize(("tool", "arguments", "answer", "changes"), HAPPY, ids=[row[0] for row in HAPPY])
-def test_a_tool_answers_and_changes_what_it_says(world, tool, arguments, answer, changes):
+def test_a_tool_answers_and_changes_what_it_says(
+    world: Any, tool: Any, arguments: Any, answer: Any, changes: Any
+) -> None:
     environment = world(tool)
     before = environment.snapshot()
     assert json.loads(environment.call(Call(tool, arguments)).text) == answer
@@ -194,7 +197,9 @@ def test_a_tool_answers_and_changes_what_it_says(world, tool, arguments, answer,
 
 
 @pytest.mark.parametrize(("tool", "arguments"), REFUSED)
-def test_a_refused_call_answers_with_an_error_and_changes_nothing(world, tool, arguments):
+def test_a_refused_call_answers_with_an_error_and_changes_nothing(
+    world: Any, tool: Any, arguments: Any
+) -> None:
     environment = world(tool)
     before = environment.snapshot()
     result = environment.call(Call(tool, arguments))

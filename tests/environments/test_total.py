@@ -8,11 +8,12 @@ import dataclasses
 import json
 import os
 import random
+from pathlib import Path
 from typing import Any
 
-import fuzz
 import jinja2
 import pytest
+from environments import fuzz
 
 from funreason_train.calls import Call
 from funreason_train.dialogue import QWEN_CHAT_TEMPLATE, render_prompt
@@ -54,7 +55,7 @@ class Keeper(TableWorld):
         name: str = "",
         numbers: list[float] | None = None,
         where: dict[str, Any] | None = None,
-    ):
+    ) -> dict[str, Any]:
         """Keep and show."""
         self.state["kept"][name] = {"k": k, "where": where}
         return {"k": k, "name": name, "numbers": numbers, "where": where}
@@ -65,33 +66,33 @@ class Rude(Environment):
 
     name = "rude"
 
-    def reset(self, config):
+    def reset(self, config: Any) -> None:
         """Starts."""
 
-    def tools(self):
+    def tools(self) -> list[dict[str, Any]]:
         """None in particular."""
         return [{"name": "show", "description": "", "parameters": {}}]
 
-    def call(self, call):
+    def call(self, call: Any) -> Any:
         """Raises, unless nothing is asked."""
         if call.arguments:
             raise KeyError("\ud83d")
         return Result("\udc00", True)
 
-    def snapshot(self):
+    def snapshot(self) -> dict[str, Any]:
         """Nothing."""
         return {}
 
-    def compare(self, other):
+    def compare(self, other: Any) -> None:
         """Raises."""
         raise RuntimeError("no")
 
-    def close(self):
+    def close(self) -> None:
         """Raises."""
         raise RuntimeError("no")
 
 
-def turn(*calls):
+def turn(*calls: Any) -> Any:
     return TaskTurn("Do it.", tuple((call,) for call in calls), "Done.")
 
 
@@ -116,32 +117,32 @@ class Model:
     def __init__(self, seed: int) -> None:
         self.rng, self.waiting, self.written = random.Random(seed), [], 0
 
-    def submit(self, key, prompt, sampling):
+    def submit(self, key: Any, prompt: Any, sampling: Any) -> None:
         assert prompt
         self.waiting.append(key)
 
-    def collect(self):
+    def collect(self) -> list[Any]:
         self.written += 1
         return [Generated(self.waiting.pop(), fuzz.completion(self.rng), 1, "stop")]
 
 
 @pytest.fixture(autouse=True)
-def _worlds(monkeypatch):
+def _worlds(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registry, "ENVIRONMENTS", {**registry.ENVIRONMENTS, "keeper": Keeper, "rude": Rude})
 
 
-def render(messages):
+def render(messages: Any) -> Any:
     return render_prompt(messages, QWEN_CHAT_TEMPLATE)
 
 
-def play(model, number):
+def play(model: Any, number: Any) -> Any:
     tasks = [dataclasses.replace(task, id=f"{task.id}-{number}") for task in TASKS]
     sampling = Sampling(temperature=0.0, top_p=1.0, max_tokens=400, max_model_tokens=10**9, seed=0)
     rules = Rules("compact", Limits(responses=4, stop_when_wrong=False))
     return play_tasks(tasks, model, render, lambda text: list(text.encode())[:1], sampling, rules, 2)
 
 
-def test_episodes_of_fuzzed_completions_are_played_and_written(tmp_path):
+def test_episodes_of_fuzzed_completions_are_played_and_written(tmp_path: Path) -> None:
     model, number = Model(1), 0
     while model.written < COMPLETIONS:
         rows = []
@@ -166,23 +167,25 @@ class Letters:
 
     eos_token_id = pad_token_id = 0
 
-    def __call__(self, text, add_special_tokens=False):
+    def __call__(self, text: Any, add_special_tokens: bool = False) -> dict[str, Any]:
         return {"input_ids": [ord(letter) for letter in text]}
 
-    def decode(self, ids, skip_special_tokens=False, clean_up_tokenization_spaces=False):
+    def decode(
+        self, ids: Any, skip_special_tokens: bool = False, clean_up_tokenization_spaces: bool = False
+    ) -> Any:
         return "".join(map(chr, ids))
 
     chat_template = QWEN_CHAT_TEMPLATE
 
-    def apply_chat_template(self, messages, tokenize, add_generation_prompt, **_):
+    def apply_chat_template(self, messages: Any, tokenize: Any, add_generation_prompt: Any, **_: Any) -> Any:
         return TEMPLATE.render(messages=messages, add_generation_prompt=add_generation_prompt)
 
 
-def test_rollouts_of_fuzzed_completions_are_recorded():
+def test_rollouts_of_fuzzed_completions_are_recorded() -> None:
     rng, tokenizer = random.Random(3), Letters()
     rules = EpisodeRules("compact", responses=4, seconds=60.0, prompt_tokens=10**9, response_tokens=10**9)
 
-    async def write(prompt, number):
+    async def write(prompt: Any, number: Any) -> Any:
         return Written([*map(ord, fuzz.completion(rng)), 0])
 
     for number in range(max(COMPLETIONS // 30, 1)):
@@ -193,20 +196,20 @@ def test_rollouts_of_fuzzed_completions_are_recorded():
             json.loads(json_text(line(row, "P", sample.text, "")).encode().decode())
 
 
-def test_rewards_of_fuzzed_completions_are_numbers():
+def test_rewards_of_fuzzed_completions_are_numbers() -> None:
     rng = random.Random(2)
     for _ in range(COMPLETIONS):
         assert 0.0 <= compute_score("x", fuzz.completion(rng), TRUTH)["score"] <= 1.0
 
 
-def test_a_value_that_json_cannot_hold_is_written_as_a_text():
+def test_a_value_that_json_cannot_hold_is_written_as_a_text() -> None:
     huge, odd = {"a": [-(10**9000)]}, {"\udc00": {1, 2}}
     for value in (10**5000, huge, odd, float("nan"), [float("inf")], "\ud83d", {1: 2}, b"x"):
         text = json_text({"value": value, "other": "é"})
         assert json.loads(text.encode())["other"] == "é" and '"value": ' in text
 
 
-def test_what_json_can_hold_is_written_as_it_is():
+def test_what_json_can_hold_is_written_as_it_is() -> None:
     value = {"a": [1, 2.5, None, True, "é😀\n"], "b": {}}
     assert json_text(value) == json.dumps(value, ensure_ascii=False)
     deep = []

@@ -3,12 +3,16 @@
 import json
 import threading
 import time
+from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
 
 
 @contextmanager
-def serving(answers):
+def serving(answers: Any) -> Iterator[Any]:
     """The server while the block lasts.
 
     Args:
@@ -39,31 +43,31 @@ class Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 128
 
-    def __init__(self, answers):
+    def __init__(self, answers: Any) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
         self.answers, self.names, self.wrong, self.dead_after, self.asked = answers, ["tiny"], set(), None, []
         self.drop, self.slow = 0, 0.0
         self.url = f"http://127.0.0.1:{self.server_port}/v1"
 
-    def handle_error(self, request, address):
+    def handle_error(self, request: pytest.FixtureRequest, address: Any) -> None:
         """A client that was killed is no news."""
 
 
 class Handler(BaseHTTPRequestHandler):
-    def log_message(self, *_):
+    def log_message(self, *_: Any) -> None:
         pass
 
-    def reply(self, value, code=200):
+    def reply(self, value: Any, code: int = 200) -> None:
         body = json.dumps(value).encode()
         self.send_response(code)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
 
-    def do_GET(self):
+    def do_GET(self) -> None:
         self.reply({"data": [{"id": name, "root": name} for name in self.server.names]})
 
-    def do_POST(self):
+    def do_POST(self) -> Any:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         server = self.server
         if server.drop > 0:

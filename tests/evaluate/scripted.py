@@ -1,5 +1,7 @@
 """A model that follows a script, and tasks for it to play."""
 
+from typing import Any
+
 from funreason_train.calls import render_calls
 from funreason_train.dialogue import render_target
 from funreason_train.evaluate.serve.generate import Generated, Sampling
@@ -10,7 +12,7 @@ TASKS = list(tasks("heldout", 40, 3, dict.fromkeys(CATEGORIES, 1.0)))
 SAMPLING = Sampling(temperature=0.0, top_p=1.0, max_tokens=64, max_model_tokens=4096, seed=0)
 
 
-def gold(task):
+def gold(task: Any) -> Any:
     """The gold completions of a task, in order."""
     return [
         render_target("I think.", answer)
@@ -27,17 +29,17 @@ class Scripted:
         fail_after: Raise after so many completions, as an engine that crashes.
     """
 
-    def __init__(self, answers, fail_after=None):
+    def __init__(self, answers: Any, fail_after: Any = None) -> None:
         self.answers, self.fail_after = answers, fail_after
         self.waiting, self.served, self.most, self.prompts = [], 0, 0, {}
 
-    def submit(self, key, prompt, sampling):
+    def submit(self, key: Any, prompt: Any, sampling: Any) -> None:
         assert sampling.room(len(prompt)) >= 1
         self.waiting.append(key)
         self.prompts[key] = prompt
         self.most = max(self.most, len(self.waiting))
 
-    def collect(self):
+    def collect(self) -> list[Any]:
         if self.fail_after is not None and self.served >= self.fail_after:
             raise RuntimeError("the engine died")
         self.served += 1
@@ -47,9 +49,9 @@ class Scripted:
         return [Generated(key, text, len(text.split()), "stop")]
 
 
-def render(messages):
+def render(messages: Any) -> Any:
     return "".join(f"<{m['role']}>{m['content']}" for m in messages) + "<think>"
 
 
-def encode(text):
+def encode(text: Any) -> Any:
     return [ord(letter) for letter in text][:2000]

@@ -5,6 +5,8 @@ import gzip
 import html
 import json
 import re
+from pathlib import Path
+from typing import Any
 
 from evaluate.test_results import row
 
@@ -15,12 +17,12 @@ EVIL = "</script><script>alert(1)</script><img src=x onerror=alert(2)>"
 ONE = Attempts()
 
 
-def page(path, models, tasks=3):
+def page(path: Any, models: Any, tasks: int = 3) -> Any:
     shown = write_browser(path, f"Tasks {EVIL}", models, tasks)
     return shown, path.read_text(encoding="utf-8")
 
 
-def test_tasks_that_some_model_failed_are_shown_with_every_models_answer(tmp_path):
+def test_tasks_that_some_model_failed_are_shown_with_every_models_answer(tmp_path: Path) -> None:
     first = [row("a", True), row("b", False, "chain", ["turn 0: wrong_state: x"]), row("c", True)]
     second = [row("a", True), row("b", True, "chain", completion="better"), row("c", True)]
     shown, _ = page(
@@ -37,7 +39,7 @@ def test_tasks_that_some_model_failed_are_shown_with_every_models_answer(tmp_pat
     assert texts[right["completions"][0]] == "better" and texts[wrong["prompt"]] == "b?"
 
 
-def test_nothing_that_a_model_wrote_becomes_markup(tmp_path):
+def test_nothing_that_a_model_wrote_becomes_markup(tmp_path: Path) -> None:
     bad = row(EVIL, False, EVIL, [f"turn 0: malformed: {EVIL}"], completion=EVIL)
     _, text = page(tmp_path / "p.html", {EVIL: failed_tasks([[bad]], ONE)})
     text = text.replace(html.escape(EVIL), "")  # the title is ours to escape
@@ -49,7 +51,7 @@ def test_nothing_that_a_model_wrote_becomes_markup(tmp_path):
     assert read_browser(tmp_path / "p.html")["entries"][0]["id"] == EVIL
 
 
-def test_texts_are_kept_once_and_long_ones_say_what_was_left_out(tmp_path):
+def test_texts_are_kept_once_and_long_ones_say_what_was_left_out(tmp_path: Path) -> None:
     long = "x" * 100_000
     rows = [row(f"{n}", False, reasons=["turn 0: malformed: unclosed"], completion=long) for n in range(200)]
     shown, text = page(tmp_path / "p.html", {"m": failed_tasks([rows], ONE)}, 200)
@@ -61,7 +63,7 @@ def test_texts_are_kept_once_and_long_ones_say_what_was_left_out(tmp_path):
     assert "84000 characters left out here" in data["texts"][kept]
 
 
-def test_attempts_are_named_and_the_same_rows_make_the_same_page(tmp_path):
+def test_attempts_are_named_and_the_same_rows_make_the_same_page(tmp_path: Path) -> None:
     attempts = Attempts(seeds=(3, 4))
     played = [[row("a", True)], [row("a", False, reasons=["turn 0: wrong_state: x"])]]
     for name in ("one", "two"):
@@ -74,7 +76,7 @@ def test_attempts_are_named_and_the_same_rows_make_the_same_page(tmp_path):
     ]
 
 
-def test_broken_unicode_does_not_break_the_page(tmp_path):
+def test_broken_unicode_does_not_break_the_page(tmp_path: Path) -> None:
     rows = [row("a", False, reasons=["turn 0: malformed: unclosed"], completion="\ud800 ok")]
     page(tmp_path / "p.html", {"m": failed_tasks([rows], ONE)})
     text = (tmp_path / "p.html").read_text(encoding="utf-8")

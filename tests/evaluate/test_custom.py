@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from evaluate.bfcl import bfcl_mock
@@ -33,7 +34,7 @@ TOOL = {
 }
 
 
-def step(number):
+def step(number: Any) -> Any:
     """Every third one has no call; every second one has a tool result in its prompt."""
     calls = () if number % 3 == 0 else (Call("add", {"a": number}),)
     messages = [{"role": "system", "content": "Tools."}, {"role": "user", "content": f"Add {number}."}]
@@ -55,17 +56,17 @@ def step(number):
 STEPS = [step(number) for number in range(60)]
 
 
-def write_parquet(folder, steps=STEPS):
+def write_parquet(folder: Any, steps: Any = STEPS) -> Any:
     with RlWriter(folder, "val") as writer:
         writer.write(rl_batch(steps, 0, [None] * len(steps)))
     return folder / "val.parquet"
 
 
-def target(one):
+def target(one: Any) -> Any:
     return render_target(one.thought, one.answer)
 
 
-def test_gold_answers_are_right_and_others_say_why(tmp_path):
+def test_gold_answers_are_right_and_others_say_why(tmp_path: Path) -> None:
     rows = read_rows(write_parquet(tmp_path), {})
     assert [row.id for row in rows] == [one.id for one in STEPS]
     answers = {one.id: [target(one)] for one in STEPS}
@@ -83,7 +84,7 @@ def test_gold_answers_are_right_and_others_say_why(tmp_path):
     assert played["s4"]["category"] == "even" and played["s4"]["score"] == 1.0
 
 
-def test_the_configured_reward_decides(tmp_path):
+def test_the_configured_reward_decides(tmp_path: Path) -> None:
     rows = read_rows(write_parquet(tmp_path, [STEPS[1]]), {"require_thought": True})
     answers = {"s1": ["\n</think>\n\n[add(a=1)]"]}
     for options, right in (({}, True), ({"require_thought": True}, False)):
@@ -91,7 +92,7 @@ def test_the_configured_reward_decides(tmp_path):
         assert row["right"] is right
 
 
-def test_a_prompt_that_does_not_fit_is_a_failed_row(tmp_path):
+def test_a_prompt_that_does_not_fit_is_a_failed_row(tmp_path: Path) -> None:
     from dataclasses import replace
 
     rows = read_rows(write_parquet(tmp_path, STEPS[:1]), {})
@@ -100,7 +101,7 @@ def test_a_prompt_that_does_not_fit_is_a_failed_row(tmp_path):
     assert not row["right"] and row["reasons"][0].startswith("turn 0: prompt_too_long: ")
 
 
-def test_files_that_hold_no_tasks_are_told(tmp_path):
+def test_files_that_hold_no_tasks_are_told(tmp_path: Path) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -128,7 +129,7 @@ def test_files_that_hold_no_tasks_are_told(tmp_path):
         read_rows(file, {})
 
 
-def test_executable_tasks_of_ones_own_are_tried_with_their_gold_calls_first(tmp_path):
+def test_executable_tasks_of_ones_own_are_tried_with_their_gold_calls_first(tmp_path: Path) -> None:
     file = tmp_path / "mine.jsonl"
     write_tasks(file, TASKS[:4])
     assert [task.id for task in read_own_tasks(file)] == [task.id for task in TASKS[:4]]
@@ -152,14 +153,16 @@ def test_executable_tasks_of_ones_own_are_tried_with_their_gold_calls_first(tmp_
         (["path=/nowhere/tasks.csv"], "own tasks are a .parquet of RL rows or a .jsonl"),
     ],
 )
-def test_a_missing_file_is_one_sentence_and_exit_code_2(words, said, tmp_path, capsys):
+def test_a_missing_file_is_one_sentence_and_exit_code_2(
+    words: Any, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     words = ["benchmark=custom", "models={m: /nowhere}", f"run_dir={tmp_path}", *words]
     assert main(["eval", *words]) == 2
     assert said in " ".join(capsys.readouterr().err.split())
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory):
+def model(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """A folder with a tokenizer and a template; the weights are the endpoint's."""
     texts = [one.messages[1]["content"] for one in STEPS]
     folder = bfcl_mock.make_model(tmp_path_factory.mktemp("models") / "tiny", texts, 300)
@@ -168,7 +171,7 @@ def model(tmp_path_factory):
     return folder
 
 
-def answers_of(model):
+def answers_of(model: Any) -> Any:
     """Prompt ids to the row's id and its gold completion."""
     from transformers import AutoTokenizer
 
@@ -180,7 +183,7 @@ def answers_of(model):
     return found
 
 
-def test_a_killed_evaluation_continues_where_it_stopped(tmp_path, model):
+def test_a_killed_evaluation_continues_where_it_stopped(tmp_path: Path, model: Any) -> None:
     """The whole command, killed with -9 midway: nothing keeps running; the next call does only the rest."""
     run = RunDir.at(tmp_path / "run")
     words = ["benchmark=custom", f"path={write_parquet(tmp_path)}", f"models={{mine: {model}}}"]
@@ -214,18 +217,18 @@ def test_a_killed_evaluation_continues_where_it_stopped(tmp_path, model):
     assert "95.0 %" in second.stdout and str(run.eval_failures("custom")) in second.stdout
 
 
-def kill_and_wait(process, root):
+def kill_and_wait(process: Any, root: Any) -> None:
     """Kills the command alone, as a user would, and waits until everything it started has ended by itself."""
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
     wait_until(lambda: not workers(root))
 
 
-def parts(run):
+def parts(run: Any) -> Any:
     return sorted((run.eval("mine", "custom") / "parts").glob("*/replica*.jsonl"))
 
 
-def workers(root):
+def workers(root: Any) -> Any:
     """Processes of this project that name the run directory."""
     found = []
     for entry in Path("/proc").glob("[0-9]*/cmdline"):
@@ -240,14 +243,14 @@ def workers(root):
     return found
 
 
-def wait_until(true, seconds=300):
+def wait_until(true: Any, seconds: int = 300) -> None:
     until = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < until, "it never happened"
         time.sleep(0.1)
 
 
-def test_seeds_and_samples_of_own_tasks_share_one_table(tmp_path, model):
+def test_seeds_and_samples_of_own_tasks_share_one_table(tmp_path: Path, model: Any) -> None:
     from funreason_train.evaluate import stage
 
     run = RunDir.at(tmp_path / "run")
@@ -266,7 +269,7 @@ def test_seeds_and_samples_of_own_tasks_share_one_table(tmp_path, model):
     assert "4 a task" in table and "pass@2 100.0 %" in table and "mean over seeds 0, 1" in table
 
 
-def gold_answers(model, tasks=TASKS[:3]):
+def gold_answers(model: Any, tasks: Any = TASKS[:3]) -> Any:
     from transformers import AutoTokenizer
 
     from funreason_train.environments import Episode
@@ -297,7 +300,9 @@ class Lamp(TableWorld):
 """
 
 
-def test_tasks_in_an_environment_of_ones_own_are_played_in_every_replica(tmp_path, model, monkeypatch):
+def test_tasks_in_an_environment_of_ones_own_are_played_in_every_replica(
+    tmp_path: Path, model: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from funreason_train.environments import Task, TaskTurn, load_environments, registry
     from funreason_train.evaluate import stage
 

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 from funreason_train.evaluate.serve.engine import EngineOptions, environment
 
@@ -23,7 +24,7 @@ GPU = replace(
 )
 
 
-def test_cpu_settings_stay_on_the_cpu():
+def test_cpu_settings_stay_on_the_cpu() -> None:
     here, there = environment(CPU, 1), environment(GPU, 8)
     assert here["VLLM_ENABLE_V1_MULTIPROCESSING"] == "0" and here["TORCH_COMPILE_DISABLE"] == "1"
     assert not {"VLLM_ENABLE_V1_MULTIPROCESSING", "TORCH_COMPILE_DISABLE", "VLLM_CPU_OMP_THREADS_BIND"} & set(
@@ -34,7 +35,7 @@ def test_cpu_settings_stay_on_the_cpu():
     assert "TORCH_COMPILE_DISABLE" not in environment(replace(CPU, eager=False), 1)
 
 
-def test_what_is_left_to_vllm_is_not_passed():
+def test_what_is_left_to_vllm_is_not_passed() -> None:
     assert "gpu_memory_utilization" not in CPU.arguments("m")
     assert not {"block_size", "kv_cache_memory_bytes"} & set(GPU.arguments("m"))
     assert GPU.arguments("m")["gpu_memory_utilization"] == 0.9
@@ -42,7 +43,7 @@ def test_what_is_left_to_vllm_is_not_passed():
     assert CPU.arguments("m")["trust_remote_code"] is False
 
 
-def test_seeded_requests_on_a_cpu_are_never_split():
+def test_seeded_requests_on_a_cpu_are_never_split() -> None:
     """vLLM's engine dies otherwise, as soon as a batch is larger than a step."""
     seeded = replace(CPU, whole_prompts=True).arguments("m")
     assert seeded["enable_chunked_prefill"] is False
@@ -50,7 +51,7 @@ def test_seeded_requests_on_a_cpu_are_never_split():
     assert "enable_chunked_prefill" not in {**CPU.arguments("m"), **GPU.arguments("m")}
 
 
-def test_every_argument_exists_in_the_installed_vllm():
+def test_every_argument_exists_in_the_installed_vllm() -> None:
     import ast
     import importlib.util
     from pathlib import Path
@@ -63,7 +64,7 @@ def test_every_argument_exists_in_the_installed_vllm():
     assert {*replace(CPU, whole_prompts=True).arguments("m"), *GPU.arguments("m")} <= names
 
 
-def test_options_travel_as_json(tmp_path):
+def test_options_travel_as_json(tmp_path: Path) -> None:
     from funreason_train.evaluate.job import Job, Model
     from funreason_train.evaluate.serve.generate import Sampling
 

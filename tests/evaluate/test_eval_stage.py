@@ -2,6 +2,9 @@
 
 import json
 import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 from evaluate.mock_endpoint import serving
@@ -19,7 +22,7 @@ from funreason_train.settings.compose import compose
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory):
+def model(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """A tiny model's folder."""
     from funreason_train.models.tiny import build
 
@@ -29,7 +32,7 @@ def model(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def answers(model):
+def answers(model: Any) -> Any:
     """Prompt ids of every response of every gold play to the task and the gold completion."""
     from transformers import AutoTokenizer
 
@@ -44,12 +47,12 @@ def answers(model):
 
 
 @pytest.fixture
-def server(answers):
+def server(answers: Any) -> Iterator[Any]:
     with serving(answers) as server:
         yield server
 
 
-def configured(tmp_path, model, *words):
+def configured(tmp_path: Path, model: Any, *words: Any) -> Any:
     """A run directory with the tasks, and a configuration."""
     run = RunDir.at(tmp_path / "run")
     run.tasks("heldout").parent.mkdir(parents=True, exist_ok=True)
@@ -60,7 +63,7 @@ def configured(tmp_path, model, *words):
     return compose("eval", [f"run_dir={run.root}", *words]), run
 
 
-def test_a_known_mixture_reaches_scores_failures_and_table(tmp_path, model, server):
+def test_a_known_mixture_reaches_scores_failures_and_table(tmp_path: Path, model: Any, server: Any) -> None:
     server.wrong, server.drop = {task.id for task in TASKS[::4]}, 4
     config, run = configured(tmp_path, model, f"endpoint={server.url}", "served_name=tiny")
     result = stage.run(config, run)
@@ -87,7 +90,9 @@ def test_a_known_mixture_reaches_scores_failures_and_table(tmp_path, model, serv
     assert again["models"] == result["models"] and not server.asked  # all episodes were kept
 
 
-def test_a_server_that_dies_midway_costs_nothing_that_was_finished(tmp_path, model, server):
+def test_a_server_that_dies_midway_costs_nothing_that_was_finished(
+    tmp_path: Path, model: Any, server: Any
+) -> None:
     config, run = configured(tmp_path, model, f"endpoint={server.url}", "served_name=tiny", "concurrency=4")
     server.dead_after = 40
     with pytest.raises(ReplicaFailed, match="out of memory"):
@@ -101,7 +106,7 @@ def test_a_server_that_dies_midway_costs_nothing_that_was_finished(tmp_path, mod
     assert len(server.asked) - asked < needed  # the kept ones were not asked again
 
 
-def test_other_settings_play_again_and_limit_takes_a_spread(tmp_path, model, server):
+def test_other_settings_play_again_and_limit_takes_a_spread(tmp_path: Path, model: Any, server: Any) -> None:
     config, run = configured(tmp_path, model, f"endpoint={server.url}", "served_name=tiny", "limit=4")
     assert stage.run(config, run)["models"]["mine"]["tasks"] == 4
     played = [
@@ -113,7 +118,9 @@ def test_other_settings_play_again_and_limit_takes_a_spread(tmp_path, model, ser
     assert stage.run(config, run)["models"]["mine"]["right"] == 0
 
 
-def test_an_endpoint_that_is_down_or_serves_another_model_is_told(tmp_path, model, server):
+def test_an_endpoint_that_is_down_or_serves_another_model_is_told(
+    tmp_path: Path, model: Any, server: Any
+) -> None:
     config, run = configured(tmp_path, model, f"endpoint={server.url}")
     with pytest.raises(UserError, match=rf"serves tiny, not {model}.*eval\.served_name"):
         stage.run(config, run)
@@ -125,12 +132,12 @@ def test_an_endpoint_that_is_down_or_serves_another_model_is_told(tmp_path, mode
         stage.run(config, run)
 
 
-def test_a_whole_configuration_has_no_problem(tmp_path, model):
+def test_a_whole_configuration_has_no_problem(tmp_path: Path, model: Any) -> None:
     config, run = configured(tmp_path, model)
     assert stage.check(config, run) == []
 
 
-def test_what_a_model_folder_lacks_is_told(tmp_path, model):
+def test_what_a_model_folder_lacks_is_told(tmp_path: Path, model: Any) -> None:
     import shutil
 
     for missing, word in {
@@ -159,7 +166,9 @@ def test_what_a_model_folder_lacks_is_told(tmp_path, model):
         ("tensor_parallel=2", "eval.replicas"),
     ],
 )
-def test_mistakes_are_told_before_anything_starts(tmp_path, model, word, sentence):
+def test_mistakes_are_told_before_anything_starts(
+    tmp_path: Path, model: Any, word: str, sentence: str
+) -> None:
     config, run = configured(tmp_path, model, word)
     assert re.search(sentence, "; ".join(stage.check(config, run)))
     with pytest.raises(UserError, match=sentence):
@@ -188,22 +197,24 @@ def test_mistakes_are_told_before_anything_starts(tmp_path, model, word, sentenc
         ("categories=[multi_trn]", "Did you mean multi_turn?"),
     ],
 )
-def test_a_value_that_cannot_be_meant_is_told_with_what_is_allowed(tmp_path, model, word, sentence):
+def test_a_value_that_cannot_be_meant_is_told_with_what_is_allowed(
+    tmp_path: Path, model: Any, word: str, sentence: str
+) -> None:
     (problem,) = every_problem(configured(tmp_path, model, word)[0], "eval")
     assert sentence in str(problem)
 
 
-def test_several_attempts_at_each_task_are_fine_with_a_temperature(tmp_path, model):
+def test_several_attempts_at_each_task_are_fine_with_a_temperature(tmp_path: Path, model: Any) -> None:
     words = ("temperature=0.7", "seeds=[1,2]", "samples=2", "pass_k=[1,2]")
     assert every_problem(configured(tmp_path, model, *words)[0], "eval") == []
 
 
-def test_more_gpus_than_a_machine_has_are_told(tmp_path, model):
+def test_more_gpus_than_a_machine_has_are_told(tmp_path: Path, model: Any) -> None:
     config, run = configured(tmp_path, model, "cluster=h20x32", "replicas=8", "tensor_parallel=2")
     assert any("16" in problem and "has 8" in problem for problem in stage.check(config, run))
 
 
-def test_what_the_pipeline_has_yet_to_make_is_no_problem_before_it_starts(tmp_path):
+def test_what_the_pipeline_has_yet_to_make_is_no_problem_before_it_starts(tmp_path: Path) -> None:
     run = RunDir.at(tmp_path / "new")
     config = compose("eval", [f"run_dir={run.root}", f"models={{base: {run.base_model}}}"])
     assert stage.check(config, run) == []
@@ -211,7 +222,7 @@ def test_what_the_pipeline_has_yet_to_make_is_no_problem_before_it_starts(tmp_pa
         stage.run(config, run)
 
 
-def test_a_task_file_that_is_none_is_told(tmp_path, model):
+def test_a_task_file_that_is_none_is_told(tmp_path: Path, model: Any) -> None:
     config, run = configured(tmp_path, model)
     file = run.tasks("heldout")
     for text, sentence in (("{}\n", "not a task"), ("nonsense\n", "not a task"), ("", "no task in it")):
@@ -223,7 +234,7 @@ def test_a_task_file_that_is_none_is_told(tmp_path, model):
         stage.run(config, run)
 
 
-def test_importing_the_stage_is_light():
+def test_importing_the_stage_is_light() -> None:
     import subprocess
     import sys
 

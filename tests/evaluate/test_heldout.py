@@ -2,6 +2,8 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import pytest
 from evaluate.scripted import SAMPLING, TASKS, Scripted, encode, gold, render
@@ -18,11 +20,13 @@ RULES = Rules("compact", Limits())
 GOLD = {task.id: gold(task) for task in TASKS}
 
 
-def play(tasks, generator, concurrency=8, sampling=SAMPLING, rules=RULES):
+def play(
+    tasks: Any, generator: Any, concurrency: int = 8, sampling: Any = SAMPLING, rules: Any = RULES
+) -> Any:
     return play_tasks(tasks, generator, render, encode, sampling, rules, concurrency)
 
 
-def test_gold_answers_are_all_right():
+def test_gold_answers_are_all_right() -> None:
     rows = list(play(TASKS, Scripted(GOLD)))
     assert sorted(row["id"] for row in rows) == sorted(task.id for task in TASKS)
     assert all(row["right"] and not row["reasons"] for row in rows)
@@ -30,7 +34,7 @@ def test_gold_answers_are_all_right():
 
 
 @pytest.mark.skipif(bfcl_folder() is None, reason="bfcl-eval is not installed")
-def test_tasks_in_bfcls_environments_are_played_like_our_own():
+def test_tasks_in_bfcls_environments_are_played_like_our_own() -> None:
     found = list(bfcl_world.tasks("heldout", 20, 3, dict.fromkeys(bfcl_world.CATEGORIES, 1.0)))
     answers = {task.id: gold(task) for task in found}
     left_out = {task.id for task in found if task.category == "parallel"}
@@ -41,7 +45,7 @@ def test_tasks_in_bfcls_environments_are_played_like_our_own():
     assert all("missing_result: " in rows[name]["reasons"][0] for name in left_out)
 
 
-def test_a_known_mixture_scores_exactly_the_known_share():
+def test_a_known_mixture_scores_exactly_the_known_share() -> None:
     wrong = {task.id for task in TASKS[::3]}
     answers = {name: ["no end of thought"] if name in wrong else GOLD[name] for name in GOLD}
     scores = results.score([list(play(TASKS, Scripted(answers)))], Attempts())
@@ -51,7 +55,7 @@ def test_a_known_mixture_scores_exactly_the_known_share():
     assert sum(part["tasks"] for part in scores["categories"].values()) == len(TASKS)
 
 
-def test_a_row_holds_every_prompt_completion_and_result():
+def test_a_row_holds_every_prompt_completion_and_result() -> None:
     task = next(task for task in TASKS if task.category == "chain")
     generator = Scripted(GOLD)
     (row,) = play([task], generator)
@@ -66,14 +70,14 @@ def test_a_row_holds_every_prompt_completion_and_result():
     assert "I think." not in responses[1]["prompt"]  # no thought in the history
 
 
-def test_no_more_episodes_run_at_a_time_than_asked():
+def test_no_more_episodes_run_at_a_time_than_asked() -> None:
     for most in (1, 5, 1000):
         generator = Scripted(GOLD)
         assert len(list(play(TASKS, generator, most))) == len(TASKS)
         assert generator.most == min(most, len(TASKS))
 
 
-def test_a_prompt_that_does_not_fit_is_a_failed_task_and_the_others_go_on():
+def test_a_prompt_that_does_not_fit_is_a_failed_task_and_the_others_go_on() -> None:
     longest = max(TASKS, key=lambda task: len(task.turns[0].user))
     sampling = replace(SAMPLING, max_model_tokens=10)
     rows = list(play([longest, *TASKS[:2]], Scripted(GOLD), sampling=sampling))
@@ -83,7 +87,7 @@ def test_a_prompt_that_does_not_fit_is_a_failed_task_and_the_others_go_on():
     assert results.reasons(rows) == {"prompt_too_long": 3}
 
 
-def test_too_many_responses_end_a_task():
+def test_too_many_responses_end_a_task() -> None:
     task = next(task for task in TASKS if task.category == "single")
     again = {task.id: [GOLD[task.id][0]] * 9}
     generator = Scripted(again)
@@ -92,7 +96,7 @@ def test_too_many_responses_end_a_task():
     assert generator.served == 3
 
 
-def test_after_a_crash_only_the_rest_is_played(tmp_path):
+def test_after_a_crash_only_the_rest_is_played(tmp_path: Path) -> None:
     file = tmp_path / "replica0.jsonl"
     with pytest.raises(RuntimeError, match="died"), file.open("w") as out:
         for row in play(TASKS, Scripted(GOLD, fail_after=30)):
@@ -107,7 +111,7 @@ def test_after_a_crash_only_the_rest_is_played(tmp_path):
     assert {**done, **{row["id"]: row for row in rows}} == whole
 
 
-def test_the_sampling_seed_belongs_to_the_response():
+def test_the_sampling_seed_belongs_to_the_response() -> None:
     drawn = replace(SAMPLING, temperature=0.7)
     assert SAMPLING.seed_of("a/1") is None
     assert drawn.seed_of("a/1") == drawn.seed_of("a/1") != drawn.seed_of("a/2")

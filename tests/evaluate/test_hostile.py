@@ -2,6 +2,8 @@
 
 import json
 import math
+from pathlib import Path
+from typing import Any
 
 import pytest
 from evaluate.bfcl import bfcl_mock
@@ -46,7 +48,7 @@ ANSWERS = {
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory):
+def model(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """A folder with a tokenizer and a template; the weights are the endpoint's."""
     texts = [turn.user for task in TASKS for turn in task.turns]
     folder = bfcl_mock.make_model(tmp_path_factory.mktemp("models") / "tiny", texts, 300)
@@ -57,16 +59,16 @@ def model(tmp_path_factory):
 class Everything(dict):
     """Answers to any prompt, one after another."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.answers = list(ANSWERS.values())
         self.asked = 0
 
-    def __getitem__(self, prompt):
+    def __getitem__(self, prompt: Any) -> Any:
         self.asked += 1
         return "task", self.answers[self.asked % len(self.answers)]
 
 
-def files_are_whole(run):
+def files_are_whole(run: Any) -> Any:
     """Every JSON file and line of a run can be read, as UTF-8 and strictly; the lines by file."""
     rows = {}
     for path in [*run.root.rglob("*.json"), *run.root.rglob("*.jsonl")]:
@@ -78,7 +80,7 @@ def files_are_whole(run):
     return rows
 
 
-def evaluated(tmp_path, model, *words):
+def evaluated(tmp_path: Path, model: Any, *words: Any) -> Any:
     run = RunDir.at(tmp_path / "run")
     file = tmp_path / "tasks.jsonl"
     write_tasks(file, TASKS)
@@ -91,7 +93,7 @@ def evaluated(tmp_path, model, *words):
     return run, result, asked
 
 
-def test_held_out_tasks(tmp_path, model):
+def test_held_out_tasks(tmp_path: Path, model: Any) -> None:
     run, result, asked = evaluated(tmp_path, model, "protocol.system=compact")
     assert asked > len(ANSWERS)
     rows = files_are_whole(run)
@@ -103,7 +105,7 @@ def test_held_out_tasks(tmp_path, model):
     assert (run.root / "eval" / "table.md").read_text(encoding="utf-8")
 
 
-def test_bfcl(tmp_path, model):
+def test_bfcl(tmp_path: Path, model: Any) -> None:
     words = ["benchmark=bfcl", "limit=8", "categories=[multi_turn_base,simple_python,irrelevance]"]
     run, result, asked = evaluated(tmp_path, model, *words, "max_model_tokens=100000")
     assert asked >= len(ANSWERS)
@@ -115,7 +117,7 @@ def test_bfcl(tmp_path, model):
 
 
 @given(st.text(st.characters(exclude_categories=())))
-def test_a_completion_is_whole_text(text):
+def test_a_completion_is_whole_text(text: str) -> None:
     kept = Generated("k", text, 1, "stop").text
     kept.encode("utf-8")
     if not any("\ud800" <= letter <= "\udfff" for letter in text):
@@ -129,7 +131,7 @@ _ANY = st.recursive(
 
 
 @given(_ANY)
-def test_any_record_is_one_line(value):
+def test_any_record_is_one_line(value: Any) -> None:
     line = dump({"a": value, "big": 1 << 50_000, "nan": math.nan})
     line.encode("utf-8")
     assert line.count("\n") == 1 and line.endswith("\n")
@@ -137,7 +139,7 @@ def test_any_record_is_one_line(value):
     assert found["nan"] == "nan" and int(found["big"], 16) == 1 << 50_000
 
 
-def test_a_record_that_json_holds_is_written_as_it_is():
+def test_a_record_that_json_holds_is_written_as_it_is() -> None:
     row = {"a": [1, 2.5, None, True, 'é\n"'], "b": {"c": {}}}
     assert json.loads(dump(row)) == row
     deep = row

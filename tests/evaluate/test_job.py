@@ -3,6 +3,9 @@
 import os
 import random
 from dataclasses import replace
+from pathlib import Path
+
+import pytest
 
 from funreason_train.environments import Limits
 from funreason_train.evaluate.heldout import Rules
@@ -13,7 +16,7 @@ from funreason_train.run import fingerprint as prints
 SAMPLING, RULES = Sampling(0.0, 0.7, 64, 4096, 0), Rules("compact", Limits())
 
 
-def test_a_model_is_known_by_its_files_wherever_it_lies(tmp_path):
+def test_a_model_is_known_by_its_files_wherever_it_lies(tmp_path: Path) -> None:
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "config.json").write_text("{}")
@@ -26,7 +29,7 @@ def test_a_model_is_known_by_its_files_wherever_it_lies(tmp_path):
     assert changed != model_fingerprint(tmp_path / "b")
 
 
-def test_everything_that_decides_an_episode_is_in_its_fingerprint():
+def test_everything_that_decides_an_episode_is_in_its_fingerprint() -> None:
     first = fingerprint("m", "t", SAMPLING, RULES, "float32")
     others = [
         fingerprint("n", "t", SAMPLING, RULES, "float32"),
@@ -40,7 +43,9 @@ def test_everything_that_decides_an_episode_is_in_its_fingerprint():
     assert first == fingerprint("m", "t", replace(SAMPLING), Rules("compact", Limits()), "float32")
 
 
-def test_a_copied_model_of_any_size_is_the_same_model(tmp_path, monkeypatch):
+def test_a_copied_model_of_any_size_is_the_same_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Nothing of an evaluation is played again because weights were copied; other weights are noticed."""
     monkeypatch.setattr(prints, "_LARGE", 1 << 20)
     for name in ("a", "b", "other", "header"):

@@ -1,6 +1,8 @@
 """Episodes on disk: what a crash leaves behind is kept, and what failed can be read."""
 
 import json
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,7 +12,9 @@ from funreason_train.evaluate.attempts import Attempts
 from funreason_train.evaluate.play import dump
 
 
-def row(name, right, category="single", reasons=(), completion="done"):
+def row(
+    name: Any, right: Any, category: str = "single", reasons: Any = (), completion: str = "done"
+) -> dict[str, Any]:
     response = {
         "prompt": f"{name}?",
         "prompt_tokens": 3,
@@ -35,7 +39,7 @@ ROWS = [
 ]
 
 
-def test_finished_episodes_survive_a_line_cut_off_by_a_crash(tmp_path):
+def test_finished_episodes_survive_a_line_cut_off_by_a_crash(tmp_path: Path) -> None:
     whole = "".join(map(dump, ROWS[:2]))
     (tmp_path / "replica0.jsonl").write_text(whole + dump(ROWS[2])[:-30])
     (tmp_path / "replica1.jsonl").write_text(dump(ROWS[3]))
@@ -47,7 +51,7 @@ def test_finished_episodes_survive_a_line_cut_off_by_a_crash(tmp_path):
     assert results.finished(tmp_path) == dict(zip("abcd", ROWS, strict=True))
 
 
-def test_scores_failures_and_reasons(tmp_path):
+def test_scores_failures_and_reasons(tmp_path: Path) -> None:
     scores = results.write(tmp_path, [ROWS], Attempts(), {"model": {"name": "m"}})
     assert json.loads((tmp_path / "scores.json").read_text()) == scores
     assert (scores["right"], scores["tasks"], scores["accuracy"]) == (1, 4, 0.25)
@@ -82,7 +86,7 @@ GOLDEN = {
 """What other programs rely on: a change of it is a change of `FORMAT`."""
 
 
-def rounded(value):
+def rounded(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: rounded(one) for key, one in value.items()}
     if isinstance(value, list):
@@ -90,7 +94,7 @@ def rounded(value):
     return round(value, 5) if isinstance(value, float) else value
 
 
-def test_scores_have_the_form_that_others_read(tmp_path):
+def test_scores_have_the_form_that_others_read(tmp_path: Path) -> None:
     results.write(tmp_path, [ROWS], Attempts(), {"model": {"name": "m"}})
     found = json.loads((tmp_path / "scores.json").read_text())
     assert list(found) == list(GOLDEN) and rounded(found) == rounded(GOLDEN)
@@ -107,7 +111,7 @@ def test_scores_have_the_form_that_others_read(tmp_path):
         (None, "cannot be read"),
     ],
 )
-def test_scores_of_another_version_are_not_guessed_at(tmp_path, text, says):
+def test_scores_of_another_version_are_not_guessed_at(tmp_path: Path, text: str | None, says: str) -> None:
     if text is not None:
         (tmp_path / "scores.json").write_text(text)
     with pytest.raises(UserError, match=says):

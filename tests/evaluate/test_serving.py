@@ -1,5 +1,7 @@
 """Engines run on what this machine has, whatever the cluster's profile says of its machines."""
 
+from typing import Any
+
 import pytest
 
 from funreason_train.errors import UserError
@@ -7,7 +9,7 @@ from funreason_train.evaluate.serve import serving
 from funreason_train.settings.compose import compose
 
 
-def environments(monkeypatch, gpus, *words, most=100):
+def environments(monkeypatch: pytest.MonkeyPatch, gpus: Any, *words: Any, most: int = 100) -> Any:
     monkeypatch.setattr(serving, "visible_gpus", lambda: gpus)
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     config = compose("eval", ["cluster=h20x32", "models={m: /nowhere}", *words])
@@ -15,18 +17,20 @@ def environments(monkeypatch, gpus, *words, most=100):
 
 
 @pytest.mark.parametrize(("gpus", "found"), [(1, 1), (4, 4), (8, 8), (16, 16), (0, 8)])
-def test_as_many_engines_as_this_machine_has_gpus(monkeypatch, gpus, found):
+def test_as_many_engines_as_this_machine_has_gpus(
+    monkeypatch: pytest.MonkeyPatch, gpus: int, found: int
+) -> None:
     names = [one["CUDA_VISIBLE_DEVICES"] for one in environments(monkeypatch, gpus)]
     assert names == [str(number) for number in range(found)]
 
 
-def test_gpus_are_shared_out_and_no_engine_is_idle(monkeypatch):
+def test_gpus_are_shared_out_and_no_engine_is_idle(monkeypatch: pytest.MonkeyPatch) -> None:
     names = [one["CUDA_VISIBLE_DEVICES"] for one in environments(monkeypatch, 5, "tensor_parallel=2")]
     assert names == ["0,1", "2,3"]
     assert len(environments(monkeypatch, 8, most=3)) == 3
 
 
 @pytest.mark.parametrize("words", [["replicas=3"], ["tensor_parallel=4"]])
-def test_too_few_gpus_are_told(monkeypatch, words):
+def test_too_few_gpus_are_told(monkeypatch: pytest.MonkeyPatch, words: list[str]) -> None:
     with pytest.raises(UserError, match="more than this machine's 2"):
         environments(monkeypatch, 2, *words)

@@ -1,5 +1,7 @@
 """The table: the same figures as the scores, side by side."""
 
+from typing import Any
+
 import pytest
 from evaluate.test_results import row
 from rich.console import Console
@@ -10,17 +12,17 @@ from funreason_train.evaluate.results import score
 from funreason_train.pages.comparison import compare
 
 
-def model(right):
+def model(right: Any) -> Any:
     rows = [row(f"{n}", n < right, "single|odd" if n % 2 else "chain") for n in range(40)]
     return score([rows], Attempts()), {item["id"]: item["right"] for item in rows}
 
 
-def comparison(**models):
+def comparison(**models: Any) -> Any:
     found = {name: model(right) for name, right in models.items()}
     return compare({n: v[0] for n, v in found.items()}, {n: v[1] for n, v in found.items()})
 
 
-def test_markdown_shows_every_model_category_and_difference():
+def test_markdown_shows_every_model_category_and_difference() -> None:
     text = comparison(base=0, sft=20, rl=30).markdown()
     lines = text.splitlines()
     assert lines[2] == "| category | tasks | base | sft | rl |"
@@ -30,7 +32,7 @@ def test_markdown_shows_every_model_category_and_difference():
     assert text.endswith("\n") and not text.endswith("\n\n")
 
 
-def test_the_screen_shows_the_same(monkeypatch):
+def test_the_screen_shows_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     console = Console(width=120, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
     monkeypatch.setattr(display, "console", console)
     display.print_table(comparison(base=0, sft=20))
@@ -38,11 +40,11 @@ def test_the_screen_shows_the_same(monkeypatch):
     assert "50.0 % (35.2 to 64.8)" in text and "sft minus base: +50.0 points" in text
 
 
-def test_one_model_alone_has_no_difference():
+def test_one_model_alone_has_no_difference() -> None:
     assert "minus" not in comparison(mine=7).markdown()
 
 
-def test_models_with_other_tasks_are_not_compared():
+def test_models_with_other_tasks_are_not_compared() -> None:
     first, second = model(3), model(5)
     fewer = dict(list(second[1].items())[1:])
     with pytest.raises(ValueError, match="same tasks"):

@@ -2,6 +2,8 @@
 
 import subprocess
 import sys
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -31,7 +33,7 @@ for shape in ((1,), (4,), (2, 4)):
 
 
 @pytest.fixture(scope="module")
-def shards(tmp_path_factory):
+def shards(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """Checkpoints of 1 rank, of 4, and of 2 copies of 4."""
     folder = tmp_path_factory.mktemp("actor")
     done = subprocess.run([sys.executable, "-c", SAVE, str(folder)], capture_output=True, text=True)
@@ -40,32 +42,32 @@ def shards(tmp_path_factory):
 
 
 @pytest.mark.parametrize("ranks", [1, 4, 8])
-def test_shards_become_whole(shards, ranks):
+def test_shards_become_whole(shards: Any, ranks: int) -> None:
     state = merge.whole_state(shards, ranks)
     assert torch.equal(state["weight"], torch.arange(30, dtype=torch.float32).reshape(10, 3))
     assert state["weight"].dtype == torch.float32
     assert torch.equal(state["buffer"], torch.ones(2))
 
 
-def test_ranks_that_disagree_are_refused(tmp_path):
+def test_ranks_that_disagree_are_refused(tmp_path: Path) -> None:
     for rank, value in ((0, 1.0), (1, 2.0)):
         torch.save({"buffer": torch.full((2,), value)}, tmp_path / f"model_world_size_2_rank_{rank}.pt")
     with pytest.raises(ValueError, match="differs between ranks"):
         merge.whole_state(tmp_path, 2)
 
 
-def test_ranks_with_other_parameters_are_refused(tmp_path):
+def test_ranks_with_other_parameters_are_refused(tmp_path: Path) -> None:
     for rank, name in ((0, "one"), (1, "two")):
         torch.save({name: torch.ones(2)}, tmp_path / f"model_world_size_2_rank_{rank}.pt")
     with pytest.raises(ValueError, match="rank 1 holds other parameters"):
         merge.whole_state(tmp_path, 2)
 
 
-def test_nothing_but_tensors_is_read(tmp_path):
+def test_nothing_but_tensors_is_read(tmp_path: Path) -> None:
     import pickle
 
     class Evil:
-        def __reduce__(self):
+        def __reduce__(self) -> Any:
             return print, ("executed",)
 
     torch.save({"weight": Evil()}, tmp_path / "model_world_size_1_rank_0.pt")

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from fake_cluster import Cluster, free_port
+from launch.fake_cluster import Cluster, free_port
 
 
 @pytest.fixture

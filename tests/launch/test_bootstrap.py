@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from fake_cluster import FAKES, REPO, clean_environment, wait_until
+from launch.fake_cluster import FAKES, REPO, clean_environment, wait_until
 
 
 @dataclass

@@ -7,7 +7,7 @@ import tomllib
 from types import ModuleType
 
 import pytest
-from fake_cluster import REPO
+from launch.fake_cluster import REPO
 
 PROJECT = tomllib.loads((REPO / "pyproject.toml").read_text())
 LOCKS = {device: (REPO / f"requirements/{device}.lock").read_text() for device in ("cpu", "gpu")}

@@ -9,7 +9,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from fake_cluster import FAKES, REPO, Cluster, free_port, wait_until
+from launch.fake_cluster import FAKES, REPO, Cluster, free_port, wait_until
 
 STAGES = [("sft_h20x32.sh", "sft"), ("rl_h20x32.sh", "rl")]
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 import subprocess
+from typing import Any
 
 import pytest
-from fake_cluster import REPO
+from launch.fake_cluster import REPO
 
 SHELL = sorted(
     path
@@ -16,13 +17,13 @@ SHELL = sorted(
 
 
 @pytest.mark.parametrize("script", SHELL, ids=lambda path: path.name)
-def test_a_script_parses_and_is_executable(script) -> None:
+def test_a_script_parses_and_is_executable(script: Any) -> None:
     assert script.stat().st_mode & 0o111
     subprocess.run(["bash", "-n", script], check=True)
 
 
 @pytest.mark.parametrize("script", sorted(REPO.glob("launch/slurm/*")), ids=lambda path: path.name)
-def test_the_directives_hold_no_variables(script) -> None:
+def test_the_directives_hold_no_variables(script: Any) -> None:
     directives = re.findall(r"^#SBATCH (.*)$", script.read_text(), flags=re.MULTILINE)
     assert {"--nodes=4", "--ntasks-per-node=1", "--gpus-per-node=8"} <= set(directives)
     assert not [line for line in directives if "$" in line]

@@ -2,7 +2,9 @@
 
 import hashlib
 import json
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -17,7 +19,7 @@ CONFIG = {"seed": 5, "model": yaml.safe_load((ROOT / "configs/model/tiny.yaml").
 DATA = yaml.safe_load((ROOT / "configs/synth.yaml").read_text())["embedded"]
 
 
-def texts():
+def texts() -> Iterator[Any]:
     for trajectory in embedded.read({**DATA, "trajectories": 300}, 5):
         steps = steps_of(trajectory, style="compact")
         yield from (message["content"] for message in steps[-1].messages)
@@ -25,28 +27,28 @@ def texts():
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Any:
     path = tmp_path_factory.mktemp("tiny") / "base"
     build(path, texts(), CONFIG)
     return path
 
 
 @pytest.fixture(scope="module")
-def tokenizer(folder):
+def tokenizer(folder: Any) -> Any:
     from transformers import AutoTokenizer
 
     return AutoTokenizer.from_pretrained(folder)
 
 
-def pieces(tokenizer, text):
+def pieces(tokenizer: Any, text: Any) -> Any:
     return [tokenizer.decode([token]) for token in tokenizer(text).input_ids]
 
 
-def fingerprint(folder):
+def fingerprint(folder: Any) -> Any:
     return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.iterdir()}
 
 
-def test_the_folder_loads_and_the_vocabulary_is_the_tokenizers(folder, tokenizer):
+def test_the_folder_loads_and_the_vocabulary_is_the_tokenizers(folder: Any, tokenizer: Any) -> None:
     from transformers import AutoModelForCausalLM
 
     model = AutoModelForCausalLM.from_pretrained(folder)
@@ -56,7 +58,9 @@ def test_the_folder_loads_and_the_vocabulary_is_the_tokenizers(folder, tokenizer
     assert model.generation_config.eos_token_id[0] == tokenizer.eos_token_id
 
 
-def test_the_same_seed_gives_the_same_bytes_and_another_seed_other_weights(folder, tmp_path):
+def test_the_same_seed_gives_the_same_bytes_and_another_seed_other_weights(
+    folder: Any, tmp_path: Path
+) -> None:
     build(tmp_path / "again", texts(), CONFIG)
     build(tmp_path / "other", texts(), {**CONFIG, "seed": 6})
     here, again, other = fingerprint(folder), fingerprint(tmp_path / "again"), fingerprint(tmp_path / "other")
@@ -65,7 +69,7 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_other_weights(folde
     assert here["model.safetensors"] != other["model.safetensors"]
 
 
-def test_building_again_replaces_the_folder(folder, tmp_path):
+def test_building_again_replaces_the_folder(folder: Any, tmp_path: Path) -> None:
     (tmp_path / "base").mkdir()
     (tmp_path / "base" / "left_over").touch()
     build(tmp_path / "base", texts(), CONFIG)
@@ -86,11 +90,11 @@ def test_building_again_replaces_the_folder(folder, tmp_path):
         "ÉCOLE Ab1",
     ],
 )
-def test_any_text_survives(tokenizer, text):
+def test_any_text_survives(tokenizer: Any, text: str) -> None:
     assert tokenizer.decode(tokenizer(text, add_special_tokens=False).input_ids) == text
 
 
-def test_control_tokens_are_one_token_and_only_qwens_three_are_special(tokenizer):
+def test_control_tokens_are_one_token_and_only_qwens_three_are_special(tokenizer: Any) -> None:
     for token in (*SPECIAL, *TAGS):
         assert len(tokenizer(token).input_ids) == 1
     kept = tokenizer.decode(tokenizer("".join((*SPECIAL, *TAGS))).input_ids, skip_special_tokens=True)
@@ -98,7 +102,7 @@ def test_control_tokens_are_one_token_and_only_qwens_three_are_special(tokenizer
     assert tokenizer.eos_token == "<|im_end|>" and tokenizer.pad_token == "<|endoftext|>"
 
 
-def test_a_value_is_the_same_tokens_wherever_it_stands(tokenizer):
+def test_a_value_is_the_same_tokens_wherever_it_stands(tokenizer: Any) -> None:
     value = pieces(tokenizer, "Norford")
     ident = pieces(tokenizer, "TKA")
     assert ident == ["T", "K", "A"] and len(value) <= 3
@@ -108,14 +112,14 @@ def test_a_value_is_the_same_tokens_wherever_it_stands(tokenizer):
             assert any(found[i : i + len(wanted)] == wanted for i in range(len(found)))
 
 
-def test_held_out_values_are_made_of_known_parts(tokenizer):
+def test_held_out_values_are_made_of_known_parts(tokenizer: Any) -> None:
     from funreason_train.synth.embedded.words import names
 
     lengths = [len(tokenizer(name).input_ids) for name in names("heldout")]
     assert sum(lengths) / len(lengths) <= 2.5
 
 
-def test_a_tools_document_costs_few_tokens_and_its_name_is_one(tokenizer):
+def test_a_tools_document_costs_few_tokens_and_its_name_is_one(tokenizer: Any) -> None:
     task = next(embedded.tasks("heldout", 1, 0, {"single": 1}))
     documents = task.tool_docs()
     assert all(len(tokenizer(name).input_ids) == 1 for name in task.tools)
@@ -123,7 +127,7 @@ def test_a_tools_document_costs_few_tokens_and_its_name_is_one(tokenizer):
     assert len(tokenizer(prompt).input_ids) <= 25 * len(documents)
 
 
-def test_held_out_prompts_are_short_and_prompt_and_target_meet_between_tokens(tokenizer):
+def test_held_out_prompts_are_short_and_prompt_and_target_meet_between_tokens(tokenizer: Any) -> None:
     config = {**DATA, "trajectories": 100}
     for trajectory in embedded.read(config, 9):
         for step in steps_of(trajectory, style="compact"):
@@ -133,6 +137,6 @@ def test_held_out_prompts_are_short_and_prompt_and_target_meet_between_tokens(to
             assert len(ids[0]) <= 320 and len(ids[1]) <= 96
 
 
-def test_the_folder_holds_json_and_safetensors_only(folder):
+def test_the_folder_holds_json_and_safetensors_only(folder: Any) -> None:
     assert {path.suffix for path in folder.iterdir()} <= {".json", ".safetensors", ".jinja", ".txt"}
     assert "auto_map" not in json.loads((folder / "config.json").read_text())

@@ -2,6 +2,8 @@
 
 import json
 import struct
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,13 +17,13 @@ from funreason_train.models.folder import (
 from funreason_train.models.weights import weight_defects
 
 
-def stored(path, floats=4):
+def stored(path: Any, floats: int = 4) -> None:
     header = json.dumps({"a": {"dtype": "F32", "shape": [floats], "data_offsets": [0, 4 * floats]}}).encode()
     path.write_bytes(struct.pack("<Q", len(header)) + header + bytes(4 * floats))
 
 
 @pytest.fixture
-def folder(tmp_path):
+def folder(tmp_path: Path) -> Any:
     path = tmp_path / "model"
     path.mkdir()
     (path / "config.json").write_text('{"max_position_embeddings": 4096, "hidden_size": true}')
@@ -31,7 +33,7 @@ def folder(tmp_path):
     return path
 
 
-def test_a_whole_folder_has_no_problem(folder):
+def test_a_whole_folder_has_no_problem(folder: Any) -> None:
     assert folder_problems(folder) == []
     assert context_of(folder, 99_999) == 4096 and context_of(folder, 7) == 7
     assert number_of(folder, "hidden_size") is None
@@ -58,7 +60,7 @@ def test_a_whole_folder_has_no_problem(folder):
         ),
     ],
 )
-def test_what_is_missing_or_damaged_is_one_sentence(folder, file, content, says):
+def test_what_is_missing_or_damaged_is_one_sentence(folder: Any, file: str, content: Any, says: str) -> None:
     if content is None:
         (folder / file).unlink()
     else:
@@ -67,20 +69,20 @@ def test_what_is_missing_or_damaged_is_one_sentence(folder, file, content, says)
     assert says in problem and str(folder) in problem
 
 
-def test_a_file_that_was_cut_off_at_any_place_is_noticed(folder):
+def test_a_file_that_was_cut_off_at_any_place_is_noticed(folder: Any) -> None:
     whole = (folder / "model.safetensors").read_bytes()
     for keep in range(len(whole)):
         (folder / "model.safetensors").write_bytes(whole[:keep])
         assert weight_defects(folder), keep
 
 
-def test_what_is_not_needed_is_not_missed(folder):
+def test_what_is_not_needed_is_not_missed(folder: Any) -> None:
     (folder / "model.safetensors").unlink()
     (folder / "chat_template.jinja").unlink()
     assert model_problems(str(folder), weights=False, template=False) == []
 
 
 @pytest.mark.parametrize(("name", "hub"), [("a/b", True), ("./a/b", False), ("/a/b", False), ("a/b/c", 0)])
-def test_a_name_that_may_be_on_the_hub_passes(name, hub):
+def test_a_name_that_may_be_on_the_hub_passes(name: str, hub: bool | int) -> None:
     assert is_hub_id(name) == hub
     assert bool(model_problems(name)) != hub

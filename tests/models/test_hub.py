@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hub_server import TOKEN, Hub, serve
+from models.hub_server import TOKEN, Hub, serve
 
 from funreason_train.errors import UserError
 from funreason_train.models.hub import offline

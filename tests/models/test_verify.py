@@ -1,6 +1,8 @@
 """A folder is compared with what it should hold, and every way of being broken is noticed."""
 
 import json
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,7 +17,7 @@ STATE = {
 }
 
 
-def folder_of(path, state=STATE):
+def folder_of(path: Any, state: Any = STATE) -> Any:
     from safetensors.torch import save_file
 
     path.mkdir(exist_ok=True)
@@ -26,16 +28,16 @@ def folder_of(path, state=STATE):
     return path
 
 
-def wanted():
+def wanted() -> Any:
     return {name: Stored("float32", tuple(tensor.shape), None) for name, tensor in STATE.items()}
 
 
-def everything(folder):
+def everything(folder: Any) -> Any:
     found = folder_problems(folder) + verify.key_problems(stored_tensors(folder), wanted())
     return found + verify.value_problems(folder, STATE)
 
 
-def test_a_sound_folder_has_no_problem(tmp_path):
+def test_a_sound_folder_has_no_problem(tmp_path: Path) -> None:
     assert everything(folder_of(tmp_path / "model")) == []
 
 
@@ -53,7 +55,7 @@ def test_a_sound_folder_has_no_problem(tmp_path):
         (lambda state: state.update(embed=STATE["embed"] + 1), "differ from the checkpoint: embed"),
     ],
 )
-def test_broken_weights(tmp_path, change, part):
+def test_broken_weights(tmp_path: Path, change: Any, part: str) -> None:
     """verl#2252, #2262, #903, #4553."""
     state = dict(STATE)
     change(state)
@@ -69,13 +71,13 @@ def test_broken_weights(tmp_path, change, part):
         ("model.safetensors", "no weights"),
     ],
 )
-def test_missing_files(tmp_path, file, part):
+def test_missing_files(tmp_path: Path, file: str, part: str) -> None:
     folder = folder_of(tmp_path / "model")
     (folder / file).unlink()
     assert any(part in problem for problem in folder_problems(folder))
 
 
-def test_a_chat_template_inside_the_tokenizers_settings_counts(tmp_path):
+def test_a_chat_template_inside_the_tokenizers_settings_counts(tmp_path: Path) -> None:
     folder = folder_of(tmp_path / "model")
     (folder / "chat_template.jinja").unlink()
     (folder / "tokenizer_config.json").write_text(json.dumps({"chat_template": "x"}))
@@ -83,14 +85,14 @@ def test_a_chat_template_inside_the_tokenizers_settings_counts(tmp_path):
 
 
 @pytest.mark.parametrize("keep", [4, 30, -1])
-def test_a_file_that_was_cut_off_is_no_safetensors_file(tmp_path, keep):
+def test_a_file_that_was_cut_off_is_no_safetensors_file(tmp_path: Path, keep: int) -> None:
     file = folder_of(tmp_path / "model") / "model.safetensors"
     file.write_bytes(file.read_bytes()[:keep])
     with pytest.raises(ValueError, match=r"model\.safetensors"):
         stored_tensors(file.parent)
 
 
-def test_changed_tensors_are_counted_against_another_folder(tmp_path):
+def test_changed_tensors_are_counted_against_another_folder(tmp_path: Path) -> None:
     one = folder_of(tmp_path / "one")
     two = folder_of(tmp_path / "two", {**STATE, "norm": STATE["norm"] * 2})
     assert verify.changed(two, one) == (1, 2)

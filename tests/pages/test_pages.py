@@ -3,6 +3,8 @@
 import json
 import re
 from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
@@ -20,12 +22,12 @@ EVIL = "</style></script><script>alert(1)</script><img src=x onerror=alert(2)>{{
 
 
 class Page(HTMLParser):
-    def __init__(self, page):
+    def __init__(self, page: Any) -> None:
         super().__init__()
         self.tags, self.attributes, self.text, self.scrolled, self.open = [], set(), "", [], []
         self.feed(page)
 
-    def handle_starttag(self, tag, attrs):
+    def handle_starttag(self, tag: Any, attrs: Any) -> None:
         self.tags.append(tag)
         self.attributes |= {name for name, _ in attrs}
         if tag == "table":
@@ -33,14 +35,14 @@ class Page(HTMLParser):
         if tag not in ("meta", "wbr", "input"):
             self.open.append(dict(attrs).get("class"))
 
-    def handle_endtag(self, tag):
+    def handle_endtag(self, tag: Any) -> None:
         self.open.pop()
 
-    def handle_data(self, data):
+    def handle_data(self, data: Any) -> None:
         self.text += data
 
 
-def report(tmp_path, name="run"):
+def report(tmp_path: Path, name: str = "run") -> Any:
     run = RunDir.at(tmp_path / name)
     (run.root / "sft").mkdir(parents=True)
     rows = [{"step": n, "loss": 2.0 / (n + 1)} for n in range(40)] + [{"step": 41, "loss": float("nan")}]
@@ -53,12 +55,12 @@ def report(tmp_path, name="run"):
     return run.report.read_text(encoding="utf-8")
 
 
-def failures(tmp_path):
+def failures(tmp_path: Path) -> Any:
     write_browser(tmp_path / "f.html", EVIL, {}, 3, [charts.Share(EVIL, 1.0, 0.4, 1.0)])
     return (tmp_path / "f.html").read_text(encoding="utf-8")
 
 
-def card(tmp_path):
+def card(tmp_path: Path) -> Any:
     empty = dict.fromkeys(("figures", "mixture", "sections", "charts", "examples"), ())
     table = Table("", (EVIL,), ((EVIL,),))
     said = {"title": EVIL, "tokenizer": EVIL, "names": [EVIL, EVIL], "settings": [(EVIL, EVIL)]}
@@ -66,7 +68,7 @@ def card(tmp_path):
 
 
 @pytest.mark.parametrize("make", [report, failures, card])
-def test_what_others_wrote_is_text_on_every_page(tmp_path, make):
+def test_what_others_wrote_is_text_on_every_page(tmp_path: Path, make: Any) -> None:
     page = make(tmp_path)
     found = Page(page)
     assert "alert(1)" in found.text and "img" not in found.tags and "49" not in found.text
@@ -77,7 +79,7 @@ def test_what_others_wrote_is_text_on_every_page(tmp_path, make):
 
 
 @pytest.mark.parametrize("make", [report, failures, card])
-def test_every_page_has_the_same_style_and_fits_phones_and_dark_rooms(tmp_path, make):
+def test_every_page_has_the_same_style_and_fits_phones_and_dark_rooms(tmp_path: Path, make: Any) -> None:
     page = make(tmp_path)
     style = page.partition("<style>")[2].partition("</style>")[0]
     common = render_page("style.css").strip()
@@ -89,7 +91,7 @@ def test_every_page_has_the_same_style_and_fits_phones_and_dark_rooms(tmp_path, 
     assert bool(found.scrolled) is (make is not failures)
 
 
-def test_the_report_shows_curves_and_passes_over_what_is_not_a_number(tmp_path):
+def test_the_report_shows_curves_and_passes_over_what_is_not_a_number(tmp_path: Path) -> None:
     page = report(tmp_path)
     assert "SFT loss" in page and "at step 39: loss 0.05" in page and "<polyline" in page
     assert "<h2>Training</h2>" in page
@@ -105,7 +107,7 @@ _POINTS = st.lists(st.tuples(st.integers(0, 10**6), _NUMBER), min_size=1)
 
 
 @given(st.dictionaries(st.text(), _POINTS, min_size=1))
-def test_curves_are_well_formed_and_inside_the_chart(of):
+def test_curves_are_well_formed_and_inside_the_chart(of: Any) -> None:
     drawn = ElementTree.fromstring(charts.curves("t<", of))
     lines = list(drawn.iter("polyline"))
     assert len(lines) == len(of)
@@ -116,12 +118,12 @@ def test_curves_are_well_formed_and_inside_the_chart(of):
 
 
 @given(st.lists(st.builds(charts.Share, st.text(), *[st.floats(0, 1)] * 3)))
-def test_shares_are_well_formed(shares):
+def test_shares_are_well_formed(shares: list[Any]) -> None:
     drawn = ElementTree.fromstring(charts.intervals("t&", shares))
     assert sum(1 for _ in drawn.iter("circle")) == len(shares)
 
 
-def test_a_table_survives_json_and_markdown_cells_stay_cells():
+def test_a_table_survives_json_and_markdown_cells_stay_cells() -> None:
     table = Table("t", ("a|b", "n"), (("x|y\nz", "1"),), notes=("note",), total=True)
     assert Table.of_json(json.loads(json.dumps(table.to_json()))) == table
     assert table.markdown() == "### t\n\n| a\\|b | n |\n| --- | ---: |\n| x\\|y z | 1 |\n\n- note\n"

@@ -2,6 +2,7 @@
 
 import math
 import random
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -17,7 +18,7 @@ from funreason_train.pages.statistics import (
 )
 
 
-def verdicts(both, only_a, only_b, neither):
+def verdicts(both: Any, only_a: Any, only_b: Any, neither: Any) -> Any:
     return (
         [True] * both + [True] * only_a + [False] * only_b + [False] * neither,
         [True] * both + [False] * only_a + [True] * only_b + [False] * neither,
@@ -29,12 +30,12 @@ def verdicts(both, only_a, only_b, neither):
     # Newcombe, Statistics in Medicine 17:857 (1998), table I, method 3.
     [(81, 263, 0.2553, 0.3662), (15, 148, 0.0624, 0.1605), (0, 20, 0.0, 0.1611), (1, 29, 0.0061, 0.1718)],
 )
-def test_wilson_gives_the_published_intervals(right, total, low, high):
+def test_wilson_gives_the_published_intervals(right: int, total: int, low: float, high: float) -> None:
     assert wilson(right, total) == pytest.approx((low, high), abs=5e-5)
 
 
 @given(st.integers(0, 500), st.integers(0, 500))
-def test_wilson_holds_the_share_and_mirrors(right, wrong):
+def test_wilson_holds_the_share_and_mirrors(right: int, wrong: int) -> None:
     low, high = wilson(right, right + wrong)
     mirrored = wilson(wrong, right + wrong)
     assert 0 <= low < high <= 1
@@ -42,20 +43,20 @@ def test_wilson_holds_the_share_and_mirrors(right, wrong):
     assert mirrored == pytest.approx((1 - high, 1 - low))
 
 
-def test_wilson_refuses_what_is_no_share():
+def test_wilson_refuses_what_is_no_share() -> None:
     for right, total in ((-1, 3), (4, 3)):
         with pytest.raises(ValueError, match="not a share"):
             wilson(right, total)
 
 
-def test_paired_difference_gives_the_published_interval():
+def test_paired_difference_gives_the_published_interval() -> None:
     # Newcombe, Statistics in Medicine 17:2635 (1998), table III, method 10, cells 36, 12, 2, 0.
     b, a = verdicts(36, 12, 2, 0)
     assert paired_difference(a, b) == pytest.approx((0.20, 0.0569, 0.3404), abs=5e-5)
 
 
 @given(st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=200))
-def test_paired_difference_is_antisymmetric_ignores_the_order_and_holds_its_mean(pairs):
+def test_paired_difference_is_antisymmetric_ignores_the_order_and_holds_its_mean(pairs: list[Any]) -> None:
     a, b = zip(*pairs, strict=True)
     forward, backward = paired_difference(a, b), paired_difference(b, a)
     assert forward == pytest.approx((-backward.mean, -backward.high, -backward.low))
@@ -64,11 +65,11 @@ def test_paired_difference_is_antisymmetric_ignores_the_order_and_holds_its_mean
     assert paired_difference(*zip(*shuffled, strict=True)) == pytest.approx(forward)
 
 
-def tango(both, only_a, only_b, neither):
+def tango(both: Any, only_a: Any, only_b: Any, neither: Any) -> Any:
     """Tango's score interval for b minus a, found by bisection: another method altogether."""
     n = both + only_a + only_b + neither
 
-    def distance(delta):
+    def distance(delta: Any) -> Any:
         b, c = only_b, only_a
         first = 2 * n
         second = -b - c + (2 * n - b + c) * delta
@@ -77,7 +78,7 @@ def tango(both, only_a, only_b, neither):
         spread = math.sqrt(max(1e-300, n * (2 * p + delta * (1 - delta))))
         return (b - c - n * delta) / spread
 
-    def solve(target, low, high):
+    def solve(target: Any, low: Any, high: Any) -> Any:
         for _ in range(80):
             middle = (low + high) / 2
             low, high = (middle, high) if distance(middle) > target else (low, middle)
@@ -88,7 +89,7 @@ def tango(both, only_a, only_b, neither):
 
 
 @pytest.mark.parametrize("cells", [(150, 20, 70, 160), (40, 10, 25, 25), (0, 0, 180, 220), (230, 3, 90, 77)])
-def test_paired_difference_agrees_with_the_score_interval(cells):
+def test_paired_difference_agrees_with_the_score_interval(cells: Any) -> None:
     found = paired_difference(*verdicts(*cells))
     low, high = tango(*cells)
     assert found.low == pytest.approx(low, abs=0.008)
@@ -96,7 +97,7 @@ def test_paired_difference_agrees_with_the_score_interval(cells):
 
 
 @pytest.mark.parametrize("shares", [(0.35, 0.05, 0.20, 0.40), (0.01, 0.01, 0.40, 0.58), (0.6, 0.1, 0.1, 0.2)])
-def test_paired_difference_covers_the_truth_about_95_times_in_100(shares):
+def test_paired_difference_covers_the_truth_about_95_times_in_100(shares: Any) -> None:
     rng, draws, tasks = random.Random(1), 1500, 100
     truth, hits = shares[2] - shares[1], 0
     for _ in range(draws):
@@ -106,13 +107,13 @@ def test_paired_difference_covers_the_truth_about_95_times_in_100(shares):
     assert 0.935 <= hits / draws <= 0.985
 
 
-def test_paired_difference_needs_pairs():
+def test_paired_difference_needs_pairs() -> None:
     for a, b in (([], []), ([True], [True, False])):
         with pytest.raises(ValueError, match="paired"):
             paired_difference(a, b)
 
 
-def test_mean_over_seeds_gives_students_interval():
+def test_mean_over_seeds_gives_students_interval() -> None:
     # t(2) = 4.302653, t(1) = 12.706205
     assert mean_over_seeds([1, 2, 3]) == pytest.approx((2, 2 - 4.302653 / 3**0.5, 2 + 4.302653 / 3**0.5))
     assert mean_over_seeds([0.5, 0.7]).high == pytest.approx(0.6 + 12.706205 * 0.1, rel=1e-5)
@@ -121,7 +122,7 @@ def test_mean_over_seeds_gives_students_interval():
         mean_over_seeds([0.5])
 
 
-def test_one_attempt_a_task_is_wilson_and_many_are_no_more_tasks():
+def test_one_attempt_a_task_is_wilson_and_many_are_no_more_tasks() -> None:
     values = [1.0] * 30 + [0.0] * 70
     assert mean_share(values)[1:] == pytest.approx(wilson(30, 100))
     same = mean_share(values, attempts=8)  # eight attempts that always agree tell nothing new
@@ -133,7 +134,7 @@ def test_one_attempt_a_task_is_wilson_and_many_are_no_more_tasks():
         mean_share([])
 
 
-def test_a_weighted_sum_of_two_is_the_difference_s_rule():
+def test_a_weighted_sum_of_two_is_the_difference_s_rule() -> None:
     parts = [mean_share([1.0] * 40 + [0.0] * 60), mean_share([1.0] * 20 + [0.0] * 30)]
     alone = weighted_sum([1.0, 0.0], parts, lambda i, j: 1.0)
     assert alone == pytest.approx(parts[0])
@@ -145,7 +146,7 @@ def test_a_weighted_sum_of_two_is_the_difference_s_rule():
 
 
 @pytest.mark.parametrize("samples", [1, 3, 6])
-def test_pass_at_k_is_the_share_of_all_draws_with_a_right_one(samples):
+def test_pass_at_k_is_the_share_of_all_draws_with_a_right_one(samples: int) -> None:
     from itertools import combinations
 
     for right in range(samples + 1):
@@ -158,7 +159,7 @@ def test_pass_at_k_is_the_share_of_all_draws_with_a_right_one(samples):
             pass_at_k(*wrong)
 
 
-def test_shares_of_attempts_are_compared_as_pairs():
+def test_shares_of_attempts_are_compared_as_pairs() -> None:
     first, second = [0.0, 0.25, 0.5, 0.75] * 25, [0.0, 0.25, 1.0, 1.0] * 25
     found = paired_difference(first, second, attempts=4)
     assert found.mean == pytest.approx(0.1875)

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from rewarding import TOOLS, row
+from reward.rewarding import TOOLS, row
 
 from funreason_train.calls import Call
 from funreason_train.reward import VARIANTS, audit, compute_score

@@ -7,7 +7,7 @@ import unicodedata
 from pathlib import Path
 
 import pytest
-from rewarding import TOOLS, judge, score, truth
+from reward.rewarding import TOOLS, judge, score, truth
 
 from funreason_train.calls import Call
 from funreason_train.reward import VARIANTS, compute_score, reason_of

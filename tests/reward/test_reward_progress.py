@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from rewarding import TOOLS, truth
+from reward.rewarding import TOOLS, truth
 
 from funreason_train.calls import Call
 from funreason_train.reward import TurnOutcome, compute_score, progress, read_turns, reason_of

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from rewarding import TOOLS, judge, score, truth
+from reward.rewarding import TOOLS, judge, score, truth
 
 from funreason_train.calls import Call, render_calls
 from funreason_train.reward import (

@@ -2,6 +2,7 @@
 
 import json
 import struct
+from typing import Any
 
 from funreason_train.commands.line.loading import every_problem
 from funreason_train.run.paths import RunDir
@@ -14,7 +15,7 @@ TOOL = {
 }
 
 
-def row(index, tokens=40, gold=None):
+def row(index: Any, tokens: int = 40, gold: Any = None) -> dict[str, Any]:
     """One prompt as the data stage writes it."""
     truth = {"calls": [{"name": "book_room", "arguments": {"nights": 2}}], "tools": [TOOL]}
     return {
@@ -29,7 +30,7 @@ def row(index, tokens=40, gold=None):
     }
 
 
-def write_rows(file, rows):
+def write_rows(file: Any, rows: Any) -> None:
     import pyarrow
     import pyarrow.parquet
 
@@ -37,7 +38,7 @@ def write_rows(file, rows):
     pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), file)
 
 
-def model_folder(folder, positions=1024):
+def model_folder(folder: Any, positions: int = 1024) -> Any:
     """What the checks read of a model."""
     folder.mkdir(parents=True)
     (folder / "config.json").write_text(
@@ -49,7 +50,7 @@ def model_folder(folder, positions=1024):
     return folder
 
 
-def small_run(root, *words, rows=64, tokens=40):
+def small_run(root: Any, *words: Any, rows: int = 64, tokens: int = 40) -> Any:
     """A run directory with data and a model, and the configuration of an RL run in it."""
     run = RunDir.at(root)
     data = [row(index, tokens) for index in range(rows)]
@@ -60,6 +61,6 @@ def small_run(root, *words, rows=64, tokens=40):
     return config, run
 
 
-def told(config):
+def told(config: Any) -> Any:
     """Every sentence that the command line would say of a configuration before anything starts."""
     return [str(problem) for problem in every_problem(config, "rl")]

@@ -3,9 +3,10 @@
 import asyncio
 import json
 from functools import cache
+from typing import Any
 
 import pytest
-from episode_script import RULES, TOKENIZER, completion, flat, gold, run
+from rl.episode_script import RULES, TOKENIZER, completion, flat, gold, run
 
 from funreason_train.calls import Call, render_calls
 from funreason_train.environments.bfcl.documents import bfcl_folder
@@ -20,22 +21,22 @@ pytestmark = pytest.mark.skipif(bfcl_folder() is None, reason="bfcl-eval is not 
 
 
 @cache
-def drawn():
+def drawn() -> Any:
     """Tasks of every category."""
     return list(bfcl_world.tasks("train", 30, 2, dict.fromkeys(bfcl_world.CATEGORIES, 1.0)))
 
 
-def score(played):
+def score(played: Any) -> Any:
     turns = {"turns": played.outcomes}
     truth = '{"calls": [], "tools": []}'
     return compute_score("x", played.samples[-1].text, truth, turns, variant="progress")["score"]
 
 
-def task_of(category, environment="bfcl/"):
+def task_of(category: Any, environment: str = "bfcl/") -> Any:
     return next(t for t in drawn() if t.category == category and t.environment.startswith(environment))
 
 
-def test_the_gold_is_worth_one_and_every_task_can_be_trusted():
+def test_the_gold_is_worth_one_and_every_task_can_be_trusted() -> None:
     assert [found for task in drawn() if (found := tasks.flaw(task))] == []
     for task in drawn()[:12]:
         played, _ = run(task, flat(gold(task)))
@@ -45,7 +46,7 @@ def test_the_gold_is_worth_one_and_every_task_can_be_trusted():
 
 
 @pytest.mark.parametrize("category", bfcl_world.CATEGORIES)
-def test_a_dropped_call_is_worth_less(category):
+def test_a_dropped_call_is_worth_less(category: Any) -> None:
     task = task_of(category)
     turns = gold(task)
     at = max(n for n, turn in enumerate(task.turns) if turn.steps)
@@ -58,7 +59,7 @@ def test_a_dropped_call_is_worth_less(category):
     assert any(f"turn {at}: missing_result" in reason for reason in played.reasons)
 
 
-def test_a_needed_result_and_a_changed_state_are_told_apart():
+def test_a_needed_result_and_a_changed_state_are_told_apart() -> None:
     task = task_of("single", "bfcl/TicketAPI")
     turns = gold(task)
     turns[0].insert(0, render_calls([Call("logout", {})]))
@@ -68,7 +69,7 @@ def test_a_needed_result_and_a_changed_state_are_told_apart():
     assert score(played) < 1.0
 
 
-def test_results_are_shown_as_bfcl_shows_them():
+def test_results_are_shown_as_bfcl_shows_them() -> None:
     task = task_of("chain", "bfcl/GorillaFileSystem+MathAPI")
     played, asked = run(task, flat(gold(task)))
     prompt = TOKENIZER.decode(asked[1])
@@ -77,7 +78,7 @@ def test_results_are_shown_as_bfcl_shows_them():
     assert f"<tool_response>\n{[result.text]}\n</tool_response>" in prompt
 
 
-def test_a_call_that_never_ends_holds_up_no_other_episode(monkeypatch):
+def test_a_call_that_never_ends_holds_up_no_other_episode(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is ended by the limit of its own process; all others are played to their ends meanwhile."""
     turn = TaskTurn("Hm?", ((Call("add", {"a": 1, "b": 2}),),), "3")
     hanging = Task("hanging", "own", "bfcl/MathAPI", {}, ("power",), (turn,))
@@ -85,15 +86,15 @@ def test_a_call_that_never_ends_holds_up_no_other_episode(monkeypatch):
     others = [task for task in drawn() if task.category == "follow_up"][:3]
     ended = []
 
-    async def play(task, completions):
-        async def write(prompt, number):
+    async def play(task: Any, completions: Any) -> Any:
+        async def write(prompt: Any, number: Any) -> Any:
             return Written(TOKENIZER(completions[number])["input_ids"], None, {})
 
         played = await play_episode(task, write, TOKENIZER, RULES)
         ended.append(task.id)
         return played
 
-    async def together():
+    async def together() -> Any:
         return await asyncio.gather(play(hanging, burn), *(play(task, flat(gold(task))) for task in others))
 
     monkeypatch.setenv(VARIABLE, "")

@@ -4,11 +4,12 @@ import dataclasses
 import itertools
 import json
 import threading
+from typing import Any
 
 import pytest
-from episode_script import END, RULES, TASKS, TOKENIZER, completion, flat, gold, run, task_of
 from hypothesis import given, settings
 from hypothesis import strategies as some
+from rl.episode_script import END, RULES, TASKS, TOKENIZER, completion, flat, gold, run, task_of
 
 from funreason_train.dialogue import QWEN_CHAT_TEMPLATE, render_prompt
 from funreason_train.environments import Limits, play_gold
@@ -21,24 +22,24 @@ from funreason_train.rl.rollout.episodes import record
 TRUTH = '{"calls": [], "tools": []}'
 
 
-def score(played):
+def score(played: Any) -> Any:
     return compute_score(
         "embedded", played.samples[-1].text, TRUTH, {"turns": played.outcomes}, variant="progress"
     )
 
 
-def prompts_of_evaluation(task, completions):
+def prompts_of_evaluation(task: Any, completions: Any) -> Any:
     """What the evaluation asks when a model answers so, as token ids."""
 
     class Script:
-        def __init__(self):
+        def __init__(self) -> None:
             self.asked, self.waiting = [], []
 
-        def submit(self, key, prompt, sampling):
+        def submit(self, key: Any, prompt: Any, sampling: Any) -> None:
             self.asked.append(prompt)
             self.waiting.append(key)
 
-        def collect(self):
+        def collect(self) -> list[Any]:
             key = self.waiting.pop()
             text = completions[len(self.asked) - 1].removesuffix(END)
             return [Generated(key, text, 1, "stop")]
@@ -60,7 +61,7 @@ def prompts_of_evaluation(task, completions):
 
 
 @pytest.mark.parametrize("task", TASKS[:40], ids=lambda task: task.id)
-def test_each_response_is_asked_for_with_the_very_tokens_of_evaluation(task):
+def test_each_response_is_asked_for_with_the_very_tokens_of_evaluation(task: Any) -> None:
     completions = flat(gold(task), thought="A long thought about [f(a=1)] that no later prompt may show.")
     played, asked = run(task, completions)
     assert asked == prompts_of_evaluation(task, completions)
@@ -70,7 +71,7 @@ def test_each_response_is_asked_for_with_the_very_tokens_of_evaluation(task):
 
 
 @pytest.mark.parametrize("task", TASKS[:40], ids=lambda task: task.id)
-def test_gold_answers_score_one_and_every_one_is_a_sample(task):
+def test_gold_answers_score_one_and_every_one_is_a_sample(task: Any) -> None:
     played, _ = run(task, flat(gold(task)))
     assert score(played)["score"] == 1.0 and played.reasons == ()
     assert [sample.turn for sample in played.samples] == [
@@ -81,7 +82,7 @@ def test_gold_answers_score_one_and_every_one_is_a_sample(task):
     ]
 
 
-def test_only_what_the_model_wrote_is_a_response():
+def test_only_what_the_model_wrote_is_a_response() -> None:
     """Users' words and tool results are in prompts alone, so nothing has to be masked out of a response."""
     for category in ("chain", "follow_up", "parallel", "mixed"):
         task = task_of(category)
@@ -98,7 +99,7 @@ def test_only_what_the_model_wrote_is_a_response():
         )
 
 
-def test_results_of_one_response_are_one_merged_message():
+def test_results_of_one_response_are_one_merged_message() -> None:
     task = task_of("parallel")
     played, asked = run(task, flat(gold(task)))
     seen = play_gold(task)[0].seen()
@@ -107,7 +108,7 @@ def test_results_of_one_response_are_one_merged_message():
     assert list(played.samples[0].results) == seen
 
 
-def test_a_wrong_turn_does_not_end_the_episode():
+def test_a_wrong_turn_does_not_end_the_episode() -> None:
     task = task_of("missing")  # asks first, then calls
     call = gold(task)[1][0]
     played, _ = run(task, [completion(call), completion("Done."), *flat(gold(task)[1:])])
@@ -116,7 +117,7 @@ def test_a_wrong_turn_does_not_end_the_episode():
     assert score(played)["score"] < 1.0
 
 
-def test_half_of_the_turns_is_half_of_the_score():
+def test_half_of_the_turns_is_half_of_the_score() -> None:
     task = task_of("follow_up")
     turns = gold(task)
     played, _ = run(task, [*flat(turns[:1]), completion("I will not.")])
@@ -124,7 +125,7 @@ def test_half_of_the_turns_is_half_of_the_score():
     assert played.reasons and all(reason.startswith("turn 1: ") for reason in played.reasons)
 
 
-def test_giving_up_early_does_not_pay():
+def test_giving_up_early_does_not_pay() -> None:
     task = task_of("follow_up")
     played, _ = run(task, [*flat(gold(task)[:1]), completion("[find(")])
     assert played.outcomes == [
@@ -135,21 +136,21 @@ def test_giving_up_early_does_not_pay():
 
 
 @pytest.mark.parametrize("answer", ["[get_plan(", "[]", "", "```[f(a=1)]```"])
-def test_a_malformed_answer_ends_the_episode(answer):
+def test_a_malformed_answer_ends_the_episode(answer: str) -> None:
     task = task_of("follow_up")
     played, _ = run(task, [completion(answer)])
     assert len(played.samples) == 1 and "malformed" in played.reasons[0]
     assert score(played)["score"] == 0.0
 
 
-def test_an_unclosed_answer_scores_nothing():
+def test_an_unclosed_answer_scores_nothing() -> None:
     task = task_of("follow_up")
     played, _ = run(task, [*flat(gold(task)[:1]), "I think and think" + END])
     assert score(played)["score"] == 0.0
     assert record(played, played.samples[-1])["figures"] == {"unclosed": 1.0, "cut": 0.0}
 
 
-def test_a_cut_answer_is_over_long_even_where_text_would_do():
+def test_a_cut_answer_is_over_long_even_where_text_would_do() -> None:
     task = task_of("no_tool")
     words = completion("No tool of mine does that. " * 40)
     played, _ = run(task, [words], dataclasses.replace(RULES, response_tokens=60))
@@ -160,7 +161,7 @@ def test_a_cut_answer_is_over_long_even_where_text_would_do():
     assert score(run(task, [words], dataclasses.replace(RULES, response_tokens=2000))[0])["score"] == 1.0
 
 
-def test_the_responses_of_a_turn_are_limited():
+def test_the_responses_of_a_turn_are_limited() -> None:
     task = task_of("single")
     call = gold(task)[0][0]
     rules = dataclasses.replace(RULES, responses=3)
@@ -169,14 +170,14 @@ def test_the_responses_of_a_turn_are_limited():
     assert score(played)["score"] == 0.0
 
 
-def test_the_limit_of_responses_counts_each_turn_anew():
+def test_the_limit_of_responses_counts_each_turn_anew() -> None:
     task = task_of("follow_up")
     longest = max(map(len, gold(task)))
     played, _ = run(task, flat(gold(task)), dataclasses.replace(RULES, responses=longest))
     assert score(played)["score"] == 1.0 and len(played.samples) > longest
 
 
-def test_a_prompt_that_grew_too_long_ends_the_episode_and_the_first_is_an_error():
+def test_a_prompt_that_grew_too_long_ends_the_episode_and_the_first_is_an_error() -> None:
     task = task_of("follow_up")
     completions = flat(gold(task))
     _, asked = run(task, completions)
@@ -187,7 +188,7 @@ def test_a_prompt_that_grew_too_long_ends_the_episode_and_the_first_is_an_error(
         run(task, completions, dataclasses.replace(RULES, prompt_tokens=len(asked[0]) - 1))
 
 
-def test_the_seconds_of_a_turn_are_limited_and_count_each_turn_anew():
+def test_the_seconds_of_a_turn_are_limited_and_count_each_turn_anew() -> None:
     task = task_of("follow_up")
     completions = flat(gold(task))
     seconds = itertools.count(0, 10)
@@ -200,14 +201,14 @@ def test_the_seconds_of_a_turn_are_limited_and_count_each_turn_anew():
     assert next(seconds) > 100, "the whole episode took longer than one turn may"
 
 
-def test_a_call_that_hangs_ends_its_episode(monkeypatch):
+def test_a_call_that_hangs_ends_its_episode(monkeypatch: pytest.MonkeyPatch) -> None:
     task = task_of("single")
     kind = type(make_environment(task.environment))
     release, call = threading.Event(), kind.call
     due = sum(len(step) for turn in task.turns for step in turn.steps)  # the gold play comes first
     made = itertools.count()
 
-    def hang(self, one):
+    def hang(self, one: Any) -> Any:
         if next(made) >= due:
             release.wait(30)
         return call(self, one)
@@ -221,7 +222,7 @@ def test_a_call_that_hangs_ends_its_episode(monkeypatch):
 
 @settings(max_examples=40)
 @given(some.data())
-def test_any_answers_give_samples_and_a_score(data):
+def test_any_answers_give_samples_and_a_score(data: Any) -> None:
     """Whatever is written, each response is kept with its own tokens, and the score is a share."""
     task = data.draw(some.sampled_from(TASKS[:30]))
     right = [answer for turn in gold(task) for answer in turn]
@@ -238,7 +239,7 @@ def test_any_answers_give_samples_and_a_score(data):
     assert len(played.outcomes) == len(task.turns)
 
 
-def test_a_record_says_what_happened_and_what_would_have_been_right():
+def test_a_record_says_what_happened_and_what_would_have_been_right() -> None:
     task = task_of("follow_up")
     played, _ = run(task, [*flat(gold(task)[:1]), completion("I will not.")])
     first, last = record(played, played.samples[0]), record(played, played.samples[-1])

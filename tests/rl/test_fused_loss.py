@@ -2,12 +2,13 @@
 
 import subprocess
 import sys
+from typing import Any
 
 TEMPERATURE = 0.7
 ENTROPY = 0.1  # the weight of the entropy in the loss, so that its gradient is seen
 
 
-def made():
+def made() -> Any:
     import torch
     from transformers import Qwen3Config
     from transformers.models.qwen3.modeling_qwen3 import Qwen3ForCausalLM
@@ -27,14 +28,14 @@ def made():
     return Qwen3ForCausalLM(config).train()
 
 
-def test_log_probabilities_entropy_and_gradients_are_those_of_whole_logits():
+def test_log_probabilities_entropy_and_gradients_are_those_of_whole_logits() -> None:
     """In a process of its own: verl's patch changes the model's class for all that follows."""
     done = subprocess.run([sys.executable, __file__], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-2000:]
     assert done.stdout.endswith("compared\n")
 
 
-def compare():
+def compare() -> None:
     import torch
     from verl.models.transformers.monkey_patch import apply_monkey_patch
 

@@ -1,6 +1,7 @@
 """DAPO's filter in verl's replay buffer: it ends, and what it chooses does not depend on timing."""
 
 import itertools
+from typing import Any
 
 import pytest
 import torch
@@ -13,18 +14,18 @@ SAMPLES = 2
 class Queue:
     """Stands in for TransferQueue and the rollout: one prompt is done at each poll, as `order` picks."""
 
-    def __init__(self, scores, order, failing=()):
+    def __init__(self, scores: Any, order: Any, failing: Any = ()) -> None:
         self.scores, self.order, self.failing = scores, order, failing
         self.prompts, self.samples, self.drawn = {}, {}, 0
 
-    def draw(self, count):
+    def draw(self, count: Any) -> Any:
         for _ in range(count):
             name = f"00000001-{self.drawn:06d}"
             self.prompts[name] = {"is_prompt": True, "status": "running", "global_steps": 1}
             self.drawn += 1
         return count
 
-    def poll(self):
+    def poll(self) -> None:
         running = [name for name, tag in self.prompts.items() if tag["status"] == "running"]
         if running:
             name = self.order(running)
@@ -33,27 +34,27 @@ class Queue:
             for sample in range(SAMPLES):
                 self.samples[f"{name}_{sample}_0"] = {"seq_len": 1}
 
-    def kv_list(self, *_):
+    def kv_list(self, *_: Any) -> dict[str, Any]:
         self.poll()
         return {"train": {**{name: dict(tag) for name, tag in self.prompts.items()}, **self.samples}}
 
-    def kv_clear(self, keys, partition_id):
+    def kv_clear(self, keys: Any, partition_id: Any) -> None:
         for key in keys:
             self.prompts.pop(key, None)
             self.samples.pop(key, None)
 
-    def kv_batch_get(self, keys, partition_id, select_fields):
+    def kv_batch_get(self, keys: Any, partition_id: Any, select_fields: Any) -> dict[str, Any]:
         rows = [self.scores(int(key.split("_")[0][-6:]), int(key.split("_")[1])) for key in keys]
         return {"rm_scores": torch.tensor(rows)[:, None]}
 
 
 @pytest.fixture
-def buffer_on(monkeypatch):
+def buffer_on(monkeypatch: pytest.MonkeyPatch) -> Any:
     from verl.trainer.ppo.v1 import replay_buffer
 
     from funreason_train.rl.train.group_buffer import BoundedGroups
 
-    def make(queue, whole_rounds=True, limit=None, metric="reward"):
+    def make(queue: Any, whole_rounds: bool = True, limit: Any = None, metric: str = "reward") -> Any:
         monkeypatch.setattr(replay_buffer, "tq", queue)
         buffer = BoundedGroups(
             trainer_mode="sync",
@@ -73,12 +74,12 @@ def buffer_on(monkeypatch):
     return make
 
 
-def every_third_has_a_signal(prompt, sample):
+def every_third_has_a_signal(prompt: Any, sample: Any) -> Any:
     return float(sample) if prompt % 3 == 0 else 0.0
 
 
 @pytest.mark.parametrize("order", [min, max, lambda names: sorted(names)[len(names) // 2]])
-def test_what_is_chosen_does_not_depend_on_which_sample_is_done_first(buffer_on, order):
+def test_what_is_chosen_does_not_depend_on_which_sample_is_done_first(buffer_on: Any, order: Any) -> None:
     queue = Queue(every_third_has_a_signal, order)
     queue.draw(4)
     batch, figures = buffer_on(queue).sample(global_steps=1, partition_id="train", batch_size=4)
@@ -90,7 +91,7 @@ def test_what_is_chosen_does_not_depend_on_which_sample_is_done_first(buffer_on,
     assert figures["training/filter_groups/discarded_surplus_samples"] == 1
 
 
-def test_without_whole_rounds_groups_are_replaced_at_once(buffer_on):
+def test_without_whole_rounds_groups_are_replaced_at_once(buffer_on: Any) -> None:
     queue = Queue(every_third_has_a_signal, min)
     queue.draw(4)
     batch, _ = buffer_on(queue, whole_rounds=False).sample(1, "train", 4)
@@ -99,7 +100,9 @@ def test_without_whole_rounds_groups_are_replaced_at_once(buffer_on):
 
 
 @pytest.mark.parametrize("whole_rounds", [True, False])
-def test_prompts_that_never_have_a_signal_end_the_run_with_a_sentence(buffer_on, whole_rounds):
+def test_prompts_that_never_have_a_signal_end_the_run_with_a_sentence(
+    buffer_on: Any, whole_rounds: bool
+) -> None:
     """verl draws for ever: its replay buffer ignores `max_num_gen_batches`."""
     queue = Queue(lambda prompt, sample: 0.0, min)
     queue.draw(4)
@@ -109,7 +112,7 @@ def test_prompts_that_never_have_a_signal_end_the_run_with_a_sentence(buffer_on,
     assert queue.drawn < 40
 
 
-def test_without_the_filter_all_groups_are_taken(buffer_on):
+def test_without_the_filter_all_groups_are_taken(buffer_on: Any) -> None:
     queue = Queue(lambda prompt, sample: 0.0, max)
     queue.draw(4)
     batch, figures = buffer_on(queue, metric=None).sample(1, "train", 4)
@@ -118,7 +121,7 @@ def test_without_the_filter_all_groups_are_taken(buffer_on):
 
 
 @pytest.mark.parametrize("metric", [None, "reward"])
-def test_a_prompt_whose_samples_failed_ends_the_step(buffer_on, metric):
+def test_a_prompt_whose_samples_failed_ends_the_step(buffer_on: Any, metric: str | None) -> None:
     """verl would train on the other prompts without a word, or send weights to a dead engine for ever."""
     queue = Queue(lambda prompt, sample: float(sample), min, failing=(2,))
     queue.draw(4)
@@ -129,24 +132,26 @@ def test_a_prompt_whose_samples_failed_ends_the_step(buffer_on, metric):
 class Rollout:
     """Stands in for Ray and one agent worker, which dies after so many looks."""
 
-    def __init__(self, looks, busy=False):
+    def __init__(self, looks: Any, busy: bool = False) -> None:
         self.looks, self.busy, self.asked = looks, busy, 0
         self.__ray_ready__ = self
 
-    def remote(self):
+    def remote(self) -> Any:
         self.asked += 1
         return object()
 
-    def wait(self, answers, num_returns, timeout):
+    def wait(self, answers: Any, num_returns: Any, timeout: Any) -> Any:
         dead = self.asked > self.looks
         return (list(answers), []) if dead or not self.busy else ([], list(answers))
 
-    def get(self, answer):
+    def get(self, answer: Any) -> None:
         if self.asked > self.looks:
             raise RuntimeError("the actor died")
 
 
-def test_a_process_that_died_is_noticed_while_its_samples_are_awaited(buffer_on, monkeypatch):
+def test_a_process_that_died_is_noticed_while_its_samples_are_awaited(
+    buffer_on: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """verl does not look after the calls it gave to its agent workers, and waits for ever."""
     import sys
 
@@ -163,7 +168,7 @@ def test_a_process_that_died_is_noticed_while_its_samples_are_awaited(buffer_on,
         buffer.sample(1, "train", 4)
 
 
-def test_a_busy_process_is_asked_once_and_not_waited_for(monkeypatch):
+def test_a_busy_process_is_asked_once_and_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     import sys
 
     from funreason_train.rl.train.liveness import Liveness

@@ -1,6 +1,7 @@
 """What every process of verl's sets before it joins the others."""
 
 import types
+from typing import Any
 
 import pytest
 
@@ -8,11 +9,11 @@ from funreason_train.rl.verl import process
 
 
 @pytest.fixture
-def verl(monkeypatch):
+def verl(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Stands in for verl.utils.distributed; its `joined` holds what process groups were asked for."""
     joined = []
 
-    def initialize(timeout_second=None, backend=None):
+    def initialize(timeout_second: Any = None, backend: Any = None) -> None:
         joined.append((timeout_second, backend))
 
     module = types.SimpleNamespace(initialize_global_process_group_ray=initialize, joined=joined)
@@ -24,7 +25,7 @@ def verl(monkeypatch):
     return module
 
 
-def test_a_long_save_does_not_end_the_others_wait(verl):
+def test_a_long_save_does_not_end_the_others_wait(verl: Any) -> None:
     """verl ignores its own nccl_timeout, and NCCL's ten minutes are less than a save of 45 GiB takes."""
     process.set_group_defaults(environ={process.TIMEOUT: "7200"})
     verl.initialize_global_process_group_ray(timeout_second=None)
@@ -32,14 +33,16 @@ def test_a_long_save_does_not_end_the_others_wait(verl):
     assert verl.joined == [(7200, None), (5, "nccl")]
 
 
-def test_on_cpu_gloo_is_the_default_however_often_it_is_set(verl):
+def test_on_cpu_gloo_is_the_default_however_often_it_is_set(verl: Any) -> None:
     process.set_group_defaults(environ={process.TIMEOUT: "60"})
     process.set_group_defaults("gloo", environ={process.TIMEOUT: "60"})
     verl.initialize_global_process_group_ray()
     assert verl.joined == [(60, "gloo")]
 
 
-def test_workers_on_a_cluster_that_runs_already_use_the_route_to_its_head(verl, monkeypatch):
+def test_workers_on_a_cluster_that_runs_already_use_the_route_to_its_head(
+    verl: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(process, "_head_address", lambda: "10.0.0.1")
     monkeypatch.setattr("funreason_train.cluster.topology.source_address", lambda peer: "10.0.0.7")
     monkeypatch.setattr("funreason_train.cluster.topology.interface_of", lambda address, held: "eth1")
@@ -49,7 +52,7 @@ def test_workers_on_a_cluster_that_runs_already_use_the_route_to_its_head(verl, 
     assert environ == {"NCCL_SOCKET_IFNAME": "ib0", "GLOO_SOCKET_IFNAME": "eth1"}
 
 
-def test_outside_ray_nothing_is_named(monkeypatch):
+def test_outside_ray_nothing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     environ = {}
     process.use_route_to_head(environ)
     assert environ == {}

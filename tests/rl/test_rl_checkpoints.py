@@ -2,15 +2,17 @@
 
 import json
 import zipfile
+from pathlib import Path
+from typing import Any
 
 import pytest
-from rl_runs import small_run
+from rl.rl_runs import small_run
 
 from funreason_train.errors import UserError
 from funreason_train.rl import checkpoints, stage
 
 
-def save(folder, step, ranks=1, damage=None):
+def save(folder: Any, step: Any, ranks: int = 1, damage: Any = None) -> Any:
     """A checkpoint as verl leaves it; `damage` is the name of a file to cut off or leave out."""
     actor = checkpoints.path_of(folder, step) / "actor"
     (actor / "huggingface").mkdir(parents=True)
@@ -31,16 +33,16 @@ def save(folder, step, ranks=1, damage=None):
     return actor.parent
 
 
-def test_a_whole_checkpoint_has_no_flaw(tmp_path):
+def test_a_whole_checkpoint_has_no_flaw(tmp_path: Path) -> None:
     assert checkpoints.flaws(save(tmp_path, 3, ranks=4)) == []
 
 
 @pytest.mark.parametrize("damage", ["model_world_size_2_rank_1.pt", "data.pt", "missing"])
-def test_cut_off_and_missing_files_are_flaws(tmp_path, damage):
+def test_cut_off_and_missing_files_are_flaws(tmp_path: Path, damage: str) -> None:
     assert checkpoints.flaws(save(tmp_path, 3, ranks=2, damage=damage))
 
 
-def test_a_run_continues_from_the_latest_whole_checkpoint(tmp_path):
+def test_a_run_continues_from_the_latest_whole_checkpoint(tmp_path: Path) -> None:
     """What a kill in the middle of a save leaves behind is cleared away; verl's tracker may be empty then."""
     save(tmp_path, 5)
     save(tmp_path, 10)
@@ -51,14 +53,14 @@ def test_a_run_continues_from_the_latest_whole_checkpoint(tmp_path):
     assert checkpoints.steps(tmp_path) == [5, 10]
 
 
-def test_without_a_whole_checkpoint_a_run_starts_afresh(tmp_path):
+def test_without_a_whole_checkpoint_a_run_starts_afresh(tmp_path: Path) -> None:
     save(tmp_path, 5, damage="missing")
     (tmp_path / checkpoints.TRACKER).write_text("5")
     assert checkpoints.settle(tmp_path) == 0
     assert not (tmp_path / checkpoints.TRACKER).exists()
 
 
-def test_older_checkpoints_go_once_the_newest_is_verified(tmp_path):
+def test_older_checkpoints_go_once_the_newest_is_verified(tmp_path: Path) -> None:
     """verl#4873, #724."""
     for step in (1, 2, 3, 4):
         save(tmp_path, step)
@@ -66,7 +68,7 @@ def test_older_checkpoints_go_once_the_newest_is_verified(tmp_path):
     assert checkpoints.steps(tmp_path) == [3, 4]
 
 
-def test_nothing_goes_while_the_newest_is_damaged(tmp_path):
+def test_nothing_goes_while_the_newest_is_damaged(tmp_path: Path) -> None:
     save(tmp_path, 1)
     save(tmp_path, 2, damage="data.pt")
     assert checkpoints.prune(tmp_path, keep=1) == []
@@ -75,7 +77,7 @@ def test_nothing_goes_while_the_newest_is_damaged(tmp_path):
     assert checkpoints.steps(tmp_path) == [1, 2]
 
 
-def test_a_damaged_older_one_does_not_count_as_kept(tmp_path):
+def test_a_damaged_older_one_does_not_count_as_kept(tmp_path: Path) -> None:
     save(tmp_path, 1)
     save(tmp_path, 2, damage="data.pt")
     save(tmp_path, 3)
@@ -83,13 +85,13 @@ def test_a_damaged_older_one_does_not_count_as_kept(tmp_path):
     assert checkpoints.steps(tmp_path) == [1, 3]
 
 
-def test_another_number_of_workers_is_refused_with_the_way_out(tmp_path):
+def test_another_number_of_workers_is_refused_with_the_way_out(tmp_path: Path) -> None:
     config, run = small_run(tmp_path)
     save(run.rl_checkpoints, 4, ranks=2)
     assert "written by 2 workers" in " ".join(stage.check(config, run))
 
 
-def test_a_run_that_is_done_starts_nothing(tmp_path):
+def test_a_run_that_is_done_starts_nothing(tmp_path: Path) -> None:
     config, run = small_run(tmp_path, "rl.steps=4")
     save(run.rl_checkpoints, 4)
     (run.rl / "metrics.jsonl").write_text(
@@ -99,7 +101,7 @@ def test_a_run_that_is_done_starts_nothing(tmp_path):
     assert (result["steps"], result["resumed_from"], result["reward"]) == (4, 4, 0.5)
 
 
-def test_a_run_is_not_made_shorter_than_what_it_has_trained(tmp_path):
+def test_a_run_is_not_made_shorter_than_what_it_has_trained(tmp_path: Path) -> None:
     config, run = small_run(tmp_path, "rl.steps=3")
     save(run.rl_checkpoints, 4)
     with pytest.raises(UserError, match=r"trained 4 steps already.*more than the 3.*restart=rl"):
@@ -107,12 +109,14 @@ def test_a_run_is_not_made_shorter_than_what_it_has_trained(tmp_path):
     assert checkpoints.steps(run.rl_checkpoints) == [4]
 
 
-def test_more_steps_train_on_from_the_last_checkpoint(tmp_path, monkeypatch):
+def test_more_steps_train_on_from_the_last_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     config, run = small_run(tmp_path, "rl.steps=6")
     save(run.rl_checkpoints, 4)
     totals = []
 
-    def train(config, run, verl, metrics, environment):
+    def train(config: Any, run: Any, verl: Any, metrics: Any, environment: Any) -> None:
         totals.append((verl.trainer.total_training_steps, checkpoints.latest(run.rl_checkpoints)))
         save(run.rl_checkpoints, 6)
 
@@ -123,12 +127,12 @@ def test_more_steps_train_on_from_the_last_checkpoint(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(("saved", "damage", "reached"), [(3, None, 3), (4, "data.pt", 3)])
 def test_a_run_that_ends_before_its_target_failed_whatever_verl_says(
-    tmp_path, monkeypatch, saved, damage, reached
-):
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, saved: int, damage: str | None, reached: int
+) -> None:
     """verl#7401: it may end with code 0 and nothing trained, or with a save cut off."""
     config, run = small_run(tmp_path, "rl.steps=4")
 
-    def end_early(*_):
+    def end_early(*_: Any) -> None:
         save(run.rl_checkpoints, 3)
         if saved != 3:
             save(run.rl_checkpoints, saved, damage=damage)

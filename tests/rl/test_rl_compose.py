@@ -4,10 +4,12 @@ import importlib
 import importlib.util
 import subprocess
 import sys
+from pathlib import Path
+from typing import Any
 
 import pytest
 from omegaconf import OmegaConf
-from rl_runs import small_run
+from rl.rl_runs import small_run
 
 from funreason_train.errors import UserError
 from funreason_train.rl import stage
@@ -16,7 +18,7 @@ from funreason_train.rl.verl.compose import REWARD
 from funreason_train.settings.compose import compose as compose_all
 
 
-def key(verl, name):
+def key(verl: Any, name: Any) -> Any:
     return OmegaConf.select(verl, name)
 
 
@@ -78,14 +80,14 @@ GPU = {
 
 
 @pytest.mark.parametrize(("cluster", "expected"), [("cpu", CPU), ("h20x32", GPU)])
-def test_the_keys_that_matter(tmp_path, cluster, expected):
+def test_the_keys_that_matter(tmp_path: Path, cluster: str, expected: Any) -> None:
     config, run = small_run(tmp_path, f"cluster={cluster}")
     verl = stage.plan(config, run)
     found = {name: key(verl, name) for name in {**COMMON, **expected}}
     assert found == {**COMMON, **expected}
 
 
-def test_no_cpu_setting_reaches_a_gpu_run(tmp_path):
+def test_no_cpu_setting_reaches_a_gpu_run(tmp_path: Path) -> None:
     from funreason_train.rl.verl.session import environment
 
     config, run = small_run(tmp_path, "cluster=h20x32")
@@ -99,7 +101,7 @@ def test_no_cpu_setting_reaches_a_gpu_run(tmp_path):
     assert not (run.rl / "distributions").exists()
 
 
-def test_the_plugin_does_nothing_unless_the_platform_is_named():
+def test_the_plugin_does_nothing_unless_the_platform_is_named() -> None:
     code = (
         "import sys, funreason_train.rl.cpu.plugin;"
         "sys.exit('funreason_train.rl.cpu.platform' in sys.modules or 'torch' in sys.modules)"
@@ -107,7 +109,7 @@ def test_the_plugin_does_nothing_unless_the_platform_is_named():
     assert subprocess.run([sys.executable, "-c", code], env={"VERL_PLATFORM": "cuda"}).returncode == 0
 
 
-def test_composing_imports_neither_torch_nor_verl_nor_ray(tmp_path):
+def test_composing_imports_neither_torch_nor_verl_nor_ray(tmp_path: Path) -> None:
     config, run = small_run(tmp_path)
     OmegaConf.save(config, tmp_path / "config.yaml")
     code = (
@@ -122,7 +124,7 @@ def test_composing_imports_neither_torch_nor_verl_nor_ray(tmp_path):
     assert done.returncode == 0, done.stderr
 
 
-def test_the_reward_that_verl_loads_exists_and_takes_the_configured_options(tmp_path):
+def test_the_reward_that_verl_loads_exists_and_takes_the_configured_options(tmp_path: Path) -> None:
     config, run = small_run(tmp_path)
     verl = stage.plan(config, run)
     module, name = REWARD.removeprefix("pkg://"), key(verl, "reward.custom_reward_function.name")
@@ -133,7 +135,7 @@ def test_the_reward_that_verl_loads_exists_and_takes_the_configured_options(tmp_
     assert score("embedded", "x</think>\n\n[book_room(nights=3)]", truth, **options)["score"] == 0.0
 
 
-def test_agent_loops_name_a_class_of_ours(tmp_path):
+def test_agent_loops_name_a_class_of_ours(tmp_path: Path) -> None:
     config, run = small_run(tmp_path)
     verl = stage.plan(config, run)
     loops = OmegaConf.load(key(verl, "actor_rollout_ref.rollout.agent.agent_loop_config_path"))
@@ -167,13 +169,13 @@ def test_agent_loops_name_a_class_of_ours(tmp_path):
         (["rl.epochs=3", "rl.prompts_per_step=16"], {"trainer.total_training_steps": 12}),
     ],
 )
-def test_settings_reach_verl(tmp_path, words, keys):
+def test_settings_reach_verl(tmp_path: Path, words: list[str], keys: dict[str, Any]) -> None:
     config, run = small_run(tmp_path, *words)
     verl = stage.plan(config, run)
     assert {name: key(verl, name) for name in keys} == keys
 
 
-def test_a_resume_at_the_end_of_an_epoch_is_not_the_end_of_the_run(tmp_path):
+def test_a_resume_at_the_end_of_an_epoch_is_not_the_end_of_the_run(tmp_path: Path) -> None:
     """verl#7401: verl leaves its loop when its count of epochs is reached, trained or not."""
     config, run = small_run(tmp_path, "rl.steps=8", "rl.prompts_per_step=16")
     verl = stage.plan(config, run)
@@ -181,7 +183,9 @@ def test_a_resume_at_the_end_of_an_epoch_is_not_the_end_of_the_run(tmp_path):
 
 
 @pytest.mark.parametrize("there", [True, False])
-def test_attention_is_what_the_machine_has(tmp_path, monkeypatch, there):
+def test_attention_is_what_the_machine_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, there: bool
+) -> None:
     """verl's default, flash_attention_2, fails after the start where flash-attn is not installed."""
     config, run = small_run(tmp_path, "cluster=h20x32")
     monkeypatch.setattr(importlib.util, "find_spec", _with_flash(there))
@@ -197,16 +201,16 @@ def test_attention_is_what_the_machine_has(tmp_path, monkeypatch, there):
         assert not run.rl_checkpoints.exists()
 
 
-def _with_flash(there):
+def _with_flash(there: Any) -> Any:
     real = importlib.util.find_spec
 
-    def find(name, *words):
+    def find(name: Any, *words: Any) -> Any:
         return there or None if name == "flash_attn" else real(name, *words)
 
     return find
 
 
-def test_unknown_keys_are_named_with_the_nearest_known_one_all_at_once(tmp_path):
+def test_unknown_keys_are_named_with_the_nearest_known_one_all_at_once(tmp_path: Path) -> None:
     """verl#1080."""
     config, run = small_run(
         tmp_path,
@@ -220,7 +224,7 @@ def test_unknown_keys_are_named_with_the_nearest_known_one_all_at_once(tmp_path)
     assert "did you mean 'trainer'" in text
 
 
-def test_keys_of_the_dataclasses_behind_the_yaml_are_known(tmp_path):
+def test_keys_of_the_dataclasses_behind_the_yaml_are_known(tmp_path: Path) -> None:
     base = installed_keys.defaults()
     assert (
         installed_keys.unknown_keys(base, {"actor_rollout_ref": {"rollout": {"enable_sleep_mode": False}}})
@@ -234,7 +238,7 @@ def test_keys_of_the_dataclasses_behind_the_yaml_are_known(tmp_path):
     )
 
 
-def test_the_recipe_for_the_reference_cluster_composes():
+def test_the_recipe_for_the_reference_cluster_composes() -> None:
     from funreason_train.run.paths import RunDir
 
     config = compose_all("rl", ["+recipe=funreason_mt_4b", "rl.model=some/model"])
@@ -243,7 +247,7 @@ def test_the_recipe_for_the_reference_cluster_composes():
     assert key(verl, "trainer.n_gpus_per_node") * key(verl, "trainer.nnodes") == 32
 
 
-def test_the_brief_of_a_run_follows_its_settings_and_data(tmp_path):
+def test_the_brief_of_a_run_follows_its_settings_and_data(tmp_path: Path) -> None:
     words = ("rl.dynamic_batches=false", "rl.epochs=3", "rl.prompts_per_step=16", "rl.prompts_per_update=8")
     config, run = small_run(tmp_path, *words, "algorithm=dapo", "rl.trust_rollout_log_probs=true")
     brief = dict(line.split(": ", 1) for line in stage.brief(config, run))
@@ -264,14 +268,16 @@ def test_the_brief_of_a_run_follows_its_settings_and_data(tmp_path):
     )
 
 
-def test_the_cpus_that_verl_reserves_beside_a_gpu_are_known():
+def test_the_cpus_that_verl_reserves_beside_a_gpu_are_known() -> None:
     """Read in the installed source: with fewer on a node, verl's placement group waits for ever."""
     source = (installed_keys.verl_folder() / "single_controller" / "ray" / "base.py").read_text()
     assert f"max_colocate_count: int = {stage._CPUS_A_WORKER}\n" in source
 
 
 @pytest.mark.parametrize(("shape", "bucket"), [((1000, 8), 64), ((49_152, 576), 108), ((30_000_000, 1), 115)])
-def test_the_largest_weight_fits_the_buffer_that_weights_travel_through(tmp_path, shape, bucket):
+def test_the_largest_weight_fits_the_buffer_that_weights_travel_through(
+    tmp_path: Path, shape: Any, bucket: int
+) -> None:
     """64 MiB were too little for the embedding of a 135M model: the run failed after its start."""
     from safetensors.numpy import save_file
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from funreason_train.models import vllm_distribution as distribution
 
 
-def test_the_shim_is_seen_only_by_processes_that_get_its_folder(tmp_path):
+def test_the_shim_is_seen_only_by_processes_that_get_its_folder(tmp_path: Path) -> None:
     folder = distribution.shim(tmp_path)
     if folder is None:  # a real vllm is installed: then there must be none
         assert metadata.version("vllm")
@@ -49,8 +49,8 @@ sys.exit(3)
 
 
 def test_a_worker_is_a_fork_that_has_the_imports_with_its_own_arguments_environment_streams_and_code(
-    tmp_path,
-):
+    tmp_path: Path,
+) -> None:
     (tmp_path / "driver.py").write_text(DRIVER)
     (tmp_path / "worker.py").write_text(WORKER)
     root = Path(__file__).parents[2]
@@ -66,7 +66,7 @@ def test_a_worker_is_a_fork_that_has_the_imports_with_its_own_arguments_environm
     assert second == "False"
 
 
-def test_with_a_second_thread_running_workers_start_cold(tmp_path):
+def test_with_a_second_thread_running_workers_start_cold(tmp_path: Path) -> None:
     code = (
         "import os, threading\n"
         "from funreason_train.rl.cpu.warm import warm_workers\n"

@@ -1,11 +1,13 @@
 """Rollouts in environments as a choice of the configuration: what reaches verl, and every mistake at once."""
 
 import json
+from pathlib import Path
+from typing import Any
 
 import pytest
-from episode_script import TASKS
 from omegaconf import OmegaConf
-from rl_runs import model_folder, row, told, write_rows
+from rl.episode_script import TASKS
+from rl.rl_runs import model_folder, row, told, write_rows
 
 from funreason_train.environments import Task, registry
 from funreason_train.environments.bfcl import documents
@@ -21,7 +23,7 @@ from funreason_train.settings.compose import compose
 WORDS = ["rl.rollout_mode=environment", "reward=progress"]
 
 
-def task_rows(number=64, tokens=40):
+def task_rows(number: int = 64, tokens: int = 40) -> Any:
     found = []
     for index in range(number):
         one = row(index, tokens)
@@ -30,7 +32,7 @@ def task_rows(number=64, tokens=40):
     return found
 
 
-def environment_run(root, *words, rows=None):
+def environment_run(root: Any, *words: Any, rows: Any = None) -> Any:
     run = RunDir.at(root)
     data = rows or task_rows()
     write_rows(run.data / "rl" / "env_train.parquet", data)
@@ -39,7 +41,7 @@ def environment_run(root, *words, rows=None):
     return compose("rl", [f"run_dir={run.root}", f"rl.model={run.sft_model}", *WORDS, *words]), run
 
 
-def test_the_settings_that_matter(tmp_path):
+def test_the_settings_that_matter(tmp_path: Path) -> None:
     config, run = environment_run(tmp_path, "rl.environment.responses_per_turn=4", "protocol.system=compact")
     assert stage.check(config, run) == []
     verl = stage.plan(config, run)
@@ -54,12 +56,12 @@ def test_the_settings_that_matter(tmp_path):
     assert (loop["style"], loop["responses"], loop["seconds"]) == ("compact", 4, 900.0)
 
 
-def test_an_episode_has_as_many_responses_a_turn_as_in_evaluation(tmp_path):
+def test_an_episode_has_as_many_responses_a_turn_as_in_evaluation(tmp_path: Path) -> None:
     config, _ = environment_run(tmp_path, "eval.responses_per_turn=9")
     assert settings.agent_loops(config)[0]["responses"] == 9
 
 
-def test_single_steps_stay_the_default(tmp_path):
+def test_single_steps_stay_the_default(tmp_path: Path) -> None:
     config = compose("rl", [f"run_dir={tmp_path}"])
     assert not settings.in_environments(config)
     assert OmegaConf.load(settings.AGENT_LOOPS)[0].name == "protocol"
@@ -77,24 +79,24 @@ def test_single_steps_stay_the_default(tmp_path):
         (["rl.environment.spare_prompt_tokens=2000"], "positions of the model"),
     ],
 )
-def test_mistakes_are_named_before_anything_starts(tmp_path, words, sentence):
+def test_mistakes_are_named_before_anything_starts(tmp_path: Path, words: list[str], sentence: str) -> None:
     config, _ = environment_run(tmp_path, *words)
     assert sentence in " ".join(told(config))
 
 
-def test_files_of_single_steps_are_no_tasks(tmp_path):
+def test_files_of_single_steps_are_no_tasks(tmp_path: Path) -> None:
     config, run = environment_run(tmp_path, rows=[row(index) for index in range(64)])
     found = " ".join(stage.check(config, run))
     assert "64 of 64 rows cannot be played" in found and "rl/env_*.parquet" in found
 
 
-def test_a_run_directory_without_tasks_says_how_to_make_them(tmp_path):
+def test_a_run_directory_without_tasks_says_how_to_make_them(tmp_path: Path) -> None:
     config, run = environment_run(tmp_path)
     (run.data / "rl" / "env_train.parquet").unlink()
     assert any("env_train.parquet: there is no such file" in found for found in stage.check(config, run))
 
 
-def broken(**change):
+def broken(**change: Any) -> Any:
     return json.dumps({**TASKS[0].to_json(), **change})
 
 
@@ -111,12 +113,14 @@ def broken(**change):
         (broken(turns=[]), "no user turn"),
     ],
 )
-def test_a_task_that_cannot_be_played_is_named(text, sentence):
+def test_a_task_that_cannot_be_played_is_named(text: Any, sentence: str) -> None:
     with pytest.raises(UserError, match=sentence):
         tasks.read_task(text)
 
 
-def test_bfcls_environments_without_bfcl_eval_are_refused_before_ray(tmp_path, monkeypatch):
+def test_bfcls_environments_without_bfcl_eval_are_refused_before_ray(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(documents, "bfcl_folder", lambda: None)
     documents.class_documents.cache_clear()
     environment_kind.cache_clear()
@@ -135,7 +139,9 @@ def test_bfcls_environments_without_bfcl_eval_are_refused_before_ray(tmp_path, m
         ({"turns": [{"user": "Hm?", "steps": [], "text": "[f("}]}, "its gold calls do not solve it"),
     ],
 )
-def test_tasks_whose_score_means_nothing_are_found(tmp_path, change, sentence):
+def test_tasks_whose_score_means_nothing_are_found(
+    tmp_path: Path, change: dict[str, Any], sentence: str
+) -> None:
     data = task_rows()
     data[7]["extra_info"]["task"] = json.dumps({**TASKS[7].to_json(), **change})
     config, run = environment_run(tmp_path, rows=data)
@@ -144,7 +150,7 @@ def test_tasks_whose_score_means_nothing_are_found(tmp_path, change, sentence):
     assert "cannot be trusted on 1 of the 64 tasks looked at (row 7: " in found and sentence in found
 
 
-def test_every_generated_task_can_be_trusted():
+def test_every_generated_task_can_be_trusted() -> None:
     assert [tasks.flaw(task) for task in TASKS if tasks.flaw(task)] == []
     assert all(
         tasks.read_task(json.dumps(task.to_json())) == Task.from_json(task.to_json()) for task in TASKS[:5]
@@ -167,7 +173,7 @@ class Lamp(TableWorld):
 """
 
 
-def lamp_task(index):
+def lamp_task(index: Any) -> dict[str, Any]:
     call = {"name": "switch_on", "arguments": {"lamp": "L1"}}
     return {
         "id": f"lamp-{index}",
@@ -179,7 +185,9 @@ def lamp_task(index):
     }
 
 
-def test_an_environment_of_ones_own_is_named_by_the_configuration(tmp_path, monkeypatch):
+def test_an_environment_of_ones_own_is_named_by_the_configuration(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     data = task_rows()
     for index, one in enumerate(data):
         one["extra_info"]["task"] = json.dumps(lamp_task(index))
@@ -196,7 +204,7 @@ def test_an_environment_of_ones_own_is_named_by_the_configuration(tmp_path, monk
     assert "own_lamp_environmnt of environment_modules cannot be imported" in found
 
 
-def test_two_environments_of_one_name_are_refused():
+def test_two_environments_of_one_name_are_refused() -> None:
     class Other(Shop):
         name = "shop"
 

@@ -1,5 +1,7 @@
 """The figures that tell whether a step taught anything."""
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as some
@@ -7,7 +9,7 @@ from hypothesis import strategies as some
 from funreason_train.rl.train import health
 
 
-def test_groups_whose_samples_score_alike_carry_no_signal():
+def test_groups_whose_samples_score_alike_carry_no_signal() -> None:
     """trl#2884, #3857."""
     uids = ["a", "a", "b", "b", "c", "c", "d", "d"]
     scores = [1.0, 1.0, 0.0, 1.0, 0.0, 0.0, 0.5, 0.25]
@@ -23,9 +25,9 @@ def test_groups_whose_samples_score_alike_carry_no_signal():
         some.text(max_size=3), some.lists(some.sampled_from([0.0, 1.0]), min_size=1, max_size=8)
     )
 )
-def test_the_share_is_a_share(grouped):
+def test_the_share_is_a_share(grouped: Any) -> None:
     assert 0.0 <= health.without_signal(grouped) <= 1.0
 
 
-def test_an_empty_step_is_no_error():
+def test_an_empty_step_is_no_error() -> None:
     assert health.summary([], [], [])["health/groups_without_signal"] == 0.0

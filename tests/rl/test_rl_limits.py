@@ -1,9 +1,11 @@
 """Which figures warn and which end a run."""
 
 import json
+from pathlib import Path
+from typing import Any
 
 import pytest
-from rl_runs import small_run, told
+from rl.rl_runs import small_run, told
 
 from funreason_train.errors import UserError
 from funreason_train.rl.settings import limits
@@ -12,7 +14,7 @@ from funreason_train.rl.train import health
 FLAT = [{"health/groups_without_signal": 1.0}, {"health/groups_without_signal": 0.97}]
 
 
-def test_a_figure_warns_after_enough_steps_in_a_row():
+def test_a_figure_warns_after_enough_steps_in_a_row() -> None:
     wanted = {"groups_without_signal": 0.9}
     assert limits.crossed(FLAT, wanted, patience=3) == [], "too few steps"
     lines = [*FLAT, {"health/groups_without_signal": 0.95}]
@@ -22,14 +24,14 @@ def test_a_figure_warns_after_enough_steps_in_a_row():
     assert limits.crossed(lines, {"groups_without_signal": None}, patience=3) == []
 
 
-def test_entropy_has_a_least():
+def test_entropy_has_a_least() -> None:
     low = [{"health/entropy": 0.001}]
     assert "below 0.01 in this step" in limits.crossed(low, {"entropy": 0.01}, patience=1)[0]
     assert limits.crossed([{"health/entropy": 0.5}], {"entropy": 0.01}, patience=1) == []
 
 
 @pytest.mark.parametrize("name", limits.FIGURES)
-def test_every_figure_has_a_limit_that_is_crossed_beyond_it_and_not_at_it(name):
+def test_every_figure_has_a_limit_that_is_crossed_beyond_it_and_not_at_it(name: Any) -> None:
     figure = limits.FIGURES[name]
     beyond, side = (0.2, "below") if figure.least else (0.4, "above")
     (sentence,) = limits.crossed([{figure.metric: beyond}], {name: 0.3}, patience=1)
@@ -38,17 +40,19 @@ def test_every_figure_has_a_limit_that_is_crossed_beyond_it_and_not_at_it(name):
     assert limits.crossed([{figure.metric: 0.6 - beyond}], {name: 0.3}, patience=1) == []
 
 
-def recorder(file, health):
+def recorder(file: Any, health: Any) -> Any:
     """The trainer's record of steps, on a verl that does nothing."""
     from omegaconf import OmegaConf
 
     from funreason_train.rl.train import trainer
 
     class Verl:
-        def __init__(self, config):
+        def __init__(self, config: Any) -> None:
             self.config, self.total_training_steps, self.global_steps = config, 9, 0
 
-        def _compute_metrics(self, batch, metrics, timing, global_steps, epoch):
+        def _compute_metrics(
+            self, batch: Any, metrics: Any, timing: Any, global_steps: Any, epoch: Any
+        ) -> None:
             metrics["timing_s/step"] = 1.0
 
     actor = {"actor": {"ppo_mini_batch_size": 4}, "rollout": {"agent": {"default_agent_loop": "protocol"}}}
@@ -56,12 +60,12 @@ def recorder(file, health):
     return trainer._recording(Verl)(config, file, health, None)
 
 
-def test_a_run_warns_and_ends_after_so_many_steps_beyond_a_limit(tmp_path):
+def test_a_run_warns_and_ends_after_so_many_steps_beyond_a_limit(tmp_path: Path) -> None:
     file = tmp_path / "metrics.jsonl"
     health_settings = {"patience": 2, "warn": {"unclosed": 0.5}, "stop": {"reward_errors": 0.05}}
     record = recorder(file, health_settings)
 
-    def step(number, **figures):
+    def step(number: Any, **figures: Any) -> None:
         record.global_steps = number
         record.line_at = file.stat().st_size if file.exists() else 0
         record._compute_metrics(None, {"health/score": 0.25, **figures}, {}, number, 0)
@@ -89,28 +93,28 @@ def test_a_run_warns_and_ends_after_so_many_steps_beyond_a_limit(tmp_path):
     ]
 
 
-def test_the_difference_between_engine_and_actor_is_over_what_the_model_wrote():
+def test_the_difference_between_engine_and_actor_is_over_what_the_model_wrote() -> None:
     rollout, actor = [[-1.0, -2.0, -9.0], [-3.0]], [[-1.5, -2.0, -1.0], [-2.0]]
     assert health.log_prob_difference(rollout, actor, [[1, 1, 0], [1]]) == pytest.approx(0.5)
     assert health.log_prob_difference([], [], []) == 0.0
 
 
-def test_a_figure_that_a_mode_does_not_compute_is_passed_over():
+def test_a_figure_that_a_mode_does_not_compute_is_passed_over() -> None:
     assert limits.crossed(FLAT, {"rollout_difference": 0.0}, patience=1) == []
 
 
-def test_the_shipped_limits_name_figures_that_every_step_has(tmp_path):
+def test_the_shipped_limits_name_figures_that_every_step_has(tmp_path: Path) -> None:
     config, _ = small_run(tmp_path)
     assert set(config.rl.health.warn) == set(config.rl.health.stop) == set(limits.FIGURES)
 
 
-def test_mistakes_are_named(tmp_path):
+def test_mistakes_are_named(tmp_path: Path) -> None:
     config, _ = small_run(tmp_path, "rl.health.stop.over_long=much", "rl.health.patience=0")
     found = " ".join(told(config))
     assert "rl.health.stop.over_long=much: must be a number, or null" in found
     assert "rl.health.patience=0: must be a whole number of at least 1" in found
 
 
-def test_the_entropy_counts_what_the_model_wrote():
+def test_the_entropy_counts_what_the_model_wrote() -> None:
     assert health.sampled_entropy([[-1.0, -3.0, -50.0], [-2.0]], [[1, 1, 0], [1]]) == 2.0
     assert health.sampled_entropy([], []) == 0.0

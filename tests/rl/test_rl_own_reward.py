@@ -1,8 +1,11 @@
 """`reward=FILE.py:function`: what really scores is shown, and verl's other ways to it are refused."""
 
+from pathlib import Path
+from typing import Any
+
 import pytest
 from omegaconf import OmegaConf
-from rl_runs import small_run
+from rl.rl_runs import small_run
 
 from funreason_train.rl import stage
 from funreason_train.settings.compose import compose
@@ -12,13 +15,13 @@ MINE = "def score(data_source, solution_str, ground_truth, extra_info=None):\n  
 
 
 @pytest.fixture
-def mine(tmp_path):
+def mine(tmp_path: Path) -> str:
     file = tmp_path / "mine.py"
     file.write_text(MINE)
     return f"{file}:score"
 
 
-def test_the_command_line_s_word_reaches_verl_and_the_brief(tmp_path, mine):
+def test_the_command_line_s_word_reaches_verl_and_the_brief(tmp_path: Path, mine: Any) -> None:
     config, run = small_run(tmp_path / "run", f"reward={mine}")
     assert stage.check(config, run) == []
     verl = stage.plan(config, run)
@@ -29,7 +32,7 @@ def test_the_command_line_s_word_reaches_verl_and_the_brief(tmp_path, mine):
     assert mine in line and "does not count" in line
 
 
-def test_what_is_wrong_with_it_is_told_before_the_start(tmp_path, mine):
+def test_what_is_wrong_with_it_is_told_before_the_start(tmp_path: Path, mine: Any) -> None:
     config, run = small_run(tmp_path / "run", f"reward={mine.replace(':score', ':scores')}")
     (problem,) = stage.check(config, run)
     assert "defines no function scores" in problem
@@ -46,7 +49,7 @@ def test_what_is_wrong_with_it_is_told_before_the_start(tmp_path, mine):
         "rl.verl.reward_model.enable=true",
     ],
 )
-def test_verl_s_own_keys_of_the_reward_are_refused_with_ours(tmp_path, word):
+def test_verl_s_own_keys_of_the_reward_are_refused_with_ours(tmp_path: Path, word: str) -> None:
     config, run = small_run(tmp_path / "run", word)
     found = " ".join(stage.check(config, run))
     assert word.partition("=")[0].rsplit(".", 1)[0] in found and "reward=FILE.py:function" in found

@@ -1,6 +1,8 @@
 """What is kept of a step, for single responses and for episodes."""
 
 import json
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,7 +13,7 @@ from funreason_train.rl.train.records import Row
 GOLD = '{"calls": [{"name": "f", "arguments": {"a": 1}}], "tools": []}'
 
 
-def response(turn=0, number=0, unclosed=0.0):
+def response(turn: int = 0, number: int = 0, unclosed: float = 0.0) -> dict[str, Any]:
     figures = {"unclosed": unclosed, "cut": 0.0}
     return {
         "turn": turn,
@@ -25,7 +27,7 @@ def response(turn=0, number=0, unclosed=0.0):
     }
 
 
-def episode(group, sample, score, responses):
+def episode(group: Any, sample: Any, score: Any, responses: Any) -> Any:
     return [
         Row(
             f"{group}_{sample}_{part}",
@@ -37,7 +39,7 @@ def episode(group, sample, score, responses):
     ]
 
 
-def test_a_long_episode_counts_no_more_than_a_short_one():
+def test_a_long_episode_counts_no_more_than_a_short_one() -> None:
     rows = [*episode("00000001-000000", 0, 1.0, 1), *episode("00000001-000000", 1, 0.0, 9)]
     found = records.figures(rows)
     assert found["health/score"] == 0.5 and found["reward/acc"] == 0.5
@@ -45,26 +47,26 @@ def test_a_long_episode_counts_no_more_than_a_short_one():
     assert found["health/responses"] == 5.0
 
 
-def test_what_concerns_an_answer_is_averaged_over_answers():
+def test_what_concerns_an_answer_is_averaged_over_answers() -> None:
     rows = episode("a", 0, 1.0, 4)
     rows[2] = Row(rows[2].key, 1.0, rows[2].details, response(unclosed=1.0))
     assert records.figures(rows)["reward/unclosed"] == 0.25
 
 
-def test_the_last_response_stands_for_its_episode_in_whatever_order_they_come():
+def test_the_last_response_stands_for_its_episode_in_whatever_order_they_come() -> None:
     rows = [*episode("a", 0, 1.0, 12), *episode("a", 10, 0.0, 2), *episode("b", 0, 1.0, 1)]
     last = {row.key for row in records.last_responses(rows[::-1])}
     assert last == {"a_0_11", "a_10_1", "b_0_0"}
 
 
-def test_single_responses_are_samples_of_their_own():
+def test_single_responses_are_samples_of_their_own() -> None:
     rows = [Row(f"a_{n}_0", float(n), {"score": float(n), "cut": 1.0}) for n in range(2)]
     found = records.figures(rows)
     assert found["health/score"] == 0.5 and found["reward/cut"] == 1.0
     assert "health/responses" not in found
 
 
-def test_a_line_says_why_in_words():
+def test_a_line_says_why_in_words() -> None:
     result = compute_score("s", "x</think>\n\n[f(a=2)]", GOLD)
     line = records.line(Row("a_3_0", 0.0, result), "PROMPT<think>", "x</think>\n\n[f(a=2)]", GOLD)
     assert (line["group"], line["sample"]) == ("a", 3)
@@ -73,7 +75,7 @@ def test_a_line_says_why_in_words():
     assert json.loads(json.dumps(line)) == line
 
 
-def test_a_line_of_an_episode_has_its_turn_results_and_gold():
+def test_a_line_of_an_episode_has_its_turn_results_and_gold() -> None:
     result = compute_score(
         "s",
         "x</think>\n\nNo.",
@@ -91,7 +93,7 @@ def test_a_line_of_an_episode_has_its_turn_results_and_gold():
     assert line["reasons"] == ["missing_result: [f(a=1)] never answered 1"]
 
 
-def test_a_prompt_stands_once_in_a_file_and_is_read_back_everywhere(tmp_path):
+def test_a_prompt_stands_once_in_a_file_and_is_read_back_everywhere(tmp_path: Path) -> None:
     """Records of a 4B run repeated prompts of thousands of tokens for each of the 8 samples."""
     prompts = ["P" * 1000, "P" * 1000, "Q", "P" * 1000]
     lines = [
@@ -107,12 +109,12 @@ def test_a_prompt_stands_once_in_a_file_and_is_read_back_everywhere(tmp_path):
     assert {line["row"] for line in lines} == {"row-7"}
 
 
-def test_another_reward_function_may_call_a_reason_what_it_likes():
+def test_another_reward_function_may_call_a_reason_what_it_likes() -> None:
     assert records.line(Row("a_0_0", 1.0, {"score": 1.0, "reason": "nice"}), "", "", None)["reason"] == "nice"
     assert records.line(Row("a_0_0", 1.0, {"score": 1.0}), "", "", None)["reason"] is None
 
 
-def test_a_cut_text_is_not_right_where_text_is():
+def test_a_cut_text_is_not_right_where_text_is() -> None:
     text = '{"calls": [], "tools": []}'
     result = compute_score("s", "x</think>\n\nNo tool can do that, since", text)
     assert result["score"] == 1.0
@@ -123,9 +125,9 @@ def test_a_cut_text_is_not_right_where_text_is():
 
 
 @pytest.mark.parametrize("part", [0, 11])
-def test_keys_sort_by_number(part):
+def test_keys_sort_by_number(part: int) -> None:
     assert Row(f"x_2_{part}", 0.0, {}).place == ("x", 2, part)
 
 
-def test_the_last_response_stands_in_for_all_of_its_sample():
+def test_the_last_response_stands_in_for_all_of_its_sample() -> None:
     assert records.stand_ins(["a_0_0", "b_0_0", "a_0_10", "a_0_2", "a_1_0"]) == [2, 1, 2, 2, 4]

@@ -1,12 +1,15 @@
 """Asked to stop, verl's trainer saves after the step that it is doing, and ends."""
 
+from pathlib import Path
+from typing import Any
+
 import pytest
 
 from funreason_train.run.stop import Stopped
 
 
 @pytest.fixture
-def trained(tmp_path, monkeypatch):
+def trained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """A run of a trainer on a verl that only counts: which steps it saved."""
     from omegaconf import OmegaConf
 
@@ -15,18 +18,18 @@ def trained(tmp_path, monkeypatch):
     class Verl:
         """The order of verl/trainer/ppo/v1/trainer_base.py: step, save, end of the step."""
 
-        def __init__(self, config):
+        def __init__(self, config: Any) -> None:
             self.config, self.total_training_steps, self.global_steps = config, 5, 0
             self.saved = []
 
-        def step(self, metrics, timing):
+        def step(self, metrics: Any, timing: Any) -> None:
             if self.global_steps == self.asked_at:
                 self.stop_file.touch()
 
-        def on_step_end(self):
+        def on_step_end(self) -> None:
             pass
 
-        def fit(self):
+        def fit(self) -> None:
             while self.global_steps < self.total_training_steps:
                 self.global_steps += 1
                 self.step({}, {})
@@ -44,7 +47,7 @@ def trained(tmp_path, monkeypatch):
         "algorithm": {"rollout_correction": {"bypass_mode": False}},
     }
 
-    def run(asked_at):
+    def run(asked_at: Any) -> Any:
         made = trainer._recording(Verl)(OmegaConf.create(config), tmp_path / "metrics.jsonl", {}, None)
         made.stop_file, made.asked_at = tmp_path / "stop", asked_at
         try:
@@ -56,13 +59,13 @@ def trained(tmp_path, monkeypatch):
     return run
 
 
-def test_it_saves_after_the_step_and_ends(trained):
+def test_it_saves_after_the_step_and_ends(trained: Any) -> None:
     assert trained(asked_at=3) == ([3], 3)
 
 
-def test_a_request_in_the_last_step_changes_nothing(trained):
+def test_a_request_in_the_last_step_changes_nothing(trained: Any) -> None:
     assert trained(asked_at=5) == ([], None)
 
 
-def test_nobody_asks(trained):
+def test_nobody_asks(trained: Any) -> None:
     assert trained(asked_at=None) == ([], None)

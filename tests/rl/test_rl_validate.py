@@ -2,9 +2,11 @@
 
 import subprocess
 import sys
+from pathlib import Path
+from typing import Any
 
 import pytest
-from rl_runs import row, small_run, told, write_rows
+from rl.rl_runs import row, small_run, told, write_rows
 
 from funreason_train.commands.line.loading import load
 from funreason_train.errors import UserError
@@ -14,7 +16,7 @@ from funreason_train.rl.settings import prompts
 from funreason_train.run.files import write_text
 
 
-def test_a_sound_run_has_no_problem(tmp_path):
+def test_a_sound_run_has_no_problem(tmp_path: Path) -> None:
     config, run = small_run(tmp_path)
     assert stage.check(config, run) == []
 
@@ -51,7 +53,7 @@ def test_a_sound_run_has_no_problem(tmp_path):
         ),
     ],
 )
-def test_each_mistake_is_one_sentence(tmp_path, words, part):
+def test_each_mistake_is_one_sentence(tmp_path: Path, words: list[str], part: str) -> None:
     """verl#1191, #473, #3936."""
     config, _ = small_run(tmp_path, *words)
     found = told(config)
@@ -59,7 +61,7 @@ def test_each_mistake_is_one_sentence(tmp_path, words, part):
     assert all(not problem.endswith(".") and "\n" not in problem for problem in found)
 
 
-def test_all_mistakes_come_at_once_and_before_the_start(tmp_path):
+def test_all_mistakes_come_at_once_and_before_the_start(tmp_path: Path) -> None:
     config, run = small_run(
         tmp_path, "rl.samples_per_prompt=1", "rl.max_model_tokens=60", "rl.prompts_per_update=7"
     )
@@ -70,7 +72,9 @@ def test_all_mistakes_come_at_once_and_before_the_start(tmp_path):
     assert not run.rl_checkpoints.exists()
 
 
-def test_tokens_that_differ_from_sft_s_stop_the_stage_before_ray_starts(tmp_path, monkeypatch):
+def test_tokens_that_differ_from_sft_s_stop_the_stage_before_ray_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """verl#7807: the data were proved with another tokenizer than that of this model."""
     config, run = small_run(tmp_path, "rl.steps=1")
     write_text(run.data / "sft" / "train.json", "[]")
@@ -78,7 +82,7 @@ def test_tokens_that_differ_from_sft_s_stop_the_stage_before_ray_starts(tmp_path
     jobs, started = [], []
     monkeypatch.setattr(stage, "_train", lambda *_: started.append("Ray"))
 
-    def differ(function, job, environment):
+    def differ(function: Any, job: Any, environment: Any) -> None:
         jobs.append(job)
         raise UserError("differ: at token 3", where="model", fix="Check")
 
@@ -90,7 +94,7 @@ def test_tokens_that_differ_from_sft_s_stop_the_stage_before_ray_starts(tmp_path
     assert started == []
 
 
-def test_rows_without_gold_are_counted_and_named(tmp_path):
+def test_rows_without_gold_are_counted_and_named(tmp_path: Path) -> None:
     config, run = small_run(tmp_path)
     rows = [
         row(0),
@@ -102,7 +106,7 @@ def test_rows_without_gold_are_counted_and_named(tmp_path):
     assert "3 of 4 rows lack a readable gold answer (row 1, 2, 3)" in " ".join(stage.check(config, run))
 
 
-def test_passes_of_a_fixed_count_ask_for_nothing_where_they_are_not_made(tmp_path):
+def test_passes_of_a_fixed_count_ask_for_nothing_where_they_are_not_made(tmp_path: Path) -> None:
     config, run = small_run(tmp_path, "rl.samples_per_pass=7")
     assert stage.check(config, run) == []
 
@@ -131,12 +135,12 @@ MALFORMED = {
 }
 
 
-def test_settings_that_mean_nothing_by_themselves_are_told_all_at_once(tmp_path):
+def test_settings_that_mean_nothing_by_themselves_are_told_all_at_once(tmp_path: Path) -> None:
     config, _ = small_run(tmp_path, *MALFORMED)
     assert sorted(told(config)) == sorted(MALFORMED.values())
 
 
-def test_the_mistakes_in_a_reward_are_told_without_data_too(tmp_path):
+def test_the_mistakes_in_a_reward_are_told_without_data_too(tmp_path: Path) -> None:
     from omegaconf import open_dict
 
     config, run = small_run(tmp_path, "rl.reward.variant=binray", "rl.reward.soft_weight=2")
@@ -151,7 +155,7 @@ def test_the_mistakes_in_a_reward_are_told_without_data_too(tmp_path):
 
 
 @pytest.mark.parametrize("column", prompts.COLUMNS)
-def test_a_missing_column_is_named(tmp_path, column):
+def test_a_missing_column_is_named(tmp_path: Path, column: Any) -> None:
     config, run = small_run(tmp_path)
     rows = [row(index) for index in range(64)]
     for entry in rows:
@@ -170,7 +174,7 @@ OTHER_TYPES = {
 
 
 @pytest.mark.parametrize("column", OTHER_TYPES)
-def test_a_column_of_another_type_is_named(tmp_path, column):
+def test_a_column_of_another_type_is_named(tmp_path: Path, column: Any) -> None:
     config, run = small_run(tmp_path)
     value, said = OTHER_TYPES[column]
     write_rows(run.data / "rl" / "train.parquet", [{**row(index), column: value} for index in range(64)])
@@ -178,7 +182,7 @@ def test_a_column_of_another_type_is_named(tmp_path, column):
     assert f"train.parquet: the column {column} holds " in problem and problem.endswith(said)
 
 
-def test_prompts_that_nobody_speaks_or_a_stranger_does_are_told(tmp_path):
+def test_prompts_that_nobody_speaks_or_a_stranger_does_are_told(tmp_path: Path) -> None:
     config, run = small_run(tmp_path)
     rows = [row(index) for index in range(64)]
     rows[5]["prompt"] = []
@@ -206,13 +210,15 @@ def test_prompts_that_nobody_speaks_or_a_stranger_does_are_told(tmp_path):
         ),
     ],
 )
-def test_a_setting_of_another_shape_or_beside_ours_is_one_sentence(tmp_path, word, said):
+def test_a_setting_of_another_shape_or_beside_ours_is_one_sentence(
+    tmp_path: Path, word: str, said: str
+) -> None:
     config, _ = small_run(tmp_path, word)
     (problem,) = told(config)
     assert said in problem
 
 
-def test_the_command_tells_all_mistakes_at_once_with_code_2_and_starts_nothing(tmp_path):
+def test_the_command_tells_all_mistakes_at_once_with_code_2_and_starts_nothing(tmp_path: Path) -> None:
     run = small_run(tmp_path, rows=8)[1]
     write_rows(run.data / "rl" / "train.parquet", [without_gold(index) for index in range(8)])
     write_rows(run.data / "rl" / "val.parquet", [{**row(0), "prompt": "Book it."}])
@@ -234,14 +240,14 @@ def test_the_command_tells_all_mistakes_at_once_with_code_2_and_starts_nothing(t
     assert not run.rl_checkpoints.exists()
 
 
-def test_rows_that_all_lack_gold_are_counted_too(tmp_path):
+def test_rows_that_all_lack_gold_are_counted_too(tmp_path: Path) -> None:
     """Their column has no type of its own."""
     config, run = small_run(tmp_path)
     write_rows(run.data / "rl" / "train.parquet", [without_gold(index) for index in range(64)])
     assert "64 of 64 rows lack a readable gold answer" in " ".join(stage.check(config, run))
 
 
-def test_a_setting_without_meaning_hides_no_mistake_that_stands_for_itself(tmp_path):
+def test_a_setting_without_meaning_hides_no_mistake_that_stands_for_itself(tmp_path: Path) -> None:
     words = ("rl.temperature=0", "rl.health.patience=x", "rl.reward.variant=nice", "rl.verl.trainer.nnode=3")
     config, _ = small_run(tmp_path, *words, "rl.verl.trainr.nodes=3")
     found = told(config)
@@ -250,7 +256,7 @@ def test_a_setting_without_meaning_hides_no_mistake_that_stands_for_itself(tmp_p
     assert all(any(part in problem for problem in found) for part in parts)
 
 
-def test_an_empty_validation_set_is_an_error_before_the_start(tmp_path):
+def test_an_empty_validation_set_is_an_error_before_the_start(tmp_path: Path) -> None:
     import pyarrow
     import pyarrow.parquet
 
@@ -264,7 +270,7 @@ def test_an_empty_validation_set_is_an_error_before_the_start(tmp_path):
     assert not run.rl_checkpoints.exists()
 
 
-def test_a_setting_without_meaning_does_not_hide_the_faults_of_the_data(tmp_path):
+def test_a_setting_without_meaning_does_not_hide_the_faults_of_the_data(tmp_path: Path) -> None:
     config, run = small_run(tmp_path, "rl.prompts_per_step=0", "rl.max_response_tokens=long")
     (run.data / "rl" / "val.parquet").unlink()
     found = told(config)
@@ -295,7 +301,9 @@ def test_a_setting_without_meaning_does_not_hide_the_faults_of_the_data(tmp_path
         ),
     ],
 )
-def test_tools_and_calls_that_do_not_parse_are_said_before_the_start(tmp_path, gold, why):
+def test_tools_and_calls_that_do_not_parse_are_said_before_the_start(
+    tmp_path: Path, gold: str | None, why: str
+) -> None:
     config, run = small_run(tmp_path)
     write_rows(run.data / "rl" / "train.parquet", [row(0), row(1, gold=gold) if gold else without_gold(1)])
     with pytest.raises(UserError, match="1 of 2 rows lack a readable gold answer") as caught:
@@ -304,7 +312,7 @@ def test_tools_and_calls_that_do_not_parse_are_said_before_the_start(tmp_path, g
     assert not run.rl_checkpoints.exists()
 
 
-def without_gold(number):
+def without_gold(number: Any) -> Any:
     """A row whose ground truth is null."""
     entry = row(number)
     entry["reward_model"]["ground_truth"] = None
@@ -319,7 +327,9 @@ def without_gold(number):
         (["rl.reward.soft_weight=0.5"], "needs both soft_chars and max_chars"),
     ],
 )
-def test_a_reward_option_that_does_not_exist_is_said_before_the_start(tmp_path, words, part):
+def test_a_reward_option_that_does_not_exist_is_said_before_the_start(
+    tmp_path: Path, words: list[str], part: str
+) -> None:
     config, run = small_run(tmp_path, *words, "rl.audit_rows=0")
     with pytest.raises(UserError) as caught:
         stage.run(config, run)
@@ -331,7 +341,9 @@ def test_a_reward_option_that_does_not_exist_is_said_before_the_start(tmp_path, 
     ("content", "part"),
     [(None, "no such file"), (b"x", "cannot be read as parquet"), ([], "holds no prompt")],
 )
-def test_files_that_cannot_be_trained_on(tmp_path, content, part):
+def test_files_that_cannot_be_trained_on(
+    tmp_path: Path, content: bytes | list[Any] | None, part: str
+) -> None:
     file = tmp_path / "train.parquet"
     if isinstance(content, bytes):
         file.write_bytes(content)
@@ -343,7 +355,7 @@ def test_files_that_cannot_be_trained_on(tmp_path, content, part):
     assert part in " ".join(prompts.read(file).problems)
 
 
-def test_prompts_that_were_not_measured_need_a_limit(tmp_path):
+def test_prompts_that_were_not_measured_need_a_limit(tmp_path: Path) -> None:
     config, run = small_run(tmp_path)
     rows = [row(index) for index in range(64)]
     for entry in rows:
@@ -354,7 +366,7 @@ def test_prompts_that_were_not_measured_need_a_limit(tmp_path):
     assert stage.check(config, run) == []
 
 
-def test_what_earlier_stages_have_yet_to_make_is_missed_only_when_the_stage_runs(tmp_path):
+def test_what_earlier_stages_have_yet_to_make_is_missed_only_when_the_stage_runs(tmp_path: Path) -> None:
     from funreason_train.run.paths import RunDir
     from funreason_train.settings.compose import compose
 
@@ -365,13 +377,13 @@ def test_what_earlier_stages_have_yet_to_make_is_missed_only_when_the_stage_runs
         stage.run(config, run)
 
 
-def test_a_model_without_a_tokenizer(tmp_path):
+def test_a_model_without_a_tokenizer(tmp_path: Path) -> None:
     config, run = small_run(tmp_path)
     (run.sft_model / "tokenizer.json").unlink()
     assert "there is no tokenizer" in " ".join(stage.check(config, run))
 
 
-def test_a_gold_answer_that_cannot_be_right_is_found_before_the_start(tmp_path):
+def test_a_gold_answer_that_cannot_be_right_is_found_before_the_start(tmp_path: Path) -> None:
     config, run = small_run(tmp_path, "rl.reward.max_chars=3")
     found = " ".join(stage.check(config, run))
     assert "the reward cannot be trusted" in found and "doctor" in found

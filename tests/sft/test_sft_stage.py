@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from omegaconf import DictConfig
-from test_sft_checkpoints import checkpoint, tensors
+from sft.test_sft_checkpoints import checkpoint, tensors
 
 from funreason_train.errors import UserError
 from funreason_train.parity import gate

@@ -1,6 +1,7 @@
 """BFCL with the real vLLM and a tiny model: it answers nothing right, and the results say so."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -12,7 +13,7 @@ from funreason_train.settings.resolve import resolve
 pytestmark = pytest.mark.smoke
 
 
-def test_a_tiny_model_plays_single_turn_and_multi_turn_entries(tmp_path):
+def test_a_tiny_model_plays_single_turn_and_multi_turn_entries(tmp_path: Path) -> None:
     from funreason_train.models.tiny import build
 
     texts = ["Find the area of a triangle.", '"description": "The name of the file.", "type": "string"'] * 20

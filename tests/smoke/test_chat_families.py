@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 import pytest
-from qwen3 import trl_template
+from smoke.qwen3 import trl_template
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 

@@ -1,6 +1,8 @@
 """The evaluation with the real vLLM: several models in one process, each answering as transformers does."""
 
 import json
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,7 +18,7 @@ TASKS = list(tasks("tuning", 12, 3, dict.fromkeys(CATEGORIES, 1.0)))
 TOKENS = 8
 
 
-def build_model(folder, seed):
+def build_model(folder: Any, seed: Any) -> Any:
     from funreason_train.models.tiny import build
 
     config = compose(None, [f"seed={seed}", "model.vocab_size=600", "model.layers=2"])
@@ -24,7 +26,7 @@ def build_model(folder, seed):
     return folder
 
 
-def greedy(folder, prompts):
+def greedy(folder: Any, prompts: Any) -> Any:
     """What transformers completes."""
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -40,11 +42,11 @@ def greedy(folder, prompts):
     return found
 
 
-def whole(text):
+def whole(text: Any) -> Any:
     return text.rstrip("\N{REPLACEMENT CHARACTER}")
 
 
-def test_models_in_one_process_answer_as_transformers_does_and_twice_the_same(tmp_path):
+def test_models_in_one_process_answer_as_transformers_does_and_twice_the_same(tmp_path: Path) -> None:
     run = RunDir.at(tmp_path / "run")
     run.tasks("heldout").parent.mkdir(parents=True)
     write_tasks(run.tasks("heldout"), TASKS)

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from llamafactory_rows import llamafactory_encoder
 from omegaconf import OmegaConf
-from prepared import prepare, settings
+from smoke.llamafactory_rows import llamafactory_encoder
+from smoke.prepared import prepare, settings
 
 from funreason_train.calls import render_calls
 from funreason_train.calls.markers import THINK_OPEN

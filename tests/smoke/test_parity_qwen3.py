@@ -12,9 +12,9 @@ from itertools import groupby, product
 from typing import Any
 
 import pytest
-from llamafactory_rows import llamafactory_encoder
-from prepared import ROOT, prepare
-from qwen3 import instruct_2507_template, qwen3_folder
+from smoke.llamafactory_rows import llamafactory_encoder
+from smoke.prepared import ROOT, prepare
+from smoke.qwen3 import instruct_2507_template, qwen3_folder
 
 from funreason_train.data.read.formats import funreason_mt
 from funreason_train.dialogue import QWEN_CHAT_TEMPLATE, Message, StepEncoder, render_prompt, steps_of

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections import defaultdict
 from itertools import islice
+from typing import Any
 
 import pytest
 
@@ -52,7 +53,7 @@ CHAIN = {
 }
 
 
-def make_model(folder, texts):
+def make_model(folder: Any, texts: Any) -> Any:
     """A model that follows `CHAIN`."""
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -84,7 +85,7 @@ def make_model(folder, texts):
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory):
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """A finished run, its tokenizer and its tasks by the text of their first prompt."""
     import pyarrow
     import pyarrow.parquet
@@ -129,11 +130,11 @@ def trained(tmp_path_factory):
     return run, tokenizer, by_prompt
 
 
-def rollouts(run, step):
+def rollouts(run: Any, step: Any) -> Any:
     return list(records.read(run.rl / "rollouts" / f"{step}.jsonl"))
 
 
-def episodes(run):
+def episodes(run: Any) -> Any:
     """Every episode's lines, in order."""
     found = defaultdict(list)
     for step in range(1, STEPS + 1):
@@ -142,7 +143,7 @@ def episodes(run):
     return list(found.values())
 
 
-def test_every_prompt_is_the_one_that_evaluation_would_show(trained):
+def test_every_prompt_is_the_one_that_evaluation_would_show(trained: Any) -> None:
     run, tokenizer, by_prompt = trained
     found = episodes(run)
     assert len(found) == STEPS * PROMPTS * SAMPLES
@@ -157,7 +158,7 @@ def test_every_prompt_is_the_one_that_evaluation_would_show(trained):
         assert episode.done or lines[-1]["cut"]
 
 
-def test_calls_run_in_bfcls_environments_and_each_episode_has_its_own_state(trained):
+def test_calls_run_in_bfcls_environments_and_each_episode_has_its_own_state(trained: Any) -> None:
     run, _, by_prompt = trained
     logouts = []
     for lines in episodes(run):
@@ -171,7 +172,7 @@ def test_calls_run_in_bfcls_environments_and_each_episode_has_its_own_state(trai
     assert sum(map(bool, logouts)) > 5 and max(logouts) > 1
 
 
-def test_scores_are_those_of_the_whole_episode(trained):
+def test_scores_are_those_of_the_whole_episode(trained: Any) -> None:
     run, _, by_prompt = trained
     scores = set()
     for lines in episodes(run):
@@ -195,7 +196,7 @@ def test_scores_are_those_of_the_whole_episode(trained):
     assert len(scores) > 1, "all episodes scored the same"
 
 
-def test_every_step_has_its_figures(trained):
+def test_every_step_has_its_figures(trained: Any) -> None:
     run, _, _ = trained
     lines = [json.loads(line) for line in (run.rl / "metrics.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines] == [1, 2]
@@ -219,7 +220,7 @@ def test_every_step_has_its_figures(trained):
         assert line["health/rollout_difference"] < 1e-4
 
 
-def test_a_step_is_one_update_however_many_responses_it_has(trained):
+def test_a_step_is_one_update_however_many_responses_it_has(trained: Any) -> None:
     import torch
 
     run, _, _ = trained

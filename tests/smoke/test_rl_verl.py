@@ -11,7 +11,9 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -53,7 +55,7 @@ WORDS = [
 ]
 
 
-def rows():
+def rows() -> Iterator[Any]:
     for index in range(ROWS):
         messages = [
             {"role": "system", "content": system_prompt(TOOLS, "compact")},
@@ -69,7 +71,7 @@ def rows():
         }
 
 
-def end_early(file, end):
+def end_early(file: Any, end: Any) -> None:
     """Makes the end of the turn a frequent token of the untrained model; answers cut off score 0."""
     from safetensors.torch import load_file, save_file
 
@@ -79,7 +81,7 @@ def end_early(file, end):
 
 
 @pytest.fixture(scope="module")
-def prepared(tmp_path_factory):
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """Data, a model that starts RL, and a reward, in a folder that runs can share."""
     import pyarrow
     import pyarrow.parquet
@@ -116,7 +118,7 @@ def start(root: Path, run: RunDir, log: Path, *more: str) -> subprocess.Popen:
         return subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT)
 
 
-def finish(root, run, log):
+def finish(root: Any, run: Any, log: Any) -> None:
     process = start(root, run, log)
     assert process.wait(600) == 0, log.read_text()[-3000:]
 
@@ -126,7 +128,7 @@ def driver_of(process: subprocess.Popen) -> int:
     return int(Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()[0])
 
 
-def await_that(condition, process, log):
+def await_that(condition: Any, process: Any, log: Any) -> None:
     until = time.monotonic() + 600
     while not condition():
         assert process.poll() is None, log.read_text()[-3000:]
@@ -134,16 +136,16 @@ def await_that(condition, process, log):
         time.sleep(0.002)
 
 
-def metrics(run):
+def metrics(run: Any) -> Any:
     file = run.rl / "metrics.jsonl"
     return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
 
 
-def rollouts(run, step):
+def rollouts(run: Any, step: Any) -> Any:
     return list(records.read(run.rl / "rollouts" / f"{step}.jsonl"))
 
 
-def weights(run, step):
+def weights(run: Any, step: Any) -> Any:
     import torch
 
     file = checkpoints.path_of(run.rl_checkpoints, step) / "actor" / "model_world_size_1_rank_0.pt"
@@ -151,7 +153,7 @@ def weights(run, step):
     return {name: getattr(value, "full_tensor", lambda value=value: value)() for name, value in state.items()}
 
 
-def test_a_signal_to_the_command_saves_the_step_and_ends_with_75(prepared, tmp_path):
+def test_a_signal_to_the_command_saves_the_step_and_ends_with_75(prepared: Any, tmp_path: Path) -> None:
     root, _, _ = prepared
     run, log = RunDir.at(tmp_path / "run"), tmp_path / "log"
     process = start(root, run, log, "rl.save_every=1000")
@@ -165,7 +167,7 @@ def test_a_signal_to_the_command_saves_the_step_and_ends_with_75(prepared, tmp_p
     assert [line["step"] for line in metrics(run)] == list(range(1, STEPS + 1))
 
 
-def test_a_killed_run_ends_where_an_unkilled_one_ends(prepared, tmp_path):
+def test_a_killed_run_ends_where_an_unkilled_one_ends(prepared: Any, tmp_path: Path) -> None:
     import torch
 
     root, data, tokenizer = prepared

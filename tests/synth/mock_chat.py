@@ -3,12 +3,16 @@
 import json
 import threading
 import time
+from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
 
 
 @contextmanager
-def serving(answer, **attributes):
+def serving(answer: Any, **attributes: Any) -> Iterator[Any]:
     """The server while the block lasts.
 
     Args:
@@ -43,7 +47,7 @@ class Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 256
 
-    def __init__(self, answer):
+    def __init__(self, answer: Any) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
         self.answer, self.latency, self.usage = answer, 0.0, True
         self.refuse, self.stall = (lambda number: None), (lambda number: False)
@@ -52,11 +56,11 @@ class Server(ThreadingHTTPServer):
         self.ended = threading.Event()
         self.url = f"http://127.0.0.1:{self.server_port}/v1"
 
-    def shutdown(self):
+    def shutdown(self) -> None:
         self.ended.set()
         super().shutdown()
 
-    def handle_error(self, request, address):
+    def handle_error(self, request: pytest.FixtureRequest, address: Any) -> None:
         """A client that gave up is no news."""
 
 
@@ -64,10 +68,10 @@ class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
 
-    def log_message(self, *_):
+    def log_message(self, *_: Any) -> None:
         pass
 
-    def reply(self, body, code=200, headers=None):
+    def reply(self, body: Any, code: int = 200, headers: Any = None) -> None:
         self.send_response(code)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
@@ -76,7 +80,7 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    def do_POST(self):
+    def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         server = self.server
         with server.lock:
@@ -91,7 +95,7 @@ class Handler(BaseHTTPRequestHandler):
             with server.lock:
                 server.now -= 1
 
-    def serve(self, server, number, body):
+    def serve(self, server: Any, number: Any, body: Any) -> Any:
         if server.stall(number):
             server.ended.wait(60)
             return

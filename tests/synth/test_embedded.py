@@ -5,6 +5,7 @@ import json
 import re
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -31,11 +32,11 @@ TASKS = {split: list(embedded.tasks(split, 300, 3, CONFIG["categories"])) for sp
 TRAJECTORIES = list(embedded.read({**CONFIG, "trajectories": 200}, 3))
 
 
-def needed(task):
+def needed(task: Any) -> Any:
     return frozenset(call.name for turn in task.turns for step in turn.steps for call in step)
 
 
-def values(task):
+def values(task: Any) -> Any:
     """Every name and id that the task's text, calls or state hold."""
     text = json.dumps(task.to_json())
     fixed = json.dumps(task.tool_docs())
@@ -48,7 +49,7 @@ POOL = set(map("".join, itertools.product(*(part.split() for part in NAME_PARTS)
 
 
 @pytest.mark.parametrize(("one", "other"), list(itertools.combinations(SPLITS, 2)))
-def test_splits_share_no_tool_combination_and_no_value(one, other):
+def test_splits_share_no_tool_combination_and_no_value(one: Any, other: Any) -> None:
     mine, theirs = TASKS[one], TASKS[other]
     assert not {frozenset(task.tools) for task in mine} & {frozenset(task.tools) for task in theirs}
     several = [{needed(task) for task in tasks if len(needed(task)) > 1} for tasks in (mine, theirs)]
@@ -60,27 +61,27 @@ def test_splits_share_no_tool_combination_and_no_value(one, other):
 
 
 @pytest.mark.parametrize("split", SPLITS)
-def test_every_split_has_every_kind_of_task_in_several_environments(split):
+def test_every_split_has_every_kind_of_task_in_several_environments(split: Any) -> None:
     for category in CATEGORIES[:-1]:
         environments = {environment for environment, _ in plans_of(split, category)}
         assert len(environments) >= 2, category
 
 
-def test_a_set_of_tools_belongs_to_one_split_in_any_order():
+def test_a_set_of_tools_belongs_to_one_split_in_any_order() -> None:
     tools = tool_names("shop")
     assert needed_split(tools[:1]) is None
     assert needed_split(tools[:3]) == needed_split(tools[2::-1])
     assert offered_split(tools[:4]) == offered_split(tools[3::-1])
 
 
-def test_every_tool_is_trained_and_asked_for_in_several_ways():
+def test_every_tool_is_trained_and_asked_for_in_several_ways() -> None:
     assert set(TOOLS) == {name for environment in WORLDS for name in tool_names(environment)}
     assert all(len(phrases.full) >= 2 for phrases in TOOLS.values())
     assert {name for task in TASKS["train"] for name in needed(task)} == set(TOOLS)
 
 
 @pytest.mark.parametrize("split", SPLITS)
-def test_every_gold_call_is_legal_and_answered_without_error(split):
+def test_every_gold_call_is_legal_and_answered_without_error(split: Any) -> None:
     for task in TASKS[split]:
         documents = task.tool_docs()
         for turn in task.turns:
@@ -91,14 +92,14 @@ def test_every_gold_call_is_legal_and_answered_without_error(split):
 
 
 @pytest.mark.parametrize("split", SPLITS)
-def test_every_category_is_there_as_often_as_asked(split):
+def test_every_category_is_there_as_often_as_asked(split: Any) -> None:
     shares = Counter(task.category for task in TASKS[split])
     for category, weight in CONFIG["categories"].items():
         assert shares[category] / len(TASKS[split]) == pytest.approx(weight, abs=0.08)
     assert set(CONFIG["categories"]) == set(CATEGORIES)
 
 
-def test_a_chain_cannot_be_solved_without_the_looked_up_value():
+def test_a_chain_cannot_be_solved_without_the_looked_up_value() -> None:
     chains = [task for task in TASKS["heldout"] if task.category == "chain"]
     assert chains
     for task in chains:
@@ -110,7 +111,7 @@ def test_a_chain_cannot_be_solved_without_the_looked_up_value():
             assert key not in turn.user
 
 
-def test_an_asked_for_value_comes_with_the_next_turn():
+def test_an_asked_for_value_comes_with_the_next_turn() -> None:
     for task in TASKS["heldout"]:
         if task.category == "missing":
             asking, giving = task.turns
@@ -119,20 +120,20 @@ def test_an_asked_for_value_comes_with_the_next_turn():
             assert any(str(value) in giving.user for value in call.arguments.values())
 
 
-def test_no_tool_tasks_offer_nothing_that_fits():
+def test_no_tool_tasks_offer_nothing_that_fits() -> None:
     for task in TASKS["heldout"]:
         if task.category == "no_tool":
             assert task.turns[0].steps == () and needed(task) == frozenset()
 
 
-def test_the_same_seed_gives_the_same_data_and_another_seed_other_data():
+def test_the_same_seed_gives_the_same_data_and_another_seed_other_data() -> None:
     again = list(embedded.read({**CONFIG, "trajectories": 40}, 3))
     assert again == TRAJECTORIES[:40], "and item i does not depend on how many there are"
     assert list(embedded.read({**CONFIG, "trajectories": 40}, 4)) != again
     assert list(embedded.tasks("tuning", 20, 3, CONFIG["categories"])) == TASKS["tuning"][:20]
 
 
-def test_gold_steps_hold_the_results_of_their_calls():
+def test_gold_steps_hold_the_results_of_their_calls() -> None:
     for trajectory, task in zip(
         TRAJECTORIES, embedded.tasks("train", 200, 3, CONFIG["categories"]), strict=True
     ):
@@ -148,7 +149,7 @@ def test_gold_steps_hold_the_results_of_their_calls():
                 assert step.thought
 
 
-def test_the_teacher_errs_at_the_stated_rates_and_only_there():
+def test_the_teacher_errs_at_the_stated_rates_and_only_there() -> None:
     kinds, slips = Counter(), Counter()
     for example in embedded.examples("train", 1500, 3, CONFIG["categories"], CONFIG["errors"]):
         assert set(example.kinds) >= set(example.slips)
@@ -159,12 +160,12 @@ def test_the_teacher_errs_at_the_stated_rates_and_only_there():
     assert set(slips) <= set(ERRORS)
 
 
-def test_kinds_name_every_response():
+def test_kinds_name_every_response() -> None:
     for trajectory in TRAJECTORIES:
         assert set(trajectory.meta["kinds"]) == {step.id.split("/")[1] for step in steps_of(trajectory)}
 
 
-def test_an_erroneous_demonstration_is_legal_and_differs_from_gold():
+def test_an_erroneous_demonstration_is_legal_and_differs_from_gold() -> None:
     for trajectory in TRAJECTORIES:
         for key, shown in trajectory.meta["demonstration"].items():
             turn, response = map(int, key.split("."))
@@ -174,7 +175,7 @@ def test_an_erroneous_demonstration_is_legal_and_differs_from_gold():
                 assert check_call(call, trajectory.tools) == []
 
 
-def test_a_teacher_without_errors_shows_gold():
+def test_a_teacher_without_errors_shows_gold() -> None:
     perfect = embedded.read({**CONFIG, "trajectories": 50, "errors": {}}, 3)
     assert not any(trajectory.meta["demonstration"] for trajectory in perfect)
 
@@ -187,11 +188,11 @@ def test_a_teacher_without_errors_shows_gold():
         ({"errors": {"guess_value": 1.5}}, "probability"),
     ],
 )
-def test_a_mistake_in_the_config_is_said(change, message):
+def test_a_mistake_in_the_config_is_said(change: dict[str, Any], message: str) -> None:
     with pytest.raises(UserError, match=message):
         list(embedded.read({**CONFIG, "trajectories": 1, **change}, 0))
 
 
-def test_values_belong_to_splits_in_stated_shares():
+def test_values_belong_to_splits_in_stated_shares() -> None:
     shares = Counter(split_of(f"C{number}{number}") for number in range(2000))
     assert shares["train"] / 2000 == pytest.approx(0.6, abs=0.05)

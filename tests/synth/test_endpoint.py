@@ -1,8 +1,10 @@
 """Asking an OpenAI-compatible server: what goes wrong there costs a request, or ends the run."""
 
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -18,14 +20,14 @@ QUOTA = {"error": {"message": "You exceeded your current quota", "code": "insuff
 
 
 @pytest.fixture(autouse=True)
-def _quick(monkeypatch):
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """No pauses between the tries, but those a server asks for."""
     pause = module._pause
     monkeypatch.setattr(module, "_pause", lambda state: min(0.02, pause(state)))
 
 
 @contextmanager
-def asking(server, budget=None, key_variable=None, **limits):
+def asking(server: Any, budget: Any = None, key_variable: Any = None, **limits: Any) -> Iterator[Any]:
     chosen = {"concurrency": 4, "seconds": 5.0, "tries": 3, **limits}
     account = Account(budget or Budget())
     sampling = Sampling(0.0, 1.0, 50)
@@ -33,7 +35,7 @@ def asking(server, budget=None, key_variable=None, **limits):
         yield endpoint
 
 
-def test_an_answer_and_its_tokens_are_counted():
+def test_an_answer_and_its_tokens_are_counted() -> None:
     with serving(lambda body: "yes, of course") as server, asking(server) as endpoint:
         answer = endpoint.ask("m", ASKED)
     assert answer.text == "yes, of course" and answer.usage == Usage(1, 4, 3)
@@ -42,7 +44,7 @@ def test_an_answer_and_its_tokens_are_counted():
 
 
 @pytest.mark.parametrize("field", ["reasoning_content", "reasoning"])
-def test_a_thought_that_the_server_keeps_apart(field):
+def test_a_thought_that_the_server_keeps_apart(field: str) -> None:
     body = b'{"choices": [{"message": {"content": "[f()]", "%s": "Hm."}}]}' % field.encode()
     with serving(lambda _: body) as server, asking(server) as endpoint:
         answer = endpoint.ask("m", ASKED)
@@ -50,7 +52,7 @@ def test_a_thought_that_the_server_keeps_apart(field):
 
 
 @pytest.mark.parametrize("status", [408, 429, 500, 502, 503])
-def test_a_server_that_is_busy_or_broken_for_a_moment_is_asked_again(status):
+def test_a_server_that_is_busy_or_broken_for_a_moment_is_asked_again(status: int) -> None:
     with (
         serving(lambda _: "yes", refuse=lambda n: (status, {}, {}) if n < 2 else None) as server,
         asking(server) as endpoint,
@@ -59,7 +61,7 @@ def test_a_server_that_is_busy_or_broken_for_a_moment_is_asked_again(status):
     assert len(server.asked) == 3 and endpoint.account.spent.requests == 1, "what was refused is not charged"
 
 
-def test_a_pause_that_the_server_asks_for_is_kept(monkeypatch):
+def test_a_pause_that_the_server_asks_for_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     waited = []
     monkeypatch.setattr(module, "_pause", lambda state: waited.append(state.outcome.exception().pause) or 0)
     refuse = lambda n: (429, {}, {"Retry-After": "7"}) if n == 0 else None  # noqa: E731
@@ -68,7 +70,7 @@ def test_a_pause_that_the_server_asks_for_is_kept(monkeypatch):
     assert waited == [7.0]
 
 
-def test_a_stall_is_given_up_and_counted_as_charged():
+def test_a_stall_is_given_up_and_counted_as_charged() -> None:
     with (
         serving(lambda _: "yes", stall=lambda n: n < 2) as server,
         asking(server, seconds=0.3, tries=2) as endpoint,
@@ -88,7 +90,7 @@ def test_a_stall_is_given_up_and_counted_as_charged():
         *(b'{"choices": [{"message": {"content": 7}}]}', b'{"choices": [{"message": {"content": ""}}]}'),
     ],
 )
-def test_garbage_is_given_up(body):
+def test_garbage_is_given_up(body: Any) -> None:
     with (
         serving(lambda _: body) as server,
         asking(server, tries=2) as endpoint,
@@ -98,7 +100,7 @@ def test_garbage_is_given_up(body):
     assert found.value.reason == "garbage" and len(server.asked) == 2
 
 
-def test_a_refused_request_is_not_sent_again():
+def test_a_refused_request_is_not_sent_again() -> None:
     refuse = lambda n: (400, {"error": {"message": "the context is too long"}}, {})  # noqa: E731
     with (
         serving(lambda _: "", refuse=refuse) as server,
@@ -119,7 +121,7 @@ def test_a_refused_request_is_not_sent_again():
         (404, {}, "does not serve the model m"),
     ],
 )
-def test_what_no_further_try_can_change_stops_everything(status, said, sentence):
+def test_what_no_further_try_can_change_stops_everything(status: int, said: Any, sentence: str) -> None:
     with serving(lambda _: "", refuse=lambda n: (status, said, {})) as server, asking(server) as endpoint:
         for _ in range(2):
             with pytest.raises(Stopped, match=sentence) as found:
@@ -127,7 +129,7 @@ def test_what_no_further_try_can_change_stops_everything(status, said, sentence)
     assert len(server.asked) == 1 and found.value.error.where == server.url
 
 
-def test_a_server_that_is_gone_stops_everything_after_a_few_requests():
+def test_a_server_that_is_gone_stops_everything_after_a_few_requests() -> None:
     with serving(lambda _: "yes") as server:
         pass
     with asking(server, tries=1) as endpoint:
@@ -138,7 +140,7 @@ def test_a_server_that_is_gone_stops_everything_after_a_few_requests():
             endpoint.ask("m", ASKED)
 
 
-def test_the_key_is_sent_and_never_told(monkeypatch):
+def test_the_key_is_sent_and_never_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("THE_KEY", "sk-secret-123")
     said = {"error": {"message": "Incorrect API key provided: sk-secret-123"}}
     with (
@@ -151,7 +153,7 @@ def test_the_key_is_sent_and_never_told(monkeypatch):
     assert "secret" not in str(found.value) and "THE_KEY" in str(found.value)
 
 
-def test_no_more_requests_than_allowed_are_under_way():
+def test_no_more_requests_than_allowed_are_under_way() -> None:
     with (
         serving(lambda _: "yes", latency=0.05) as server,
         asking(server, concurrency=3) as endpoint,
@@ -161,7 +163,7 @@ def test_no_more_requests_than_allowed_are_under_way():
     assert server.most == 3
 
 
-def test_requests_keep_the_pace():
+def test_requests_keep_the_pace() -> None:
     waits = []
 
     class Clock:
@@ -169,10 +171,10 @@ def test_requests_keep_the_pace():
 
     pace = module.Pace(60)
 
-    async def sleep(seconds):
+    async def sleep(seconds: Any) -> None:
         waits.append(seconds)
 
-    async def three():
+    async def three() -> None:
         for _ in range(3):
             await pace.wait()
 
@@ -185,7 +187,7 @@ def test_requests_keep_the_pace():
     assert waits == [1.0, 2.0], "one a second, the first at once"
 
 
-def test_the_budget_is_never_exceeded():
+def test_the_budget_is_never_exceeded() -> None:
     """Whatever comes in parallel: the server's own count stays below it."""
     budget = Budget(prompt_price=1.0, completion_price=2.0, most_cost=0.003)
     with (
@@ -194,7 +196,7 @@ def test_the_budget_is_never_exceeded():
         ThreadPoolExecutor(16) as pool,
     ):
 
-        def ask(_):
+        def ask(_: Any) -> Any:
             try:
                 return endpoint.ask("m", ASKED).usage
             except Stopped as error:
@@ -208,18 +210,18 @@ def test_the_budget_is_never_exceeded():
     assert "could exceed the budget" in next(one for one in found if isinstance(one, str))
 
 
-def test_a_server_that_tells_no_tokens_is_booked_at_the_most():
+def test_a_server_that_tells_no_tokens_is_booked_at_the_most() -> None:
     with serving(lambda _: "yes", usage=False) as server, asking(server) as endpoint:
         endpoint.ask("m", ASKED)
     assert endpoint.account.spent == Usage(1, most_tokens(ASKED), 50, guessed=1)
 
 
 @given(st.text(max_size=200))
-def test_no_text_has_more_tokens_than_bytes(text):
+def test_no_text_has_more_tokens_than_bytes(text: str) -> None:
     assert most_tokens([{"role": "user", "content": text}]) >= len(text.encode("utf-8", "replace"))
 
 
-def test_a_forecast_from_the_first_samples():
+def test_a_forecast_from_the_first_samples() -> None:
     budget = Budget(1.0, 2.0, most_cost=1.0)
     told = forecast(Usage(60, 40_000, 10_000), 20, 1000, budget)
     assert told["prompt_tokens"] == 2_000_000 and told["cost"] == 3.0 and told["requests"] == 3000
@@ -228,7 +230,7 @@ def test_a_forecast_from_the_first_samples():
     assert "none" in forecast(Usage(1, 1, 1), 0, 1000, budget)["sentence"]
 
 
-def test_closing_ends_what_is_under_way():
+def test_closing_ends_what_is_under_way() -> None:
     with serving(lambda _: "yes", stall=lambda n: True) as server, ThreadPoolExecutor(1) as pool:
         with asking(server, seconds=60.0) as endpoint:
             waiting = pool.submit(endpoint.ask, "m", ASKED)

@@ -3,6 +3,7 @@
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,7 +21,7 @@ SMALL = (
 )
 
 
-def described(tmp_path, state="{session}/state.json", **session):
+def described(tmp_path: Path, state: str = "{session}/state.json", **session: Any) -> Any:
     rules = {"ready": 1, "observe": ["list_books", "list_orders"], "seconds": 2, **session}
     server = {"command": sys.executable, "args": [SERVER, state], "session": rules}
     file = tmp_path / "servers.json"
@@ -28,14 +29,14 @@ def described(tmp_path, state="{session}/state.json", **session):
     return file
 
 
-def synthesise(tmp_path, *words):
+def synthesise(tmp_path: Path, *words: Any) -> Any:
     out = tmp_path / "out"
     config = compose("synth", [*SMALL, f"servers={tmp_path / 'servers.json'}", f"out={out}", *words])
     stage.run(config, RunDir.at(tmp_path / "run"))
     return out
 
 
-def test_a_server_of_ones_own_makes_conversations(tmp_path, capsys):
+def test_a_server_of_ones_own_makes_conversations(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     described(tmp_path)
     out = synthesise(tmp_path)
     rows = [json.loads(line) for line in (out / "conversations.jsonl").open()]
@@ -48,7 +49,7 @@ def test_a_server_of_ones_own_makes_conversations(tmp_path, capsys):
     assert "changed one session and not the other" in capsys.readouterr().out
 
 
-def test_a_server_whose_sessions_are_not_apart_is_refused_before_anything_is_made(tmp_path):
+def test_a_server_whose_sessions_are_not_apart_is_refused_before_anything_is_made(tmp_path: Path) -> None:
     described(tmp_path, state=str(tmp_path / "shared.json"))
     with pytest.raises(UserError, match="see each other's changes"):
         synthesise(tmp_path)

@@ -2,6 +2,8 @@
 
 import json
 from collections import Counter
+from pathlib import Path
+from typing import Any
 
 import pytest
 from synth.mock_chat import serving
@@ -24,32 +26,32 @@ SMALL = (
 
 
 @pytest.fixture(autouse=True)
-def _oracle(monkeypatch):
+def _oracle(monkeypatch: pytest.MonkeyPatch) -> None:
     """The models know the reference."""
     made = make.model_agents
 
-    def oracles(settings, address, models, spent):
+    def oracles(settings: Any, address: Any, models: Any, spent: Any) -> Any:
         agents = made(settings, address, models, spent)
         return Oracle(agents.endpoint, models, errors={"wrong_value": 0.3, "malformed": 0.1})
 
     monkeypatch.setattr("funreason_train.synth.work.asking.model_agents", oracles)
 
 
-def config_of(*words):
+def config_of(*words: Any) -> Any:
     return compose("synth", [*SMALL, *words])
 
 
-def synthesise(out, *words):
+def synthesise(out: Any, *words: Any) -> Any:
     config = config_of(f"out={out}", *words)
     assert not every_problem(config, "synth")
     return stage.run(config, RunDir.at(f"{out}.run"))
 
 
-def funnel_of(out):
+def funnel_of(out: Any) -> Any:
     return json.loads((out / "funnel.json").read_text())
 
 
-def store_of(out):
+def store_of(out: Any) -> Any:
     """Samples in the store of a run that was stopped."""
     import sqlite3
 
@@ -57,7 +59,7 @@ def store_of(out):
     return sqlite3.connect(file).execute("SELECT COUNT(*), SUM(ok) FROM samples").fetchone()
 
 
-def test_conversations_come_from_an_endpoint(tmp_path):
+def test_conversations_come_from_an_endpoint(tmp_path: Path) -> None:
     with serving(answer_of, latency=0.02) as server:
         made = synthesise(tmp_path / "out", f"endpoint={server.url}", "trajectories=40")
     assert made["conversations"] == 40
@@ -74,7 +76,7 @@ def test_conversations_come_from_an_endpoint(tmp_path):
     assert manifest["prompts"] == prompts.digests() and len(manifest["prompts"]) == 4
 
 
-def test_a_prompt_never_holds_the_reference(tmp_path):
+def test_a_prompt_never_holds_the_reference(tmp_path: Path) -> None:
     """What offline agents may look at is in no request but the oracle's own line."""
     with serving(answer_of) as server:
         synthesise(tmp_path / "out", f"endpoint={server.url}", "trajectories=10", "kinds={plain: 1.0}")
@@ -87,7 +89,7 @@ def test_a_prompt_never_holds_the_reference(tmp_path):
         assert {one["role"] for one in body["messages"]} <= {"system", "user", "assistant"}
 
 
-def test_each_role_may_have_a_model_of_its_own(tmp_path):
+def test_each_role_may_have_a_model_of_its_own(tmp_path: Path) -> None:
     words = ["trajectories=10", "roles.reasoning=thinker", "roles.critiquing=critic"]
     with serving(answer_of) as server:
         synthesise(tmp_path / "out", f"endpoint={server.url}", *words)
@@ -96,7 +98,7 @@ def test_each_role_may_have_a_model_of_its_own(tmp_path):
     assert all(body["model"] == "thinker" for body in server.asked if body["messages"][0]["role"] == "system")
 
 
-def test_garbage_costs_samples_and_not_the_run(tmp_path):
+def test_garbage_costs_samples_and_not_the_run(tmp_path: Path) -> None:
     with serving(lambda body: "I am a teapot." if len(server.asked) % 9 == 0 else answer_of(body)) as server:
         made = synthesise(tmp_path / "out", f"endpoint={server.url}", "trajectories=20")
     assert made["conversations"] == 20
@@ -107,7 +109,7 @@ def test_garbage_costs_samples_and_not_the_run(tmp_path):
     }
 
 
-def test_requests_that_fail_now_and_then_cost_samples_and_not_the_run(tmp_path):
+def test_requests_that_fail_now_and_then_cost_samples_and_not_the_run(tmp_path: Path) -> None:
     refuse = lambda n: (500, {}, {}) if n % 40 == 7 else None  # noqa: E731
     with serving(answer_of, refuse=refuse) as server:
         words = ["trajectories=10", "limits.tries=1"]
@@ -115,7 +117,7 @@ def test_requests_that_fail_now_and_then_cost_samples_and_not_the_run(tmp_path):
     assert made["conversations"] == 10 and funnel_of(tmp_path / "out")["lost"]["endpoint"]["broken"] > 0
 
 
-def test_a_budget_ends_the_run_and_more_of_it_continues(tmp_path):
+def test_a_budget_ends_the_run_and_more_of_it_continues(tmp_path: Path) -> None:
     prices = [
         "limits.prices.prompt=1.0",
         "limits.prices.completion=4.0",
@@ -145,7 +147,9 @@ def test_a_budget_ends_the_run_and_more_of_it_continues(tmp_path):
         (429, {"error": {"message": "no", "code": "insufficient_quota"}}, "the quota is used up"),
     ],
 )
-def test_a_quota_that_runs_out_keeps_what_is_finished(tmp_path, status, said, sentence):
+def test_a_quota_that_runs_out_keeps_what_is_finished(
+    tmp_path: Path, status: int, said: dict[str, Any], sentence: str
+) -> None:
     refuse = lambda n: (status, said, {}) if n >= 500 else None  # noqa: E731
     with (
         serving(answer_of, refuse=refuse) as server,
@@ -167,7 +171,7 @@ def test_a_quota_that_runs_out_keeps_what_is_finished(tmp_path, status, said, se
         (["endpoint=http://localhost:1/v1", "limits.concurrency=0"], "synth.limits.concurrency"),
     ],
 )
-def test_what_is_missing_is_said_before_anything_is_asked(words, said):
+def test_what_is_missing_is_said_before_anything_is_asked(words: Any, said: str) -> None:
     told = "\n".join(map(str, every_problem(config_of(*words), "synth")))
     assert said in told and "secret" not in told
 
@@ -182,13 +186,13 @@ def test_what_is_missing_is_said_before_anything_is_asked(words, said):
         ("<think>Done.</think>\nIt is done.", "Done.", 0),
     ],
 )
-def test_the_forms_in_which_models_answer(text, thought, calls):
+def test_the_forms_in_which_models_answer(text: str, thought: str, calls: int) -> None:
     read = read_completion(completion_of(text))
     assert (read.thought, len(read.calls)) == (thought, calls)
 
 
 @pytest.mark.parametrize("text", ["It is done.", "[find(a=1)]", "", "<think>", "find(a=1)"])
-def test_an_answer_without_a_thought_is_not_one(text):
+def test_an_answer_without_a_thought_is_not_one(text: str) -> None:
     assert read_completion(completion_of(text)).calls is None
     if text == "[find(a=1)]":
         assert (

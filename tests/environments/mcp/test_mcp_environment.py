@@ -5,7 +5,9 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,7 +19,7 @@ from funreason_train.errors import UserError
 SERVER = str(Path(__file__).with_name("bookshop_server.py"))
 
 
-def described(tmp_path, *words, state="{session}/state.json", **session):
+def described(tmp_path: Path, *words: Any, state: str = "{session}/state.json", **session: Any) -> Any:
     """A file that describes the bookshop."""
     rules = {"ready": 0, "observe": ["list_books", "list_orders"], **session}
     server = {"command": sys.executable, "args": [SERVER, state, *words], "session": rules}
@@ -27,18 +29,18 @@ def described(tmp_path, *words, state="{session}/state.json", **session):
 
 
 @pytest.fixture
-def books(tmp_path):
+def books(tmp_path: Path) -> Iterator[Any]:
     load_servers(described(tmp_path, seconds=3))
     environment = make_environment("mcp/books")
     yield environment
     environment.close()
 
 
-def ask(environment, name, **arguments):
+def ask(environment: Any, name: Any, **arguments: Any) -> Any:
     return environment.call(Call(name, arguments))
 
 
-def test_calls_are_executed_and_say_whether_they_failed(books):
+def test_calls_are_executed_and_say_whether_they_failed(books: Any) -> None:
     books.reset({})
     made = ask(books, "add_book", title="Dune", price=9.5, stock=2)
     assert made.ok and made.value == {"book": "book_1"} and json.loads(made.text) == {"book": "book_1"}
@@ -50,7 +52,7 @@ def test_calls_are_executed_and_say_whether_they_failed(books):
     assert books.snapshot()["list_books"] == {"book_1": {"title": "Dune", "price": 9.5, "stock": 2}}
 
 
-def test_each_conversation_begins_in_the_first_state(books):
+def test_each_conversation_begins_in_the_first_state(books: Any) -> None:
     books.reset({})
     ask(books, "add_book", title="Dune", price=1.0)
     before = books.snapshot()
@@ -59,7 +61,7 @@ def test_each_conversation_begins_in_the_first_state(books):
     assert any("list_books" in one for one in books.compare(before))
 
 
-def test_what_is_offered_follows_the_servers_annotations(tmp_path, books):
+def test_what_is_offered_follows_the_servers_annotations(tmp_path: Path, books: Any) -> None:
     documents = {one["name"]: one for one in books.tools()}
     names = list(documents)
     assert "close_shop" not in names, "destructive, and not allowed by name"
@@ -73,13 +75,13 @@ def test_what_is_offered_follows_the_servers_annotations(tmp_path, books):
     allowed.close()
 
 
-def test_a_name_that_no_call_can_hold_reaches_the_server_under_its_own(books):
+def test_a_name_that_no_call_can_hold_reaches_the_server_under_its_own(books: Any) -> None:
     books.reset({})
     ask(books, "add_book", title="Dune", price=1.0)
     assert ask(books, "set_price", book="book_1", price=2.0).value == {"price": 2.0}
 
 
-def test_a_call_that_hangs_ends_at_its_limit_and_the_conversation_counts_for_nothing(books):
+def test_a_call_that_hangs_ends_at_its_limit_and_the_conversation_counts_for_nothing(books: Any) -> None:
     books.reset({})
     result = ask(books, "hang")
     assert not result.ok and books.fault is not None and "hang" in books.fault
@@ -88,7 +90,7 @@ def test_a_call_that_hangs_ends_at_its_limit_and_the_conversation_counts_for_not
     assert books.fault is None and ask(books, "list_books").ok
 
 
-def test_a_server_that_dies_is_told_and_the_next_conversation_has_a_new_one(books):
+def test_a_server_that_dies_is_told_and_the_next_conversation_has_a_new_one(books: Any) -> None:
     books.reset({})
     assert not ask(books, "crash").ok
     assert not ask(books, "list_books").ok
@@ -97,7 +99,7 @@ def test_a_server_that_dies_is_told_and_the_next_conversation_has_a_new_one(book
     assert ask(books, "list_books").ok
 
 
-def test_ten_megabytes_are_a_failed_call(tmp_path):
+def test_ten_megabytes_are_a_failed_call(tmp_path: Path) -> None:
     load_servers(described(tmp_path, seconds=60))
     books = make_environment("mcp/books")
     books.reset({})
@@ -107,13 +109,13 @@ def test_ten_megabytes_are_a_failed_call(tmp_path):
     books.close()
 
 
-def test_a_tool_that_lies_about_its_schema_fails_as_a_call(books):
+def test_a_tool_that_lies_about_its_schema_fails_as_a_call(books: Any) -> None:
     books.reset({})
     result = ask(books, "liar", book="book_1")
     assert not result.ok and "shelf" in result.text and books.fault is None
 
 
-def test_sessions_that_are_apart_pass_the_check_and_a_clock_is_no_state(tmp_path):
+def test_sessions_that_are_apart_pass_the_check_and_a_clock_is_no_state(tmp_path: Path) -> None:
     load_servers(described(tmp_path, observe=None, seconds=1))
     kind = environment_class("mcp/books")
     assert "changed one session and not the other" in check_isolation(kind)
@@ -123,14 +125,14 @@ def test_sessions_that_are_apart_pass_the_check_and_a_clock_is_no_state(tmp_path
     environment.close()
 
 
-def test_a_shared_file_is_found_before_anything_is_built_on_it(tmp_path):
+def test_a_shared_file_is_found_before_anything_is_built_on_it(tmp_path: Path) -> None:
     load_servers(described(tmp_path, state=str(tmp_path / "shared.json")))
     with pytest.raises(UserError, match="see each other's changes") as caught:
         check_isolation(environment_class("mcp/books"))
     assert "{session}" in str(caught.value)
 
 
-def test_files_are_the_state_that_every_session_begins_with(tmp_path):
+def test_files_are_the_state_that_every_session_begins_with(tmp_path: Path) -> None:
     (tmp_path / "state.json").write_text(json.dumps({"books": {"book_9": {"title": "Emma"}}, "orders": {}}))
     load_servers(described(tmp_path, files=["state.json"]))
     environment = make_environment("mcp/books")
@@ -149,13 +151,15 @@ def test_files_are_the_state_that_every_session_begins_with(tmp_path):
         (["slow-start"], {"start_seconds": 2}, "did not answer within 2 s of its start"),
     ],
 )
-def test_a_server_that_does_not_start_is_one_sentence(tmp_path, words, session, said):
+def test_a_server_that_does_not_start_is_one_sentence(
+    tmp_path: Path, words: list[str], session: dict[str, Any], said: str
+) -> None:
     load_servers(described(tmp_path, *words, **session))
     with pytest.raises(UserError, match=said):
         make_environment("mcp/books").tools()
 
 
-def test_a_program_that_is_not_there_is_one_sentence(tmp_path):
+def test_a_program_that_is_not_there_is_one_sentence(tmp_path: Path) -> None:
     file = tmp_path / "servers.json"
     file.write_text(json.dumps({"mcpServers": {"books": {"command": "/nowhere/server"}}}))
     load_servers(file)
@@ -163,7 +167,7 @@ def test_a_program_that_is_not_there_is_one_sentence(tmp_path):
         make_environment("mcp/books").reset({})
 
 
-def test_tools_that_change_in_mid_run_are_told(tmp_path):
+def test_tools_that_change_in_mid_run_are_told(tmp_path: Path) -> None:
     load_servers(described(tmp_path, "changes", state=str(tmp_path / "state.json")))
     environment = make_environment("mcp/books")
     environment.reset({})
@@ -171,10 +175,10 @@ def test_tools_that_change_in_mid_run_are_told(tmp_path):
         environment.reset({})
 
 
-def test_a_cassette_answers_without_the_server(tmp_path):
+def test_a_cassette_answers_without_the_server(tmp_path: Path) -> None:
     file = described(tmp_path)
 
-    def conversations(environment):
+    def conversations(environment: Any) -> Any:
         seen = []
         for title in ("Dune", "Emma"):
             environment.reset({})
@@ -199,7 +203,9 @@ def test_a_cassette_answers_without_the_server(tmp_path):
     assert "no recorded session" in played.fault
 
 
-def test_secrets_come_from_the_environment_and_a_missing_one_is_named(tmp_path, monkeypatch):
+def test_secrets_come_from_the_environment_and_a_missing_one_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     file = tmp_path / "servers.json"
     server = {"command": "true", "env": {"TOKEN": "${BOOKS_TOKEN}"}, "args": ["{session}/a"]}
     file.write_text(json.dumps({"mcpServers": {"books": server}}))
@@ -224,14 +230,14 @@ def test_secrets_come_from_the_environment_and_a_missing_one_is_named(tmp_path, 
         ('{"mcpServers": {"a": {"url": "ftp://x"}}}', "does not begin with http"),
     ],
 )
-def test_a_wrong_description_is_one_sentence(tmp_path, content, said):
+def test_a_wrong_description_is_one_sentence(tmp_path: Path, content: str, said: str) -> None:
     file = tmp_path / "servers.json"
     file.write_text(content)
     with pytest.raises(UserError, match=said):
         read_servers(file)
 
 
-def test_a_server_over_http_is_reset_between_conversations(tmp_path):
+def test_a_server_over_http_is_reset_between_conversations(tmp_path: Path) -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -265,19 +271,19 @@ def test_a_server_over_http_is_reset_between_conversations(tmp_path):
         make_environment("mcp/books").reset({})
 
 
-def test_what_asks_for_a_login_says_so(tmp_path):
+def test_what_asks_for_a_login_says_so(tmp_path: Path) -> None:
     import http.server
     import threading
 
     class Closed(http.server.BaseHTTPRequestHandler):
-        def do_POST(self):
+        def do_POST(self) -> None:
             self.send_response(401)
             self.send_header("Content-Length", "0")
             self.end_headers()
 
         do_GET = do_DELETE = do_POST
 
-        def log_message(self, *_):
+        def log_message(self, *_: Any) -> None:
             pass
 
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Closed)

@@ -7,8 +7,11 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from random import Random
+from typing import Any
 
 import pytest
 from mcp import Client
@@ -21,17 +24,17 @@ from funreason_train.environments.registry import environment_class, make_enviro
 SHOP = [one["name"] for one in make_environment("shop").tools()]
 
 
-def _tools_of_a_plain_client(url):
+def _tools_of_a_plain_client(url: Any) -> Any:
     """What the SDK's own client sees, which asks for a protocol without sessions first."""
 
-    async def ask():
+    async def ask() -> Any:
         async with Client(url) as client:
             return [one.name for one in (await client.list_tools()).tools]
 
     return asyncio.run(ask())
 
 
-def described(tmp_path, *words, **session):
+def described(tmp_path: Path, *words: Any, **session: Any) -> Any:
     rules = {"ready": 0, "observe": ["environment_state"], **session}
     command = ["-m", "funreason_train", "serve-env", *words]
     server = {"command": sys.executable, "args": command, "session": rules, "env": dict(os.environ)}
@@ -41,11 +44,11 @@ def described(tmp_path, *words, **session):
 
 
 @pytest.fixture(scope="module")
-def scenario():
+def scenario() -> Any:
     return environment_class("shop").scenario(Random("serve/3"), 4)
 
 
-def some_calls(scenario):
+def some_calls(scenario: Any) -> Any:
     """Calls, right and wrong ones, from what the scenario holds."""
     shop = make_environment("shop")
     shop.reset(scenario)
@@ -60,7 +63,7 @@ def some_calls(scenario):
     return found
 
 
-def test_a_served_environment_answers_as_it_does_here(tmp_path, scenario):
+def test_a_served_environment_answers_as_it_does_here(tmp_path: Path, scenario: Any) -> None:
     load_servers(described(tmp_path, "shop", "seed=3", "state_tool=true"))
     served, here = make_environment("mcp/ours"), make_environment("shop")
     here.reset(scenario)
@@ -84,7 +87,7 @@ def test_a_served_environment_answers_as_it_does_here(tmp_path, scenario):
 
 
 @contextmanager
-def serving(*words):
+def serving(*words: Any) -> Iterator[Any]:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     command = [sys.executable, "-m", "funreason_train", "serve-env", *words, f"port={port}"]
@@ -102,7 +105,7 @@ def serving(*words):
         process.wait(30)
 
 
-def test_over_http_every_session_has_a_state_of_its_own(tmp_path, scenario):
+def test_over_http_every_session_has_a_state_of_its_own(tmp_path: Path, scenario: Any) -> None:
     with serving("shop", "seed=3", "state_tool=true") as url:
         rules = {"ready": 0, "observe": ["environment_state"]}
         file = tmp_path / "servers.json"
@@ -125,7 +128,7 @@ def test_over_http_every_session_has_a_state_of_its_own(tmp_path, scenario):
         assert "not the other" in check_isolation(kind) or "changed nothing" in check_isolation(kind)
 
 
-def test_a_file_says_what_it_starts_from(tmp_path, scenario):
+def test_a_file_says_what_it_starts_from(tmp_path: Path, scenario: Any) -> None:
     file = tmp_path / "start.json"
     file.write_text(json.dumps(scenario))
     load_servers(described(tmp_path, "shop", f"start_from={file}", "state_tool=true"))
@@ -150,7 +153,9 @@ def test_a_file_says_what_it_starts_from(tmp_path, scenario):
         (["shop", "port=0"], "serve_env.port"),
     ],
 )
-def test_a_mistake_is_one_sentence(words, said, tmp_path, capsys, monkeypatch):
+def test_a_mistake_is_one_sentence(
+    words: Any, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "list.json").write_text("[]")
     (tmp_path / "other.json").write_text('{"no_such_table": 3}')
@@ -160,12 +165,12 @@ def test_a_mistake_is_one_sentence(words, said, tmp_path, capsys, monkeypatch):
     assert said in told.err and not told.out and "Traceback" not in told.err
 
 
-def test_a_port_that_is_taken(capsys):
+def test_a_port_that_is_taken(capsys: pytest.CaptureFixture[str]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         assert main(["serve-env", "shop", f"port={taken.getsockname()[1]}"]) == 2
     assert "port=PORT" in capsys.readouterr().err
 
 
-def test_help_lists_its_settings(capsys):
+def test_help_lists_its_settings(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["serve-env", "--help"]) == 0
     assert "state_tool" in capsys.readouterr().out

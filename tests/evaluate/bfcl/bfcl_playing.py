@@ -6,6 +6,7 @@ import queue
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 from evaluate.bfcl import bfcl_mock
 
@@ -25,7 +26,7 @@ OFFLINE = (
 )
 
 
-def gold_script(folder: Path, categories) -> bfcl_mock.Script:
+def gold_script(folder: Path, categories: Any) -> bfcl_mock.Script:
     """The ground truths of whole categories as answers, made in a process of its own."""
     file = folder / "answers.json"
     root = Path(__file__).parents[3]
@@ -40,28 +41,28 @@ def gold_script(folder: Path, categories) -> bfcl_mock.Script:
 class Answers:
     """Answers at once, by `answer(prompt's text, entry's id)`; a prompt's bytes are its token ids."""
 
-    def __init__(self, answer, events):
+    def __init__(self, answer: Any, events: Any) -> None:
         self.answer, self.inbox, self.prompts = answer, events, {}
 
-    def submit(self, key, prompt, sampling):
+    def submit(self, key: Any, prompt: Any, sampling: Any) -> None:
         text, name = bytes(prompt).decode(), key.rpartition("/")[0]
         self.prompts.setdefault(name, []).append(text)
         self.inbox.put(Generated(key, self.answer(text, name), 7, "stop"))
 
-    def collect(self):
+    def collect(self) -> Any:
         found = [self.inbox.get()]
         while not self.inbox.empty():
             found.append(self.inbox.get())
         return found
 
 
-def start(folder, categories, unclosed="failed", **limits) -> HostClient:
+def start(folder: Any, categories: Any, unclosed: str = "failed", **limits: Any) -> HostClient:
     """A host in this environment."""
     options = EntryOptions(tuple(categories), str(folder / "memory"), unclosed=unclosed)
     return HostClient(sys.executable, options, **limits, messages=queue.SimpleQueue())
 
 
-def play(host, names, answer, sampling=SAMPLING, concurrency=16):
+def play(host: Any, names: Any, answer: Any, sampling: Any = SAMPLING, concurrency: int = 16) -> Any:
     """The rows by id, and the prompts by id."""
     model = Answers(answer, host.messages)
     rows = play_games(
@@ -77,7 +78,7 @@ def play(host, names, answer, sampling=SAMPLING, concurrency=16):
     return {row["id"]: row for row in rows}, model.prompts
 
 
-def spread(host, number):
+def spread(host: Any, number: Any) -> Any:
     """`number` ids of each category, evenly over it, with the prerequisites that they need."""
     names = []
     for ids in host.hello["entries"].values():

@@ -2,6 +2,7 @@
 
 import json
 import random
+from typing import Any
 
 from funreason_train.evaluate.bfcl.categories import CATEGORIES
 from funreason_train.evaluate.bfcl.columns import LIVE_ENTRIES
@@ -18,7 +19,13 @@ ENTRIES = {
 """How many entries each category has in bfcl-eval 2026.3.23."""
 
 
-def result(category, number, right, reason="multi_turn: state differs", answer="[f(a=1)]"):
+def result(
+    category: Any,
+    number: Any,
+    right: Any,
+    reason: str = "multi_turn: state differs",
+    answer: str = "[f(a=1)]",
+) -> dict[str, Any]:
     return {
         "id": f"{category}_{number}",
         "category": category,
@@ -33,13 +40,13 @@ def result(category, number, right, reason="multi_turn: state differs", answer="
     }
 
 
-def verdicts(category, share, seed=0, count=None):
+def verdicts(category: Any, share: Any, seed: int = 0, count: Any = None) -> Any:
     """Entry number to verdict, about `share` of them right."""
     draw = random.Random(f"{category}{seed}")
     return [draw.random() < share for _ in range(count or ENTRIES[category])]
 
 
-def write_results(folder, rights, version="2026.3.23", not_run=()):
+def write_results(folder: Any, rights: Any, version: str = "2026.3.23", not_run: Any = ()) -> Any:
     """Writes one attempt of one model.
 
     Args:

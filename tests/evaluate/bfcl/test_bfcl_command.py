@@ -4,6 +4,8 @@ import json
 import subprocess
 import sys
 import time
+from pathlib import Path
+from typing import Any
 
 import pytest
 from evaluate.bfcl import bfcl_mock
@@ -21,7 +23,7 @@ WRONG = {
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory):
+def model(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """A folder with a tokenizer, a template and a context, as the endpoint's model would have."""
     folder = bfcl_mock.make_model(tmp_path_factory.mktemp("models") / "tiny", ["move the file"], 300)
     (folder / "config.json").write_text('{"max_position_embeddings": 2000000}')
@@ -29,7 +31,7 @@ def model(tmp_path_factory):
     return folder
 
 
-def test_a_killed_evaluation_continues_and_scores_what_was_answered(tmp_path, model):
+def test_a_killed_evaluation_continues_and_scores_what_was_answered(tmp_path: Path, model: Any) -> None:
     run = RunDir.at(tmp_path / "run")
     words = ["benchmark=bfcl", f"model={model}", f"categories=[{','.join(CATEGORIES)}]", "limit=20"]
     words += [f"run_dir={run.root}", "max_model_tokens=2000000", "served_name=mock", "concurrency=2"]
@@ -37,7 +39,7 @@ def test_a_killed_evaluation_continues_and_scores_what_was_answered(tmp_path, mo
     script.changed.update(WRONG)
     answer = script.completion
 
-    def slowly(*arguments):
+    def slowly(*arguments: Any) -> Any:
         time.sleep(delay[0])
         return answer(*arguments)
 
@@ -75,7 +77,7 @@ def test_a_killed_evaluation_continues_and_scores_what_was_answered(tmp_path, mo
     assert fresh.returncode == 2 and "the endpoint does not answer" in " ".join(fresh.stderr.split())
 
 
-def kept(run):
+def kept(run: Any) -> Any:
     """Ids of the finished entries."""
     files = sorted((run.eval("tiny", "bfcl") / "parts").glob("*/replica*.jsonl"))
     lines = (line for file in files for line in file.read_text().splitlines())

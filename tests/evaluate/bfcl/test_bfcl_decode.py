@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -27,19 +28,19 @@ from funreason_train.evaluate.bfcl.decode import pack, read_answer, unpack
         '  f(a=1), g.h(b="x")]',
     ],
 )
-def test_calls_are_read_with_or_without_brackets_fences_and_tags(text):
+def test_calls_are_read_with_or_without_brackets_fences_and_tags(text: str) -> None:
     assert read_answer(text).calls == (Call("f", {"a": 1}), Call("g.h", {"b": "x"}))
 
 
 @pytest.mark.parametrize(
     "text", ["I can't (yet) do that.", "f", "['a']", "[1, f(a=1)]", "{'answer': 'x'}", "f(", "😀"]
 )
-def test_text_is_text(text):
+def test_text_is_text(text: str) -> None:
     assert read_answer(text).is_text
 
 
 @pytest.mark.parametrize("text", ["", " \n", "[]", "``````"])
-def test_nothing_is_an_empty_call_list(text):
+def test_nothing_is_an_empty_call_list(text: str) -> None:
     assert read_answer(text).empty
     assert pack(read_answer(text)) == []
 
@@ -62,7 +63,7 @@ def test_nothing_is_an_empty_call_list(text):
         "f(a=1)(b=2)",
     ],
 )
-def test_call_syntax_beyond_literals_is_refused_as_a_whole(text):
+def test_call_syntax_beyond_literals_is_refused_as_a_whole(text: str) -> None:
     answer = read_answer(f"[g(x=1), {text.strip('[]')}]")
     assert answer.calls is None
     assert answer.refused
@@ -70,13 +71,13 @@ def test_call_syntax_beyond_literals_is_refused_as_a_whole(text):
     assert unpack(packed).refused == answer.refused
 
 
-def test_a_long_answer_is_refused_without_being_read():
+def test_a_long_answer_is_refused_without_being_read() -> None:
     assert read_answer("x" * 1_000_000).refused == "too_long"
     assert read_answer("[f(a='" + "x" * 1_000_000 + "')]").refused == "too_long"
 
 
 @given(st.text(alphabet="[](){}=,.'\"\\ \nabf19-+*`:#" + "é😀", max_size=60))
-def test_reading_never_raises_and_agrees_with_the_call_language(text):
+def test_reading_never_raises_and_agrees_with_the_call_language(text: str) -> None:
     answer = read_answer(text)
     assert (answer.calls is not None) + bool(answer.refused) + answer.empty + answer.is_text == 1
     try:
@@ -95,13 +96,13 @@ _VALUES = st.recursive(
 
 @settings(max_examples=40)
 @given(st.dictionaries(st.from_regex(r"[a-z]{1,5}", fullmatch=True), _VALUES, max_size=4))
-def test_what_is_packed_is_unpacked(arguments):
+def test_what_is_packed_is_unpacked(arguments: Any) -> None:
     (packed,) = pack(read_answer(render_calls([Call("do.it", arguments)])))
     executable = unpack(packed)
     assert (executable.name, executable.args, executable.kwargs) == ("do.it", (), arguments)
 
 
-def test_a_ground_truth_is_read_by_literals():
+def test_a_ground_truth_is_read_by_literals() -> None:
     executable = unpack("sort('final_report.pdf', 3, reverse=True)")
     assert (executable.name, executable.args, executable.kwargs) == (
         "sort",
@@ -112,7 +113,7 @@ def test_a_ground_truth_is_read_by_literals():
         unpack("cd(folder=__import__('os').getcwd())")
 
 
-def locked(code, network=False):
+def locked(code: Any, network: bool = False) -> Any:
     program = (
         "import os, socket, subprocess, sys\n"
         "from funreason_train.environments.sandbox import limits as sandbox\n"
@@ -127,7 +128,7 @@ def locked(code, network=False):
     )
 
 
-def test_a_locked_process_has_no_network():
+def test_a_locked_process_has_no_network() -> None:
     done = locked(
         "try:\n    socket.socket()\nexcept PermissionError as error:\n    print('refused', error)\n"
         "try:\n    socket.getaddrinfo('localhost', 80)\nexcept PermissionError:\n    print('unresolved')\n"
@@ -136,7 +137,7 @@ def test_a_locked_process_has_no_network():
     assert "unresolved" in done.stdout
 
 
-def test_a_locked_process_starts_no_program_and_opens_no_socket_below_python(tmp_path):
+def test_a_locked_process_starts_no_program_and_opens_no_socket_below_python(tmp_path: Path) -> None:
     done = locked(
         "import _socket\n"
         "print(how)\n"
@@ -150,7 +151,7 @@ def test_a_locked_process_starts_no_program_and_opens_no_socket_below_python(tmp
     assert refused == ["refused", "refused"]
 
 
-def test_memory_beyond_the_limit_is_refused():
+def test_memory_beyond_the_limit_is_refused() -> None:
     done = locked(
         "sandbox.limit_memory(64)\n"
         "small = bytearray(16 << 20)\n"
@@ -159,18 +160,18 @@ def test_memory_beyond_the_limit_is_refused():
     assert done.stdout.strip() == "refused", done.stderr
 
 
-def test_a_computation_in_c_is_ended_by_the_clock():
+def test_a_computation_in_c_is_ended_by_the_clock() -> None:
     done = locked("sandbox.Watchdog(0.3, 60).arm()\n10 ** 100_000_000\nprint('survived')\n")
     assert done.stdout == ""
     assert cause_of_death(-done.returncode).startswith("time_limit")
 
 
-def test_waiting_is_ended_by_the_clock():
+def test_waiting_is_ended_by_the_clock() -> None:
     done = locked("import time\nsandbox.Watchdog(60, 0.2).arm()\ntime.sleep(60)\n")
     assert cause_of_death(-done.returncode).startswith("time_limit")
 
 
-def test_categories_are_chosen_by_name_and_group_in_the_order_of_tables():
+def test_categories_are_chosen_by_name_and_group_in_the_order_of_tables() -> None:
     assert choose_categories(["memory", "multiple", "memory_kv"]) == (
         "multiple",
         "memory_kv",
@@ -187,13 +188,15 @@ def test_categories_are_chosen_by_name_and_group_in_the_order_of_tables():
         choose_categories(["multi_tern"])
 
 
-def test_the_main_environment_holds_the_current_version():
+def test_the_main_environment_holds_the_current_version() -> None:
     assert versions.python_of(versions.VERSIONS[0]) == sys.executable
     with pytest.raises(UserError, match=r"there is no bfcl-eval 1\.0"):
         versions.python_of("1.0")
 
 
-def test_another_versions_environment_is_made_by_its_script(tmp_path, monkeypatch):
+def test_another_versions_environment_is_made_by_its_script(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     script = tmp_path / "bfcl_env.sh"
     script.write_text('echo "installing" >&2; echo "$2/bin/python"; test "$1" = 2025.8.25')
     monkeypatch.setattr(versions, "_SCRIPT", script)
@@ -204,7 +207,7 @@ def test_another_versions_environment_is_made_by_its_script(tmp_path, monkeypatc
         versions.python_of("2025.8.25")
 
 
-def test_the_script_leaves_a_finished_environment_alone(tmp_path):
+def test_the_script_leaves_a_finished_environment_alone(tmp_path: Path) -> None:
     root = Path(__file__).parents[3]
     lock = (root / "requirements" / "bfcl-2025.8.25.lock").read_bytes()
     import hashlib
@@ -221,7 +224,7 @@ def test_the_script_leaves_a_finished_environment_alone(tmp_path):
     assert "bfcl-1.0.lock is missing" in done.stderr
 
 
-def test_the_lock_of_the_older_version_can_be_trusted():
+def test_the_lock_of_the_older_version_can_be_trusted() -> None:
     import importlib.util
 
     root = Path(__file__).parents[3]

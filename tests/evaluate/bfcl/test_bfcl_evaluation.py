@@ -1,6 +1,8 @@
 """`benchmark=bfcl` from settings to files, with a `run_bfcl` that writes known results instead of a model."""
 
 import json
+from pathlib import Path
+from typing import Any
 
 import pytest
 from evaluate.bfcl.bfcl_results import verdicts, write_results
@@ -19,7 +21,7 @@ SHARES = {"base": 0.2, "sft": 0.5, "rl": 0.6}
 
 
 @pytest.fixture
-def folders(tmp_path):
+def folders(tmp_path: Path) -> Any:
     """Folders that look like models."""
     for name in SHARES:
         folder = tmp_path / "models" / name
@@ -33,11 +35,11 @@ def folders(tmp_path):
 
 
 @pytest.fixture
-def asked(monkeypatch):
+def asked(monkeypatch: pytest.MonkeyPatch) -> Any:
     """The calls of `run_bfcl`, which writes results of about the model's share."""
     calls = []
 
-    def run_bfcl(models, options, logs):
+    def run_bfcl(models: Any, options: Any, logs: Any) -> dict[str, Any]:
         for model in models:
             calls.append((model.name, model.out, options))
             rights = {
@@ -53,17 +55,19 @@ def asked(monkeypatch):
     return calls
 
 
-def configured(tmp_path, *words):
+def configured(tmp_path: Path, *words: Any) -> Any:
     run = RunDir.at(tmp_path / "run")
     words = ("benchmark=bfcl", "limit=40", *words)
     return resolve(compose("eval", [f"run_dir={run.root}", *words]), "eval"), run
 
 
-def three(folders):
+def three(folders: Any) -> str:
     return f"model=[{','.join(str(folders / name) for name in SHARES)}]"
 
 
-def test_three_models_make_one_table_scores_failures_and_a_page(tmp_path, folders, asked):
+def test_three_models_make_one_table_scores_failures_and_a_page(
+    tmp_path: Path, folders: Any, asked: Any
+) -> None:
     config, run = configured(tmp_path, three(folders), "categories=[multi_turn,memory]")
     assert dict(config.eval.models) == {name: str(folders / name) for name in SHARES}
     result = stage.run(config, run)
@@ -94,7 +98,7 @@ def test_three_models_make_one_table_scores_failures_and_a_page(tmp_path, folder
     assert "question 0 of multi_turn_base" in "".join(page["texts"])
 
 
-def test_seeds_and_samples_run_each_in_a_folder_of_its_own(tmp_path, folders, asked):
+def test_seeds_and_samples_run_each_in_a_folder_of_its_own(tmp_path: Path, folders: Any, asked: Any) -> None:
     config, run = configured(
         tmp_path,
         f"model={folders / 'rl'}",
@@ -117,7 +121,9 @@ def test_seeds_and_samples_run_each_in_a_folder_of_its_own(tmp_path, folders, as
     assert "pass@2" in run.eval_table("bfcl").read_text()
 
 
-def test_results_of_another_version_are_refused_before_anything_runs(tmp_path, folders, asked):
+def test_results_of_another_version_are_refused_before_anything_runs(
+    tmp_path: Path, folders: Any, asked: Any
+) -> None:
     config, run = configured(tmp_path, three(folders), "categories=[parallel]")
     write_results(run.eval("sft", "bfcl"), {"parallel": [True] * 40}, "2025.8.25")
     with pytest.raises(
@@ -134,7 +140,9 @@ def test_results_of_another_version_are_refused_before_anything_runs(tmp_path, f
     assert "bfcl-eval 2025.8.25" in run.eval_table("bfcl").read_text()
 
 
-def test_one_server_is_asked_for_each_model_under_its_own_name(tmp_path, folders, asked):
+def test_one_server_is_asked_for_each_model_under_its_own_name(
+    tmp_path: Path, folders: Any, asked: Any
+) -> None:
     with serving({}) as server:
         config, run = configured(tmp_path, three(folders), "categories=[parallel]", f"endpoint={server.url}")
         with pytest.raises(UserError, match=rf"serves tiny, not {folders / 'base'}"):
@@ -147,7 +155,9 @@ def test_one_server_is_asked_for_each_model_under_its_own_name(tmp_path, folders
     assert any("served_name names one model" in problem for problem in stage.check(config, run))
 
 
-def test_results_that_were_not_finished_are_told(tmp_path, folders, asked, monkeypatch):
+def test_results_that_were_not_finished_are_told(
+    tmp_path: Path, folders: Any, asked: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(evaluation, "run_bfcl", lambda *_: {})
     config, run = configured(tmp_path, f"model={folders / 'rl'}", "categories=[parallel]")
     with pytest.raises(UserError, match="not finished"):
@@ -172,12 +182,14 @@ def test_results_that_were_not_finished_are_told(tmp_path, folders, asked, monke
         (["/x/my run/export", "/x/b/export"], ["my_run", "b"]),
     ],
 )
-def test_models_in_a_list_are_named_after_their_runs(tmp_path, paths, names):
+def test_models_in_a_list_are_named_after_their_runs(
+    tmp_path: Path, paths: list[str], names: list[str]
+) -> None:
     config, _ = configured(tmp_path, f"model=[{','.join(map(repr, paths))}]")
     assert dict(config.eval.models) == dict(zip(names, paths, strict=True))
 
 
-def test_the_same_model_twice_is_refused(tmp_path):
+def test_the_same_model_twice_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="twice"):
         configured(tmp_path, "model=[/a/b,/a/b]")
     with pytest.raises(UserError, match="no short names"):
@@ -196,14 +208,18 @@ def test_the_same_model_twice_is_refused(tmp_path):
         ("endpoint=http://127.0.0.1:9/v1", "the endpoint does not answer"),
     ],
 )
-def test_a_mistake_is_one_sentence_and_exit_code_2(tmp_path, folders, word, said, capsys):
+def test_a_mistake_is_one_sentence_and_exit_code_2(
+    tmp_path: Path, folders: Any, word: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     words = ["benchmark=bfcl", "categories=[parallel]", f"model={folders / 'rl'}"]
     assert main(["eval", *words, word, f"run_dir={tmp_path / 'run'}"]) == 2
     error = " ".join(capsys.readouterr().err.split())
     assert said in error and "Traceback" not in error
 
 
-def test_a_model_without_a_chat_template_is_told(tmp_path, folders, capsys):
+def test_a_model_without_a_chat_template_is_told(
+    tmp_path: Path, folders: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
     (folders / "rl" / "chat_template.jinja").unlink()
     assert main(["eval", "benchmark=bfcl", f"model={folders / 'rl'}", f"run_dir={tmp_path / 'run'}"]) == 2
     assert "no chat template" in " ".join(capsys.readouterr().err.split())

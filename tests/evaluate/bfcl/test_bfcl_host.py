@@ -1,7 +1,10 @@
 """BFCL's flow and checkers behind our handler: the truth scores 100 %, hostile answers 0 and do nothing."""
 
 import json
+from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import pytest
 from evaluate.bfcl import bfcl_mock
@@ -24,32 +27,32 @@ CALL_SECONDS = 2.0
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Any:
     return tmp_path_factory.mktemp("bfcl")
 
 
 @pytest.fixture(scope="module")
-def script(folder):
+def script(folder: Any) -> Any:
     return gold_script(folder, OFFLINE)
 
 
 @pytest.fixture(scope="module")
-def host(folder):
+def host(folder: Any) -> Iterator[Any]:
     with start(folder, (*OFFLINE, "web_search_base"), call_seconds=CALL_SECONDS, memory_mib=256) as client:
         yield client
 
 
-def completion(answer):
+def completion(answer: Any) -> str:
     return f"\nhm\n</think>\n\n{answer}"
 
 
-def test_the_truth_is_right_everywhere_whatever_was_answered_before(host, script):
+def test_the_truth_is_right_everywhere_whatever_was_answered_before(host: Any, script: Any) -> None:
     names = spread(host, 2)
     asked = [name for name in names if "_prereq" not in name]
     assert len(asked) == 2 * len(OFFLINE)
     wrong = set(asked[::3])
 
-    def mixed(prompt, name):
+    def mixed(prompt: Any, name: Any) -> Any:
         return (
             completion("[never(heard=1)]" if wrong_kind(name) else "I do not know.")
             if name in wrong
@@ -65,17 +68,17 @@ def test_the_truth_is_right_everywhere_whatever_was_answered_before(host, script
     assert same_prompts == prompts
 
 
-def wrong_kind(name):
+def wrong_kind(name: Any) -> bool:
     """Whether a call is a wrong answer to it, rather than a text."""
     return "irrelevance" in name
 
 
-def test_what_cannot_run_here_is_said(host):
+def test_what_cannot_run_here_is_said(host: Any) -> None:
     assert host.hello["not_run"] == {"web_search_base": "needs the open web and a key in SERPAPI_API_KEY"}
     assert host.hello["isolation"] in ("seccomp", "python")
 
 
-def test_prerequisites_fill_the_memory_that_questions_see(host, script):
+def test_prerequisites_fill_the_memory_that_questions_see(host: Any, script: Any) -> None:
     for category in ("memory_kv", "memory_rec_sum"):
         question = next(n for n in host.hello["entries"][category] if "_prereq" not in n)
         names = [*host.hello["needs"][question], question]
@@ -85,7 +88,7 @@ def test_prerequisites_fill_the_memory_that_questions_see(host, script):
         assert bfcl_mock.FACT in prompts[question][0]
 
 
-def test_a_prerequisite_played_again_does_not_find_its_own_traces(host, script):
+def test_a_prerequisite_played_again_does_not_find_its_own_traces(host: Any, script: Any) -> None:
     question = next(n for n in host.hello["entries"]["memory_rec_sum"] if "_prereq" not in n)
     names = list(host.hello["needs"][question])
     _, prompts = play(host, names, script.completion)
@@ -93,7 +96,7 @@ def test_a_prerequisite_played_again_does_not_find_its_own_traces(host, script):
     assert again[names[2]] == prompts[names[2]]
 
 
-def with_math(host):
+def with_math(host: Any) -> Any:
     """An entry whose environment has MathAPI's `power`."""
     for name in host.hello["entries"]["multi_turn_base"]:
         seen = []
@@ -124,7 +127,9 @@ HOSTILE = {
 @pytest.mark.parametrize(
     "category", ["multi_turn_base", "memory_kv", "simple_python", "irrelevance", "simple_java"]
 )
-def test_a_hostile_answer_runs_nothing_and_is_wrong(host, script, folder, category):
+def test_a_hostile_answer_runs_nothing_and_is_wrong(
+    host: Any, script: Any, folder: Any, category: str
+) -> None:
     names = [name for name in host.hello["entries"][category] if "_prereq" not in name]
     hostile = dict(zip(names, HOSTILE.values(), strict=False))
     neighbour = names[len(HOSTILE)]
@@ -134,7 +139,7 @@ def test_a_hostile_answer_runs_nothing_and_is_wrong(host, script, folder, catego
             if answer in (HOSTILE["deep"], HOSTILE["minus"]):
                 del hostile[name]
 
-    def answer(prompt, name):
+    def answer(prompt: Any, name: Any) -> Any:
         if name in hostile:
             return completion(hostile[name].replace("{file}", str(marker)).replace("{{}}", "{}"))
         return script.completion(prompt, name)
@@ -145,11 +150,11 @@ def test_a_hostile_answer_runs_nothing_and_is_wrong(host, script, folder, catego
     assert not marker.exists()
 
 
-def test_a_call_that_would_take_forever_ends_its_entry_alone(host, script):
+def test_a_call_that_would_take_forever_ends_its_entry_alone(host: Any, script: Any) -> None:
     name = with_math(host)
     other = next(n for n in host.hello["entries"]["multi_turn_base"] if n != name)
 
-    def answer(prompt, asked):
+    def answer(prompt: Any, asked: Any) -> Any:
         burn = completion("[power(base=10, exponent=100000000)]")
         return burn if asked == name else script.completion(prompt, asked)
 
@@ -159,7 +164,7 @@ def test_a_call_that_would_take_forever_ends_its_entry_alone(host, script):
     assert rows[other]["right"]
 
 
-def test_a_model_that_never_stops_calling_is_stopped_after_bfcls_steps(host):
+def test_a_model_that_never_stops_calling_is_stopped_after_bfcls_steps(host: Any) -> None:
     name = host.hello["entries"]["multi_turn_base"][0]
     rows, _ = play(host, [name], lambda *_: completion("[pwd()]"))
     assert len(rows[name]["completions"]) == 21  # MAXIMUM_STEP_LIMIT is 20
@@ -167,7 +172,7 @@ def test_a_model_that_never_stops_calling_is_stopped_after_bfcls_steps(host):
 
 
 @pytest.mark.parametrize("category", ["simple_python", "irrelevance", "multi_turn_base", "memory_kv"])
-def test_an_unclosed_thought_is_a_failed_answer(host, script, category):
+def test_an_unclosed_thought_is_a_failed_answer(host: Any, script: Any, category: str) -> None:
     name = next(n for n in host.hello["entries"][category] if "_prereq" not in n)
     rows, _ = play(host, [name], lambda prompt, asked: "I think " + script.completion(prompt, asked)[-40:])
     assert not rows[name]["right"]
@@ -177,7 +182,7 @@ def test_an_unclosed_thought_is_a_failed_answer(host, script, category):
 CARD = ["simple_python", "irrelevance", "live_relevance", "multi_turn_base"]
 
 
-def test_an_unclosed_thought_counts_as_the_card_has_it_if_asked_for(folder, script):
+def test_an_unclosed_thought_counts_as_the_card_has_it_if_asked_for(folder: Any, script: Any) -> None:
     """The card's handler hands BFCL a sentence: no call, which is right where no call is."""
     with start(folder, CARD, unclosed="card") as host:
         names = [host.hello["entries"][category][0] for category in CARD]
@@ -186,7 +191,7 @@ def test_an_unclosed_thought_counts_as_the_card_has_it_if_asked_for(folder, scri
     assert all(rows[name]["unclosed"] for name in names)
 
 
-def test_the_thought_stays_out_of_the_history_and_results_are_merged(host):
+def test_the_thought_stays_out_of_the_history_and_results_are_merged(host: Any) -> None:
     name = host.hello["entries"]["multi_turn_base"][0]
     answers = iter([completion("[pwd(), pwd()]"), completion("Done.")])
     _, prompts = play(host, [name], lambda *_: next(answers, completion("Done.")))
@@ -199,17 +204,17 @@ def test_the_thought_stays_out_of_the_history_and_results_are_merged(host):
     )
 
 
-def test_a_prompt_beyond_the_context_fails_its_entry(host, script):
+def test_a_prompt_beyond_the_context_fails_its_entry(host: Any, script: Any) -> None:
     names = host.hello["entries"]["simple_python"][:1] + host.hello["entries"]["multi_turn_base"][:1]
     rows, prompts = play(host, names, script.completion, replace(SAMPLING, max_model_tokens=100))
     assert prompts == {}
     assert all(row["reasons"][0].startswith("prompt_too_long") for row in rows.values())
 
 
-def canonical(script):
+def canonical(script: Any) -> Any:
     """The gold answers in the one form that training teaches."""
 
-    def answer(prompt, name):
+    def answer(prompt: Any, name: Any) -> str:
         before, _, text = script.completion(prompt, name).rpartition("\n\n")
         return f"{before}\n\n{render_calls(parse_calls(text)) if text.startswith('[') else text}"
 
@@ -219,7 +224,9 @@ def canonical(script):
 @pytest.mark.parametrize(
     "category", ["simple_python", "multi_turn_base", "multi_turn_long_context", "memory_kv"]
 )
-def test_training_prompts_and_evaluation_prompts_are_the_same_tokens(host, script, tmp_path, category):
+def test_training_prompts_and_evaluation_prompts_are_the_same_tokens(
+    host: Any, script: Any, tmp_path: Path, category: str
+) -> None:
     name = next(n for n in host.hello["entries"][category] if "_prereq" not in n)
     asked = []
     host.open(name)
@@ -239,13 +246,13 @@ def test_training_prompts_and_evaluation_prompts_are_the_same_tokens(host, scrip
     assert tokenizer.decode(tokenizer(asked[-1], add_special_tokens=False).input_ids) == asked[-1]
 
 
-def tokenizer_in(folder):
+def tokenizer_in(folder: Any) -> Any:
     from transformers import AutoTokenizer
 
     return AutoTokenizer.from_pretrained(bfcl_mock.make_model(folder / "model", ["some text"] * 9, 400))
 
 
-def trajectory(conversation):
+def trajectory(conversation: Any) -> Any:
     """The same conversation as a data source would give it."""
     head, _, rest = conversation[0]["content"].partition("that you can invoke.\n")
     if not rest:
@@ -277,21 +284,21 @@ def trajectory(conversation):
 class Engine:
     """An engine in this process: works only while it is asked, and finishes one completion at a time."""
 
-    def __init__(self, answer):
+    def __init__(self, answer: Any) -> None:
         self.answer, self.asked, self.most = answer, [], 0
 
-    def submit(self, key, prompt, sampling):
+    def submit(self, key: Any, prompt: Any, sampling: Any) -> None:
         self.asked.append((key, bytes(prompt).decode()))
         self.most = max(self.most, len(self.asked))
 
-    def collect(self):
+    def collect(self) -> list[Any]:
         if len(self.asked) % 2:  # a step that finishes nothing
             self.asked.append(self.asked.pop(0))
         key, prompt = self.asked.pop(0)
         return [Generated(key, self.answer(prompt, key.rpartition("/")[0]), 7, "stop")]
 
 
-def test_an_engine_that_works_only_when_asked_plays_the_same(host, script):
+def test_an_engine_that_works_only_when_asked_plays_the_same(host: Any, script: Any) -> None:
     names = host.hello["entries"]["multi_turn_base"][:6] + host.hello["entries"]["simple_python"][:6]
     expected, _ = play(host, names, script.completion)
     engine = Engine(script.completion)

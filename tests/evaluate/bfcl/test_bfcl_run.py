@@ -1,6 +1,8 @@
 """The whole evaluation against a mock endpoint: results on disk, what is kept, what is refused."""
 
 import json
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from evaluate.bfcl import bfcl_mock
@@ -16,19 +18,19 @@ ENGINE = EngineOptions("cpu", "float32", 1, 8, 4096, 32, None, 0.9, True, 247_00
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Any:
     return tmp_path_factory.mktemp("bfcl-run")
 
 
 @pytest.fixture(scope="module")
-def server(folder):
+def server(folder: Any) -> Iterator[Any]:
     script = gold_script(folder, CATEGORIES[:2])
     model = bfcl_mock.make_model(folder / "model", ["some text"] * 9, 400)
     with bfcl_mock.MockServer(script, model / "tokenizer.json") as running:
         yield running
 
 
-def options(server, limit, **others):
+def options(server: Any, limit: Any, **others: Any) -> Any:
     sampling = Sampling(temperature=0.0, top_p=0.7, max_tokens=20_000, max_model_tokens=247_000, seed=0)
     return BfclOptions(
         **{
@@ -44,11 +46,13 @@ def options(server, limit, **others):
     )
 
 
-def read(path):
+def read(path: Any) -> Any:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
-def test_results_are_written_kept_and_extended(server, folder, monkeypatch):
+def test_results_are_written_kept_and_extended(
+    server: Any, folder: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv("SERPAPI_API_KEY", raising=False)
     bodies = []
     whole = server.script.completion
@@ -85,7 +89,7 @@ def test_results_are_written_kept_and_extended(server, folder, monkeypatch):
     assert [row["id"] for row in rows if not row["right"]] == ["simple_python_200"]
 
 
-def test_nothing_that_can_run_is_an_error(server, folder, monkeypatch):
+def test_nothing_that_can_run_is_an_error(server: Any, folder: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SERPAPI_API_KEY", raising=False)
     model = BfclModel("w", str(folder / "model"), folder / "none", "print", 240_000)
     with pytest.raises(UserError, match="needs the open web and a key in SERPAPI_API_KEY"):

@@ -2,6 +2,8 @@
 
 import json
 import re
+from pathlib import Path
+from typing import Any
 
 import pytest
 from evaluate.bfcl.bfcl_results import ENTRIES, result, verdicts, write_results
@@ -18,12 +20,12 @@ TURNS = [name for name in ENTRIES if name.startswith("multi_turn")]
 ONE = Attempts()
 
 
-def tries(tmp_path, name, rights):
+def tries(tmp_path: Path, name: Any, rights: Any) -> Any:
     write_results(tmp_path / name, rights)
     return scoring.tries_of([scoring.read_rows(tmp_path / name, list(rights))])
 
 
-def document(tmp_path, models, not_run=None, attempts=ONE, wrong=None):
+def document(tmp_path: Path, models: Any, not_run: Any = None, attempts: Any = ONE, wrong: Any = None) -> Any:
     """The Markdown and the scores of models with these verdicts."""
     found = {name: tries(tmp_path, name, rights) for name, rights in models.items()}
     scores = {
@@ -41,14 +43,14 @@ def document(tmp_path, models, not_run=None, attempts=ONE, wrong=None):
     return build(scores, changes, attempts, "2026.3.23", []), scores, changes
 
 
-def cells(text, section, row):
+def cells(text: Any, section: Any, row: Any) -> Any:
     """The cells of one row of one table."""
     part = text.split(f"### {section}\n")[1].split("###")[0]
     line = next(line for line in part.splitlines() if line.startswith(f"| {row} |"))
     return [cell.strip() for cell in line.strip("|").split(" | ")]
 
 
-def test_known_verdicts_give_known_columns(tmp_path):
+def test_known_verdicts_give_known_columns(tmp_path: Path) -> None:
     rights = {name: [n < 20 * k for n in range(200)] for k, name in enumerate(TURNS, 1)}
     text, scores, _ = document(tmp_path, {"mine": rights})
     columns = scores["mine"]["columns"]
@@ -60,7 +62,7 @@ def test_known_verdicts_give_known_columns(tmp_path):
     assert "| multi_turn_base | 200 | 20/200 = 10.0 (6.6 to 14.9) |" in text
 
 
-def test_what_was_not_run_is_never_a_zero(tmp_path):
+def test_what_was_not_run_is_never_a_zero(tmp_path: Path) -> None:
     rights = {"memory_kv": [False] * 155, "memory_rec_sum": [True] * 155}
     text, scores, _ = document(tmp_path, {"mine": rights}, {"memory_vector": "there is no embedding model"})
     columns = scores["mine"]["columns"]
@@ -73,7 +75,7 @@ def test_what_was_not_run_is_never_a_zero(tmp_path):
     assert "memory_vector: there is no embedding model" in text
 
 
-def test_several_models_have_paired_differences_and_published_rows_beside_them(tmp_path):
+def test_several_models_have_paired_differences_and_published_rows_beside_them(tmp_path: Path) -> None:
     base = {name: verdicts(name, 0.2) for name in TURNS}
     sft = {name: [a or n % 3 == 0 for n, a in enumerate(part)] for name, part in base.items()}
     rl = {name: [a or n % 2 == 0 for n, a in enumerate(part)] for name, part in sft.items()}
@@ -101,7 +103,7 @@ def test_several_models_have_paired_differences_and_published_rows_beside_them(t
     assert not re.search(r"minus .*published|published.* minus", text)
 
 
-def test_a_category_that_one_model_lacks_is_not_compared(tmp_path):
+def test_a_category_that_one_model_lacks_is_not_compared(tmp_path: Path) -> None:
     whole = {name: verdicts(name, 0.5) for name in TURNS}
     part = {name: whole[name] for name in TURNS[:3]}
     text, _, (change,) = document(tmp_path, {"a": whole, "b": part})
@@ -109,14 +111,14 @@ def test_a_category_that_one_model_lacks_is_not_compared(tmp_path):
     assert cells(text, "Multi-turn", "b minus a")[2] == "not run"
 
 
-def test_other_entries_are_not_compared(tmp_path):
+def test_other_entries_are_not_compared(tmp_path: Path) -> None:
     a = tries(tmp_path, "a", {"simple_python": [True] * 10})
     b = tries(tmp_path, "b", {"simple_python": [True] * 9})
     with pytest.raises(UserError, match="did not run the same entries of simple_python"):
         scoring.difference(a, b, ONE)
 
 
-def test_attempts_seeds_and_pass_at_k_reach_the_table(tmp_path):
+def test_attempts_seeds_and_pass_at_k_reach_the_table(tmp_path: Path) -> None:
     attempts = Attempts(seeds=(0, 1), samples=2, pass_k=(1, 2))
     rights = [[n % 4 == 0 or (n + k) % 4 == 1 for n in range(200)] for k in range(4)]
     for number, part in enumerate(rights):
@@ -136,7 +138,7 @@ def test_attempts_seeds_and_pass_at_k_reach_the_table(tmp_path):
     assert "### pass@2" in text and "### Mean over seeds 0, 1" in text and "4 attempts an entry" in text
 
 
-def test_the_table_says_why_answers_are_wrong_and_loses_no_reason(tmp_path):
+def test_the_table_says_why_answers_are_wrong_and_loses_no_reason(tmp_path: Path) -> None:
     rights = {"parallel": [False] * 200}
     few = {"prompt_too_long": 150, "unclosed": 50}
     text, _, _ = document(tmp_path, {"mine": rights}, wrong=few)
@@ -148,7 +150,7 @@ def test_the_table_says_why_answers_are_wrong_and_loses_no_reason(tmp_path):
     assert "Why answers" not in document(tmp_path, {"mine": {"parallel": [True] * 200}})[0]
 
 
-def test_published_rows_say_what_they_are():
+def test_published_rows_say_what_they_are() -> None:
     rows = published()
     assert len({row.name for row in rows}) == len(rows) >= 17
     for row in rows:
@@ -167,7 +169,7 @@ def test_published_rows_say_what_they_are():
         (None, "cannot be read"),
     ],
 )
-def test_damaged_results_are_one_clear_error(tmp_path, damage, said):
+def test_damaged_results_are_one_clear_error(tmp_path: Path, damage: Any, said: str) -> None:
     write_results(tmp_path, {"parallel": [True] * 9})
     file = tmp_path / "parallel.jsonl"
     file.unlink() if damage is None else file.write_text(damage(file.read_text()))
@@ -178,14 +180,16 @@ def test_damaged_results_are_one_clear_error(tmp_path, damage, said):
         scoring.read_info(tmp_path)
 
 
-def test_reasons_are_counted_by_their_first_words():
+def test_reasons_are_counted_by_their_first_words() -> None:
     rows = [result("parallel", n, n > 3, f"turn {n}: wrong_state: {n}") for n in range(5)]
     rows.append(result("parallel", 9, False, "malformed: unclosed") | {"reasons": []})
     assert scoring.reasons(rows) == {"wrong_state": 4, "no reason given": 1}
     assert json.dumps(scoring.reasons(rows[4:5])) == "{}"
 
 
-def test_the_screen_shows_what_was_run_within_80_columns_and_one_line_about_the_rest(tmp_path, monkeypatch):
+def test_the_screen_shows_what_was_run_within_80_columns_and_one_line_about_the_rest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     rights = {name: [n < 20 * k for n in range(200)] for k, name in enumerate(TURNS, 1)}
     rights |= {"irrelevance": [True] * 200}
     _, scores, changes = document(
@@ -208,6 +212,6 @@ def test_the_screen_shows_what_was_run_within_80_columns_and_one_line_about_the_
     assert note == ("Not run: 3 of Single-turn; 8 of BFCL v4 agentic; memory_vector (there is no model).")
 
 
-def test_a_screen_without_any_whole_column_shows_the_categories(tmp_path):
+def test_a_screen_without_any_whole_column_shows_the_categories(tmp_path: Path) -> None:
     _, scores, changes = document(tmp_path, {"mine": {"simple_python": [True] * 400}})
     assert [row[0] for row in screen(scores, changes, "2026.3.23").rows] == ["simple_python"]

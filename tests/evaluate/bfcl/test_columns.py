@@ -2,6 +2,7 @@
 
 import random
 from importlib.resources import files
+from typing import Any
 
 import pytest
 from evaluate.bfcl.bfcl_results import ENTRIES
@@ -20,7 +21,7 @@ from funreason_train.pages.statistics import mean_share
 BY_KEY = {column.key: column for column in COLUMNS}
 
 
-def values_of(**shares):
+def values_of(**shares: Any) -> Any:
     """Category to entries, `share` of a hundred of them right."""
     return {
         name: {f"{name}_{number}": float(number < 100 * share) for number in range(100)}
@@ -28,7 +29,7 @@ def values_of(**shares):
     }
 
 
-def column(key, **shares):
+def column(key: Any, **shares: Any) -> Any:
     values = values_of(**shares)
     return column_value(BY_KEY[key], values, lambda name: mean_share([*values[name].values()]))
 
@@ -77,13 +78,13 @@ def column(key, **shares):
         ),
     ],
 )
-def test_columns_are_what_a_hand_works_out(key, shares, expected):
+def test_columns_are_what_a_hand_works_out(key: str, shares: dict[str, Any], expected: float) -> None:
     found = column(key, **shares)
     assert found.mean == pytest.approx(expected)
     assert 0 <= found.low < found.mean < found.high <= 1
 
 
-def test_the_papers_own_overall_figures_follow_from_its_parts():
+def test_the_papers_own_overall_figures_follow_from_its_parts() -> None:
     """Every published overall that has all its parts, within rounding: the formulas are the paper's."""
     import yaml
 
@@ -103,26 +104,26 @@ def test_the_papers_own_overall_figures_follow_from_its_parts():
         assert row["v4.overall"] == pytest.approx((web + memory) / 2, abs=0.011)
 
 
-def test_every_columns_weights_add_up_to_one_over_known_categories():
+def test_every_columns_weights_add_up_to_one_over_known_categories() -> None:
     for one in COLUMNS:
         assert sum(one.weights.values()) == pytest.approx(1)
         assert set(one.weights) <= set(CATEGORIES)
     assert {name for one in COLUMNS for name in one.weights} == set(GROUPS["paper"])
 
 
-def test_the_live_weights_are_the_installed_packages_counts():
+def test_the_live_weights_are_the_installed_packages_counts() -> None:
     data = files("bfcl_eval") / "data"
     for name, count in LIVE_ENTRIES.items():
         lines = (data / f"BFCL_v4_{name}.json").read_text(encoding="utf-8").splitlines()
         assert sum(bool(line.strip()) for line in lines) == count == ENTRIES[name]
 
 
-def test_a_column_lacks_the_categories_that_were_not_run():
+def test_a_column_lacks_the_categories_that_were_not_run() -> None:
     assert missing(BY_KEY["v4.memory"], {"memory_kv": 1, "memory_rec_sum": 1}) == ["memory_vector"]
     assert missing(BY_KEY["multi_turn.base"], {"multi_turn_base": 1}) == []
 
 
-def test_stories_that_go_together_widen_the_interval():
+def test_stories_that_go_together_widen_the_interval() -> None:
     names = list(BY_KEY["multi_turn.overall"].weights)
     alike = values_of(**dict.fromkeys(names, 0.5))
     apart = {
@@ -134,7 +135,7 @@ def test_stories_that_go_together_widen_the_interval():
         entry_correlation("live_simple", "live_multiple", values_of(live_simple=0.5, live_multiple=0.5)) == 0
     )
 
-    def width(values):
+    def width(values: Any) -> Any:
         estimate = lambda name: mean_share([*values[name].values()])  # noqa: E731
         found = column_value(BY_KEY["multi_turn.overall"], values, estimate)
         return found.high - found.low
@@ -145,7 +146,7 @@ def test_stories_that_go_together_widen_the_interval():
 
 
 @pytest.mark.parametrize("together", [False, True])
-def test_the_interval_of_a_column_covers_the_truth_about_95_times_in_100(together):
+def test_the_interval_of_a_column_covers_the_truth_about_95_times_in_100(together: bool) -> None:
     draw, covered, rounds = random.Random(5), 0, 400
     chances = dict(zip(BY_KEY["multi_turn.overall"].weights, (0.6, 0.5, 0.3, 0.1), strict=True))
     truth = sum(chances.values()) / 4
@@ -162,7 +163,7 @@ def test_the_interval_of_a_column_covers_the_truth_about_95_times_in_100(togethe
     assert 0.92 <= covered / rounds <= 0.985
 
 
-def test_categories_are_chosen_by_name_and_group():
+def test_categories_are_chosen_by_name_and_group() -> None:
     assert choose_categories(["live", "multi_turn_base"])[:1] == ("live_simple",)
     assert set(choose_categories(["paper"])) < set(choose_categories(["all"]))
     with pytest.raises(UserError, match="'multi_trun_base'; did you mean 'multi_turn_base'"):
