@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
-from omegaconf import OmegaConf
+from cluster.profiles import cluster
 
 from funreason_train.cluster import Profile, connect
 from funreason_train.cluster.connect import missing_nodes, wait_for_nodes
 from funreason_train.errors import UserError
 
-CONFIGS = Path(__file__).parents[2] / "configs" / "cluster"
-H20 = OmegaConf.load(CONFIGS / "h20x32.yaml")
+H20 = cluster("h20x32")
 
 
 def node(number: int, gpus: int = 8, alive: bool = True) -> dict[str, Any]:
@@ -37,7 +35,8 @@ class Clock:
 
 
 def test_returns_as_soon_as_the_last_node_joins() -> None:
-    clock, said = Clock(), []
+    clock = Clock()
+    said: list[str] = []
     joined = [[node(0)], [node(0), node(1)], [node(i) for i in range(4)]]
     looks = iter([*joined[:1] * 3, *joined[1:]])
     wait_for_nodes(Profile.of(H20), lambda: next(looks), clock=clock, sleep=clock.sleep, say=said.append)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
-from omegaconf import OmegaConf
+from cluster.profiles import cluster
 
 from funreason_train.cluster import Profile, forwarded, gpu_problem
 from funreason_train.cluster.environment import thread_variables
@@ -16,7 +17,7 @@ CONFIGS = Path(__file__).parents[2] / "configs" / "cluster"
 
 
 def profile(name: str, **changes: object) -> Profile:
-    return Profile.of({**OmegaConf.to_container(OmegaConf.load(CONFIGS / f"{name}.yaml")), **changes})
+    return Profile.of({**cast(dict[str, Any], cluster(name)), **changes})
 
 
 def machine(tmp_path: Path, gpus: int) -> Path:
@@ -35,7 +36,7 @@ def test_the_reference_has_32_gpus() -> None:
 @pytest.mark.parametrize("file", sorted(CONFIGS.glob("*.yaml")), ids=lambda path: path.stem)
 def test_every_profile_is_named_like_its_file_and_has_the_same_keys(file: Path) -> None:
     config = compose("sft", [f"cluster={file.stem}"]).cluster
-    reference = OmegaConf.load(CONFIGS / "cpu.yaml")
+    reference = cluster("cpu")
     assert config.name == file.stem
     assert set(reference) <= set(config)
     assert set(reference.sft) == set(config.sft)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from omegaconf import OmegaConf
+from cluster.profiles import cluster
 
 from funreason_train.cluster.topology import (
     interface_of,
@@ -19,7 +19,7 @@ CONFIGS = ROOT / "configs" / "cluster"
 
 
 def test_one_command_for_each_node_and_the_script_is_there() -> None:
-    commands = node_commands(OmegaConf.load(CONFIGS / "h20x32.yaml"), "sft", ["sft.epochs=2", "run_dir=a b"])
+    commands = node_commands(cluster("h20x32"), "sft", ["sft.epochs=2", "run_dir=a b"])
     assert len(commands) == 4
     assert [f"NODE_RANK={rank} " in command for rank, command in enumerate(commands)] == [True] * 4
     assert all(
@@ -30,15 +30,15 @@ def test_one_command_for_each_node_and_the_script_is_there() -> None:
 
 def test_machines_without_a_script_of_their_own_use_the_general_one() -> None:
     """commands.txt may only name what is there."""
-    cluster = {**OmegaConf.load(CONFIGS / "cpu.yaml"), "name": "rack", "nodes": 2}
-    commands = node_commands(cluster, "rl", ["+recipe=mine.yaml", "cluster=rack.yaml"])
+    rack = cluster("cpu", "cluster.name=rack", "cluster.nodes=2")
+    commands = node_commands(rack, "rl", ["+recipe=mine.yaml", "cluster=rack.yaml"])
     assert commands[1].endswith(" bash launch/stage.sh rl +recipe=mine.yaml cluster=rack.yaml")
     assert (ROOT / "launch" / "stage.sh").is_file()
-    assert node_commands(cluster, "rl")[0].endswith(" bash launch/stage.sh rl cluster=rack")
+    assert node_commands(rack, "rl")[0].endswith(" bash launch/stage.sh rl cluster=rack")
 
 
 def test_one_machine_runs_the_stage_itself() -> None:
-    assert node_commands(OmegaConf.load(CONFIGS / "cpu.yaml"), "rl") == ["funreason-train rl cluster=cpu"]
+    assert node_commands(cluster("cpu"), "rl") == ["funreason-train rl cluster=cpu"]
 
 
 def test_the_interface_is_the_one_that_holds_the_address() -> None:

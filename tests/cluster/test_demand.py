@@ -3,15 +3,14 @@
 from typing import Any
 
 import pytest
-from omegaconf import OmegaConf
+from cluster.profiles import cluster
 
 from funreason_train.cluster import Profile
 from funreason_train.cluster.connect import wait_for_nodes
 from funreason_train.cluster.demand import Demand, shortage
 from funreason_train.errors import UserError
-from funreason_train.settings.compose import shipped
 
-H20 = Profile.of(OmegaConf.load(shipped("configs") / "cluster" / "h20x32.yaml"))
+H20 = Profile.of(cluster("h20x32"))
 RL = Demand("RL", 32, 3, 1, 9, "cluster.nodes")
 
 
@@ -33,6 +32,7 @@ def test_an_empty_cluster_has_room() -> None:
 
 def test_gpus_of_another_job_are_named_with_their_node() -> None:
     said = shortage(RL, [*(node(n) for n in range(3)), node(3, free_gpus=5)])
+    assert said is not None
     assert "3@h20-3 has 64 of 64 CPUs and 5 of 8 GPUs free, room for 5 workers" in said
     assert "RL asks for 32 workers of 3 CPUs and 1 GPU" in said
 
@@ -40,7 +40,7 @@ def test_gpus_of_another_job_are_named_with_their_node() -> None:
 def test_too_few_cpus_are_told() -> None:
     """verl reserves 3 CPUs a GPU and waited for ever on nodes with 2."""
     said = shortage(Demand("RL", 2, 3, 1, 3, "x"), [node(0, cpus=2, gpus=1), node(1, cpus=2, gpus=1)])
-    assert "room for 0 workers" in said
+    assert said is not None and "room for 0 workers" in said
 
 
 def test_the_framework_own_processes_count() -> None:

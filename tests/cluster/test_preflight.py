@@ -13,7 +13,7 @@ from funreason_train.cluster.preflight.facts import PACKAGES
 from funreason_train.cluster.preflight.nodes import clock_error
 
 GPU = {"index": "0", "name": "NVIDIA H20", "total": 97871.0, "free": 97000.0, "driver": "580.95.05"}
-NODE = {
+NODE: dict[str, Any] = {
     "node": "0@h20-0",
     "time": 1000.0,
     "python": "3.11.7",
@@ -57,7 +57,7 @@ def test_two_good_nodes_have_nothing_but_fine_findings() -> None:
     }
 
 
-GPUS = NODE["gpus"]
+GPUS: list[Any] = NODE["gpus"]
 
 
 @pytest.mark.parametrize(

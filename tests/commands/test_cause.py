@@ -1,5 +1,6 @@
 """Which words of a log are the first error: excerpts of logs of runs that ended badly."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -60,38 +61,45 @@ RETRIED = [
 ]
 
 
+def cause_of(lines: Sequence[str]) -> Cause:
+    """The first cause, which there has to be."""
+    cause = first_cause(lines)
+    assert cause is not None
+    return cause
+
+
 def test_the_engine_s_own_exception_is_told_from_its_echoes() -> None:
-    cause = first_cause(ENGINE)
+    cause = cause_of(ENGINE)
     assert cause == Cause(7, "EngineCore pid=18860", "RuntimeError: CPU Generator does not use offset")
     assert cause.fix == ""
 
 
 def test_an_engine_that_was_killed_has_no_exception_of_its_own() -> None:
-    cause = first_cause(KILLED)
+    cause = cause_of(KILLED)
     assert (cause.line, cause.process) == (2, "vLLMHttpServer pid=18617")
     assert "engine core exited unexpectedly" in cause.error and "dmesg" in cause.fix
 
 
 def test_ray_s_report_of_a_dead_worker_names_the_process() -> None:
-    cause = first_cause([f"{AGENT}Using dataset class: RLHFDataset", STEP, f"{BAR}{RAYLET}{DEAD}"])
+    cause = cause_of([f"{AGENT}Using dataset class: RLHFDataset", STEP, f"{BAR}{RAYLET}{DEAD}"])
     assert (cause.line, cause.process) == (3, "AgentLoopWorkerTQ pid=20189")
     assert cause.error == (
         "A worker died or was killed (Worker unexpectedly exits with a connection error code 2. End of file)"
     )
-    assert first_cause([RAYLET + DEAD]).process == "worker pid=20189"
+    assert cause_of([RAYLET + DEAD]).process == "worker pid=20189"
 
 
 def test_what_went_before_a_healthy_step_did_no_harm() -> None:
-    assert first_cause(RETRIED).error.startswith("ray.exceptions.GetTimeoutError")
+    assert cause_of(RETRIED).error.startswith("ray.exceptions.GetTimeoutError")
     healthy = "\x1b[36m(RayTrainWorker pid=1022)\x1b[0m {'loss': '7.532', 'grad_norm': '5.976'}"
     assert first_cause([*RETRIED, healthy]) is None
-    assert first_cause([*KILLED[1:], *ENGINE]).error == "RuntimeError: CPU Generator does not use offset"
+    assert cause_of([*KILLED[1:], *ENGINE]).error == "RuntimeError: CPU Generator does not use offset"
 
 
 def test_words_that_go_on_below_belong_to_the_error() -> None:
     """pydantic's, as vLLM ends over a setting."""
     head = "\x1b[36m(vLLMHttpServer pid=11951)\x1b[0m "
-    cause = first_cause(
+    cause = cause_of(
         [
             f"{head}Traceback (most recent call last):",
             f'{head}  File "/x/vllm/engine/arg_utils.py", line 2316, in create_engine_config',
@@ -130,7 +138,7 @@ def test_a_log_without_an_error_has_no_cause() -> None:
     ],
 )
 def test_what_is_known_to_help_is_said(error: str, part: str) -> None:
-    cause = first_cause(
+    cause = cause_of(
         [
             "(WorkerDict pid=7, ip=10.0.0.3) Traceback (most recent call last):",
             f"(WorkerDict pid=7, ip=10.0.0.3) {error}",
@@ -180,7 +188,7 @@ _words = some.sampled_from(
 
 @given(some.lists(some.one_of(_words, some.text())))
 def test_any_log_is_read_and_what_is_quoted_is_short_and_on_one_line(lines: Any) -> None:
-    cause = first_cause(lines)
+    cause = cause_of(lines)
     if cause is not None:
         assert 1 <= cause.line <= len(lines) and cause.error
         assert len(cause.error) <= 300 and "\n" not in cause.error and "\x1b" not in cause.error

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -30,7 +31,7 @@ class Clock:
 def shown(
     monkeypatch: pytest.MonkeyPatch,
     path: Path,
-    reports: list[tuple[float, dict[str, object] | None]],
+    reports: Sequence[tuple[float, dict[str, object] | None]],
     terminal: bool,
     title: str = "Evaluating",
 ) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +57,7 @@ def test_every_conversation_is_one_task_that_its_gold_calls_solve(prepare: Prepa
     for row in [*train, *val]:
         task = task_of(row)
         answers = iter(gold(task))
-        assert play(task, lambda _, answers=answers: next(answers)).right
+        assert play(task, partial(lambda answers, _: next(answers), answers)).right
         assert row["prompt"][-1] == {"role": "user", "content": task.turns[0].user}
         assert row["extra_info"]["id"] == f"{task.id}/0.0"
 

@@ -125,7 +125,9 @@ def test_every_field_of_a_thought(key: str) -> None:
 def test_every_field_of_a_weight(key: str, value: Any) -> None:
     wrong = {"role": "assistant", "content": None, "tool_calls": [{"name": "order", "arguments": {"x": 1}}]}
     rest = [{"role": "tool", "content": "no x"}, {"role": "assistant", "content": "Which dish?", key: True}]
-    row = {"messages": [{"role": "user", "content": "q", key: 0}, {**wrong, key: value}, *rest]}
+    row: dict[str, Any] = {
+        "messages": [{"role": "user", "content": "q", key: 0}, {**wrong, key: value}, *rest]
+    }
     found = openai.convert({**row, "tools": [TOOL]}, OPTIONS)
     assert dict(found.meta) == {"untrained": ["0.0"]}
     share = [

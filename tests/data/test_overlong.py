@@ -54,7 +54,11 @@ def test_the_cost() -> None:
 def test_too_much_stops_the_run_and_leaves_the_ledger(
     prepare: Prepare, tokenizer_folder: Path, tmp_path: Path
 ) -> None:
-    words = (f"data.tokenizer={tokenizer_folder}", "data.val_share=0", f"data.out={tmp_path}/out")
+    words: tuple[str, ...] = (
+        f"data.tokenizer={tokenizer_folder}",
+        "data.val_share=0",
+        f"data.out={tmp_path}/out",
+    )
     words = (*words, "protocol.system=compact", "data.datasets=[funreason_mt]")
     _, whole = prepare(*words)
     tokens = whole["sources"]["funreason_mt"]["tokens"]

@@ -259,7 +259,7 @@ def test_endless_system_prompts_are_searched_in_linear_time(system: str) -> None
 def test_json_that_names_an_offered_tool_is_not_taken_for_a_reply(
     content: str, calls: list[Call] | None
 ) -> None:
-    tools = [
+    tools: list[dict[str, Any]] = [
         {"name": name, "description": "", "parameters": {"properties": {}}} for name in ("get-user", "g")
     ]
     flags: list[str] = []

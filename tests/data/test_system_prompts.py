@@ -16,7 +16,7 @@ from funreason_train.dialogue import prompt_style, system_prompt
 
 Prepare = Callable[..., tuple[Path, dict[str, Any]]]
 OPTIONS = {"tools_missing": "infer", "text_with_calls": "thought", "error_tool_response": "keep"}
-TOOLS = [
+TOOLS: list[Any] = [
     {
         "type": "function",
         "function": {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -170,7 +171,7 @@ def test_the_generated_tasks_are_kept_and_solved_by_their_gold(
     assert {task.category for task in found} == set(EVERY)
     for task in found:
         answers = iter(replies(task))
-        assert play(task, lambda _, answers=answers: next(answers)).right
+        assert play(task, partial(lambda answers, _: next(answers), answers)).right
     kept_apart = list(read_tasks(made / "tasks" / "heldout.jsonl"))
     assert len(kept_apart) == 20
     texts = [json.dumps(task.config) for task in found]

@@ -221,7 +221,7 @@ def test_control_markers_are_found(text: str) -> None:
 
 
 def test_tools_stand_as_json_dumps_indents_them() -> None:
-    tools = [
+    tools: list[dict[str, Any]] = [
         {"name": "é\n", "parameters": {}, "x": [1.5, 10**30, None, True, [], "\u2028\r x"]},
         {"a": {"b": [{}]}},
     ]

@@ -104,7 +104,7 @@ def spelt(call: Any) -> Any:
 def test_every_spelling_of_a_call_that_its_schema_calls_equal_is_right() -> None:
     rng = random.Random(5)
     (document,) = Echo.tools()
-    tried = set()
+    tried: set[str] = set()
     while len(tried) < 150:
         numbers = [rng.choice([1, 2.0, 3, 2.5]) for _ in range(rng.randrange(4))]
         where = rng.choice([None, {"x": 1, "y": 2.0}, {}])

@@ -20,7 +20,9 @@ PAGE = (ROOT / "docs" / "environments.md").read_text(encoding="utf-8")
 
 def block(language: Any) -> Any:
     """The first block of a language."""
-    return re.search(rf"^```{language}\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)[1]
+    found = re.search(rf"^```{language}\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
+    assert found is not None
+    return found[1]
 
 
 def run(command: Any, folder: Any) -> Any:

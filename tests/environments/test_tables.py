@@ -325,7 +325,7 @@ def test_a_subclass_has_the_tools_of_its_class_and_may_take_one_back() -> None:
     ],
 )
 def test_a_tool_that_cannot_be_described_is_told_at_once(annotations: dict[str, Any], message: str) -> None:
-    def ring(self, when: Any) -> None:
+    def ring(self: Any, when: Any) -> None:
         """Ring."""
 
     ring.__annotations__ = annotations
@@ -334,7 +334,7 @@ def test_a_tool_that_cannot_be_described_is_told_at_once(annotations: dict[str, 
 
 
 def test_a_pre_condition_has_to_be_a_tool() -> None:
-    def ring(self) -> None:
+    def ring(self: Any) -> None:
         """Ring."""
 
     with pytest.raises(TypeError, match=r"Bell\.ring names pull, which is not one of its tools"):

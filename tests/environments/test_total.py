@@ -83,7 +83,7 @@ class Rude(Environment):
         """Nothing."""
         return {}
 
-    def compare(self, other: Any) -> None:
+    def compare(self, other: Any) -> list[str]:
         """Raises."""
         raise RuntimeError("no")
 
@@ -115,7 +115,8 @@ class Model:
     """Writes what the fuzzer says."""
 
     def __init__(self, seed: int) -> None:
-        self.rng, self.waiting, self.written = random.Random(seed), [], 0
+        self.rng, self.written = random.Random(seed), 0
+        self.waiting: list[Any] = []
 
     def submit(self, key: Any, prompt: Any, sampling: Any) -> None:
         assert prompt
@@ -145,7 +146,7 @@ def play(model: Any, number: Any) -> Any:
 def test_episodes_of_fuzzed_completions_are_played_and_written(tmp_path: Path) -> None:
     model, number = Model(1), 0
     while model.written < COMPLETIONS:
-        rows = []
+        rows: list[Any] = []
         while model.written < COMPLETIONS and len(rows) < 2000:
             rows += play(model, number)
             number += 1
@@ -212,7 +213,7 @@ def test_a_value_that_json_cannot_hold_is_written_as_a_text() -> None:
 def test_what_json_can_hold_is_written_as_it_is() -> None:
     value = {"a": [1, 2.5, None, True, "é😀\n"], "b": {}}
     assert json_text(value) == json.dumps(value, ensure_ascii=False)
-    deep = []
+    deep: list[Any] = []
     for _ in range(100_000):
         deep = [deep]
     json.loads(json_text(deep))

@@ -8,8 +8,6 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-import pytest
-
 
 @contextmanager
 def serving(answers: Any) -> Iterator[Any]:
@@ -45,15 +43,20 @@ class Server(ThreadingHTTPServer):
 
     def __init__(self, answers: Any) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
-        self.answers, self.names, self.wrong, self.dead_after, self.asked = answers, ["tiny"], set(), None, []
+        self.answers, self.names = answers, ["tiny"]
+        self.wrong: set[str] = set()
+        self.dead_after: int | None = None
+        self.asked: list[dict[str, Any]] = []
         self.drop, self.slow = 0, 0.0
         self.url = f"http://127.0.0.1:{self.server_port}/v1"
 
-    def handle_error(self, request: pytest.FixtureRequest, address: Any) -> None:
+    def handle_error(self, request: Any, address: Any) -> None:
         """A client that was killed is no news."""
 
 
 class Handler(BaseHTTPRequestHandler):
+    server: Server
+
     def log_message(self, *_: Any) -> None:
         pass
 

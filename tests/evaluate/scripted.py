@@ -31,7 +31,9 @@ class Scripted:
 
     def __init__(self, answers: Any, fail_after: Any = None) -> None:
         self.answers, self.fail_after = answers, fail_after
-        self.waiting, self.served, self.most, self.prompts = [], 0, 0, {}
+        self.waiting: list[Any] = []
+        self.served, self.most = 0, 0
+        self.prompts: dict[str, Any] = {}
 
     def submit(self, key: Any, prompt: Any, sampling: Any) -> None:
         assert sampling.room(len(prompt)) >= 1

@@ -18,7 +18,7 @@ from evaluate.scripted import SAMPLING, TASKS, Scripted, encode, gold, render
 from funreason_train.calls import Call
 from funreason_train.commands.cli import main
 from funreason_train.data.export.verl import RlWriter, rl_batch
-from funreason_train.dialogue import Step, render_prompt, render_target
+from funreason_train.dialogue import Message, Step, render_prompt, render_target
 from funreason_train.environments import write_tasks
 from funreason_train.errors import UserError
 from funreason_train.evaluate import results
@@ -37,7 +37,10 @@ TOOL = {
 def step(number: Any) -> Any:
     """Every third one has no call; every second one has a tool result in its prompt."""
     calls = () if number % 3 == 0 else (Call("add", {"a": number}),)
-    messages = [{"role": "system", "content": "Tools."}, {"role": "user", "content": f"Add {number}."}]
+    messages: list[Message] = [
+        {"role": "system", "content": "Tools."},
+        {"role": "user", "content": f"Add {number}."},
+    ]
     if number % 2:
         messages += [{"role": "assistant", "content": "[add(a=0)]"}, {"role": "tool", "content": "['0']"}]
     answer = "Nothing to add." if not calls else f"[add(a={number})]"
@@ -195,7 +198,7 @@ def test_a_killed_evaluation_continues_where_it_stopped(tmp_path: Path, model: A
         first = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         try:
             wait_until(lambda: len(server.asked) >= 12 or first.poll() is not None)
-            assert first.poll() is None, first.stdout.read().decode()
+            assert first.poll() is None and first.stdout is not None
         finally:
             kill_and_wait(first, run.root)
         asked = len(server.asked)

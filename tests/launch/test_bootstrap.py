@@ -9,6 +9,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from launch.fake_cluster import FAKES, REPO, clean_environment, wait_until
@@ -33,7 +34,7 @@ class Checkout:
         }
         return clean_environment() | own | {name: str(value) for name, value in settings.items()}
 
-    def start(self, **settings: object) -> subprocess.Popen[str]:
+    def start(self, **settings: Any) -> subprocess.Popen[str]:
         return subprocess.Popen(
             ["bash", self.root / "launch/bootstrap.sh"],
             env=self.environment(**settings),
@@ -43,7 +44,7 @@ class Checkout:
             start_new_session=True,
         )
 
-    def run(self, **settings: object) -> tuple[int, str]:
+    def run(self, **settings: Any) -> tuple[int, str]:
         process = self.start(**settings)
         printed, messages = process.communicate(timeout=60)
         assert printed == "", "stdout belongs to the command that follows"

@@ -17,6 +17,7 @@ HASH = "    --hash=sha256:" + "0" * 64
 @pytest.fixture(scope="module")
 def check() -> ModuleType:
     spec = importlib.util.spec_from_file_location("requirements_check", REPO / "requirements/check.py")
+    assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module

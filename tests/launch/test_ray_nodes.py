@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 from launch.fake_cluster import FAKES, REPO, Cluster, free_port, wait_until
@@ -246,7 +247,7 @@ def test_a_wrong_place_is_one_clear_sentence(cluster: Cluster, settings: dict, w
 
 
 def test_workers_see_only_the_allowed_environment(cluster: Cluster) -> None:
-    own = {
+    own: dict[str, Any] = {
         "SLURM_PROCID": 1,
         "RANK": 5,
         "WORLD_SIZE": 9,

@@ -63,8 +63,9 @@ def test_values_and_gradients_are_those_of_dense_attention(
     positions = torch.cat([torch.arange(length) for length in lengths])[None].repeat(2, 1)
     shapes = [(2, 4, 9, 8), (2, key_heads, 9, 8), (2, key_heads, 9, 8)]
     inputs = [torch.randn(shape, dtype=torch.float64, requires_grad=True) for shape in shapes]
-    found, _ = varlen_attention(None, *inputs, None, sliding_window=window, position_ids=positions)
-    wanted = dense(*inputs, positions, window)
+    query, key, value = inputs
+    found, _ = varlen_attention(None, query, key, value, None, sliding_window=window, position_ids=positions)
+    wanted = dense(query, key, value, positions, window)
     torch.testing.assert_close(found, wanted)
     weight = torch.randn_like(found)
     ours = torch.autograd.grad((found * weight).sum(), inputs)
@@ -76,9 +77,10 @@ def test_boundaries_are_worked_out_anew_where_positions_change() -> None:
     torch.manual_seed(0)
     one = [torch.randn(1, 2, 6, 4) for _ in range(3)]
     positions = torch.tensor([[0, 1, 2, 3, 4, 5]])
-    whole, _ = varlen_attention(None, *one, None, position_ids=positions)
+    query, key, value = one
+    whole, _ = varlen_attention(None, query, key, value, None, position_ids=positions)
     positions.copy_(torch.tensor([[0, 1, 2, 0, 1, 2]]))  # the same storage, as a loader may reuse it
-    halves, _ = varlen_attention(None, *one, None, position_ids=positions)
+    halves, _ = varlen_attention(None, query, key, value, None, position_ids=positions)
     assert not torch.allclose(whole[:, 3:], halves[:, 3:])
 
 

@@ -29,7 +29,7 @@ def folder_of(path: Any, state: Any = STATE) -> Any:
 
 
 def wanted() -> Any:
-    return {name: Stored("float32", tuple(tensor.shape), None) for name, tensor in STATE.items()}
+    return {name: Stored("float32", tuple(tensor.shape), Path()) for name, tensor in STATE.items()}
 
 
 def everything(folder: Any) -> Any:

@@ -24,7 +24,11 @@ EVIL = "</style></script><script>alert(1)</script><img src=x onerror=alert(2)>{{
 class Page(HTMLParser):
     def __init__(self, page: Any) -> None:
         super().__init__()
-        self.tags, self.attributes, self.text, self.scrolled, self.open = [], set(), "", [], []
+        self.text = ""
+        self.attributes: set[str] = set()
+        self.tags: list[str] = []
+        self.scrolled: list[Any] = []
+        self.open: list[str] = []
         self.feed(page)
 
     def handle_starttag(self, tag: Any, attrs: Any) -> None:
@@ -33,7 +37,7 @@ class Page(HTMLParser):
         if tag == "table":
             self.scrolled.append(any("scroll" in (part or "") for part in self.open[-1:]))
         if tag not in ("meta", "wbr", "input"):
-            self.open.append(dict(attrs).get("class"))
+            self.open.append(dict(attrs).get("class") or "")
 
     def handle_endtag(self, tag: Any) -> None:
         self.open.pop()
@@ -112,7 +116,7 @@ def test_curves_are_well_formed_and_inside_the_chart(of: Any) -> None:
     lines = list(drawn.iter("polyline"))
     assert len(lines) == len(of)
     for line in lines:
-        for point in line.get("points").split():
+        for point in line.get("points", "").split():
             x, y = map(float, point.split(","))
             assert 0 <= x <= 520 and 0 <= y <= 210
 

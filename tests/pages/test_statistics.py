@@ -62,7 +62,8 @@ def test_paired_difference_is_antisymmetric_ignores_the_order_and_holds_its_mean
     assert forward == pytest.approx((-backward.mean, -backward.high, -backward.low))
     assert -1 <= forward.low <= forward.mean <= forward.high <= 1
     shuffled = sorted(pairs)
-    assert paired_difference(*zip(*shuffled, strict=True)) == pytest.approx(forward)
+    a, b = zip(*shuffled, strict=True)
+    assert paired_difference(a, b) == pytest.approx(forward)
 
 
 def tango(both: Any, only_a: Any, only_b: Any, neither: Any) -> Any:

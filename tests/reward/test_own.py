@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,7 +20,12 @@ def plain(**row):
 def extra(data_source, solution_str, ground_truth, extra_info, weight=2.0, *, scale=1):
     return weight * scale
 """
-ROW = {"data_source": "x", "solution_str": "</think>\n\n[f()]", "ground_truth": "{}", "extra_info": None}
+ROW: dict[str, Any] = {
+    "data_source": "x",
+    "solution_str": "</think>\n\n[f()]",
+    "ground_truth": "{}",
+    "extra_info": None,
+}
 
 
 def written(tmp_path: Path, text: str, function: str = "score") -> str:

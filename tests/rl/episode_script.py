@@ -61,7 +61,7 @@ def run(
     task: Any, completions: Any, rules: Any = RULES, clock: Any = None, tokenizer: Any = TOKENIZER
 ) -> Any:
     """Plays a task with completions in order; returns the episode and what was asked."""
-    asked = []
+    asked: list[Any] = []
 
     async def write(prompt: Any, number: Any) -> Any:
         assert number == len(asked)

@@ -33,7 +33,8 @@ def prompts_of_evaluation(task: Any, completions: Any) -> Any:
 
     class Script:
         def __init__(self) -> None:
-            self.asked, self.waiting = [], []
+            self.asked: list[Any] = []
+            self.waiting: list[Any] = []
 
         def submit(self, key: Any, prompt: Any, sampling: Any) -> None:
             self.asked.append(prompt)
@@ -208,7 +209,7 @@ def test_a_call_that_hangs_ends_its_episode(monkeypatch: pytest.MonkeyPatch) -> 
     due = sum(len(step) for turn in task.turns for step in turn.steps)  # the gold play comes first
     made = itertools.count()
 
-    def hang(self, one: Any) -> Any:
+    def hang(self: Any, one: Any) -> Any:
         if next(made) >= due:
             release.wait(30)
         return call(self, one)

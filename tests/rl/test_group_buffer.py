@@ -16,7 +16,9 @@ class Queue:
 
     def __init__(self, scores: Any, order: Any, failing: Any = ()) -> None:
         self.scores, self.order, self.failing = scores, order, failing
-        self.prompts, self.samples, self.drawn = {}, {}, 0
+        self.prompts: dict[Any, Any] = {}
+        self.samples: dict[Any, Any] = {}
+        self.drawn = 0
 
     def draw(self, count: Any) -> Any:
         for _ in range(count):

@@ -19,7 +19,7 @@ def verl(monkeypatch: pytest.MonkeyPatch) -> Any:
     module = types.SimpleNamespace(initialize_global_process_group_ray=initialize, joined=joined)
     parent = types.ModuleType("verl")
     utils = types.ModuleType("verl.utils")
-    parent.utils, utils.distributed = utils, module
+    parent.__dict__["utils"], utils.__dict__["distributed"] = utils, module
     for name, value in {"verl": parent, "verl.utils": utils, "verl.utils.distributed": module}.items():
         monkeypatch.setitem(__import__("sys").modules, name, value)
     return module
@@ -53,6 +53,6 @@ def test_workers_on_a_cluster_that_runs_already_use_the_route_to_its_head(
 
 
 def test_outside_ray_nothing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    environ = {}
+    environ: dict[str, str] = {}
     process.use_route_to_head(environ)
     assert environ == {}

@@ -130,7 +130,7 @@ def test_the_reward_that_verl_loads_exists_and_takes_the_configured_options(tmp_
     module, name = REWARD.removeprefix("pkg://"), key(verl, "reward.custom_reward_function.name")
     score = getattr(importlib.import_module(module), name)
     truth = '{"calls": [{"name": "book_room", "arguments": {"nights": 2}}], "tools": []}'
-    options = OmegaConf.to_container(key(verl, "reward.custom_reward_function.reward_kwargs"))
+    options: Any = OmegaConf.to_container(key(verl, "reward.custom_reward_function.reward_kwargs"))
     assert score("embedded", "x</think>\n\n[book_room(nights=2)]", truth, **options)["score"] == 1.0
     assert score("embedded", "x</think>\n\n[book_room(nights=3)]", truth, **options)["score"] == 0.0
 
@@ -138,7 +138,7 @@ def test_the_reward_that_verl_loads_exists_and_takes_the_configured_options(tmp_
 def test_agent_loops_name_a_class_of_ours(tmp_path: Path) -> None:
     config, run = small_run(tmp_path)
     verl = stage.plan(config, run)
-    loops = OmegaConf.load(key(verl, "actor_rollout_ref.rollout.agent.agent_loop_config_path"))
+    loops: Any = OmegaConf.load(key(verl, "actor_rollout_ref.rollout.agent.agent_loop_config_path"))
     assert key(verl, "actor_rollout_ref.rollout.agent.default_agent_loop") in [loop.name for loop in loops]
 
 

@@ -18,9 +18,12 @@ def trained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     class Verl:
         """The order of verl/trainer/ppo/v1/trainer_base.py: step, save, end of the step."""
 
+        asked_at: int
+        stop_file: Path
+
         def __init__(self, config: Any) -> None:
             self.config, self.total_training_steps, self.global_steps = config, 5, 0
-            self.saved = []
+            self.saved: list[int] = []
 
         def step(self, metrics: Any, timing: Any) -> None:
             if self.global_steps == self.asked_at:

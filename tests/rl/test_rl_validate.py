@@ -232,7 +232,12 @@ def test_the_command_tells_all_mistakes_at_once_with_code_2_and_starts_nothing(t
     )
     said = [line for line in done.stderr.splitlines() if not line.startswith("import time:")]
     assert done.returncode == 2 and "Traceback" not in done.stderr + done.stdout
-    parts = ("8 of 8 rows lack", "the column prompt holds string", "variant=nice", "samples_per_prompt=1")
+    parts: tuple[str, ...] = (
+        "8 of 8 rows lack",
+        "the column prompt holds string",
+        "variant=nice",
+        "samples_per_prompt=1",
+    )
     parts += ("multiple of rl.prompts_per_update=2", "rl.max_model_tokens=60", "'trainer.nnode'")
     assert all(sum(part in line for line in said) == 1 for part in parts), said
     imported = {line.rsplit("|", 1)[-1].strip() for line in done.stderr.splitlines()}

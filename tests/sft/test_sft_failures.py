@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -15,7 +15,7 @@ from funreason_train.sft.train.gang import persist
 class Gang:
     """Fails as told, attempt by attempt: what each rank notes, or None for a process that vanishes."""
 
-    def __init__(self, folder: Path, *script: list[tuple[int, int, Exception]] | None) -> None:
+    def __init__(self, folder: Path, *script: Sequence[tuple[int, int, Exception]] | None) -> None:
         self.folder, self.script, self.attempts = folder, list(script), 0
 
     def __call__(self) -> None:
@@ -28,7 +28,7 @@ class Gang:
         raise RuntimeError("the worker group failed")
 
 
-def tried(folder: Path, *script: list[tuple[int, int, Exception]] | None) -> tuple[int, str]:
+def tried(folder: Path, *script: Sequence[tuple[int, int, Exception]] | None) -> tuple[int, str]:
     """How often a gang was started that fails in this way, and what was said at the end."""
     gang = Gang(folder, *script)
     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ def as_exported(rows: list[dict[str, Any]]) -> str:
     return "[\n" + ",\n".join(json.dumps(one, ensure_ascii=False) for one in rows) + "\n]\n"
 
 
-LAYOUTS = {
+LAYOUTS: dict[str, Callable[[list[dict[str, Any]]], str]] = {
     "exported": as_exported,
     "indented": lambda rows: json.dumps(rows, indent=2),
     "one line": json.dumps,

@@ -96,7 +96,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Any:
         *embedded.tasks("train", 26, 5, CATEGORIES),
         *islice((task for task in desk if task.environment == "bfcl/TicketAPI"), 14),
     ]
-    rows = []
+    rows: list[dict[str, Any]] = []
     for index, task in enumerate(chosen):
         messages = [
             {"role": "system", "content": system_prompt(task.tool_docs(), "compact")},

@@ -8,8 +8,6 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-import pytest
-
 
 @contextmanager
 def serving(answer: Any, **attributes: Any) -> Iterator[Any]:
@@ -51,7 +49,9 @@ class Server(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.answer, self.latency, self.usage = answer, 0.0, True
         self.refuse, self.stall = (lambda number: None), (lambda number: False)
-        self.asked, self.keys, self.lock = [], [], threading.Lock()
+        self.asked: list[dict[str, Any]] = []
+        self.keys: list[str | None] = []
+        self.lock = threading.Lock()
         self.now = self.most = 0
         self.ended = threading.Event()
         self.url = f"http://127.0.0.1:{self.server_port}/v1"
@@ -60,11 +60,12 @@ class Server(ThreadingHTTPServer):
         self.ended.set()
         super().shutdown()
 
-    def handle_error(self, request: pytest.FixtureRequest, address: Any) -> None:
+    def handle_error(self, request: Any, address: Any) -> None:
         """A client that gave up is no news."""
 
 
 class Handler(BaseHTTPRequestHandler):
+    server: Server
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
 
@@ -107,7 +108,9 @@ class Handler(BaseHTTPRequestHandler):
         said = server.answer(body)
         if isinstance(said, bytes):
             return self.reply(said)
-        value = {"choices": [{"message": {"role": "assistant", "content": said}, "finish_reason": "stop"}]}
+        value: dict[str, Any] = {
+            "choices": [{"message": {"role": "assistant", "content": said}, "finish_reason": "stop"}]
+        }
         if server.usage:
             sent = sum(len(one["content"]) for one in body["messages"]) // 4
             value["usage"] = {"prompt_tokens": sent, "completion_tokens": len(said) // 4}

@@ -150,7 +150,8 @@ def test_gold_steps_hold_the_results_of_their_calls() -> None:
 
 
 def test_the_teacher_errs_at_the_stated_rates_and_only_there() -> None:
-    kinds, slips = Counter(), Counter()
+    kinds: Counter[str] = Counter()
+    slips: Counter[str] = Counter()
     for example in embedded.examples("train", 1500, 3, CONFIG["categories"], CONFIG["errors"]):
         assert set(example.kinds) >= set(example.slips)
         kinds.update(example.kinds.values())

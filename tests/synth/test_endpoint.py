@@ -63,8 +63,15 @@ def test_a_server_that_is_busy_or_broken_for_a_moment_is_asked_again(status: int
 
 def test_a_pause_that_the_server_asks_for_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     waited = []
-    monkeypatch.setattr(module, "_pause", lambda state: waited.append(state.outcome.exception().pause) or 0)
-    refuse = lambda n: (429, {}, {"Retry-After": "7"}) if n == 0 else None  # noqa: E731
+
+    def pause(state: Any) -> int:
+        waited.append(state.outcome.exception().pause)
+        return 0
+
+    def refuse(number: int) -> Any:
+        return (429, {}, {"Retry-After": "7"}) if number == 0 else None
+
+    monkeypatch.setattr(module, "_pause", pause)
     with serving(lambda _: "yes", refuse=refuse) as server, asking(server) as endpoint:
         endpoint.ask("m", ASKED)
     assert waited == [7.0]
@@ -101,7 +108,10 @@ def test_garbage_is_given_up(body: Any) -> None:
 
 
 def test_a_refused_request_is_not_sent_again() -> None:
-    refuse = lambda n: (400, {"error": {"message": "the context is too long"}}, {})  # noqa: E731
+
+    def refuse(number: int) -> Any:
+        return 400, {"error": {"message": "the context is too long"}}, {}
+
     with (
         serving(lambda _: "", refuse=refuse) as server,
         asking(server) as endpoint,

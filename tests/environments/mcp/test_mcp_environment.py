@@ -13,10 +13,17 @@ import pytest
 
 from funreason_train.calls import Call
 from funreason_train.environments.mcp import check_isolation, load_servers, read_servers
+from funreason_train.environments.mcp.environment import McpEnvironment
+from funreason_train.environments.protocol import Environment
 from funreason_train.environments.registry import environment_class, make_environment
 from funreason_train.errors import UserError
 
 SERVER = str(Path(__file__).with_name("bookshop_server.py"))
+
+
+def isolation_of(kind: type[Environment]) -> str:
+    assert issubclass(kind, McpEnvironment)
+    return check_isolation(kind)
 
 
 def described(tmp_path: Path, *words: Any, state: str = "{session}/state.json", **session: Any) -> Any:
@@ -118,7 +125,7 @@ def test_a_tool_that_lies_about_its_schema_fails_as_a_call(books: Any) -> None:
 def test_sessions_that_are_apart_pass_the_check_and_a_clock_is_no_state(tmp_path: Path) -> None:
     load_servers(described(tmp_path, observe=None, seconds=1))
     kind = environment_class("mcp/books")
-    assert "changed one session and not the other" in check_isolation(kind)
+    assert "changed one session and not the other" in isolation_of(kind)
     environment = kind()
     environment.reset({})
     assert set(environment.snapshot()) == {"list_books", "list_orders"}
@@ -128,7 +135,7 @@ def test_sessions_that_are_apart_pass_the_check_and_a_clock_is_no_state(tmp_path
 def test_a_shared_file_is_found_before_anything_is_built_on_it(tmp_path: Path) -> None:
     load_servers(described(tmp_path, state=str(tmp_path / "shared.json")))
     with pytest.raises(UserError, match="see each other's changes") as caught:
-        check_isolation(environment_class("mcp/books"))
+        isolation_of(environment_class("mcp/books"))
     assert "{session}" in str(caught.value)
 
 
@@ -200,7 +207,7 @@ def test_a_cassette_answers_without_the_server(tmp_path: Path) -> None:
     assert conversations(played) == check
     played.reset({})
     assert not ask(played, "add_book", title="Other", price=1.0).ok
-    assert "no recorded session" in played.fault
+    assert "no recorded session" in (played.fault or "")
 
 
 def test_secrets_come_from_the_environment_and_a_missing_one_is_named(

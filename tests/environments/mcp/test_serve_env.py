@@ -19,9 +19,16 @@ from mcp import Client
 from funreason_train.calls import Call
 from funreason_train.commands.cli import main
 from funreason_train.environments.mcp import check_isolation, load_servers
+from funreason_train.environments.mcp.environment import McpEnvironment
+from funreason_train.environments.protocol import Environment
 from funreason_train.environments.registry import environment_class, make_environment
 
 SHOP = [one["name"] for one in make_environment("shop").tools()]
+
+
+def isolation_of(kind: type[Environment]) -> str:
+    assert issubclass(kind, McpEnvironment)
+    return check_isolation(kind)
 
 
 def _tools_of_a_plain_client(url: Any) -> Any:
@@ -93,7 +100,7 @@ def serving(*words: Any) -> Iterator[Any]:
     command = [sys.executable, "-m", "funreason_train", "serve-env", *words, f"port={port}"]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     try:
-        assert str(port) in process.stderr.readline()
+        assert process.stderr is not None and str(port) in process.stderr.readline()
         for _ in range(300):
             with socket.socket() as probe:
                 if probe.connect_ex(("127.0.0.1", port)) == 0:
@@ -125,7 +132,7 @@ def test_over_http_every_session_has_a_state_of_its_own(tmp_path: Path, scenario
             one.close()
             two.close()
         assert _tools_of_a_plain_client(url) == [*SHOP, "environment_state"]
-        assert "not the other" in check_isolation(kind) or "changed nothing" in check_isolation(kind)
+        assert "not the other" in isolation_of(kind) or "changed nothing" in isolation_of(kind)
 
 
 def test_a_file_says_what_it_starts_from(tmp_path: Path, scenario: Any) -> None:

@@ -102,8 +102,9 @@ def parameters(classes: Iterable[str]) -> dict[str, list[str]]:
 
 def keywords(call: str, names: Mapping[str, list[str]]) -> str:
     node = ast.parse(call, mode="eval").body
+    assert isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
     values = dict(zip(names[node.func.id], map(ast.literal_eval, node.args), strict=False))
-    values |= {keyword.arg: ast.literal_eval(keyword.value) for keyword in node.keywords}
+    values |= {str(keyword.arg): ast.literal_eval(keyword.value) for keyword in node.keywords}
     return f"{node.func.id}({', '.join(f'{key}={value!r}' for key, value in values.items())})"
 
 
@@ -112,7 +113,7 @@ def single_turn(category: str, entry: Mapping[str, Any], functions: Any, truth: 
         return "None of the functions can do that."
     if truth is None:  # live_relevance: any call will do
         return f"[{entry['function'][0]['name']}()]"
-    spell = java if category == "simple_java" else javascript if category == "simple_javascript" else repr
+    spell = {"simple_java": java, "simple_javascript": javascript}.get(category)
     calls = []
     for call in truth:
         ((name, allowed),) = call.items()
@@ -120,7 +121,7 @@ def single_turn(category: str, entry: Mapping[str, Any], functions: Any, truth: 
         required, types = document.get("required", []), document["properties"]
         values = {key: pick(value) for key, value in allowed.items() if "" not in value or key in required}
         spelt = (
-            f"{key}={spell(value) if spell is repr else spell(value, types.get(key, {}))}"
+            f"{key}={spell(value, types.get(key, {})) if spell else repr(value)}"
             for key, value in values.items()
         )
         calls.append(f"{name}({', '.join(spelt)})")

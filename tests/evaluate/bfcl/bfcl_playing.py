@@ -6,7 +6,7 @@ import queue
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from evaluate.bfcl import bfcl_mock
 
@@ -42,7 +42,8 @@ class Answers:
     """Answers at once, by `answer(prompt's text, entry's id)`; a prompt's bytes are its token ids."""
 
     def __init__(self, answer: Any, events: Any) -> None:
-        self.answer, self.inbox, self.prompts = answer, events, {}
+        self.answer, self.inbox = answer, events
+        self.prompts: dict[str, list[str]] = {}
 
     def submit(self, key: Any, prompt: Any, sampling: Any) -> None:
         text, name = bytes(prompt).decode(), key.rpartition("/")[0]
@@ -56,7 +57,9 @@ class Answers:
         return found
 
 
-def start(folder: Any, categories: Any, unclosed: str = "failed", **limits: Any) -> HostClient:
+def start(
+    folder: Any, categories: Any, unclosed: Literal["failed", "card"] = "failed", **limits: Any
+) -> HostClient:
     """A host in this environment."""
     options = EntryOptions(tuple(categories), str(folder / "memory"), unclosed=unclosed)
     return HostClient(sys.executable, options, **limits, messages=queue.SimpleQueue())

@@ -43,7 +43,7 @@ def test_a_killed_evaluation_continues_and_scores_what_was_answered(tmp_path: Pa
         time.sleep(delay[0])
         return answer(*arguments)
 
-    script.completion = slowly
+    script.completion = slowly  # type: ignore[assignment, method-assign]
     with bfcl_mock.MockServer(script, model / "tokenizer.json") as server:
         command = [sys.executable, "-m", "funreason_train", "eval", *words, f"endpoint={server.url}"]
         first = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)

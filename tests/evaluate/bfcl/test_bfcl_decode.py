@@ -229,6 +229,7 @@ def test_the_lock_of_the_older_version_can_be_trusted() -> None:
 
     root = Path(__file__).parents[3]
     spec = importlib.util.spec_from_file_location("requirements_check", root / "requirements/check.py")
+    assert spec is not None and spec.loader is not None
     check = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(check)
     pinned, problems = check.read_lock((root / "requirements" / "bfcl-2025.8.25.lock").read_text())

@@ -99,7 +99,7 @@ def test_a_prerequisite_played_again_does_not_find_its_own_traces(host: Any, scr
 def with_math(host: Any) -> Any:
     """An entry whose environment has MathAPI's `power`."""
     for name in host.hello["entries"]["multi_turn_base"]:
-        seen = []
+        seen: list[Any] = []
         play(host, [name], lambda prompt, _, seen=seen: seen.append(prompt) or "no end")
         if '"name": "power"' in seen[0]:
             return name
@@ -135,8 +135,8 @@ def test_a_hostile_answer_runs_nothing_and_is_wrong(
     neighbour = names[len(HOSTILE)]
     marker = folder / f"{category}.ran"
     if category == "irrelevance":  # where text is the right answer, and brackets are text
-        for name, answer in list(hostile.items()):
-            if answer in (HOSTILE["deep"], HOSTILE["minus"]):
+        for name, said in list(hostile.items()):
+            if said in (HOSTILE["deep"], HOSTILE["minus"]):
                 del hostile[name]
 
     def answer(prompt: Any, name: Any) -> Any:
@@ -258,7 +258,7 @@ def trajectory(conversation: Any) -> Any:
     if not rest:
         rest = head.partition("in json format that you can invoke.\n")[2]
     tools, end = json.JSONDecoder().raw_decode(rest)
-    turns = []
+    turns: list[Any] = []
     messages = [*conversation[1:], {"role": "assistant", "content": "the end"}]
     for number, message in enumerate(messages):
         if message["role"] == "user":
@@ -285,7 +285,8 @@ class Engine:
     """An engine in this process: works only while it is asked, and finishes one completion at a time."""
 
     def __init__(self, answer: Any) -> None:
-        self.answer, self.asked, self.most = answer, [], 0
+        self.answer, self.most = answer, 0
+        self.asked: list[Any] = []
 
     def submit(self, key: Any, prompt: Any, sampling: Any) -> None:
         self.asked.append((key, bytes(prompt).decode()))

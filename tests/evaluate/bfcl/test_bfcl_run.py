@@ -56,7 +56,13 @@ def test_results_are_written_kept_and_extended(
     monkeypatch.delenv("SERPAPI_API_KEY", raising=False)
     bodies = []
     whole = server.script.completion
-    server.script.completion = lambda prompt, name="": bodies.append(name) or whole(prompt, name)
+
+    def noted(prompt: str, name: str = "") -> str:
+        bodies.append(name)
+        answer: str = whole(prompt, name)
+        return answer
+
+    server.script.completion = noted
     model = BfclModel("m", str(folder / "model"), folder / "out", "print", 240_000)
     server.script.changed = {"simple_python_200": "\nhm\n</think>\n\n[f(x=1)]"}
     first = run_bfcl([model], options(server, 2), folder / "logs")["m"]
