@@ -133,7 +133,8 @@ def main() -> None:
         costs[share] = show(name, stage(files[share], folder, processes, *LIGHT))
     share = chosen.naive_share
     out = folder / "naive"
-    command = [sys.executable, str(ROOT / "benchmarks" / "naive_data.py"), *map(str, files[share]), str(out)]
+    plain = Path(__file__).with_name("naive_data.py")
+    command = [sys.executable, str(plain), *map(str, files[share]), str(out)]
     out.mkdir(parents=True, exist_ok=True)
     naive = show(
         f"datasets.map, {sizes[share][0]} + {sizes[share][1]} rows",

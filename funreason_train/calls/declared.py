@@ -25,6 +25,8 @@ _UNDERSTOOD = frozenset(
         *("$defs", "definitions"),
     )
 )
+#: What a declaration of one plain value says; only others have parts to look for.
+_SINGLE = frozenset((*_KEPT, "type", "const"))
 _PADDED = ("type", "description", "enum", "items", "properties", "anyOf")
 _LARGEST = 20_000
 
@@ -82,6 +84,8 @@ class _Reader:
         stated = "default" in schema
         kind = self._kind(declared)
         schema.update({key: value for key, value in kind.items() if key != "default" or not stated})
+        if declared.keys() <= _SINGLE:
+            return schema
         union = self._union(declared)
         if "anyOf" in union:
             schema["anyOf"] = union.pop("anyOf")
@@ -99,7 +103,9 @@ class _Reader:
 
     def _plain(self, declared: Mapping[str, Any]) -> Schema:
         """What is kept as it stands."""
-        schema: Schema = {key: declared[key] for key in _KEPT if not _missing(declared.get(key))}
+        schema: Schema = {key: declared[key] for key in _KEPT if key in declared}
+        if any(_missing(value) for value in schema.values()):
+            schema = {key: value for key, value in schema.items() if not _missing(value)}
         # A table puts nulls into all fields that an object lacks; elsewhere null is a default like others.
         if declared.get("default", 0) is None and not any(declared.get(key, "") is None for key in _PADDED):
             schema["default"] = None

@@ -99,11 +99,11 @@ def _schema(fields: Mapping[str, Any], tool: str, notes: dict[str, None]) -> Sch
     Raises:
         RowError: `tool_shape`.
     """
-    keys = [key for key in PARAMETERS if not blank(fields.get(key))]
+    keys = [key for key in PARAMETERS if key in fields and not blank(fields[key])]
     if not keys and fields.get("parameters") == []:
         keys = ["parameters"]
     stated = {key: _of_key(key, fields[key], tool, notes) for key in keys}
-    lists = {key: fields[key] for key in _LISTS if not blank(fields.get(key))}
+    lists = {key: fields[key] for key in _LISTS if key in fields and not blank(fields[key])}
     if lists:
         stated["required_parameters"] = _listed(lists, tool, notes)
     schemas = list(stated.values())
