@@ -26,7 +26,7 @@ if (($# == 0)); then
     check "ruff check" ruff check --quiet .
     check "ruff format" ruff format --quiet --check .
     check "mypy" mypy
-    check "shellcheck" shellcheck --external-sources .ci/run launch/*.sh launch/slurm/*.sbatch requirements/*.sh
+    check "shellcheck" shellcheck --external-sources .ci/run launch/*.sh launch/slurm/*.sbatch requirements/*.sh proof/gpu/*.sh
     check "locks" python requirements/check.py
     # A file's tests stay together, since they share what they prepare.
     check "tests, on all cores" python -m pytest --numprocesses auto --dist loadfile --durations=15 "${pure[@]}"

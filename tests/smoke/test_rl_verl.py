@@ -118,8 +118,8 @@ def start(root: Path, run: RunDir, log: Path, *more: str) -> subprocess.Popen:
         return subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT)
 
 
-def finish(root: Any, run: Any, log: Any) -> None:
-    process = start(root, run, log)
+def finish(root: Any, run: Any, log: Any, *more: str) -> None:
+    process = start(root, run, log, *more)
     assert process.wait(600) == 0, log.read_text()[-3000:]
 
 

@@ -81,11 +81,22 @@ class Environment(Section):
 class Rollout(Section):
     """The rollout engine."""
 
+    engine: Literal["vllm", "transformers"]
     tensor_parallel: Count
     memory: ShareAboveZero
     sequences: Count
     tokens_per_step: Count
     workers: Count
+
+    @model_validator(mode="after")
+    def _rules(self) -> Rollout:
+        if self.engine == "transformers" and self.tensor_parallel > 1:
+            raise wrong(
+                "the engine transformers holds a model on one device",
+                "Set it to 1, or rl.rollout.engine=vllm",
+                ["tensor_parallel"],
+            )
+        return self
 
 
 class Limits(Section):

@@ -242,7 +242,7 @@ def _rollout(config: DictConfig, run: RunDir, prompt_tokens: int) -> dict[str, A
     context = rl.max_model_tokens or sample
     on_cpu = config.cluster.device == "cpu"
     return {
-        f"{rollout}.name": "vllm",
+        f"{rollout}.name": rl.rollout.engine,
         f"{rollout}.n": rl.samples_per_prompt,
         f"{rollout}.seed": config.seed,
         f"{rollout}.temperature": rl.temperature,

@@ -48,7 +48,20 @@ def environment(config: DictConfig, run: RunDir) -> dict[str, str]:
     if config.cluster.device == "cpu":
         variables |= _cpu(config, run)
     settings = config.rl.devices[config.cluster.device].env
-    return variables | {name: str(value) for name, value in settings.items() if value is not None}
+    variables |= {name: str(value) for name, value in settings.items() if value is not None}
+    if _without_vllm(config):
+        loaded = [variables.get(_MODULES), _REPLICA]
+        variables[_MODULES] = ",".join(name for name in loaded if name)
+    return variables
+
+
+#: What verl imports in every process.
+_MODULES = "VERL_USE_EXTERNAL_MODULES"
+_REPLICA = "funreason_train.rl.rollout.replica"
+
+
+def _without_vllm(config: DictConfig) -> bool:
+    return bool(config.rl.rollout.engine != "vllm")
 
 
 def _cpu(config: DictConfig, run: RunDir) -> dict[str, str]:
@@ -58,6 +71,8 @@ def _cpu(config: DictConfig, run: RunDir) -> dict[str, str]:
     variables = thread_variables(Profile.of(config.cluster).threads(1))
     # No thread pool at import: `warm.py` forks, and torch does the arithmetic.
     variables["OPENBLAS_NUM_THREADS"] = "1"
+    if _without_vllm(config):
+        return variables
     if folder := shim(run.rl / "distributions"):
         before = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
         variables["PYTHONPATH"] = os.pathsep.join([*before, str(folder)])
@@ -72,7 +87,8 @@ def prepared(config: DictConfig) -> Iterator[None]:
         return
     from ..cpu.warm import warm_workers
 
-    with warm_workers(_IMPORTS):
+    imports = [name for name in _IMPORTS if not (_without_vllm(config) and name.startswith("vllm"))]
+    with warm_workers(imports):
         yield
 
 
