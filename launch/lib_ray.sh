@@ -18,6 +18,7 @@
 #   FUNREASON_STOP_FILE            a file whose appearance asks the run to save and to end with code 75 ("continue me"); SIGUSR1 to
 #                                  rank 0's script does as well
 #   FUNREASON_PASS_ENV             names of further environment variables for the workers, "A,B"
+#   FUNREASON_NODE_IP              this node's own address, where the route to the head does not tell it
 #   NCCL_SOCKET_IFNAME, GLOO_SOCKET_IFNAME   the interface, where the route to the head is not the right one
 
 RAY_PORT="${FUNREASON_RAY_PORT:-6388}"
@@ -97,10 +98,10 @@ read_network() {
         HEAD_IP="${route#* }"
     fi
     [[ -n "$route" ]] || route="$(route_to "$HEAD_IP")" || true
-    if [[ -z "$route" ]]; then
+    if [[ -z "$route${FUNREASON_NODE_IP:-}" ]]; then
         note "the route to $HEAD_IP is unknown (is the command ip there?); NCCL and gloo choose an interface by themselves"
     fi
-    NODE_IP="${route#* }" INTERFACE="${route% *}"
+    NODE_IP="${FUNREASON_NODE_IP:-${route#* }}" INTERFACE="${route% *}"
 }
 
 head_answers() { timeout 5 bash -c "exec 3<>'/dev/tcp/$HEAD_IP/$RAY_PORT'" 2>/dev/null; }

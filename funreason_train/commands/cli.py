@@ -245,6 +245,15 @@ def _run(name: str, words: list[str]) -> int:
     from .stages import STAGES
 
     run_dir = home_of(name, config, words)
+    if name == "pipeline" and config.pipeline.rehearse:
+        from .rehearsal.rehearse import RehearsalFailed, rehearse
+
+        try:
+            rehearse(config, run_dir, words)
+        except RehearsalFailed as error:
+            print(f"funreason-train: {error}", file=sys.stderr)
+            return error.code
+        return 0
     if config.dry_run and (name in STAGES or name == "pipeline"):
         stages = list(config.pipeline.stages) if name == "pipeline" else [name]
         show(stages, config, run_dir, words)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from annotated_types import Ge, Le, MinLen
 
@@ -10,10 +10,20 @@ from ..settings.root import STAGE_NAMES
 from ..settings.section import Count, ModelName, OneOf, Path, Section, Text
 
 
+class RehearsalSettings(Section):
+    """How `rehearse=true` plays a cluster."""
+
+    hosts: Annotated[int, Ge(2), Le(8)] | None
+    network: Literal["auto", "namespaces", "loopback"]
+    fail: list[Literal["sft", "rl"]]
+
+
 class Pipeline(Section):
-    """configs/pipeline.yaml explains the key."""
+    """configs/pipeline.yaml explains each key."""
 
     stages: Annotated[list[Annotated[str, OneOf(STAGE_NAMES)]], MinLen(1)]
+    rehearse: bool
+    rehearsal: RehearsalSettings
 
 
 class Doctor(Section):
