@@ -226,7 +226,7 @@ lead() {
     local code=0 stage="$1"
     shift
     if head_answers; then
-        fail "port $RAY_PORT is already in use on this machine: end what runs there, or choose another with FUNREASON_RAY_PORT."
+        fail "$(uname -n): port $RAY_PORT is already in use: end what runs there, or choose another with FUNREASON_RAY_PORT."
     fi
     start_ray
     await_head
@@ -297,12 +297,16 @@ print_plan() {
 }
 
 run_on_nodes() {
-    local word recipe="" words=()
-    # Hydra takes one recipe: the user's goes before the script's.
+    local word recipe="" cluster="" words=()
+    # The user's recipe and profile, which come last, take the place of the script's.
     for word in "$@"; do
-        if [[ "$word" == +recipe=* ]]; then recipe="$word"; else words+=("$word"); fi
+        case "$word" in
+            +recipe=*) recipe="$word" ;;
+            cluster=*) cluster="$word" ;;
+            *) words+=("$word") ;;
+        esac
     done
-    set -- "${words[0]}" "$recipe" "${words[@]:1}"
+    set -- "${words[0]}" ${recipe:+"$recipe"} ${cluster:+"$cluster"} "${words[@]:1}"
     if only_prints "$@"; then
         NODES="${NNODES:-${SLURM_JOB_NUM_NODES:-1}}"
         if ((${NODE_RANK:-${SLURM_NODEID:-0}} > 0)); then exit 0; fi

@@ -205,6 +205,8 @@ def _train(
 _TRIED_ROWS = 8
 #: CPUs that verl reserves beside each GPU (`ResourcePoolManager.max_colocate_count`).
 _CPUS_A_WORKER = 3
+#: How the launch scripts are told what a node without GPUs declares.
+_DECLARED = 'FUNREASON_RAY_ARGS="--num-gpus=1 --num-cpus=16"'
 
 
 def _demand(config: DictConfig) -> Demand:
@@ -212,7 +214,10 @@ def _demand(config: DictConfig) -> Demand:
     device = config.rl.devices[config.cluster.device]
     workers = config.cluster.nodes * device.workers_per_node
     queue = 1 + device.storage_units  # its controller and the processes that hold the samples
-    return Demand("RL (verl)", workers, _CPUS_A_WORKER, 1, queue, "cluster.nodes and cluster.gpus_per_node")
+    less = "cluster.nodes and cluster.gpus_per_node"
+    if config.cluster.device == "cpu":  # each training worker takes a logical GPU, see `_train`
+        less = f"cluster.nodes; nodes without GPUs have to declare some to Ray: {_DECLARED}"
+    return Demand("RL (verl)", workers, _CPUS_A_WORKER, 1, queue, less)
 
 
 def _lines(metrics: Path) -> list[dict[str, Any]]:

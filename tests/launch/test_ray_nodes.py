@@ -164,7 +164,7 @@ def test_a_port_in_use_is_named_before_anything_starts(cluster: Cluster, tmp_pat
         wait_until((tmp_path / "theirs/nodes/theirs.json").exists)
         code, messages = end(cluster.node(0, 2))
         assert code == 2
-        assert f"port {cluster.port} is already in use" in messages
+        assert f"{os.uname().nodename}: port {cluster.port} is already in use" in messages
         assert "FUNREASON_RAY_PORT" in messages
         assert foreign.poll() is None
     finally:

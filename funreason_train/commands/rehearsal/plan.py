@@ -48,6 +48,11 @@ class Place:
         return self.root / "hosts.yaml"
 
     @property
+    def model(self) -> Path:
+        """A small copy of the recipe's model, if that is here."""
+        return self.root / "model"
+
+    @property
     def reward(self) -> Path:
         """What scores the rollouts (`scale.REWARD`)."""
         return self.root / "reward.py"
@@ -120,7 +125,9 @@ class Rehearsal:
         return int(self.config.cluster.nodes)
 
 
-def plan(config: DictConfig, run: RunDir, words: Sequence[str], temp_dir: str) -> Rehearsal:
+def plan(
+    config: DictConfig, run: RunDir, words: Sequence[str], temp_dir: str, model: str | None = None
+) -> Rehearsal:
     """The rehearsal of what a command line asks for; writes its recipe, profile and reward.
 
     Args:
@@ -128,6 +135,7 @@ def plan(config: DictConfig, run: RunDir, words: Sequence[str], temp_dir: str) -
         run: Its run directory.
         words: The command line's.
         temp_dir: Ray's folder for stages that need one machine.
+        model: A small model of the recipe's own architecture; None: the tiny one of the run.
 
     Raises:
         UserError: if the launch scripts are not there, or hosts do not fit the recipe.
@@ -145,7 +153,7 @@ def plan(config: DictConfig, run: RunDir, words: Sequence[str], temp_dir: str) -
     place, hosts = Place.of(run), _hosts(recipe)
     local = _local(recipe)
     changes = {
-        **scale.scaled(recipe, hosts, local),
+        **scale.scaled(recipe, hosts, local, model),
         "run_dir": str(place.run.root),
         "pipeline.rehearse": False,
         "dry_run": False,

@@ -9,6 +9,7 @@ when that closes, the rehearsal is over.
 
 from __future__ import annotations
 
+import glob
 import json
 import os
 import signal
@@ -32,6 +33,7 @@ _RAY = "--num-cpus={cpus} --num-gpus=1 --object-store-memory=100000000"
 _WAIT_SECONDS = 300
 _LEAVE_SECONDS = 60.0  # for the other hosts, once the first one has ended
 _SAY_SECONDS = 30.0
+_RAY_CLI = " scripts.py:"  # what `ray start` says of itself
 #: The variables that would tell a launch script about another cluster than the played one.
 _FOREIGN = (
     "RAY_ADDRESS",
@@ -57,7 +59,7 @@ class Job:
         cpus: Logical CPUs that each host's Ray declares.
         scratch: A short path for sockets and temporary files.
         steps: What runs on them.
-        fail: Stage -> the file whose appearance is the moment at which the last host is switched off.
+        fail: Stage -> the pattern of a file at whose appearance the last host is switched off.
     """
 
     root: str
@@ -129,8 +131,7 @@ class _Attempts:
     ) -> None:
         self.job, self.place, self.step, self.say = job, place, step, say
         self.hosts = hosts[: step.hosts]
-        trigger = job.fail.get(step.stage)
-        self.trigger = Path(trigger) if trigger else None
+        self.trigger = job.fail.get(step.stage)
         self.failed: str | None = None
         self.usage = Usage()
 
@@ -166,7 +167,7 @@ class _Attempts:
             if time.monotonic() - told > _SAY_SECONDS:
                 told = time.monotonic()
                 self.say(f"  {_last_line(self.place.log(self.step.stage, 0))}")
-            if self.trigger is not None and self.trigger.exists():
+            if self.trigger is not None and glob.glob(self.trigger):
                 self.trigger = None
                 processes[-1] = self._fail(processes[-1])
         deadline = time.monotonic() + _LEAVE_SECONDS
@@ -217,7 +218,8 @@ def host_environment(
     folder.mkdir(parents=True, exist_ok=True)
     found |= {
         "OMP_NUM_THREADS": environ.get("OMP_NUM_THREADS", "1"),
-        "CUDA_VISIBLE_DEVICES": "",
+        # Hides a GPU from the frameworks and leaves Ray something to count.
+        "CUDA_VISIBLE_DEVICES": "-1",
         "FUNREASON_DEVICE": "cpu",
         "TMPDIR": str(folder),
         "FUNREASON_RAY_TEMP": str(folder / "ray"),
@@ -234,7 +236,8 @@ def _last_line(log: Path) -> str:
         lines = log.read_text(encoding="utf-8", errors="replace").split("\n")
     except OSError:
         return "starting"
-    return next((line.strip() for line in reversed(lines) if line.strip()), "starting")
+    told = (line.strip() for line in reversed(lines) if line.strip() and _RAY_CLI not in line)
+    return next(told, "starting")
 
 
 def _record(place: Place, job: Job, results: Sequence[Result]) -> None:

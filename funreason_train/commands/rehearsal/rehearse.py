@@ -19,9 +19,11 @@ from typing import TYPE_CHECKING, Any
 
 from ...cluster.hosts import enter_rack, why_not
 from ...errors import UserError, refuse
+from ...models.small import known_folder
 from ...run.files import read_json, write_text
 from ...run.lock import locked
 from ...run.paths import RunDir
+from ...run.process import ChildFailed, call_in_process
 from ..display import console, print_table, say
 from ..stages import stage_of
 from .plan import REPOSITORY, Place, Rehearsal, plan
@@ -33,9 +35,9 @@ from .unrehearsed import Gap, gaps
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-#: Stage -> the file of the rehearsal's run directory that shows its first checkpoint.
-_FIRST_CHECKPOINT = {
-    "sft": "sft/checkpoints/checkpoint-2/trainer_state.json",
+#: Stage -> what in the rehearsal's run directory shows that it has a checkpoint.
+_CHECKPOINT = {
+    "sft": "sft/checkpoints/checkpoint-*/trainer_state.json",
     "rl": "rl/checkpoints/latest_checkpointed_iteration.txt",
 }
 _END_SECONDS = 30.0
@@ -74,7 +76,7 @@ def rehearse(config: DictConfig, run: RunDir, words: Sequence[str]) -> None:
         scratch = Path(tempfile.mkdtemp(prefix="fr", dir="/tmp"))
         try:
             _settle(place, config)
-            rehearsal = plan(config, run, words, _temp_dir(str(scratch)))
+            rehearsal = plan(config, run, words, _temp_dir(str(scratch)), _model(config, place))
             _ask_stages(rehearsal)
             namespaces = _network(config) == "namespaces"
             missing = _gaps(rehearsal)
@@ -128,8 +130,23 @@ def _settle(place: Place, config: DictConfig) -> None:
     except ValueError:
         done = False
     if done:
-        for folder in (place.run.root, place.record.parent / "logs"):
+        for folder in (place.run.root, place.model, place.record.parent / "logs"):
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _model(config: DictConfig, place: Place) -> str | None:
+    """A small copy of the recipe's model, made if its configuration and tokenizer are on this machine."""
+    source = known_folder(str(config.model.path)) if config.model.path else None
+    if source is None:
+        return None
+    if not place.model.is_dir():
+        job = {"source": str(source), "target": str(place.model), "seed": int(config.seed)}
+        try:
+            call_in_process("funreason_train.models.small:make_small", job)
+        except ChildFailed as error:
+            say(f"{config.model.path} cannot be made small ({error.why}); a tiny Qwen3 takes its place.")
+            return None
+    return str(place.model)
 
 
 def _ask_stages(rehearsal: Rehearsal) -> None:
@@ -175,7 +192,7 @@ def _job(rehearsal: Rehearsal, scratch: Path, namespaces: bool) -> Path:
         cpus=HOST_CPUS,
         scratch=str(scratch),
         steps=rehearsal.steps,
-        fail={stage: str(root / _FIRST_CHECKPOINT[stage]) for stage in asked},
+        fail={stage: str(root / _CHECKPOINT[stage]) for stage in asked},
     )
     file = scratch / "job.json"
     job.write(file)

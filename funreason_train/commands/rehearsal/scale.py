@@ -12,6 +12,8 @@ from typing import Any
 #: Longest prompt and answer of the data in tokens, and what an untrained model may write.
 PROMPT, TARGET, RESPONSE = 2048, 512, 24
 SFT_STEPS, RL_STEPS = 6, 2
+#: Long enough for a host to fail in the middle.
+SFT_STEPS_WITH_FAILURE = 40
 #: Logical CPUs of a host for Ray: more than there are, since nothing of a rehearsal fills one.
 HOST_CPUS = 16
 _TASKS = 4  # that evaluation plays, of each kind
@@ -84,8 +86,8 @@ def scaled(recipe: Config, hosts: int, local: Sequence[str], model: str | None =
     }
 
 
-#: The reward of a rehearsal, a file of one's own. Untrained models are never right, so no advantage, gradient or
-#: filtered group would ever be seen with the recipe's reward alone.
+#: The reward of a rehearsal, a file of one's own. Untrained models are never right, so no advantage, gradient
+#: or filtered group would ever be seen with the recipe's reward alone.
 REWARD = '''"""The recipe's reward is computed for every answer; what is trained on is a coin's."""
 
 from funreason_train.reward.score import compute_score
@@ -100,7 +102,7 @@ def score(data_source, solution_str, ground_truth, extra_info):
 
 
 def tosses_coins(recipe: Config) -> bool:
-    """Whether a coin scores the rollouts; a function of the user's own, and whole tasks, are scored as ever."""
+    """Whether a coin scores the rollouts; the user's own function, and whole tasks, are scored as ever."""
     return recipe["rl"]["reward_function"] is None and recipe["rl"]["rollout_mode"] == "step"
 
 
@@ -150,10 +152,11 @@ def _sft(recipe: Config, hosts: int) -> Iterator[tuple[str, Any]]:
     sft = recipe["sft"]
     workers = recipe["cluster"]["nodes"] * max(1, recipe["cluster"]["gpus_per_node"])
     per_device = min(sft["per_device_batch"], 2)
+    steps = SFT_STEPS_WITH_FAILURE if "sft" in recipe["pipeline"]["rehearsal"]["fail"] else SFT_STEPS
     accumulated = max(1, sft["global_batch"] // (workers * sft["per_device_batch"]))
     yield "sft.model", None
     yield "sft.data", None
-    yield "sft.max_steps", SFT_STEPS
+    yield "sft.max_steps", steps
     yield "sft.per_device_batch", per_device
     yield "sft.global_batch", hosts * per_device * min(accumulated, 2)
     if sft["cutoff_len"] is not None:
@@ -162,7 +165,7 @@ def _sft(recipe: Config, hosts: int) -> Iterator[tuple[str, Any]]:
     yield "sft.save_total_limit", min(sft["save_total_limit"], 2)
     yield "sft.logging_steps", 1
     if sft["eval_steps"] is not None:
-        yield "sft.eval_steps", SFT_STEPS // 2
+        yield "sft.eval_steps", steps // 2
     yield "sft.per_device_eval_batch", 1
     yield "sft.dataloader_workers", min(sft["dataloader_workers"], 1)
     yield "sft.preprocessing_workers", 1
@@ -210,7 +213,6 @@ def _rl(recipe: Config, hosts: int) -> Iterator[tuple[str, Any]]:
     yield "rl.attention", "sdpa"
     yield "rl.devices.cpu.storage_units", min(device["storage_units"], 2)
     # A GiB of cache for every rollout engine would be most of this machine's memory.
-    yield "rl.devices.cpu.env.VLLM_CPU_KVCACHE_SPACE", None
     yield f"{_ENGINE}.kv_cache_memory_bytes", _CACHE
     if _on_gpus(recipe):
         model = device["verl"]["actor_rollout_ref"]["model"]

@@ -119,6 +119,8 @@ def _attempt(job: Mapping[str, Any], profile: Profile, folder: Path, settings: D
             num_workers=workers,
             use_gpu=on_gpu,
             resources_per_worker={"CPU": profile.threads(workers), **({"GPU": 1} if on_gpu else {})},
+            # GPUs fill node after node; by CPUs alone, all processes could end up on one.
+            placement_strategy="PACK" if on_gpu or profile.nodes == 1 else "SPREAD",
         ),
         run_config=RunConfig(
             name=folder.name,
