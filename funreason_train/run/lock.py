@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import fcntl
 import os
+import platform
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import IO
 
 from ..errors import UserError
@@ -26,11 +28,10 @@ def locked(run: RunDir) -> Iterator[int]:
         The lock's file descriptor.
 
     Raises:
-        UserError: if another command works in this run directory.
+        UserError: if another command works in this run directory, or it cannot be written.
     """
-    run.root.mkdir(parents=True, exist_ok=True)
     until = time.monotonic() + _ORPHANS_END
-    with (run.root / ".lock").open("a+") as file:
+    with _opened(run.root) as file:
         while not _taken(file):
             file.seek(0)
             if _alive(file.read().strip()) or time.monotonic() > until:
@@ -45,6 +46,27 @@ def locked(run: RunDir) -> Iterator[int]:
         file.flush()
         yield file.fileno()
         file.truncate(0)
+
+
+def _opened(root: Path) -> IO[str]:
+    """The file that is locked; a byte is written at its end, which a full disk does not take."""
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        file = (root / ".lock").open("a+")
+        try:
+            file.write(" ")
+            file.flush()
+        except OSError:
+            with suppress(OSError):
+                file.close()
+            raise
+    except OSError as error:
+        raise UserError(
+            f"{platform.node()}: the run directory cannot be written ({error.strerror})",
+            where=str(root),
+            fix="Free some space, change its permissions, or choose another place with run_dir=DIR",
+        ) from None
+    return file
 
 
 def _taken(file: IO[str]) -> bool:

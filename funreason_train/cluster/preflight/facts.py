@@ -15,6 +15,7 @@ import socket
 import subprocess
 import sys
 import sysconfig
+import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -35,6 +36,7 @@ _MATMUL = (
 _GPU_FIELDS = ("index", "name", "memory.total", "memory.free", "driver_version")
 #: The matrix probe imports torch and starts CUDA; nothing else takes as long.
 SECONDS = 200.0
+_TRIAL = 2**16  # bytes that a disk has to take
 _SAMPLE = 2**20  # bytes at the start of a file that its fingerprint takes
 
 
@@ -125,7 +127,19 @@ def _disk(folder: Path) -> dict[str, Any]:
     place = folder
     while not place.exists():
         place = place.parent
-    return {"free": shutil.disk_usage(place).free, "writable": place.is_dir() and os.access(place, os.W_OK)}
+    return {"free": shutil.disk_usage(place).free, "writable": place.is_dir() and _takes(place)}
+
+
+def _takes(folder: Path) -> bool:
+    """Whether a file can be written there; permission alone says nothing of a full disk or a quota."""
+    try:
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(bytes(_TRIAL))
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError:
+        return False
+    return True
 
 
 def _shared(folder: str | None, token: str, name: str) -> list[str] | None:

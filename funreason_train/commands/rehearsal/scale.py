@@ -13,7 +13,7 @@ from typing import Any
 PROMPT, TARGET, RESPONSE = 2048, 512, 24
 SFT_STEPS, RL_STEPS = 6, 2
 #: Long enough for a host to fail in the middle.
-SFT_STEPS_WITH_FAILURE = 40
+SFT_STEPS_WITH_FAILURE, RL_STEPS_WITH_FAILURE = 40, 4
 #: Logical CPUs of a host for Ray: more than there are, since nothing of a rehearsal fills one.
 HOST_CPUS = 16
 _TASKS = 4  # that evaluation plays, of each kind
@@ -185,7 +185,8 @@ def _rl(recipe: Config, hosts: int) -> Iterator[tuple[str, Any]]:
     yield "rl.model", None
     yield "rl.train_file", None
     yield "rl.val_file", None
-    yield "rl.steps", RL_STEPS
+    fails = "rl" in recipe["pipeline"]["rehearsal"]["fail"]
+    yield "rl.steps", RL_STEPS_WITH_FAILURE if fails else RL_STEPS
     yield "rl.prompts_per_step", hosts * updates
     yield "rl.prompts_per_update", hosts if rl["prompts_per_update"] else None
     yield "rl.samples_per_prompt", samples

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import runpy
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from funreason_train.settings.places import recipes
 ON_GPUS = [name for name in recipes() if name != "quickstart_cpu"]
 
 
+@cache
 def recipe(name: str, *words: str) -> dict[str, Any]:
     found = OmegaConf.to_container(load_settings("pipeline", [f"+recipe={name}", *words]), resolve=True)
     assert isinstance(found, dict)
