@@ -13,7 +13,7 @@ from typing import Any
 PROMPT, TARGET, RESPONSE = 2048, 512, 24
 SFT_STEPS, RL_STEPS = 6, 2
 #: Long enough for a host to fail in the middle.
-SFT_STEPS_WITH_FAILURE, RL_STEPS_WITH_FAILURE = 40, 4
+SFT_STEPS_WITH_FAILURE, RL_STEPS_WITH_FAILURE = 12, 4
 #: Logical CPUs of a host for Ray: more than there are, since nothing of a rehearsal fills one.
 HOST_CPUS = 16
 _TASKS = 4  # that evaluation plays, of each kind
