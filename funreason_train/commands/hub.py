@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import UserError
+from ..errors import Problem, refuse
 from ..models.folder import folder_problems
 from ..models.hub import fetch_model, is_hub_id
 from ..run.paths import RunDir
@@ -50,6 +50,5 @@ def _folder(name: str, run: RunDir, shared: bool) -> Path:
         else:
             folder.unlink(missing_ok=True)  # a link whose cache was emptied
             folder.symlink_to(fetch_model(name))
-    if found := folder_problems(folder):
-        raise UserError("; ".join(found), where=name)
+    refuse(Problem(found, name) for found in folder_problems(folder))
     return folder

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from ..environments import loading_problems
 from ..environments.bfcl.documents import bfcl_folder
-from ..errors import UserError
+from ..errors import UserError, refuse
 from ..run.files import fresh_folder, write_json
 from ..run.paths import RunDir
 from ..run.stage import Decides, Stage, model_files
@@ -76,8 +76,7 @@ def run(config: DictConfig, run: RunDir) -> dict[str, Any]:
     """
     from omegaconf import OmegaConf
 
-    if problems := [*_not_made(config, run), *check(config, run)]:
-        raise UserError("; ".join(problems))
+    refuse([*_not_made(config, run), *check(config, run)])
     plain = cast(dict[str, Any], OmegaConf.to_container(config, resolve=True))
     out = _out(config, run)
     with fresh_folder(out) as work:

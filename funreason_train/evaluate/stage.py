@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..environments import loading_problems
-from ..errors import UserError
+from ..errors import refuse
 from ..run.paths import RunDir
 from ..run.stage import Decides, Stage, model_files
 from .settings import problems, task_file
@@ -37,8 +37,7 @@ def run(config: DictConfig, run: RunDir) -> dict[str, Any]:
         UserError: for everything that the user can fix.
         ReplicaFailed: if an engine crashed.
     """
-    if found := [*loading_problems(config.environment_modules), *problems(config, run, later=False)]:
-        raise UserError("; ".join(found))
+    refuse([*loading_problems(config.environment_modules), *problems(config, run, later=False)])
     if config.eval.benchmark == "bfcl":
         from .bfcl.evaluation import evaluate
 

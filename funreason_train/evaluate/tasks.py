@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..dialogue import prompt_style
 from ..environments import Task, make_environment, read_tasks
-from ..errors import UserError
+from ..errors import Problem, UserError, refuse
 from ..models.folder import context_of, local_folder
 from ..pages.charts import Share
 from ..pages.comparison import compare
@@ -209,8 +209,7 @@ def _reward(config: DictConfig) -> dict[str, Any]:
     options = OmegaConf.to_container(config.rl.reward, resolve=True)
     assert isinstance(options, dict)
     found = {str(key): value for key, value in options.items()}
-    if wrong := check_options(found):
-        raise UserError("; ".join(wrong), where="rl.reward")
+    refuse(Problem(wrong, "rl.reward") for wrong in check_options(found))
     return found
 
 

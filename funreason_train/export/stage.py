@@ -9,7 +9,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import UserError
+from ..errors import refuse
 from ..models import verify
 from ..models.folder import folder_problems
 from ..models.weights import Stored, stored_tensors
@@ -55,9 +55,7 @@ def run(config: DictConfig, run: RunDir) -> dict[str, Any]:
         UserError: for everything that the user can fix.
         RuntimeError: if what was written is not what the checkpoint holds.
     """
-    found = _problems(config, run, awaited=False)
-    if found:
-        raise UserError("; ".join(found))
+    refuse(_problems(config, run, awaited=False))
     checkpoint = _checkpoint(config, run)
     assert checkpoint is not None  # a problem otherwise
     out = _out(config, run)

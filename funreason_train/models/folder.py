@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from ..errors import UserError
+from ..errors import refuse
 from .hub import fetch_model, is_hub_id
 from .shapes import config_problems
 from .weights import weight_defects
@@ -98,8 +98,7 @@ def local_folder(path: str) -> Path:
     if not is_hub_id(path):
         return Path(path).expanduser().absolute()
     folder = fetch_model(path)
-    if found := folder_problems(folder):
-        raise UserError("; ".join(found))
+    refuse(folder_problems(folder))
     return folder
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..errors import UserError
+from ..errors import Problem, UserError, refuse
 from .audit import Finding, audit, source_of
 from .options import check_options
 
@@ -66,8 +66,7 @@ def audit_file(file: Path, limit: int | None = None, **options: Any) -> Audit:
     Raises:
         UserError: if the file cannot be read, has other columns, or an option does not exist.
     """
-    if mistakes := check_options(options):
-        raise UserError("; ".join(f"rl.reward: {mistake}" for mistake in mistakes))
+    refuse(Problem(mistake, "rl.reward") for mistake in check_options(options))
     import pyarrow.parquet as parquet
     from pyarrow import ArrowException
 

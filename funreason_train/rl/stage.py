@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..cluster.demand import Demand
 from ..environments import load_environments
-from ..errors import UserError
+from ..errors import UserError, refuse
 from ..models.attention import FLASH
 from ..parity import gate
 from ..reward.own import OwnReward
@@ -100,9 +100,7 @@ def run(config: DictConfig, run: RunDir) -> dict[str, Any]:
     # Before anything imports numpy, torch or Ray: they read it once.
     environment = session.environment(config, run)
     os.environ.update(environment)
-    found = [*_problems(config, run, awaited=False), *_packages(config)]
-    if found:
-        raise UserError("; ".join(found))
+    refuse([*_problems(config, run, awaited=False), *_packages(config)])
     train, val = _prompts(config, run)
     target = target_steps(config, train)
     run.rl_checkpoints.mkdir(parents=True, exist_ok=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..cluster import Profile, gpu_problem
-from ..errors import UserError
+from ..errors import UserError, refuse
 from ..models.folder import local_folder, model_problems
 from ..models.weights import weight_defects
 from ..parity import gate
@@ -57,8 +57,7 @@ def run(config: DictConfig, run: RunDir) -> dict[str, Any]:
     paths = Paths.of(config, run)
     problems = check(config, run) + dataset.data_problems(paths.data, _datasets(config))
     machine = [text for text in (gpu_problem(Profile.of(config.cluster)), _kernel_problem(config)) if text]
-    if problems := list(dict.fromkeys([*machine, *problems])):
-        raise UserError("; ".join(problems))
+    refuse([*machine, *problems])
     base = local_folder(config.sft.model)  # a hub id is fetched here, once, and not by every worker
     arguments, batch = {**compose(config, paths), "model_name_or_path": str(base)}, batch_of(config)
     print("\n".join(brief(config, run)), flush=True)

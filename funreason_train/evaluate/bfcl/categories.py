@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ...errors import UserError
+from ...errors import Problem, UserError, refuse
 from ...settings.names import unknown
 
 NON_LIVE = (
@@ -56,12 +56,10 @@ def choose_categories(names: Iterable[str]) -> tuple[str, ...]:
             wanted.add(name)
         else:
             strangers.append(unknown("BFCL category", name, known))
-    if strangers or not wanted:
-        raise UserError(
-            "; ".join(strangers) if strangers else "no BFCL category is named",
-            where="eval.categories",
-            fix=f"Use groups ({', '.join(GROUPS)}) or categories ({', '.join(CATEGORIES)})",
-        )
+    fix = f"Use groups ({', '.join(GROUPS)}) or categories ({', '.join(CATEGORIES)})"
+    refuse(Problem(stranger, "eval.categories", fix) for stranger in strangers)
+    if not wanted:
+        raise UserError("no BFCL category is named", where="eval.categories", fix=fix)
     return tuple(name for name in CATEGORIES if name in wanted)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...dialogue import prompt_style
-from ...errors import UserError
+from ...errors import refuse
 from ...models import attention
 from ...models.weights import largest_weight
 from ...reward.own import OwnReward
@@ -49,8 +49,7 @@ def compose(config: DictConfig, run: RunDir, train: Prompts, val: Prompts) -> Di
     from omegaconf import OmegaConf
 
     base, layers = installed_keys.defaults(), _layers(config, run, train, val)
-    if problems := _unknown(base, layers):
-        raise UserError("; ".join(problems))
+    refuse(_unknown(base, layers))
     OmegaConf.set_struct(base, False)
     merged = OmegaConf.merge(base, *layers)
     OmegaConf.set_struct(merged, True)

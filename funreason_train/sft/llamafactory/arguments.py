@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...cluster.profile import Profile
-from ...errors import UserError
+from ...errors import UserError, refuse
 from ...models.attention import VARLEN
 from .. import lora
 from ..batch import Batch
@@ -78,8 +78,7 @@ def compose(config: DictConfig, paths: Paths) -> dict[str, Any]:
     Raises:
         UserError: naming every problem at once.
     """
-    if problems := argument_problems(config):
-        raise UserError("; ".join(problems))
+    refuse(argument_problems(config))
     return _compose(config, paths)
 
 
