@@ -18,7 +18,7 @@ from ..run.paths import RunDir
 from ..run.stage import Decides, Stage, model_files
 from . import settings
 from .manifest import manifest
-from .measure.lengths import tokenizer_problems
+from .measure.lengths import chosen_tokenizer, tokenizer_problems
 from .prepare import Preparation
 from .report import print_ledger
 
@@ -45,7 +45,7 @@ def check(config: DictConfig, run: RunDir) -> list[str]:
         )
     problems += tokenizer_problems(config)
     problems += loading_problems(config.environment_modules)
-    return [*problems, *_not_ours(_out(config, run))]
+    return [*problems, *_not_ours(run.data)]
 
 
 def _not_ours(out: Path) -> Iterator[str]:
@@ -78,7 +78,7 @@ def run(config: DictConfig, run: RunDir) -> dict[str, Any]:
 
     refuse([*_not_made(config, run), *check(config, run)])
     plain = cast(dict[str, Any], OmegaConf.to_container(config, resolve=True))
-    out = _out(config, run)
+    out = run.data
     with fresh_folder(out) as work:
         preparation = Preparation(plain, run, work)
         try:
@@ -142,14 +142,23 @@ def _nothing_left(ledger: Mapping[str, Any], out: Path) -> UserError:
     )
 
 
-def _out(config: DictConfig, run: RunDir) -> Path:
-    return Path(str(config.data.out)).expanduser().resolve() if config.data.out else run.data
-
-
 def _reads(config: DictConfig, run: RunDir) -> list[Path]:
     named = [config.data.get(name) for name in config.data.datasets]
     files = [Path(node.path) for node in named if node is not None and node.get("path")]
     return [*files, *model_files(config.model.path)]
+
+
+def _unused(config: DictConfig) -> Iterator[str]:
+    data = config.data
+    nodes = {name: node for name, node in data.items() if hasattr(node, "keys") and "format" in node}
+    yield from (f"data.{name}.*" for name in nodes if name not in data.datasets)
+    if data.decontaminate == "off":
+        yield "data.decontaminate_*"
+    compared = any(node.dedup != "exact" for name, node in nodes.items() if name in data.datasets)
+    if not compared or (data.dedup != "near" and not data.val_share):
+        yield "data.near_threshold"
+    if chosen_tokenizer(config) is not None:  # the tiny model is not built
+        yield from (f"model.{key}" for key in config.model if key not in ("path", "tokenizer"))
 
 
 STAGE = Stage(
@@ -165,11 +174,15 @@ STAGE = Stage(
             "data.parity",
             "data.parity_rows",
             "data.max_*_share",
+            # What is only shown.
+            "data.*.licence",
+            "data.*.hub_file",
         ),
+        unused=_unused,
     ),
     reads=_reads,
-    makes=lambda config, run: [_out(config, run) / "manifest.json"],
-    folder=_out,
+    makes=lambda config, run: [run.data / "manifest.json"],
+    folder=lambda config, run: run.data,
     check=check,
     run=run,
     out=lambda config: config.data.out,

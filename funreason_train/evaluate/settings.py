@@ -120,7 +120,7 @@ def _model_problems(settings: DictConfig, run: RunDir, later: bool) -> list[str]
     for name, path in (settings.models or {}).items():
         if not _NAME.fullmatch(name):
             found.append(f"eval.models: '{name}' cannot name a folder; use letters, digits, dots and dashes")
-        if models.is_hub_id(path) or (later and _within(Path(path), run.root)):
+        if models.is_hub_id(path) or (later and run.holds(Path(path))):
             continue
         found += models.folder_problems(Path(path))
     return found
@@ -132,7 +132,7 @@ def _file_problems(config: DictConfig, run: RunDir, later: bool) -> list[str]:
         return ["benchmark=custom needs path=FILE: a .parquet of RL rows or a .jsonl of executable tasks"]
     if settings.benchmark == "custom" and tasks.suffix not in (".parquet", ".jsonl"):
         return [f"{tasks}: own tasks are a .parquet of RL rows or a .jsonl of executable tasks"]
-    if tasks.is_file() or (later and _within(tasks, run.root)):
+    if tasks.is_file() or (later and run.holds(tasks)):
         return []
     if settings.benchmark == "custom":
         return [f"{tasks}: there is no such file (eval.path)"]
@@ -160,7 +160,3 @@ def _setting_problems(settings: DictConfig, config: DictConfig) -> list[str]:
                 f"but {machine} has {here or config.cluster.gpus_per_node}"
             )
     return found
-
-
-def _within(path: Path, root: Path) -> bool:
-    return path.expanduser().absolute().is_relative_to(root)

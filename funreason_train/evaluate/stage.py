@@ -7,6 +7,7 @@ funreason-train eval benchmark=custom path=FILE model=DIR
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -58,6 +59,21 @@ def _makes(config: DictConfig, run: RunDir) -> list[Path]:
     return [run.eval_table(config.eval.benchmark), *scores]
 
 
+def _unused(config: DictConfig) -> Iterator[str]:
+    settings = config.eval
+    if settings.benchmark == "bfcl":
+        yield from ("eval.tasks", "eval.path", "eval.responses_per_turn", "environment_modules")
+    else:
+        yield from ("eval.bfcl.*", "eval.categories")
+    yield "eval.tasks" if settings.benchmark == "custom" else "eval.path"
+    rows = settings.path if settings.benchmark == "custom" else settings.tasks
+    if settings.benchmark == "bfcl" or not str(rows).endswith(".parquet"):
+        yield "rl.reward.*"  # which scores rows; a task is right if its environment says so
+    if settings.seeds is not None:
+        yield "eval.seed"
+    yield from ("eval.dtype", "eval.eager") if settings.endpoint else ("eval.served_name",)
+
+
 STAGE = Stage(
     name="eval",
     title="Evaluating",
@@ -73,6 +89,7 @@ STAGE = Stage(
             "eval.gpu_memory",
             "eval.patience_seconds",
         ),
+        unused=_unused,
     ),
     reads=_reads,
     makes=_makes,

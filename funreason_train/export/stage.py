@@ -58,7 +58,7 @@ def run(config: DictConfig, run: RunDir) -> dict[str, Any]:
     refuse(_problems(config, run, awaited=False))
     checkpoint = _checkpoint(config, run)
     assert checkpoint is not None  # a problem otherwise
-    out = _out(config, run)
+    out = run.export
     making = out.with_name(f".{out.name}.unverified")
     shutil.rmtree(making, ignore_errors=True)
     start = _local(config.rl.model)
@@ -146,10 +146,6 @@ def _write(checkpoint: Path, folder: Path, dtype: str, shard_size: str, start: P
     return state
 
 
-def _out(config: DictConfig, run: RunDir) -> Path:
-    return Path(config.export.out).expanduser().absolute() if config.export.out else run.export
-
-
 def _reads(config: DictConfig, run: RunDir) -> list[Path]:
     """Of a checkpoint, the file that tells which it is: its weights are tens of gigabytes."""
     if config.export.checkpoint:
@@ -162,8 +158,8 @@ STAGE = Stage(
     title="Exporting to Hugging Face format",
     decides=Decides(("export", "rl.model"), harmless=("export.out", "export.require_change")),
     reads=_reads,
-    makes=lambda config, run: [_out(config, run) / "config.json"],
-    folder=_out,
+    makes=lambda config, run: [run.export / "config.json"],
+    folder=lambda config, run: run.export,
     check=check,
     run=run,
     again="aside",

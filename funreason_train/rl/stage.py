@@ -9,6 +9,7 @@ import importlib.util
 import json
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -241,6 +242,29 @@ def _reads(config: DictConfig, run: RunDir) -> list[Path]:
     return [*_files(config, run), *model_files(config.rl.model)]
 
 
+#: Keys of a device's profile that are used as they stand; from the others `rl` takes its values.
+_OF_DEVICE = ("storage_units", "weights_bucket_mib", "workers_per_node", "verl", "env")
+
+
+def _unused(config: DictConfig) -> Iterator[str]:
+    rl = config.rl
+    for device, profile in rl.devices.items():
+        for key in profile:
+            if device != config.cluster.device or key not in _OF_DEVICE:
+                yield from (f"rl.devices.{device}.{key}", f"rl.devices.{device}.{key}.*")
+    if not in_environments(config):
+        yield from ("rl.environment.*", "environment_modules")
+    if rl.steps is not None:
+        yield "rl.epochs"
+    if rl.reward_function is not None:
+        yield "rl.reward.*"
+    if not rl.algorithm.kl_loss:
+        yield "rl.algorithm.kl_loss_type"
+    if not rl.algorithm.filter_groups:
+        yield "rl.algorithm.filter_batches"
+    yield "rl.algorithm.name"
+
+
 STAGE = Stage(
     name="rl",
     title="Reinforcement learning (verl GRPO)",
@@ -264,12 +288,10 @@ STAGE = Stage(
             *(f"rl.rollout.{key}" for key in ("memory", "sequences", "tokens_per_step", "workers")),
             "rl.rollout.tensor_parallel",
             "rl.devices.*.storage_units",
-            "rl.devices.*.agent_workers",
-            "rl.devices.*.tokens_per_pass",
-            "rl.devices.*.gradient_checkpointing",
             "rl.devices.*.env.*",
         ),
         grows=("rl.steps", "rl.epochs"),
+        unused=_unused,
     ),
     reads=_reads,
     makes=lambda config, run: [run.rl_checkpoints / checkpoints.TRACKER],

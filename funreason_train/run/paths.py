@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+
+
+def _absolute(path: str | os.PathLike[str]) -> Path:
+    return Path(path).expanduser().resolve()
 
 
 @dataclass(frozen=True)
@@ -13,14 +18,24 @@ class RunDir:
 
     Attributes:
         root: The run directory itself.
+        outs: Stage -> the user's own place for its result (`synth.out`, `data.out`, `export.out`).
     """
 
     root: Path
+    outs: Mapping[str, Path] = field(default_factory=dict, hash=False)
 
     @classmethod
-    def at(cls, root: str | os.PathLike[str]) -> RunDir:
-        """The run at `root`, which need not exist yet."""
-        return cls(Path(root).expanduser().resolve())
+    def at(cls, root: str | os.PathLike[str], **outs: str | os.PathLike[str] | None) -> RunDir:
+        """The run at `root`, which need not exist yet; a result whose place is None lies in it."""
+        return cls(_absolute(root), {name: _absolute(out) for name, out in outs.items() if out})
+
+    def holds(self, path: Path) -> bool:
+        """Whether a path lies where this run's stages put their results."""
+        return any(_absolute(path).is_relative_to(place) for place in (self.root, *self.outs.values()))
+
+    def _result(self, stage: str) -> Path:
+        """Where a stage's result lies, for itself and for every stage that reads it."""
+        return self.outs.get(stage, self.root / stage)
 
     @property
     def manifest(self) -> Path:
@@ -35,7 +50,7 @@ class RunDir:
     @property
     def synth(self) -> Path:
         """Conversations and executable tasks that were made here."""
-        return self.root / "synth"
+        return self._result("synth")
 
     @property
     def synth_conversations(self) -> Path:
@@ -49,7 +64,7 @@ class RunDir:
     @property
     def data(self) -> Path:
         """Exports, ledger and rejected rows."""
-        return self.root / "data"
+        return self._result("data")
 
     @property
     def base_model(self) -> Path:
@@ -84,7 +99,7 @@ class RunDir:
     @property
     def export(self) -> Path:
         """The RL model as a HF folder."""
-        return self.root / "export"
+        return self._result("export")
 
     def stop(self, stage: str) -> Path:
         """Is there while a stage is asked to save and end."""

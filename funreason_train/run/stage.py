@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -19,17 +19,21 @@ if TYPE_CHECKING:
 class Decides:
     """Which settings decide a stage's result, which may change while a run goes on, and which may only grow.
 
-    Keys are dotted and may hold `*` (`rl.health.*`). What is named neither harmless nor growing decides.
+    Keys are dotted and may hold `*` (`rl.health.*`). What is named nowhere below decides.
 
     Attributes:
         sections: Nodes of the configuration that the stage depends on.
         harmless: Settings that change what a run costs, writes or watches, but not its result.
         grows: Settings of the run's length: with more, a finished or interrupted run trains on.
+        unused: Settings that mean nothing beside others (another maker's, those of a data set that is not
+            read), from the configuration: a change of them is no change of the job. What makes them unused
+            has to be a setting that decides.
     """
 
     sections: tuple[str, ...]
     harmless: tuple[str, ...] = ()
     grows: tuple[str, ...] = ()
+    unused: Callable[[DictConfig], Iterable[str]] = lambda config: ()
 
     def is_harmless(self, key: str) -> bool:
         """Whether the setting may change in a run that goes on."""

@@ -209,10 +209,14 @@ def _declare_data_sets(settings: Iterable[Word], section: str | None, config: Di
 
 
 def _placed(word: Word, section: str | None, config: DictConfig) -> Word:
-    """The word with its key made absolute, after making sure that the key exists."""
-    if section is not None and not _exists(config, word.key):
+    """The word with its key made absolute, after making sure that the key exists.
+
+    A data set may be called like a section: in the command's own one, `synth.path` is the data set's.
+    """
+    if section is not None:
         inner = f"{section}.{word.key}"
-        if _exists(config, inner) or word.key.split(".")[0] in config[section]:
+        own = "." in word.key and _exists(config, inner)
+        if own or (not _exists(config, word.key) and word.key.split(".")[0] in config[section]):
             word = Word(word.prefix, inner, word.value)
     free = any(word.key.startswith(f"{node}.") for node in FREE_NODES)
     if (free and word.prefix != "~") or _exists(config, word.key):

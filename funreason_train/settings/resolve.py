@@ -15,6 +15,17 @@ if TYPE_CHECKING:
     from omegaconf import DictConfig
 
 
+def run_of(config: DictConfig, root: Path | str | None = None) -> RunDir:
+    """The run of a configuration, in which every stage finds the others' results wherever they are put.
+
+    Args:
+        config: With the stages' `out`.
+        root: The run directory, if it is not `run_dir`.
+    """
+    outs = {name: config[name].out for name in ("synth", "data", "export")}
+    return RunDir.at(root or config.run_dir, **outs)
+
+
 def resolve(config: DictConfig, command: str) -> DictConfig:
     """Completes a composed configuration in place and returns it.
 
@@ -23,8 +34,9 @@ def resolve(config: DictConfig, command: str) -> DictConfig:
     """
     from omegaconf import OmegaConf
 
-    run = RunDir.at(config.run_dir)
+    run = run_of(config)
     config.run_dir = str(run.root)
+    config.data.synth.path = config.data.synth.path or str(run.synth_conversations)
     if config.model.path:
         config.model.path = _absolute(config.model.path)
     base = config.model.path or str(run.base_model)

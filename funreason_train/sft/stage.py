@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -251,6 +252,13 @@ def _round_up(tokens: int, unit: int = 64) -> int:
     return -(-tokens // unit) * unit
 
 
+def _unused(config: DictConfig) -> Iterator[str]:
+    if config.sft.finetuning_type != "lora":
+        yield "sft.lora.*"
+    if config.sft.max_steps is not None:
+        yield "sft.epochs"
+
+
 STAGE = Stage(
     name="sft",
     title="Supervised fine-tuning (LLaMA-Factory)",
@@ -275,6 +283,7 @@ STAGE = Stage(
             "sft.deepspeed",
         ),
         grows=("sft.epochs", "sft.max_steps"),
+        unused=_unused,
     ),
     reads=lambda config, run: [Paths.of(config, run).data, *model_files(config.sft.model)],
     makes=lambda config, run: [run.sft_model / "config.json"],

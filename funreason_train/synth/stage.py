@@ -16,7 +16,7 @@ from ..run.files import fresh_folder, write_json
 from ..run.fingerprint import digest_file
 from ..run.paths import RunDir
 from ..run.stage import Decides, Stage
-from .makers import PHASES, make_all
+from .makers import MAKERS, PHASES, make_all
 from .settings import problems
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def check(config: DictConfig, run: RunDir) -> list[str]:
         config: The whole configuration.
         run: The run directory.
     """
-    return [*map(str, problems(config.synth)), *_strange(_out(config, run))]
+    return [*map(str, problems(config.synth)), *_strange(run.synth)]
 
 
 def run(config: DictConfig, run: RunDir) -> dict[str, Any]:
@@ -57,7 +57,7 @@ def run(config: DictConfig, run: RunDir) -> dict[str, Any]:
 
     refuse(check(config, run))
     settings = cast(dict[str, Any], OmegaConf.to_container(config.synth, resolve=True))
-    out, seed = _out(config, run), config.seed
+    out, seed = run.synth, config.seed
     if settings["maker"] == PHASES:
         made = _phases(config, settings, seed, out)
     else:
@@ -117,10 +117,6 @@ def _manifest(folder: Path, settings: Mapping[str, Any], seed: int) -> None:
     write_json(folder / "manifest.json", value)
 
 
-def _out(config: DictConfig, run: RunDir) -> Path:
-    return Path(str(config.synth.out)).expanduser().resolve() if config.synth.out else run.synth
-
-
 def _strange(out: Path) -> Iterator[str]:
     """Whether something stands in the way that this stage did not make, and which it would replace."""
     if out.exists() and not out.is_dir():
@@ -130,6 +126,19 @@ def _strange(out: Path) -> Iterator[str]:
         if strange := sorted(names - set(_MADE)):
             named = ", ".join(strange[:3])
             yield f"{out} holds files that this tool did not create ({named}); give another out=DIR"
+
+
+_OF_ANY_MAKER = ("maker", "trajectories", "heldout_tasks", "tuning_tasks")
+
+
+def _unused(config: DictConfig) -> Iterator[str]:
+    synth = config.synth
+    other = [name for name in MAKERS if name not in (PHASES, synth.maker)]
+    if synth.maker != PHASES:
+        other += [name for name in synth if name not in (*_OF_ANY_MAKER, synth.maker)]
+    elif synth.agents == "offline":
+        other += ["model", "roles", "sampling"]
+    yield from (f"synth.{name}{rest}" for name in other for rest in ("", ".*"))
 
 
 STAGE = Stage(
@@ -144,10 +153,11 @@ STAGE = Stage(
             "synth.key_variable",
             "synth.vllm.*",
         ),
+        unused=_unused,
     ),
     reads=lambda config, run: _reads(config),
-    makes=lambda config, run: [_out(config, run) / "manifest.json"],
-    folder=_out,
+    makes=lambda config, run: [run.synth / "manifest.json"],
+    folder=lambda config, run: run.synth,
     check=check,
     run=run,
     out=lambda config: config.synth.out,

@@ -12,8 +12,8 @@ from omegaconf import DictConfig
 
 from funreason_train.data import stage
 from funreason_train.dialogue import CONTROL_MARKERS, QWEN_CHAT_TEMPLATE
-from funreason_train.run.paths import RunDir
 from funreason_train.settings.compose import compose
+from funreason_train.settings.resolve import run_of
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 FIXTURES = Path(__file__).parents[1] / "fixtures"
@@ -45,7 +45,7 @@ def prepare(settings: Callable[..., DictConfig]) -> Callable[..., tuple[Path, di
 
     def run(*words: str) -> tuple[Path, dict[str, Any]]:
         config = settings(*words)
-        result = stage.run(config, RunDir.at(config.run_dir))
+        result = stage.run(config, run_of(config))
         return Path(result["out"]), result
 
     return run

@@ -30,7 +30,7 @@ from funreason_train.data.steps import cut
 from funreason_train.dialogue import AssistantStep, Trajectory, Turn, read_completion
 from funreason_train.errors import UserError
 from funreason_train.reward import compute_score
-from funreason_train.run.paths import RunDir
+from funreason_train.settings.resolve import run_of
 
 Prepare = Callable[..., tuple[Path, dict[str, Any]]]
 FIXTURES = Path(__file__).parents[1] / "fixtures"
@@ -337,10 +337,10 @@ def test_mistakes_are_found_before_anything_is_read(
     settings: Callable[..., DictConfig], words: list[str], sentence: str
 ) -> None:
     config = settings(*words)
-    problems = [str(problem) for problem in stage.check(config, RunDir.at(config.run_dir))]
+    problems = [str(problem) for problem in stage.check(config, run_of(config))]
     assert len(problems) == 1 and sentence in problems[0]
     with pytest.raises(UserError):
-        stage.run(config, RunDir.at(config.run_dir))
+        stage.run(config, run_of(config))
 
 
 WRONG_VALUES = {
@@ -386,7 +386,7 @@ def test_a_value_that_cannot_be_meant_is_told_with_what_is_allowed(
 def test_a_model_folder_without_tokenizer(settings: Callable[..., DictConfig], tmp_path: Path) -> None:
     (tmp_path / "model").mkdir()
     config = settings(f"model.path={tmp_path}/model", "data.tokenizer=null")
-    assert "holds no tokenizer" in stage.check(config, RunDir.at(config.run_dir))[0]
+    assert "holds no tokenizer" in stage.check(config, run_of(config))[0]
 
 
 def test_files_that_are_not_ours_are_never_replaced(
@@ -397,9 +397,9 @@ def test_files_that_are_not_ours_are_never_replaced(
     (out / "thesis.tex").write_text("years of work")
     for place in (out, out / "thesis.tex"):
         config = settings(f"data.out={place}")
-        assert "this tool did not create" in stage.check(config, RunDir.at(config.run_dir))[0]
+        assert "this tool did not create" in stage.check(config, run_of(config))[0]
         with pytest.raises(UserError, match="this tool did not create"):
-            stage.run(config, RunDir.at(config.run_dir))
+            stage.run(config, run_of(config))
     assert (out / "thesis.tex").read_text() == "years of work"
 
 

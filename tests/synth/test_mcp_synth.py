@@ -9,8 +9,8 @@ import pytest
 
 from funreason_train.data.read.formats import funreason_mt
 from funreason_train.errors import UserError
-from funreason_train.run.paths import RunDir
 from funreason_train.settings.compose import compose
+from funreason_train.settings.resolve import run_of
 from funreason_train.synth import stage
 
 SERVER = str(Path(__file__).parents[1] / "environments" / "mcp" / "bookshop_server.py")
@@ -32,7 +32,7 @@ def described(tmp_path: Path, state: str = "{session}/state.json", **session: An
 def synthesise(tmp_path: Path, *words: Any) -> Any:
     out = tmp_path / "out"
     config = compose("synth", [*SMALL, f"servers={tmp_path / 'servers.json'}", f"out={out}", *words])
-    stage.run(config, RunDir.at(tmp_path / "run"))
+    stage.run(config, run_of(config, tmp_path / "run"))
     return out
 
 

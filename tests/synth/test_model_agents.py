@@ -14,8 +14,8 @@ from funreason_train.commands.line.loading import every_problem
 from funreason_train.data.read.formats import funreason_mt
 from funreason_train.dialogue import read_completion
 from funreason_train.errors import UserError
-from funreason_train.run.paths import RunDir
 from funreason_train.settings.compose import compose
+from funreason_train.settings.resolve import run_of
 from funreason_train.synth import stage
 from funreason_train.synth.agents import make, prompts
 from funreason_train.synth.agents.model import completion_of
@@ -45,7 +45,7 @@ def config_of(*words: Any) -> Any:
 def synthesise(out: Any, *words: Any) -> Any:
     config = config_of(f"out={out}", *words)
     assert not every_problem(config, "synth")
-    return stage.run(config, RunDir.at(f"{out}.run"))
+    return stage.run(config, run_of(config, f"{out}.run"))
 
 
 def funnel_of(out: Any) -> Any:

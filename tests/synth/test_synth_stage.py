@@ -18,6 +18,7 @@ from funreason_train.environments import read_tasks
 from funreason_train.errors import UserError
 from funreason_train.run.paths import RunDir
 from funreason_train.settings.compose import compose
+from funreason_train.settings.resolve import run_of
 from funreason_train.synth import bfcl_world, stage
 from funreason_train.synth.embedded import generate as embedded
 from funreason_train.synth.rows import conversation_row
@@ -154,5 +155,5 @@ def test_files_of_others_are_never_replaced(tmp_path: Path) -> None:
     (out / "thesis.tex").write_text("years of work")
     config = compose("synth", [*SMALL, f"out={out}"])
     with pytest.raises(UserError, match="did not create"):
-        stage.run(config, RunDir.at(tmp_path / "run"))
+        stage.run(config, run_of(config, tmp_path / "run"))
     assert (out / "thesis.tex").read_text() == "years of work"

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,16 +28,18 @@ class Job:
 
     Attributes:
         stage: Which.
-        settings: Dotted key to value, resolved, with the kind of device; paths in the run directory begin
-            with `RUN_DIR`. Where it runs otherwise (cluster) is not among them.
+        settings: Dotted key to value, resolved, of what the job uses, with the kind of device; paths in the
+            run directory begin with `RUN_DIR`. Where it runs otherwise (cluster) is not among them.
         run: The run directory.
         reads: What it reads.
+        unused: Patterns of settings that mean nothing in this job.
     """
 
     stage: Stage
     settings: Mapping[str, Any]
     run: RunDir
     reads: tuple[Path, ...]
+    unused: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, stage: Stage, config: DictConfig, run: RunDir) -> Job:
@@ -48,8 +51,9 @@ class Job:
             node = OmegaConf.select(config, name)
             plain = OmegaConf.to_container(node, resolve=True) if OmegaConf.is_config(node) else node
             found |= flat(plain, name)
-        settings = {key: _portable(value, run) for key, value in found.items()}
-        return cls(stage, settings, run, tuple(stage.reads(config, run)))
+        unused = tuple(stage.decides.unused(config))
+        settings = {key: _portable(value, run) for key, value in _used(found, unused).items()}
+        return cls(stage, settings, run, tuple(stage.reads(config, run)), unused)
 
     @cached_property
     def inputs(self) -> dict[str, dict[str, Any]]:
@@ -74,7 +78,18 @@ class Job:
     def changes(self, manifest: Manifest) -> Changes:
         """What differs from the stage's record; nothing if there is none."""
         record = manifest.stage(self.stage.name)
-        return changes(self.stage.decides, record, self.settings, self.inputs) if record else Changes()
+        if not record:
+            return Changes()
+        record["settings"] = _used(record["settings"], self.unused)
+        return changes(self.stage.decides, record, self.settings, self.inputs)
+
+
+def _used(settings: Mapping[str, Any], unused: Sequence[str]) -> dict[str, Any]:
+    return {
+        key: value
+        for key, value in settings.items()
+        if not any(fnmatchcase(key, pattern) for pattern in unused)
+    }
 
 
 def _portable(value: Any, run: RunDir) -> Any:

@@ -6,7 +6,7 @@ import signal
 from typing import Any
 
 from ...environments.bfcl.sessions import limit_calls
-from ...run.paths import RunDir
+from ...settings.resolve import run_of
 from ..stages import stage_of
 
 
@@ -28,4 +28,4 @@ def run_stage(job: dict[str, Any]) -> dict[str, Any]:
     assert isinstance(config, DictConfig)
     OmegaConf.set_struct(config, True)
     limit_calls(config.call_limits)
-    return dict(stage_of(job["stage"]).run(config, RunDir.at(job["run"])))
+    return dict(stage_of(job["stage"]).run(config, run_of(config, job["run"])))

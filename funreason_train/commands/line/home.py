@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...run.paths import RunDir
+from ...settings.resolve import run_of
 from ..stages import STAGES, stage_of
 
 if TYPE_CHECKING:
@@ -26,5 +27,5 @@ def home_of(command: str, config: DictConfig, words: Sequence[str] = ()) -> RunD
     """
     named = any(word.lstrip("+").startswith("run_dir=") for word in words)
     if command in STAGES and not named and (out := stage_of(command).out(config)):
-        return RunDir.at(f"{Path(str(out)).expanduser().resolve()}.run")
-    return RunDir.at(config.run_dir)
+        return run_of(config, f"{Path(str(out)).expanduser().resolve()}.run")
+    return run_of(config)

@@ -12,7 +12,7 @@ from ...run.paths import RunDir
 from ...settings import check
 from ...settings.compose import compose, gather
 from ...settings.places import group_choices
-from ...settings.resolve import resolve
+from ...settings.resolve import resolve, run_of
 from ..stages import STAGES, stage_of
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def _of_stages(config: DictConfig, command: str, wrong: dict[str, Problem]) -> l
     try:
         check.normalise(config)
         config = resolve(config, command)
-        run = RunDir.at(Path(config.run_dir))
+        run = run_of(config)
         names = list(config.pipeline.stages) if command == "pipeline" else [command]
         told = [
             Problem.of(problem)

@@ -29,7 +29,7 @@ def next_step(command: str, config: DictConfig, run: RunDir, words: Sequence[str
         return ""
     following, settings = _NEXT[command](config, run)
     kept = [word for word in words if word.startswith(_KEPT) and following != "eval"]
-    place = [f"run_dir={config.run_dir}"] if RunDir.at(config.run_dir) == run else []
+    place = [f"run_dir={config.run_dir}"] if RunDir.at(config.run_dir).root == run.root else []
     return shlex.join(["funreason-train", following, *kept, *settings, *map(_short, place)])
 
 
