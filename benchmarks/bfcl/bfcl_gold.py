@@ -18,6 +18,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from funreason_train.environments.sandbox.limits import CallLimits
 from funreason_train.evaluate.bfcl.categories import GROUPS, choose_categories
 from funreason_train.evaluate.bfcl.run import BfclModel, BfclOptions, run_bfcl
 from funreason_train.evaluate.bfcl.versions import VERSIONS, python_of
@@ -83,6 +84,7 @@ def main() -> int:
             categories,
             SAMPLING,
             ENGINE,
+            CallLimits(seconds=5.0, wall=60.0, memory=1024),
             limit=arguments.limit,
             endpoint=server.url,
             served_name=bfcl_mock.NAME,

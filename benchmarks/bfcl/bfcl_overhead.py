@@ -23,6 +23,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from funreason_train.environments.sandbox.limits import CallLimits
+
 THREADS = 32
 DEFAULT = ["multi_turn_base", "simple_python", "live_multiple"]  # whose prompts all differ
 
@@ -127,6 +129,7 @@ def ours(arguments: argparse.Namespace) -> None:
         tuple(arguments.categories),
         bfcl_gold.SAMPLING,
         bfcl_gold.ENGINE,
+        CallLimits(seconds=5.0, wall=60.0, memory=1024),
         limit=arguments.limit,
         concurrency=THREADS,
         endpoint=arguments.url,

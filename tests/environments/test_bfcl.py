@@ -351,6 +351,7 @@ def children_of(process: Any) -> Any:
 @shipped
 def test_limits_come_from_the_configuration_and_reach_every_process(monkeypatch: pytest.MonkeyPatch) -> None:
     from funreason_train.environments.bfcl import sessions
+    from funreason_train.settings import load_settings
     from funreason_train.settings.compose import compose
 
     monkeypatch.setenv(sessions.VARIABLE, "")
@@ -365,9 +366,9 @@ def test_limits_come_from_the_configuration_and_reach_every_process(monkeypatch:
         code = f"from {sessions.__name__} import SESSIONS; print(SESSIONS.limits.memory)"
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
         assert done.stdout == "99\n"
-        for wrong in (0, -1, None, "many", True):
-            with pytest.raises(UserError, match=r"call_limits\.seconds=.* is not a number above 0"):
-                sessions.limit_calls({**standard, "seconds": wrong})
+        for wrong in ("0", "-1", "null", "many", "true"):
+            with pytest.raises(UserError, match=r"call_limits\.seconds=.* must be a number above 0"):
+                load_settings("data", [f"call_limits.seconds={wrong}"])
     finally:
         sessions.limit_calls(standard)
     assert SESSIONS.limits == CallLimits(5, 60, 512)

@@ -23,7 +23,6 @@ from ...errors import UserError
 from .entries import EntryOptions, is_interactive
 
 _WORK = f"{__package__}.entries:prepare"
-_WALL = 60.0  # seconds on the clock for one call
 
 
 class HostFailed(Exception):
@@ -36,8 +35,7 @@ class HostClient:
     Args:
         python: The interpreter of the environment that holds bfcl-eval.
         options: Which entries there are.
-        call_seconds: Processor time that one call, or checking one answer, may take.
-        memory_mib: Memory that the calls of one entry may add.
+        limits: What one call, or checking one answer, may take, and the calls of one entry may add.
         messages: Where its messages are put, as `(entry's id, {"ask": …} or {"done": …})`; `("", None)` when
             the host has ended.
 
@@ -49,14 +47,12 @@ class HostClient:
         self,
         python: str,
         options: EntryOptions,
-        call_seconds: float = 5.0,
-        memory_mib: int = 1024,
+        limits: CallLimits,
         messages: queue.SimpleQueue[Any] | None = None,
     ) -> None:
         self.messages: queue.SimpleQueue[Any] = queue.SimpleQueue() if messages is None else messages
         # bfcl-eval makes folders where it thinks its project is: one root a host, gone with it.
         self._root = tempfile.TemporaryDirectory(prefix="bfcl-")
-        limits = CallLimits(call_seconds, _WALL, memory_mib)
         self._sandbox = Sandbox(_WORK, asdict(options), limits, python, _variables(self._root.name))
         self.hello = self._first_answer(python)
         self._single = {

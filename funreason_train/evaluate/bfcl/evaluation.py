@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...cluster.profile import available_cores
 from ...dialogue import prompt_style
+from ...environments.sandbox.limits import CallLimits
 from ...errors import UserError
 from ...models.folder import context_of, local_folder
 from ...pages.charts import Share
@@ -111,6 +112,11 @@ def _options(config: DictConfig, categories: tuple[str, ...]) -> BfclOptions:
         categories=categories,
         sampling=sampling_of(config),
         engine=engine,
+        limits=CallLimits(
+            float(settings.bfcl.call_seconds),
+            float(config.call_limits.wall_seconds),
+            int(settings.bfcl.memory_mib),
+        ),
         style=prompt_style(config.protocol),
         limit=settings.limit,
         concurrency=int(settings.concurrency),
@@ -118,8 +124,6 @@ def _options(config: DictConfig, categories: tuple[str, ...]) -> BfclOptions:
         served_name=settings.served_name,
         replicas=replica_environments(config, engine, replicas, _MOST),
         patience=float(settings.patience_seconds),
-        call_seconds=float(settings.bfcl.call_seconds),
-        memory_mib=int(settings.bfcl.memory_mib),
         unclosed=settings.bfcl.unclosed,
     )
 

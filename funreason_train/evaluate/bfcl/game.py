@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ...dialogue import Message
+from ...environments.sandbox.limits import CallLimits
 from .client import HostClient, HostFailed
 from .entries import EntryOptions
 
@@ -20,15 +21,13 @@ class BfclGames:
     Attributes:
         python: The interpreter of bfcl-eval's environment.
         entries: Which entries there are; `memory` is each model's own.
-        call_seconds: Processor time that one call, or checking one answer, may take.
-        memory_mib: Memory that the calls of one entry may add.
+        limits: What one call, or checking one answer, may take, and the calls of one entry may add.
         needs: Which entries must be finished before an entry begins.
     """
 
     python: str
     entries: EntryOptions
-    call_seconds: float
-    memory_mib: int
+    limits: CallLimits
     needs: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     @classmethod
@@ -36,7 +35,7 @@ class BfclGames:
         """The inverse of `dataclasses.asdict`."""
         entries = value["entries"]
         options = EntryOptions(**{**entries, "categories": tuple(entries["categories"])})
-        return cls(**{**value, "entries": options})
+        return cls(**{**value, "entries": options, "limits": CallLimits(**value["limits"])})
 
     @contextmanager
     def host(self, memory: str, messages: queue.SimpleQueue[Any]) -> Iterator[HostClient]:
@@ -47,7 +46,7 @@ class BfclGames:
             messages: Where its messages are put.
         """
         options = replace(self.entries, memory=memory)
-        with HostClient(self.python, options, self.call_seconds, self.memory_mib, messages) as client:
+        with HostClient(self.python, options, self.limits, messages) as client:
             yield client
 
 

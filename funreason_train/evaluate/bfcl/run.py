@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from ...dialogue import PromptStyle
+from ...environments.sandbox.limits import CallLimits
 from ...errors import UserError
 from ...run.files import read_json, write_json, write_text
 from ...run.progress import report
@@ -67,6 +68,7 @@ class BfclOptions:
         categories: Names from `categories.CATEGORIES`.
         sampling: How completions are drawn.
         engine: How vLLM is set up; unused with an endpoint.
+        limits: What one call, or checking one entry, may take, and the calls of one entry may add.
         style: Of the system prompt.
         limit: Only this many entries of each category, spread evenly; None: all.
         concurrency: Most entries at a time in one replica.
@@ -74,8 +76,6 @@ class BfclOptions:
         served_name: What the endpoint calls the model.
         replicas: The environment variables of each replica process.
         patience: Give up when nothing was finished for so many seconds.
-        call_seconds: Processor time that one call, or checking one entry, may take.
-        memory_mib: Memory that the calls of one entry may add.
         unclosed: How a single-turn answer without `</think>` counts: `failed`, or as the model `card` has it.
     """
 
@@ -83,6 +83,7 @@ class BfclOptions:
     categories: tuple[str, ...]
     sampling: Sampling
     engine: EngineOptions
+    limits: CallLimits
     style: PromptStyle = "bfcl"
     limit: int | None = None
     concurrency: int = 64
@@ -90,8 +91,6 @@ class BfclOptions:
     served_name: str | None = None
     replicas: Sequence[Mapping[str, str]] = field(default_factory=lambda: ({},))
     patience: float = 1800.0
-    call_seconds: float = 5.0
-    memory_mib: int = 1024
     unclosed: Unclosed = "failed"
 
 
@@ -115,7 +114,7 @@ def run_bfcl(models: Sequence[BfclModel], options: BfclOptions, logs: Path) -> d
     report(0, None, f"bfcl-eval {options.version}")
     python = python_of(options.version)
     entries = EntryOptions(options.categories, "", options.style, options.unclosed)
-    with HostClient(python, entries) as client:
+    with HostClient(python, entries, options.limits) as client:
         hello = client.hello
     if not hello["entries"]:
         reasons = "; ".join(f"{name} {reason}" for name, reason in hello["not_run"].items())
@@ -126,8 +125,7 @@ def run_bfcl(models: Sequence[BfclModel], options: BfclOptions, logs: Path) -> d
     games = BfclGames(
         python,
         replace(entries, categories=tuple(chosen)),
-        options.call_seconds,
-        options.memory_mib,
+        options.limits,
         {name: list(wanted) for name, wanted in hello["needs"].items()},
     )
     job = Job(
@@ -203,7 +201,7 @@ def _fingerprint(model: BfclModel, options: BfclOptions) -> str:
         "style": options.style,
         "sampling": asdict(sampling),
         "served": f"endpoint {options.endpoint}" if options.endpoint else options.engine.dtype,
-        "limits": [options.call_seconds, options.memory_mib],
+        "limits": [options.limits.seconds, options.limits.memory],
     }
     if options.unclosed != "failed":
         value["unclosed"] = options.unclosed
@@ -235,7 +233,7 @@ def _collect(
         "prompt_style": options.style,
         "sampling": asdict(replace(options.sampling, max_model_tokens=model.max_model_tokens)),
         "unclosed": options.unclosed,
-        "limits": {"call_seconds": options.call_seconds, "memory_mib": options.memory_mib},
+        "limits": {"call_seconds": options.limits.seconds, "memory_mib": options.limits.memory},
         "fingerprint": parts.name,
     }
     write_json(info, value)

@@ -5,12 +5,14 @@ import os
 import queue
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
 from evaluate.bfcl import bfcl_mock
 
 from funreason_train.dialogue import QWEN_CHAT_TEMPLATE, render_prompt
+from funreason_train.environments.sandbox.limits import CallLimits
 from funreason_train.evaluate.bfcl.client import HostClient
 from funreason_train.evaluate.bfcl.entries import EntryOptions
 from funreason_train.evaluate.bfcl.game import BfclGame
@@ -38,6 +40,9 @@ def gold_script(folder: Path, categories: Any) -> bfcl_mock.Script:
     return bfcl_mock.Script({f"{c}/{k}": v for c, part in found.items() for k, v in part.items()})
 
 
+LIMITS = CallLimits(seconds=5.0, wall=60.0, memory=1024)
+
+
 class Answers:
     """Answers at once, by `answer(prompt's text, entry's id)`; a prompt's bytes are its token ids."""
 
@@ -62,7 +67,7 @@ def start(
 ) -> HostClient:
     """A host in this environment."""
     options = EntryOptions(tuple(categories), str(folder / "memory"), unclosed=unclosed)
-    return HostClient(sys.executable, options, **limits, messages=queue.SimpleQueue())
+    return HostClient(sys.executable, options, replace(LIMITS, **limits), queue.SimpleQueue())
 
 
 def play(host: Any, names: Any, answer: Any, sampling: Any = SAMPLING, concurrency: int = 16) -> Any:

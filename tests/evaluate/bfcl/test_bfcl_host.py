@@ -38,7 +38,7 @@ def script(folder: Any) -> Any:
 
 @pytest.fixture(scope="module")
 def host(folder: Any) -> Iterator[Any]:
-    with start(folder, (*OFFLINE, "web_search_base"), call_seconds=CALL_SECONDS, memory_mib=256) as client:
+    with start(folder, (*OFFLINE, "web_search_base"), seconds=CALL_SECONDS, memory=256) as client:
         yield client
 
 

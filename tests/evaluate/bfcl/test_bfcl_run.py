@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from evaluate.bfcl import bfcl_mock
-from evaluate.bfcl.bfcl_playing import gold_script
+from evaluate.bfcl.bfcl_playing import LIMITS, gold_script
 
 from funreason_train.errors import UserError
 from funreason_train.evaluate.bfcl.run import BfclModel, BfclOptions, run_bfcl
@@ -38,6 +38,7 @@ def options(server: Any, limit: Any, **others: Any) -> Any:
             "categories": CATEGORIES,
             "sampling": sampling,
             "engine": ENGINE,
+            "limits": LIMITS,
             "limit": limit,
             "endpoint": server.url,
             "served_name": bfcl_mock.NAME,
