@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -10,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 from ..cluster import Profile
 from ..cluster.preflight import Finding, Level, by_level
 from ..errors import UserError
+from ..pages.table import Table
 from ..reward.sample import Audit, audit_file
 from ..run.paths import RunDir
-from .display import console
+from .display import console, print_table, say
 from .preflight.look import look, refuse_errors, show
 from .stages import stage_of
 
@@ -83,24 +85,12 @@ def _audit(file: Path, rows: int | None, options: dict[str, Any]) -> Audit:
 
 
 def _show(result: Audit) -> None:
-    from rich.markup import escape
-    from rich.table import Table
-
-    title = f"Reward on {result.rows} rows of {escape(result.file.name)}"
-    table = Table(title=title, title_justify="left")
-    for name in ("data_source", "rows", "rows with findings"):
-        table.add_column(name, justify="left" if name == "data_source" else "right")
-    for source, count in sorted(result.sources.items()):
-        bad = {finding.row for finding in result.findings if finding.data_source == source}
-        table.add_row(escape(source), str(count), str(len(bad)))
-    console.print(table)
+    bad = Counter(source for _, source in {(one.row, one.data_source) for one in result.findings})
+    rows = tuple((name, str(count), str(bad[name])) for name, count in sorted(result.sources.items()))
+    head = ("data_source", "rows", "rows with findings")
+    print_table(Table(f"Reward on {result.rows} rows of {result.file.name}", head, rows))
     for finding in result.findings:
-        console.print(
-            f"row {finding.row} ({finding.data_source}), {finding.case}: {finding.message}",
-            markup=False,
-            highlight=False,
-            soft_wrap=True,
-        )
+        say(f"row {finding.row} ({finding.data_source}), {finding.case}: {finding.message}")
 
 
 def _tokenizer(config: DictConfig) -> Iterator[Finding]:

@@ -16,6 +16,7 @@ from ..environments.bfcl.documents import bfcl_folder
 from ..errors import UserError
 from ..parity.gate import MEND, proof
 from ..run.files import write_json, write_text
+from ..run.parallel import BATCH, Workers, chunks
 from ..run.paths import RunDir
 from ..run.progress import report
 from .check.augment import Augment, wanted
@@ -27,7 +28,6 @@ from .ledger import Ledger
 from .measure.counting import count, loaded
 from .measure.lengths import chosen_tokenizer
 from .measure.overlong import too_long
-from .parallel import BATCH, Workers, chunks
 from .read.reading import RejectedWriter, read_source
 from .read.rows import Rejection, RowError
 from .spool import Kept, Spool, read_spool

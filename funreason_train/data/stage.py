@@ -20,7 +20,7 @@ from . import settings
 from .manifest import manifest
 from .measure.lengths import chosen_tokenizer, tokenizer_problems
 from .prepare import Preparation
-from .report import print_ledger
+from .report import ledger_table
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -68,7 +68,7 @@ def run(config: DictConfig, run: RunDir) -> dict[str, Any]:
 
     Returns:
         `{"out", "sources": the ledger, "sft": {side: rows}, "rl": {side: rows},
-        "environment": {side: rows}}`.
+        "environment": {side: rows}, "headline", "shown": its tables}`.
 
     Raises:
         UserError: everything that `check` finds, a source that cannot be opened, no row left, an overlong
@@ -92,8 +92,8 @@ def run(config: DictConfig, run: RunDir) -> dict[str, Any]:
         if not any(result["sft"].values()):
             raise _nothing_left(result["sources"], _keep_failed(work, out))
         write_json(work / "manifest.json", manifest(plain, work, preparation.digests, preparation.proof))
-    print_ledger(result["sources"], result, out)
-    return {"out": str(out), **result, "headline": _headline(result)}
+    table = ledger_table(result["sources"])
+    return {"out": str(out), **result, "headline": _headline(result), "shown": [table.to_json()]}
 
 
 def _not_made(config: DictConfig, run: RunDir) -> Iterator[str]:

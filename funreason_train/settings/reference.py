@@ -12,6 +12,7 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
+from ..pages.table import Table
 from .describe import describe, sections, shown
 from .keys import every_key
 from .places import formats, group_choices, shipped
@@ -114,11 +115,11 @@ def reference() -> str:
     return "\n".join(parts)
 
 
+_COLUMNS = ("Key", "Default", "Allowed", "Meaning")
+
+
 def _section(name: str, title: str, node: str, known: dict[str, Any]) -> str:
-    rows = [
-        "| Key | Default | Allowed | Meaning |",
-        "| --- | --- | --- | --- |",
-    ]
+    rows = []
     file = shipped("configs") / f"{name}.yaml"
     lines = file.read_text(encoding="utf-8").splitlines()
     for one in settings_of(file):
@@ -131,9 +132,12 @@ def _section(name: str, title: str, node: str, known: dict[str, Any]) -> str:
         else:
             allowed = "" if annotation is None else describe(annotation)
             default = "" if one.default is None else f"`{shown(one.default, 60)}`"
-        rows.append(f"| `{one.key}` | {_cell(default)} | {_cell(allowed)} | {_cell(one.comment)} |")
+        rows.append((f"`{one.key}`", default, allowed, one.comment))
     head = " ".join(line.lstrip("# ") for line in _head_of(lines) if "@package" not in line)
-    return f"## {title}\n\nconfigs/{name}.yaml. {head}\n\n" + "\n".join(rows) + "\n"
+    return (
+        f"## {title}\n\nconfigs/{name}.yaml. {head}\n\n"
+        + Table("", _COLUMNS, tuple(rows), texts=4).markdown()
+    )
 
 
 #: Where other programs' keys begin.
@@ -154,10 +158,6 @@ def _of_format(name: str) -> dict[str, Any]:
         if set(fields(group)) == set(node)
     ]
     return fitting[0] if fitting else {}
-
-
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("\n", " ")
 
 
 if __name__ == "__main__":

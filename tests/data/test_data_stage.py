@@ -22,7 +22,6 @@ from funreason_train.commands.line.loading import every_problem
 from funreason_train.data import stage
 from funreason_train.data.check.checks import passes
 from funreason_train.data.ledger import Ledger
-from funreason_train.data.parallel import Workers
 from funreason_train.data.read.reading import RejectedWriter, read_source
 from funreason_train.data.read.rows import REASONS
 from funreason_train.data.spool import Spool, decode, encode
@@ -30,6 +29,7 @@ from funreason_train.data.steps import cut
 from funreason_train.dialogue import AssistantStep, Trajectory, Turn, read_completion
 from funreason_train.errors import UserError
 from funreason_train.reward import compute_score
+from funreason_train.run.parallel import Workers
 from funreason_train.settings.resolve import run_of
 
 Prepare = Callable[..., tuple[Path, dict[str, Any]]]

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ...run.parallel import BATCH, Workers, chunks
 from ...run.progress import report
-from ..parallel import BATCH, Workers, chunks
 from ..spool import Kept, read_spool
 from ..steps import cut
 from .sharegpt import SftBlock, SftWriter, sft_blocks

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from ...models.tokenizers import load_tokenizer
+from ...run.parallel import BATCH, Workers, chunks
 from ...run.progress import report
-from ..parallel import BATCH, Workers, chunks
 from ..spool import Kept, read_spool
 from ..steps import cut
 from .length_cache import LengthCache, cache_folder, fingerprint

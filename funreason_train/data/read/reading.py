@@ -11,11 +11,11 @@ from types import TracebackType
 from typing import Any, NamedTuple
 
 from ...dialogue import Trajectory
+from ...run.parallel import Workers, chunks
 from ...run.progress import report
 from ..check.checks import Pass, content_digest
 from ..export.split import opening_key
 from ..ledger import Account
-from ..parallel import Workers, chunks
 from ..spool import Kept, Spool, body, encode
 from ..steps import closing_steps, untrained_steps
 from .files import Unparsed, Unreadable, records

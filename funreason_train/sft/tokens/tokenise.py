@@ -16,11 +16,11 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ...data.parallel import Workers
 from ...dialogue import StepEncoder
 from ...dialogue.chat_template import structure
 from ...errors import UserError
 from ...run.files import write_json
+from ...run.parallel import Workers
 from .packing import IGNORED, Row, joined, pack
 from .rows import Form, Part, RowError, conversation, parts, read
 

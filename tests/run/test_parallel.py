@@ -10,7 +10,7 @@ from pathlib import Path
 
 _PARENT = """
 import os, sys
-from funreason_train.data.parallel import Workers
+from funreason_train.run.parallel import Workers
 
 if __name__ == "__main__":
     with Workers(2) as workers:

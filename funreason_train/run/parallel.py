@@ -12,7 +12,7 @@ from itertools import islice
 from types import TracebackType
 from typing import TypeVar
 
-from ..run.process import end_with_parent
+from .process import end_with_parent
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
