@@ -14,7 +14,7 @@ from ..dialogue.sharegpt import SIDES
 from ..environments import load_environments
 from ..environments.bfcl.documents import bfcl_folder
 from ..errors import UserError
-from ..parity.gate import MEND, proof
+from ..parity.gate import FIX, proof
 from ..run.files import write_json, write_text
 from ..run.parallel import BATCH, Workers, chunks
 from ..run.paths import RunDir
@@ -364,5 +364,5 @@ class Preparation:
         report(0, None, "comparing the frameworks' tokens")
         difference = token_parity(rows, loaded(path, self.spool.path))
         if difference is not None:
-            raise UserError(difference, fix=MEND)
+            raise UserError(difference, fix=FIX)
         self.proof = proof(path)

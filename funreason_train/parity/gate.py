@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Any
 
 from ..calls.markers import THINK_OPEN
 from ..dialogue import prompt_style, render_target
-from ..environments import Episode, Task, load_environments
 from ..errors import UserError
 from ..run.process import call_in_process
 from ..run.progress import report
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
 
     from .tokens import ParityRow
 
-MEND = (
+FIX = (
     "SFT would learn other tokens than rollouts and evaluation show: check the tokenizer and its chat"
     " template, or prepare the data again (data.parity=off goes on regardless)"
 )
@@ -144,11 +143,13 @@ def compare(job: dict[str, Any]) -> None:
 
     rows = sample_rows(Path(job["data"]), job["count"], job["seed"]) if job["steps"] else []
     if "tasks" in job:
+        from ..environments import load_environments
+
         load_environments(job["modules"])
         rows += task_rows(Path(job["tasks"]), job["count"], job["seed"], job["style"])
     difference = token_parity(rows, load_tokenizer(job["model"]))
     if difference:
-        raise UserError(difference, where=job["model"], fix=MEND)
+        raise UserError(difference, where=job["model"], fix=FIX)
 
 
 def task_rows(file: Path, count: int, seed: int, style: Any) -> list[ParityRow]:
@@ -167,6 +168,7 @@ def task_rows(file: Path, count: int, seed: int, style: Any) -> list[ParityRow]:
     import pyarrow.parquet as pq
 
     from ..dialogue.sharegpt import FROM
+    from ..environments import Episode, Task
     from .tokens import ParityRow
 
     table = pq.read_table(file, columns=["prompt", "extra_info"], use_threads=False)

@@ -10,14 +10,10 @@ from typing import Any, Literal, Protocol, cast
 from ..dialogue import Trajectory
 from ..environments import Task, write_tasks
 from ..run.progress import report
+from .names import MAKERS
 from .rows import conversation_row, line
 
 Split = Literal["train", "tuning", "heldout"]
-
-PHASES = "phases"
-
-#: `synth.maker` -> the module; `phases` is a package's work of its own (`phases.py`).
-MAKERS = {PHASES: "phases", "embedded": "embedded.generate", "bfcl_world": "bfcl_world"}
 
 
 class Maker(Protocol):

@@ -25,8 +25,7 @@ from ..settings.section import (
     Text,
     wrong,
 )
-from .agents.make import KINDS as AGENTS
-from .makers import MAKERS, PHASES, maker
+from .names import AGENTS, MAKERS, PHASES
 
 COVERAGE = "coverage"
 
@@ -267,6 +266,8 @@ def problems(synth: Any) -> list[Problem]:
     """
     if synth.maker == PHASES:
         return list(_phases(synth))
+    from .makers import maker
+
     lacking = maker(str(synth.maker)).missing()
     return [Problem(lacking, f"synth.maker={synth.maker}")] if lacking else []
 

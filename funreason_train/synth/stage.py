@@ -16,7 +16,8 @@ from ..run.files import fresh_folder, write_json
 from ..run.fingerprint import digest_file
 from ..run.paths import RunDir
 from ..run.stage import Decides, Stage
-from .makers import MAKERS, PHASES, make_all
+from .makers import make_all
+from .names import MAKERS, PHASES
 from .settings import problems
 
 if TYPE_CHECKING:

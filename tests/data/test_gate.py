@@ -144,7 +144,7 @@ def test_a_difference_is_one_sentence_that_names_the_token(
     monkeypatch.setattr(parity, "token_parity", lambda *_: DIFFERENCE)
     with pytest.raises(UserError) as caught:
         gate.ensure(proved, str(model), config)
-    assert str(caught.value) == f"{model}: {DIFFERENCE}. {gate.MEND}"
+    assert str(caught.value) == f"{model}: {DIFFERENCE}. {gate.FIX}"
 
 
 def test_so_is_a_model_without_a_chat_template(

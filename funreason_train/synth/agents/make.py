@@ -6,18 +6,12 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ...errors import UserError
+from ..names import AGENTS
 from .base import Agents
 
 if TYPE_CHECKING:
     from .account import Budget, Usage
     from .model import ModelAgents
-
-#: `synth.agents` -> what they are.
-KINDS: Mapping[str, str] = {
-    "offline": "templates and rules, no model",
-    "openai": "models behind an OpenAI-compatible endpoint",
-    "vllm": "a model that vLLM serves on this machine",
-}
 
 
 def make_agents(settings: Mapping[str, Any]) -> Agents:
@@ -33,7 +27,7 @@ def make_agents(settings: Mapping[str, Any]) -> Agents:
         from .offline import OfflineAgents
 
         return OfflineAgents(settings["errors"])
-    raise UserError(f"there are no agents '{settings['kind']}'", fix=f"There are {', '.join(KINDS)}.")
+    raise UserError(f"there are no agents '{settings['kind']}'", fix=f"There are {', '.join(AGENTS)}.")
 
 
 def budget_of(limits: Mapping[str, Any]) -> Budget:
