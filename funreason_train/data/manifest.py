@@ -11,6 +11,8 @@ from typing import Any
 
 from .read.files import fingerprint, locate
 
+#: Of what a data folder holds: manifest, `ledger.json` and exports. A change of any is another number.
+FORMAT = 1
 _PACKAGES = ("funreason-train", "pyarrow", "datasets", "transformers", "tokenizers")
 
 
@@ -26,12 +28,12 @@ def manifest(
         proof: Of token parity.
 
     Returns:
-        `inputs` (source -> {file: SHA-256}, for a hub id {hub id: its name}), `outputs` (file -> SHA-256),
-        `parity`, `config` (the sections data and protocol), `seed` and `versions`.
+        `format`, `inputs` (source -> {file: SHA-256}, for a hub id {hub id: its name}), `outputs` (file ->
+        SHA-256), `parity`, `config` (the sections data and protocol), `seed` and `versions`.
     """
     data = config["data"]
     return {
-        "format": 1,
+        "format": FORMAT,
         "inputs": {name: _inputs(data[name]) for name in data["datasets"]},
         "outputs": {
             name: known.get(name) or _digest(folder / name)

@@ -13,6 +13,7 @@ from funreason_train.errors import UserError
 from funreason_train.evaluate import stage
 from funreason_train.evaluate.bfcl import evaluation
 from funreason_train.evaluate.browser import read_browser
+from funreason_train.evaluate.results import FORMAT, read_scores
 from funreason_train.run.paths import RunDir
 from funreason_train.settings.compose import compose
 from funreason_train.settings.resolve import resolve
@@ -223,3 +224,33 @@ def test_a_model_without_a_chat_template_is_told(
     (folders / "rl" / "chat_template.jinja").unlink()
     assert main(["eval", "benchmark=bfcl", f"model={folders / 'rl'}", f"run_dir={tmp_path / 'run'}"]) == 2
     assert "no chat template" in " ".join(capsys.readouterr().err.split())
+
+
+GOLDEN = Path(__file__).with_name("scores.json")
+
+
+def rounded(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: rounded(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [rounded(one) for one in value]
+    return round(value, 5) if isinstance(value, float) else value
+
+
+def test_scores_have_the_form_that_others_read(tmp_path: Path, folders: Any, asked: Any) -> None:
+    """A change of the golden file is a change of `FORMAT`."""
+    words = ("categories=[parallel,memory]", "seeds=[3,5]", "samples=2", "pass_k=[2]", "temperature=0.7")
+    config, run = configured(tmp_path, f"model={folders / 'rl'}", *words)
+    stage.run(config, run)
+    found = read_scores(run.eval("rl", "bfcl"))
+    found["model"] |= {"path": "MODEL", "fingerprint": "FINGERPRINT"}
+    golden = json.loads(GOLDEN.read_text(encoding="utf-8"))
+    assert list(found) == list(golden) and rounded(found) == golden and golden["format"] == FORMAT
+
+
+def test_scores_of_another_format_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "scores.json").write_text(
+        json.dumps({**json.loads(GOLDEN.read_text()), "format": FORMAT + 1})
+    )
+    with pytest.raises(UserError, match=f"format {FORMAT + 1}, and this version reads {FORMAT}"):
+        read_scores(tmp_path)
