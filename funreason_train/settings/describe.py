@@ -165,4 +165,8 @@ def _written(value: Any) -> str:
         return "{" + ", ".join(f"{key}: {_written(one)}" for key, one in value.items()) + "}"
     if isinstance(value, (list, tuple)):
         return "[" + ", ".join(map(_written, value)) + "]"
-    return str(value) if not isinstance(value, str) or value else "''"
+    return "".join(map(_visible, str(value))) if not isinstance(value, str) or value else "''"
+
+
+def _visible(letter: str) -> str:
+    return letter if letter.isprintable() else letter.encode("unicode_escape").decode()

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
 from annotated_types import Ge, Gt, Le, Lt, MinLen
-from pydantic import BaseModel, BeforeValidator, ConfigDict
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict
 from pydantic_core import PydanticCustomError, core_schema
 
 #: Beyond any number that a setting can mean; keeps what cannot be stored in 64 bits away from the frameworks.
@@ -78,9 +78,17 @@ def _off(value: Any) -> Any:
 #: Marks a text that may be `off`.
 Off = BeforeValidator(_off)
 
-Text = Annotated[str, MinLen(1)]
-Path = Annotated[str, MinLen(1), Says("a path")]
-ModelName = Annotated[str, MinLen(1), Says("a model folder or hub id")]
+
+def _legible(value: str) -> str:
+    """A name or a path is never blank, and stands on one line."""
+    if not value.strip() or value.splitlines() != [value] or "\0" in value:
+        raise PydanticCustomError("text", "not legible")
+    return value
+
+
+Text = Annotated[str, MinLen(1), AfterValidator(_legible)]
+Path = Annotated[str, MinLen(1), AfterValidator(_legible), Says("a path")]
+ModelName = Annotated[str, MinLen(1), AfterValidator(_legible), Says("a model folder or hub id")]
 #: Whole numbers.
 Count = Annotated[int, Ge(1), Le(MOST)]
 CountOrZero = Annotated[int, Ge(0), Le(MOST)]

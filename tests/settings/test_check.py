@@ -156,7 +156,8 @@ SHIPPED = compose(None)
 KEYS = [key for key in leaves(SHIPPED) if not any(key.startswith(f"{node}.") for node in ("cluster.env",))]
 VALUES: list[Any] = [
     None, True, False, 0, 1, -1, -7, 10**30, -(10**30), 0.5, 1.5, -0.25, float("nan"), float("inf"),
-    float("-inf"), "", "banana", "3", "true", "null", "a/b", "[1]", [], [1], ["a"], [None], [[1]], [{"a": 1}],
+    float("-inf"), -0.0, "", " ", "a\nb", "a\0b", "٣", "banana", "3", "true", "null", "a/b", "[1]",
+    [], [1], ["a"], [None], [[1]], [{"a": 1}],
     {}, {"a": 1}, {"a": {"b": 2}},
 ]  # fmt: skip
 
@@ -192,7 +193,7 @@ def may_be(annotation: Any, value: Any) -> bool:
         return list in plain
     names = choices(annotation)
     if isinstance(value, str):
-        return str in kinds or value in names
+        return (str in kinds and value.strip() != "" and not {"\n", "\0"} & set(value)) or value in names
     if isinstance(value, bool):
         return bool in kinds or (not value and "off" in names) or _may_be_off(annotation)
     if isinstance(value, int):

@@ -102,12 +102,12 @@ class Rollout(Section):
 class Limits(Section):
     """A limit for each figure of `limits.FIGURES`."""
 
-    groups_without_signal: float | None
-    reward_errors: float | None
-    unclosed: float | None
-    over_long: float | None
-    entropy: float | None
-    rollout_difference: float | None
+    groups_without_signal: NotNegative | None
+    reward_errors: NotNegative | None
+    unclosed: NotNegative | None
+    over_long: NotNegative | None
+    entropy: NotNegative | None
+    rollout_difference: NotNegative | None
 
 
 class Health(Section):
