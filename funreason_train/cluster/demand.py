@@ -1,6 +1,6 @@
 """What a stage will ask Ray for, and what a cluster's nodes have free for it (pure).
 
-Ray waits for ever for what nobody has: Ray Train's controller retries a placement that timed out without end,
+Ray waits forever for what nobody has: Ray Train's controller retries a placement that timed out without end,
 and verl's placement group blocks (verl#242). So the free resources of each node are compared with the demand
 before either is started.
 """

@@ -76,7 +76,7 @@ COMMANDS = {
     ),
     "sft": Command(
         "sft",
-        "fine-tune with LLaMA-Factory in a Ray Train gang",
+        "fine-tune with LLaMA-Factory, its workers on Ray Train",
         "funreason-train sft +recipe=funreason_mt_4b cluster=h20x32 dry_run=true",
         _stage("sft"),
     ),

@@ -87,7 +87,7 @@ def _contents(file: str) -> str:
 
 
 def _said_anyhow(word: str) -> bool:
-    """Whether a word is not for the nodes, or is what the profile's name says; a file of one's own is not."""
+    """Whether a word is not for the nodes, or is what the profile's name says; a file of your own is not."""
     key, _, value = word.partition("=")
     return key.lstrip("+") == "dry_run" or (key == "cluster" and not is_file(value))
 

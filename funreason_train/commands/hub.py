@@ -28,7 +28,7 @@ def settle_models(config: DictConfig, run: RunDir, stages: Sequence[str]) -> Non
         stages: The stages that are going to run.
 
     Raises:
-        UserError: if a model cannot be had, or is not whole.
+        UserError: if a model cannot be obtained, or is not whole.
     """
     shared = config.cluster.nodes > 1
     for name in ("sft", "rl"):

@@ -38,7 +38,7 @@ def _notes(name: str, account: Mapping[str, Any]) -> Iterator[str]:
     if account["absorbed"]:
         yield (
             f"{name}, absorbed: {account['absorbed']} of the kept rows are beginnings of others; each of"
-            " their steps stands there once"
+            " their steps appears there once"
         )
     cost = account["overlong"]
     if cost["steps"]:

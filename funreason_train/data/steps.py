@@ -30,7 +30,7 @@ def cut(trajectory: Trajectory, protocol: Mapping[str, Any]) -> list[Cut]:
 
     `meta["demonstration"]` maps `TURN.RESPONSE` to `{"thought", "calls", "text"}`, the teacher's response to
     that prompt; the history always shows the gold one. `meta["kinds"]` maps it to a word for tables.
-    Those that are no target (see `untrained_steps`) are cut all the same.
+    Those that are not a target (see `untrained_steps`) are cut all the same.
     `meta["task"]` is the conversation as an executable task (`environments.Task.to_json`).
 
     Args:

@@ -35,7 +35,7 @@ def fetch_model(name: str, target: Path | None = None) -> Path:
             at all, and is taken as it is once it is there. None: the hub's own cache on this machine.
 
     Raises:
-        UserError: if it cannot be had.
+        UserError: if it cannot be obtained.
     """
     if target is not None and target.exists():
         return target
@@ -59,7 +59,7 @@ def _snapshot(name: str, folder: Path | None = None) -> Path:
 
 
 def hub_error(name: str, error: Exception) -> UserError:
-    """What is said when a model of the hub cannot be had.
+    """What is said when a model of the hub cannot be obtained.
 
     Args:
         name: `owner/name`.

@@ -1,4 +1,4 @@
-"""A reward function of one's own, named by `reward=FILE.py:function`: checked before the start.
+"""A reward function of your own, named by `reward=FILE.py:function`: checked before the start.
 
 It takes what verl's custom reward functions take (`data_source`, `solution_str`, `ground_truth`,
 `extra_info`) and returns a number, or a dictionary with `score`. verl is given `score` below, which calls it:

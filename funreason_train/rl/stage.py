@@ -200,7 +200,7 @@ def _train(
         train(session.validated(verl), plain(config.rl), metrics, run.stop("rl"))
 
 
-#: Rows that a reward function of one's own is tried on before a cluster is held.
+#: Rows that a reward function of your own is tried on before a cluster is held.
 _TRIED_ROWS = 8
 #: CPUs that verl reserves beside each GPU (`ResourcePoolManager.max_colocate_count`).
 _CPUS_A_WORKER = 3

@@ -235,7 +235,7 @@ def _inner(annotation: Any, kind: type) -> Any:
 
 
 def _own(plain: Mapping[str, Any]) -> dict[str, Any]:
-    """The keys of the root that are no sections."""
+    """The keys of the root that are not sections."""
     return {key: value for key, value in plain.items() if key not in models()}
 
 

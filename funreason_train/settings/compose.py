@@ -62,7 +62,7 @@ def gather(section: str | None, words: Sequence[str] = ()) -> Composed:
     """Composes the tree from what can be understood, and says what cannot.
 
     Raises:
-        UserError: Hydra cannot compose the choices, or a word is no setting at all.
+        UserError: Hydra cannot compose the choices, or a word is not a setting at all.
     """
     read = [Word.read(text) for text in words]
     problems: list[Problem] = []

@@ -19,7 +19,7 @@ MOST = 10**12
 
 
 class Section(BaseModel):
-    """A group of keys. A value is taken as it is, never converted: "3" is no number, and 1 is not true."""
+    """A group of keys. A value is taken as it is, never converted: "3" is not a number, and 1 is not true."""
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False, defer_build=True)
     #: The type of keys that the model does not name, where there may be such.

@@ -27,7 +27,7 @@ class Word:
         """Takes a word apart.
 
         Raises:
-            UserError: it is no `KEY=VALUE`.
+            UserError: it is not `KEY=VALUE`.
         """
         body = text.lstrip("+~")
         key, equals, value = body.partition("=")

@@ -220,7 +220,7 @@ def _refuse_other_gang(config: DictConfig, paths: Paths, tokens: str | None) -> 
     changes = [f"{key} was {before.get(key)}, is {now[key]}" for key in now if before.get(key) != now[key]]
     if changes:
         raise UserError(
-            f"the checkpoints here belong to another gang ({'; '.join(changes)})",
+            f"the checkpoints here were made by other training workers ({'; '.join(changes)})",
             where=str(paths.checkpoints),
             fix="Use the same values to continue, or start afresh with restart=sft or another run_dir",
         )

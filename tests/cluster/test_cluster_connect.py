@@ -1,4 +1,4 @@
-"""pitfall verl#242: Ray waits for ever for GPUs that are not there; we wait with a deadline and name them."""
+"""pitfall verl#242: Ray waits forever for GPUs that are not there; we wait with a deadline and name them."""
 
 from __future__ import annotations
 

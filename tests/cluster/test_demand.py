@@ -38,7 +38,7 @@ def test_gpus_of_another_job_are_named_with_their_node() -> None:
 
 
 def test_too_few_cpus_are_told() -> None:
-    """verl reserves 3 CPUs a GPU and waited for ever on nodes with 2."""
+    """verl reserves 3 CPUs a GPU and waited forever on nodes with 2."""
     said = shortage(Demand("RL", 2, 3, 1, 3, "x"), [node(0, cpus=2, gpus=1), node(1, cpus=2, gpus=1)])
     assert said is not None and "room for 0 workers" in said
 

@@ -74,7 +74,7 @@ def test_masked_names_agree_everywhere_and_lead_back() -> None:
     weather, search, book = (tool["name"] for tool in masked.tools)
     city = next(iter(masked.tools[0]["parameters"]["properties"]))
     first, second = masked.turns[0].steps
-    assert first.calls == (Call(weather, {city: "get_weather"}),)  # a value is no name
+    assert first.calls == (Call(weather, {city: "get_weather"}),)  # a value is not a name
     assert first.thought == f"I call {weather} with {city}; no need to search."
     assert (second.thought, second.text) == (f"It rains, says `{search}`.", f"Rain, says {weather}.")
     assert masked.tools[0]["description"] == f"See {weather}."

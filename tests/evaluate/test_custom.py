@@ -1,4 +1,4 @@
-"""Tasks of one's own: rows of an RL parquet through the whole command, killed and continued; bad files."""
+"""Tasks of your own: rows of an RL parquet through the whole command, killed and continued; bad files."""
 
 import json
 import os

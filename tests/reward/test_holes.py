@@ -340,7 +340,7 @@ def test_openai_tools_echo_is_no_answer(variant: str) -> None:
 @EVERY_VARIANT
 @pytest.mark.parametrize("name", ["मौसम", "வானிலை", "caf\u00e9", "cafe\u0301", "ﬁnd", "查询.天气", "\u0958लम"])
 def test_right_answers_in_every_script_are_right(name: str, variant: str) -> None:
-    """In a ground truth of one's own, too, whose names nobody has given an alias."""
+    """In a ground truth of your own, too, whose names nobody has given an alias."""
     argument = name.replace(".", "_")
     schema = {"type": "object", "properties": {argument: {"type": "number"}}, "required": [argument]}
     gold = {

@@ -1,4 +1,4 @@
-"""A reward function of one's own: checked before the start, and never able to end a run."""
+"""A reward function of your own: checked before the start, and never able to end a run."""
 
 from __future__ import annotations
 

@@ -105,7 +105,7 @@ def test_without_whole_rounds_groups_are_replaced_at_once(buffer_on: Any) -> Non
 def test_prompts_that_never_have_a_signal_end_the_run_with_a_sentence(
     buffer_on: Any, whole_rounds: bool
 ) -> None:
-    """verl draws for ever: its replay buffer ignores `max_num_gen_batches`."""
+    """verl draws forever: its replay buffer ignores `max_num_gen_batches`."""
     queue = Queue(lambda prompt, sample: 0.0, min)
     queue.draw(4)
     buffer = buffer_on(queue, whole_rounds=whole_rounds, limit=20)
@@ -124,7 +124,7 @@ def test_without_the_filter_all_groups_are_taken(buffer_on: Any) -> None:
 
 @pytest.mark.parametrize("metric", [None, "reward"])
 def test_a_prompt_whose_samples_failed_ends_the_step(buffer_on: Any, metric: str | None) -> None:
-    """verl would train on the other prompts without a word, or send weights to a dead engine for ever."""
+    """verl would train on the other prompts without a word, or send weights to a dead engine forever."""
     queue = Queue(lambda prompt, sample: float(sample), min, failing=(2,))
     queue.draw(4)
     with pytest.raises(RuntimeError, match=r"the samples of 1 prompts could not be made \(00000001-000002\)"):
@@ -154,7 +154,7 @@ class Rollout:
 def test_a_process_that_died_is_noticed_while_its_samples_are_awaited(
     buffer_on: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """verl does not look after the calls it gave to its agent workers, and waits for ever."""
+    """verl does not look after the calls it gave to its agent workers, and waits forever."""
     import sys
 
     from funreason_train.rl.train.liveness import Liveness

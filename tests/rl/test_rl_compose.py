@@ -269,7 +269,7 @@ def test_the_brief_of_a_run_follows_its_settings_and_data(tmp_path: Path) -> Non
 
 
 def test_the_cpus_that_verl_reserves_beside_a_gpu_are_known() -> None:
-    """Read in the installed source: with fewer on a node, verl's placement group waits for ever."""
+    """Read in the installed source: with fewer on a node, verl's placement group waits forever."""
     source = (installed_keys.verl_folder() / "single_controller" / "ray" / "base.py").read_text()
     assert f"max_colocate_count: int = {stage._CPUS_A_WORKER}\n" in source
 

@@ -41,12 +41,12 @@ def qwen3_folder() -> Path:
 
 
 def instruct_2507_template() -> str:
-    """The chat template of Qwen3-4B-Instruct-2507; skips the test, saying why, where it cannot be had."""
+    """The chat template of Qwen3-4B-Instruct-2507; skips the test, saying why, where it cannot be obtained."""
     return trl_template(INSTRUCT, INSTRUCT_DIGEST)
 
 
 def trl_template(inside: str, digest: str) -> str:
-    """A chat template that TRL ships; skips the test, saying why, where it cannot be had.
+    """A chat template that TRL ships; skips the test, saying why, where it cannot be obtained.
 
     Args:
         inside: Its path in the wheel.

@@ -28,7 +28,7 @@ _ARGUMENTS = re.compile(r"""["'](?:arguments|parameters)["']\s*+:\s*+""")
 
 
 def trimmed(text: str) -> str:
-    """The text without white space around it, be it written out as `\\n`, and without a fence."""
+    """The text without white space around it, even if it is written out as `\\n`, and without a fence."""
     text = _without_edges(text)
     if text.startswith("```") and text.endswith("```") and len(text) > 6:
         opening = _FENCE.match(text)

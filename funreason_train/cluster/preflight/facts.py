@@ -82,7 +82,7 @@ def _together(probes: Mapping[str, Callable[[], Any]], seconds: float) -> Facts:
     def look(what: str, probe: Callable[[], Any]) -> None:
         try:
             found[what] = probe()
-        except Exception as error:  # a fact that cannot be had is one as well
+        except Exception as error:  # a fact that cannot be obtained is one as well
             found[what] = {"failed": f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"}
 
     threads = [Thread(target=look, args=entry, daemon=True) for entry in probes.items()]

@@ -143,7 +143,7 @@ class Augment:
     def _irrelevance(self, trajectory: Trajectory, counts: Counter[str]) -> Trajectory | None:
         """The first question without the tools that answer it, nor any that might.
 
-        None if it calls none, if the call is no gold one, or if no tool is left.
+        None if it calls none, if the call is not a gold one, or if no tool is left.
         """
         first = trajectory.turns[0]
         if not first.steps[0].calls or any(p.startswith("0.") for p in trajectory.meta.get("untrained", ())):

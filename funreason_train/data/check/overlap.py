@@ -179,7 +179,7 @@ class Benchmark:
 
 
 def _rows(files: Iterable[Path]) -> Iterator[Mapping[str, Any]]:
-    """The objects of JSON-lines files, sorted by name; other lines are no entries."""
+    """The objects of JSON-lines files, sorted by name; other lines are not entries."""
     for file in sorted(files):
         with file.open(encoding="utf-8") as lines:
             for line in lines:

@@ -84,7 +84,7 @@ def records(
     here = Path(path).expanduser()
     for file in files:
         name = file.relative_to(here).as_posix() if file != here else file.name
-        name = name.encode("utf-8", "backslashreplace").decode()  # of bytes that are no UTF-8
+        name = name.encode("utf-8", "backslashreplace").decode()  # of bytes that are not UTF-8
         for position, row in _file(file, name):
             yield position, row.parsed() if parse and isinstance(row, Unparsed) else row
 
@@ -148,7 +148,7 @@ def _batch_rows(batch: Any) -> Iterator[Any]:
     except (
         ValueError,
         OverflowError,
-    ):  # bytes that are no text in a text column, a date beyond all calendars
+    ):  # bytes that are not text in a text column, a date beyond all calendars
         pass
     for number in range(len(batch)):
         row = batch.slice(number, 1)

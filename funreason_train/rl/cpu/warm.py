@@ -47,7 +47,7 @@ def warm_workers(modules: Sequence[str]) -> Iterator[None]:
     for module in modules:
         importlib.import_module(module)
     if (threads := _threads()) or "ray._raylet" in sys.modules:
-        # Forking would leave the other threads' locks held for ever.
+        # Forking would leave the other threads' locks held forever.
         why = f"threads are running ({', '.join(threads)})" if threads else "Ray has been imported"
         print(f"workers start cold: {why}", file=sys.stderr)
         yield

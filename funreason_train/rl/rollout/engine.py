@@ -137,7 +137,7 @@ class Engine:
         seen: set[str] = set()
 
         def take(weights: list[tuple[str, torch.Tensor]], _last: bool) -> None:
-            # Nothing is raised in here: the sender would wait for an answer for ever.
+            # Nothing is raised in here: the sender would wait for an answer forever.
             self.load(dict(weights))
             seen.update(name for name, _ in weights)
 

@@ -1,7 +1,7 @@
 """Whether the processes that make and hold a step's samples still live (Ray).
 
 verl hands the samples to agent workers and forgets the calls (AgentLoopManagerTQ.generate_sequences): when
-such a process dies, nobody is told, and the trainer waits for its samples for ever. The same goes for the
+such a process dies, nobody is told, and the trainer waits for its samples forever. The same goes for the
 processes in which TransferQueue holds the samples, while agents still try to reach them.
 """
 

@@ -65,7 +65,7 @@ def known_keys() -> frozenset[str]:
 
 
 def unknown_keys(arguments: Iterable[str], known: Iterable[str] | None = None) -> list[str]:
-    """A sentence for each name that is no training argument, with the nearest one that is.
+    """A sentence for each name that is not a training argument, with the nearest one that is.
 
     Args:
         arguments: The names to look up.

@@ -2,7 +2,7 @@
 
 An argument that a setting of the project decides is refused with that setting's name, so that a value has one
 home and the run's records tell the truth. One that would go around a check (tokens, labels, checkpoints, the
-gang) is refused with the reason. The rest only tunes and is handed on. A test compares the table with the
+gang) is refused with the reason. The rest only tunes and is passed on. A test compares the table with the
 installed versions: an argument that is new there is refused until somebody has sorted it in.
 """
 
@@ -79,7 +79,7 @@ _METHOD = (
     "the stage trains with one method, full tuning or LoRA (sft.finetuning_type), and verifies its result"
 )
 _RECORD = "a run has to be able to continue, and the stage checks its steps, checkpoints and last weights"
-_GANG = "the gang, its devices and its precision follow from cluster and sft"
+_GANG = "the training workers, their devices and their precision follow from cluster and sft"
 _TRAINS = "the stage trains and does nothing else; `funreason-train eval` evaluates"
 _OUTSIDE = "nothing is sent elsewhere by the trainer; sft.report_to names the trackers"
 

@@ -50,7 +50,7 @@ def conversation(row: Mapping[str, Any], form: Form) -> tuple[list[Message], str
     """The prompt's messages and the target of a row.
 
     Raises:
-        RowError: if it is no conversation that ends in an answer with a thought.
+        RowError: if it is not a conversation that ends in an answer with a thought.
     """
     tags, turns = form.tags, row.get(form.messages)
     if not isinstance(turns, list) or not turns:
@@ -149,7 +149,7 @@ def read(part: Part) -> Iterator[Mapping[str, Any]]:
             except ValueError as error:
                 raise RowError(f"a line is not JSON ({error})") from None
             if not isinstance(row, dict):
-                raise RowError("a line is no JSON object")
+                raise RowError("a line is not a JSON object")
             yield row
 
 

@@ -96,7 +96,9 @@ def persist(attempt: Callable[[], None], notes: Path, retries: int) -> None:
                 raise RuntimeError(
                     f"{text}; not started again: {why or 'sft.max_failures is used up'}"
                 ) from (error if now is None else None)
-            print(f"the gang failed and is started again ({left} more at most): {text}", flush=True)
+            print(
+                f"the training workers failed and are started again ({left} more at most): {text}", flush=True
+            )
             before = now
 
 
@@ -125,7 +127,7 @@ def _attempt(job: Mapping[str, Any], profile: Profile, folder: Path, settings: D
         run_config=RunConfig(
             name=folder.name,
             storage_path=str(folder.parent),
-            # `persist` decides; Ray's controller would retry a placement that timed out for ever.
+            # `persist` decides; Ray's controller would retry a placement that timed out forever.
             failure_config=FailureConfig(max_failures=0, controller_failure_limit=_PLACEMENTS),
         ),
     )

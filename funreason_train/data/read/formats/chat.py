@@ -79,7 +79,7 @@ class Offer:
         Args:
             turns: The conversation.
             missing: What to do without any list: `infer` (offer what the gold calls show) or `reject`.
-            untrained: `TURN.RESPONSE` of those whose calls are no gold.
+            untrained: `TURN.RESPONSE` of those whose calls are not gold.
 
         Raises:
             RowError: `no_tools`.

@@ -1,4 +1,4 @@
-"""OpenAI's chat format with tools: the form of data sets of one's own.
+"""OpenAI's chat format with tools: the form of data sets of your own.
 
 Row: `messages` of the roles system (or developer), user, assistant and tool, and optionally `tools` in
 OpenAI's form; either may be JSON text, and the row may be the bare list of messages. An assistant message has
@@ -7,7 +7,7 @@ OpenAI's form; either may be JSON text, and the row may be the bare list of mess
 parallel), or both, and its thought as `reasoning_content` or inside `<think>`. A tool message names by
 `tool_call_id` the call that it answers, or else by `name`; results are put into the order of the calls. The
 older `function_call`, role `function` and `functions` are read as well. An assistant message of `weight` 0 is
-not trained on: it stands in the history of those after it, its calls need not be right, and it is no step
+not trained on: it stands in the history of those after it, its calls need not be right, and it is not a step
 (`meta["untrained"]`).
 Source: the reference of OpenAI's chat completions API and its fine-tuning guide.
 """

@@ -110,5 +110,5 @@ def _result(text: str) -> Result:
 
 
 def written(value: Any) -> str:
-    """A result as text; a value that is no text as JSON."""
+    """A result as text; a value that is not a text as JSON."""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)

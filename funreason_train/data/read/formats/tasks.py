@@ -37,7 +37,7 @@ def convert(row: Any, options: Mapping[str, Any]) -> Trajectory:
         options: The data set's node of the config; nothing in it is read.
 
     Raises:
-        RowError: the row is no task, it cannot be played, or its gold fails.
+        RowError: the row is not a task, it cannot be played, or its gold fails.
     """
     if not isinstance(row, Mapping):
         raise RowError("row_shape", f"the row is a {type(row).__name__}, not an object")
