@@ -41,7 +41,7 @@ def qwen3_folder() -> Path:
 
 
 def instruct_2507_template() -> str:
-    """The chat template of Qwen3-4B-Instruct-2507; skips the test, saying why, where it cannot be obtained."""
+    """The chat template of Qwen3-4B-Instruct-2507; skips the test, saying why, where it is out of reach."""
     return trl_template(INSTRUCT, INSTRUCT_DIGEST)
 
 

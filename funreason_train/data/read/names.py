@@ -1,7 +1,7 @@
 """Names that the call language cannot write (`get-user`, `7SN.pj`, `user id`) stand under an alias in a row.
 
 The rule: in each dotted part of a tool's name, and in an argument's name, every run of characters that an
-identifier cannot have becomes `_`; a part that is not an identifier even so gets `_` in front (`7SN.pj` becomes
+identifier cannot have becomes `_`; a part that is still not one gets `_` in front (`7SN.pj` becomes
 `_7SN.pj`); a name that Python would read as another (an accent of its own behind its letter) gets that one's
 spelling; a name that is taken in the row, or stands as a word in its texts, gets `_2`, `_3` … behind it.
 The same row always gets the same aliases. Tools, calls (so the history too), thoughts, replies, instructions
