@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from ...settings.places import shipped
@@ -23,9 +24,13 @@ def make_sessions(**limits: float) -> Pool:
     Args:
         **limits: As in the section `call_limits`; what is not given is as in configs/config.yaml.
     """
+    return Pool(partial(_make, limits))
+
+
+def _make(limits: Mapping[str, float]) -> tuple[Sandbox, int]:
     chosen = {**_shipped(), **limits}
     calls = CallLimits(chosen["seconds"], chosen["wall_seconds"], int(chosen["memory_mib"]))
-    return Pool(Sandbox(WORK, {}, calls, variables={"TZ": "UTC"}), int(chosen["waiting"]))
+    return Sandbox(WORK, {}, calls, variables={"TZ": "UTC"}), int(chosen["waiting"])
 
 
 def _shipped() -> dict[str, float]:
