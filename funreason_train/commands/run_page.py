@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 from ..pages import charts
 from ..pages.page import render_page
 from ..pages.table import Table
-from ..run.files import write_text
+from ..run.files import read_lines, write_text
 from ..run.paths import RunDir
 
 #: Title -> metrics file of the run, and the values shown of it with their names.
@@ -87,16 +86,8 @@ def _curve(run: RunDir, title: str, stage: str, keys: Mapping[str, str]) -> dict
 
 
 def _rows(path: Path) -> list[dict[str, Any]]:
-    """The lines of a metrics file that tell a step; one that a crash cut off is passed over."""
-    found = []
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-        try:
-            row = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(row, dict) and _is_number(row.get("step")):
-            found.append(row)
-    return found
+    """The lines of a metrics file that tell a step."""
+    return [row for row in read_lines(path) if isinstance(row, dict) and _is_number(row.get("step"))]
 
 
 def _is_number(value: Any) -> bool:

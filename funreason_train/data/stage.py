@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 from ..environments import loading_problems
 from ..environments.bfcl.documents import bfcl_folder
-from ..errors import UserError, refuse
-from ..run.files import fresh_folder, write_json
+from ..errors import Problem, UserError, refuse
+from ..run.files import fresh_folder, not_ours, write_json
 from ..run.paths import RunDir
 from ..run.stage import Decides, Stage, model_files
 from . import settings
@@ -29,7 +29,7 @@ _OURS = ("manifest.json", "ledger.json")
 _MADE = (*_OURS, "rejected.jsonl", "card.md", "card.html", "sft", "rl", "tasks")
 
 
-def check(config: DictConfig, run: RunDir) -> list[str]:
+def check(config: DictConfig, run: RunDir) -> list[Problem | str]:
     """Every problem that can be seen without reading a row.
 
     Args:
@@ -37,26 +37,12 @@ def check(config: DictConfig, run: RunDir) -> list[str]:
         run: The run directory.
     """
     made = run.synth_conversations
-    problems = list(map(str, settings.problems(config.data, None if made.exists() else made)))
+    found: list[Problem | str] = [*settings.problems(config.data, None if made.exists() else made)]
     if config.data.decontaminate == "bfcl" and bfcl_folder() is None:
-        problems.append(
-            "data.decontaminate is bfcl, but bfcl-eval is not installed; install the extra cpu or gpu,"
-            " or set data.decontaminate=off"
-        )
-    problems += tokenizer_problems(config)
-    problems += loading_problems(config.environment_modules)
-    return [*problems, *_not_ours(run.data)]
-
-
-def _not_ours(out: Path) -> Iterator[str]:
-    """Whether something stands in the way that this stage did not make, and which it would replace."""
-    if out.exists() and not out.is_dir():
-        yield f"{out} is a file this tool did not create; give a folder as out=DIR"
-    elif out.is_dir() and (names := sorted(one.name for one in out.iterdir())):
-        strange = [name for name in names if name not in _MADE]
-        if strange or not set(names) & set(_OURS):
-            named = f" ({', '.join(strange[:3])})" if strange else ""
-            yield f"{out} holds files this tool did not create{named}; give another out=DIR"
+        fix = "Install the extra cpu or gpu, or set data.decontaminate=off"
+        found.append(Problem("bfcl-eval is not installed", "data.decontaminate=bfcl", fix))
+    found += [*tokenizer_problems(config), *loading_problems(config.environment_modules)]
+    return [*found, *not_ours(run.data, _MADE, mark=_OURS)]
 
 
 def run(config: DictConfig, run: RunDir) -> dict[str, Any]:
@@ -96,16 +82,17 @@ def run(config: DictConfig, run: RunDir) -> dict[str, Any]:
     return {"out": str(out), **result, "headline": _headline(result), "shown": [table.to_json()]}
 
 
-def _not_made(config: DictConfig, run: RunDir) -> Iterator[str]:
+def _not_made(config: DictConfig, run: RunDir) -> Iterator[Problem]:
     """Whether the conversations that the stage synth makes are asked for and not there."""
     made = run.synth_conversations
     for name in config.data.datasets:
         node = config.data.get(name)
         if node is not None and node.get("path") == str(made) and not made.exists():
-            yield (
-                f"data.{name}: {made} is not there; run `funreason-train synth` in this run directory first, "
-                f"or name other conversations with {name}.path=FILE"
+            fix = (
+                "Run `funreason-train synth` in this run directory first, or name other conversations with "
+                f"{name}.path=FILE"
             )
+            yield Problem("is not there", f"data.{name}.path={made}", fix)
 
 
 def _headline(result: Mapping[str, Any]) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import UserError
-from ..run.files import read_json, write_json, write_text
+from ..run.files import read_json, read_lines, write_json, write_text
 from .attempts import Attempts
 from .play import dump
 
@@ -41,16 +41,8 @@ _AGAIN = "Run the evaluation again with restart=eval, which keeps the old result
 
 def finished(parts: Path) -> dict[str, dict[str, Any]]:
     """The episodes written so far, by task id; a line cut off by a crash is passed over."""
-    found: dict[str, dict[str, Any]] = {}
-    for path in sorted(parts.glob("*.jsonl")):
-        with path.open(encoding="utf-8", errors="replace") as file:
-            for line in file:
-                try:
-                    row = json.loads(line)
-                except ValueError:
-                    continue
-                found[row["id"]] = row
-    return found
+    files = sorted(parts.glob("*.jsonl"))
+    return {row["id"]: row for path in files for row in read_lines(path)}
 
 
 def end_last_line(parts: Path) -> None:

@@ -19,7 +19,7 @@ from ..errors import UserError, refuse
 from ..models.attention import FLASH
 from ..parity import gate
 from ..reward.own import OwnReward
-from ..run.files import write_text
+from ..run.files import read_lines, write_text
 from ..run.paths import RunDir
 from ..run.process import call_in_process
 from ..run.stage import Decides, Plan, Stage, model_files
@@ -126,7 +126,7 @@ def run(config: DictConfig, run: RunDir) -> dict[str, Any]:
         reached = checkpoints.latest(run.rl_checkpoints)
         if reached < target:
             raise RuntimeError(f"verl ended at step {reached} of {target} without an error")
-    last = _lines(metrics)[-1:] or [{}]
+    last = [*read_lines(metrics)][-1:] or [{}]
     return {
         "steps": target,
         "resumed_from": start,
@@ -219,22 +219,10 @@ def _demand(config: DictConfig) -> Demand:
     return Demand("RL (verl)", workers, _CPUS_A_WORKER, 1, queue, less)
 
 
-def _lines(metrics: Path) -> list[dict[str, Any]]:
-    if not metrics.is_file():
-        return []
-    found = []
-    for line in metrics.read_text(encoding="utf-8").splitlines():
-        try:
-            found.append(json.loads(line))
-        except ValueError:  # a crash cut it off
-            continue
-    return found
-
-
 def _forget_after(metrics: Path, step: int) -> None:
     """Drops the lines of steps that will be done again."""
     if metrics.is_file():
-        kept = [line for line in _lines(metrics) if line["step"] <= step]
+        kept = [line for line in read_lines(metrics) if line["step"] <= step]
         write_text(metrics, "".join(json.dumps(line) + "\n" for line in kept))
 
 

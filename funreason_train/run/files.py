@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+
+from ..errors import Problem
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -32,6 +34,37 @@ def read_json(path: Path) -> Mapping[str, Any]:
     """The JSON object in `path`."""
     value: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return value
+
+
+def read_lines(path: Path) -> Iterator[Any]:
+    """The values of a file of JSON lines; one that a crash cut off is passed over; nothing without a file."""
+    if path.is_file():
+        with path.open(encoding="utf-8", errors="replace") as file:
+            for line in file:
+                with suppress(ValueError):
+                    yield json.loads(line)
+
+
+def not_ours(
+    out: Path, made: Collection[str], mark: Collection[str] = (), ignored: tuple[str, ...] = ()
+) -> Iterator[Problem]:
+    """What a stage did not make stands where its result goes, and would be replaced.
+
+    Args:
+        out: The result's folder.
+        made: The names in it that the stage makes.
+        mark: Names of which one has to be there, or the folder is another's.
+        ignored: Beginnings of names that may be there as well.
+    """
+    fix = "Give another out=DIR"
+    if out.exists() and not out.is_dir():
+        yield Problem("is a file that this tool did not create", str(out), fix)
+    elif out.is_dir():
+        names = sorted(one.name for one in out.iterdir() if not one.name.startswith(ignored))
+        strange = [name for name in names if name not in made]
+        if strange or (names and mark and not {*names} & {*mark}):
+            named = f" ({', '.join(strange[:3])})" if strange else ""
+            yield Problem(f"holds files that this tool did not create{named}", str(out), fix)
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from ..errors import UserError, refuse
 from ..models.folder import local_folder, model_problems
 from ..models.weights import weight_defects
 from ..parity import gate
-from ..run.files import read_json, write_json
+from ..run.files import fresh_folder, read_json, write_json
 from ..run.progress import report
 from ..run.stage import Decides, Plan, Stage, model_files
 from ..run.stop import STOPPED
@@ -148,16 +148,12 @@ def publish(source: Path, target: Path, base: Path) -> None:
 
 
 def _take_over(files: list[Path], target: Path) -> None:
-    partial = target.with_name(f".{target.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    for file in files:
-        try:
-            os.link(file.resolve(), partial / file.name)
-        except OSError:
-            shutil.copy2(file, partial / file.name)
-    shutil.rmtree(target, ignore_errors=True)
-    partial.rename(target)
+    with fresh_folder(target) as folder:
+        for file in files:
+            try:
+                os.link(file.resolve(), folder / file.name)
+            except OSError:
+                shutil.copy2(file, folder / file.name)
 
 
 def _final(folder: Path) -> Path:

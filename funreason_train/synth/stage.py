@@ -11,8 +11,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from ..errors import refuse
-from ..run.files import fresh_folder, write_json
+from ..errors import Problem, refuse
+from ..run.files import fresh_folder, not_ours, write_json
 from ..run.fingerprint import digest_file
 from ..run.paths import RunDir
 from ..run.stage import Decides, Stage
@@ -29,14 +29,14 @@ _WHERE = ("out", "processes", "limits", "vllm")
 _MADE = ("manifest.json", "conversations.jsonl", "tasks", "graph.json", "funnel.json", "card.html")
 
 
-def check(config: DictConfig, run: RunDir) -> list[str]:
+def check(config: DictConfig, run: RunDir) -> list[Problem]:
     """Every problem that can be seen before anything is made.
 
     Args:
         config: The whole configuration.
         run: The run directory.
     """
-    return [*map(str, problems(config.synth)), *_strange(run.synth)]
+    return [*problems(config.synth), *not_ours(run.synth, _MADE, ignored=(".samples-", ".funreason"))]
 
 
 def run(config: DictConfig, run: RunDir) -> dict[str, Any]:
@@ -116,17 +116,6 @@ def _manifest(folder: Path, settings: Mapping[str, Any], seed: int) -> None:
         "seed": seed,
     }
     write_json(folder / "manifest.json", value)
-
-
-def _strange(out: Path) -> Iterator[str]:
-    """Whether something stands in the way that this stage did not make, and which it would replace."""
-    if out.exists() and not out.is_dir():
-        yield f"{out} is a file that this tool did not create; give a folder as out=DIR"
-    elif out.is_dir():
-        names = {one.name for one in out.iterdir() if not one.name.startswith((".samples-", ".funreason"))}
-        if strange := sorted(names - set(_MADE)):
-            named = ", ".join(strange[:3])
-            yield f"{out} holds files that this tool did not create ({named}); give another out=DIR"
 
 
 _OF_ANY_MAKER = ("maker", "trajectories", "heldout_tasks", "tuning_tasks")

@@ -386,7 +386,7 @@ def test_a_value_that_cannot_be_meant_is_told_with_what_is_allowed(
 def test_a_model_folder_without_tokenizer(settings: Callable[..., DictConfig], tmp_path: Path) -> None:
     (tmp_path / "model").mkdir()
     config = settings(f"model.path={tmp_path}/model", "data.tokenizer=null")
-    assert "holds no tokenizer" in stage.check(config, run_of(config))[0]
+    assert "holds no tokenizer" in str(stage.check(config, run_of(config))[0])
 
 
 def test_files_that_are_not_ours_are_never_replaced(
@@ -397,7 +397,7 @@ def test_files_that_are_not_ours_are_never_replaced(
     (out / "thesis.tex").write_text("years of work")
     for place in (out, out / "thesis.tex"):
         config = settings(f"data.out={place}")
-        assert "this tool did not create" in stage.check(config, run_of(config))[0]
+        assert "this tool did not create" in str(stage.check(config, run_of(config))[0])
         with pytest.raises(UserError, match="this tool did not create"):
             stage.run(config, run_of(config))
     assert (out / "thesis.tex").read_text() == "years of work"

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from evaluate.bfcl.bfcl_results import verdicts, write_results
 from evaluate.mock_endpoint import serving
+from evaluate.test_results import rounded
 
 from funreason_train.commands.cli import main
 from funreason_train.errors import UserError
@@ -227,14 +228,6 @@ def test_a_model_without_a_chat_template_is_told(
 
 
 GOLDEN = Path(__file__).with_name("scores.json")
-
-
-def rounded(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: rounded(one) for key, one in value.items()}
-    if isinstance(value, list):
-        return [rounded(one) for one in value]
-    return round(value, 5) if isinstance(value, float) else value
 
 
 def test_scores_have_the_form_that_others_read(tmp_path: Path, folders: Any, asked: Any) -> None:
