@@ -130,8 +130,8 @@ def test_the_arithmetic_in_the_paper_recipe_is_right() -> None:
         f"about {round(passes / (0.4 * gpus * 148e12), -1):.0f} s",
         f"a token of {tokens // 4000:.0f} samples",
         f"at 4 TB/s, {wave * gib / 4e12 * 1e3:.0f} ms",
-        f"4 copies (fsdp_size), {4 * 12 * parameters / gib:.0f} GiB",
-        f"{2 * 4 * 12 * parameters / gib:.0f} GiB of disk, {3 * 4 * 12 * parameters / gib:.0f} while",
+        f"12 bytes a parameter, {12 * parameters / gib:.0f} GiB",
+        f"{2 * 12 * parameters / gib:.0f} GiB of disk, {3 * 12 * parameters / gib:.0f} while",
     ]
     recipe = " ".join((shipped("recipes") / "funreason_mt_4b.yaml").read_text().replace("#", " ").split())
     assert [fact for fact in facts if fact not in recipe] == []

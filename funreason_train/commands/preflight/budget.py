@@ -53,10 +53,8 @@ def checkpoint_bytes(config: DictConfig, run: RunDir, stages: Sequence[str], siz
         kept = (int(config.sft.save_total_limit) + 1) * _TRAINED if full else 0  # LoRA's matrices are small
         needed += max(0, size * (kept + _MODEL) - _written(run.sft))
     if "rl" in stages:
-        workers = config.cluster.nodes * config.rl.devices[config.cluster.device].workers_per_node
-        # Each group of workers that shares the weights writes its own shards.
-        copies = math.ceil(workers / config.rl.fsdp_size) if config.rl.fsdp_size else 1
-        kept = (int(config.rl.keep_checkpoints) + 1) * copies
+        # Once, however many groups of workers hold the weights (rl/verl/copies.py).
+        kept = int(config.rl.keep_checkpoints) + 1
         needed += max(0, size * kept * _TRAINED - _written(run.rl_checkpoints))
     if "export" in stages:
         needed += max(0, size * _MODEL - _written(run.export))
@@ -72,7 +70,7 @@ def _written(folder: Path) -> int:
     found = 0
     for file in folder.rglob("*"):
         try:
-            found += file.stat().st_size if file.is_file() else 0
+            found += file.stat().st_size if file.is_file() and not file.is_symlink() else 0
         except OSError:  # removed meanwhile
             continue
     return found

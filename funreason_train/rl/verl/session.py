@@ -49,15 +49,18 @@ def environment(config: DictConfig, run: RunDir) -> dict[str, str]:
         variables |= _cpu(config, run)
     settings = config.rl.devices[config.cluster.device].env
     variables |= {name: str(value) for name, value in settings.items() if value is not None}
-    if _without_vllm(config):
-        loaded = [variables.get(_MODULES), _REPLICA]
-        variables[_MODULES] = ",".join(name for name in loaded if name)
-    return variables
+    loaded = [
+        variables.get(_MODULES),
+        _REPLICA if _without_vllm(config) else None,
+        _COPIES if config.rl.fsdp_size else None,
+    ]
+    return variables | {_MODULES: ",".join(name for name in loaded if name)}
 
 
 #: What verl imports in every process.
 _MODULES = "VERL_USE_EXTERNAL_MODULES"
 _REPLICA = "funreason_train.rl.rollout.replica"
+_COPIES = "funreason_train.rl.verl.copies"
 
 
 def _without_vllm(config: DictConfig) -> bool:
