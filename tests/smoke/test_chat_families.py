@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,10 +24,16 @@ DIGESTS = {
     "gemma3": "7de1c58e208eda46e9c7f86397df37ec49883aeece39fb961e0a6b24088dd3c4",
     "phi3": "dcaee66df77bfbb789ec541fe713218da30225a526f1db97138fc39ee6dc56aa",
     "deepseek_r1_distill": "56a1447ad31926fdc21fb07e56e5642bd9c850c4f52d8c8af7bbe5f079a84f5f",
+    "llama3_2": "5816fce10444e03c2e9ee1ef8a4a1ea61ae7e69e438613f3b17b69d0426223a4",
+    # Opens the think block itself, as Qwen3-Thinking-2507's does.
+    "qwen3_5_think": "a4aee8afcf2e0711942cf848899be66016f8d14a889ff9ede07bca099c28f715",
 }
+#: What no package of a few MB ships is kept here (tests/fixtures/ATTRIBUTION.md).
+KEPT = {"smollm2": Path(__file__).parents[1] / "fixtures" / "smollm2.jinja"}
 CLOSES = {
     "llama3": "<|eot_id|>",
     "llama3_1": "<|eot_id|>",
+    "llama3_2": "<|eot_id|>",
     "gemma": "<end_of_turn>\n",
     "gemma3": "<end_of_turn>\n",
     "phi3": "<|end|>\n",
@@ -57,10 +64,16 @@ def tokenizer_of(template: str, close: str) -> Any:
     )
 
 
-@pytest.mark.parametrize("name", DIGESTS)
+def template_of(name: str) -> str:
+    if name in KEPT:
+        return KEPT[name].read_text(encoding="utf-8")
+    return trl_template(f"trl/chat_templates/{name}.jinja", DIGESTS[name])
+
+
+@pytest.mark.parametrize("name", [*DIGESTS, *KEPT])
 def test_a_row_is_the_rollout_s_prompt_and_then_what_the_model_would_write(name: str) -> None:
     close = CLOSES.get(name, "<|im_end|>\n")
-    tokenizer = tokenizer_of(trl_template(f"trl/chat_templates/{name}.jinja", DIGESTS[name]), close)
+    tokenizer = tokenizer_of(template_of(name), close)
     assert turn_close(tokenizer) == close
     prompt = render_prompt(MESSAGES, tokenizer, merged=True)
     assert prompt.count("<think>") == 1 and prompt.endswith("<think>")

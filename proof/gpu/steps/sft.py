@@ -27,7 +27,8 @@ def run(job: Job) -> None:
     material.sft_rows(run_dir / "data" / "sft", [row] * (length * (per_step * steps + 1) // row))
     job.note(parameters=parameters, layers=sizes["num_hidden_layers"], length_tokens=length)
     words = [f"global_batch={per_step}", "per_device_batch=1", "packing=true", f"cutoff_len={length}"]
-    words += [f"max_steps={steps}", "logging_steps=1", "save_steps=null", "learning_rate=1e-5"]
+    rate = "1e-2" if job.tiny else "1e-4"
+    words += [f"max_steps={steps}", "logging_steps=1", "save_steps=null", f"learning_rate={rate}"]
     seconds = finish(command("sft", job, run_dir, f"model={base}", *words))
     found = lines(run_dir / "sft" / "metrics.jsonl")
     speed = _speed(found)
