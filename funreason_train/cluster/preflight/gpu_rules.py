@@ -7,7 +7,7 @@ from typing import Any
 
 from .facts import Facts
 from .finding import Finding
-from .rule import Expected, each
+from .rule import Expected, Verdict, each
 
 #: The lock's torch is built for CUDA 13.0, as launch/bootstrap.sh says as well.
 LEAST_DRIVER = 580
@@ -24,33 +24,22 @@ def gpu_count(nodes: Sequence[Facts], expected: Expected) -> Iterator[Finding]:
         )
         return
 
-    def few(node: str, gpus: Any) -> Finding | None:
+    def few(node: str, gpus: Any) -> Verdict:
         if len(gpus) >= expected.gpus:
             return None
-        return Finding(
-            "error",
-            "GPU",
-            node,
-            f"{len(gpus)} GPUs where {expected.gpus} are needed",
-            "Check nvidia-smi there, or ask for less with cluster.gpus_per_node",
-        )
+        fix = "Check nvidia-smi there, or ask for less with cluster.gpus_per_node"
+        return f"{len(gpus)} GPUs where {expected.gpus} are needed", fix
 
     yield from each(nodes, "gpus", "GPU", few, f"{expected.gpus} on every node")
 
 
 def driver(nodes: Sequence[Facts], expected: Expected) -> Iterator[Finding]:
-    def old(node: str, gpus: Any) -> Finding | None:
-        versions = {gpu["driver"] for gpu in gpus}
-        for version in versions:
+    def old(node: str, gpus: Any) -> Verdict:
+        for version in {gpu["driver"] for gpu in gpus}:
             major = version.split(".")[0]
             if major.isdigit() and int(major) < LEAST_DRIVER:
-                return Finding(
-                    "error",
-                    "driver",
-                    node,
-                    f"the NVIDIA driver is {version}, CUDA 13 needs {LEAST_DRIVER} or newer",
-                    "Update the driver on this node",
-                )
+                said = f"the NVIDIA driver is {version}, CUDA 13 needs {LEAST_DRIVER} or newer"
+                return said, "Update the driver on this node"
         return None
 
     yield from each(nodes, "gpus", "driver", old)
@@ -59,7 +48,7 @@ def driver(nodes: Sequence[Facts], expected: Expected) -> Iterator[Finding]:
 def free_memory(nodes: Sequence[Facts], expected: Expected) -> Iterator[Finding]:
     busy = {facts["node"]: facts.get("busy") for facts in nodes}
 
-    def used(node: str, gpus: Any) -> Finding | None:
+    def used(node: str, gpus: Any) -> Verdict:
         taken = [gpu for gpu in gpus if gpu["free"] < _FREE_SHARE * gpu["total"]]
         if not taken:
             return None
@@ -69,81 +58,31 @@ def free_memory(nodes: Sequence[Facts], expected: Expected) -> Iterator[Finding]
         )
         processes = busy.get(node)
         who = f" ({'; '.join(processes)})" if isinstance(processes, list) and processes else ""
-        return Finding(
-            "error", "GPU memory", node, f"in use: {shown} free{who}", "End what uses the GPUs there"
-        )
+        return f"in use: {shown} free{who}", "End what uses the GPUs there"
 
     yield from each(nodes, "gpus", "GPU memory", used, "free on every GPU")
 
 
 def nvlink(nodes: Sequence[Facts], expected: Expected) -> Iterator[Finding]:
+    slow = ("the GPUs are not joined by NVLink: gathering weights will be slow", "")
     if expected.gpus > 1:
         yield from each(
-            nodes,
-            "nvlink",
-            "NVLink",
-            lambda node, linked: (
-                None
-                if linked
-                else Finding(
-                    "warning",
-                    "NVLink",
-                    node,
-                    "the GPUs are not joined by NVLink: gathering weights will be slow",
-                )
-            ),
+            nodes, "nvlink", "NVLink", lambda _, linked: None if linked else slow, level="warning"
         )
 
 
 def compiler(nodes: Sequence[Facts], expected: Expected) -> Iterator[Finding]:
-    yield from each(
-        nodes,
-        "compiler",
-        "compiler",
-        lambda node, path: (
-            None
-            if path
-            else Finding(
-                "error",
-                "compiler",
-                node,
-                "no C compiler, which Triton needs at run time",
-                "Install gcc on this node",
-            )
-        ),
-    )
-    yield from each(
-        nodes,
-        "headers",
-        "headers",
-        lambda node, there: (
-            None
-            if there
-            else Finding(
-                "error",
-                "headers",
-                node,
-                "Python.h is missing, which Triton needs at run time",
-                "Install python3-dev on this node",
-            )
-        ),
-    )
+    lacking = ("no C compiler, which Triton needs at run time", "Install gcc on this node")
+    yield from each(nodes, "compiler", "compiler", lambda _, path: None if path else lacking)
+    missing = ("Python.h is missing, which Triton needs at run time", "Install python3-dev on this node")
+    yield from each(nodes, "headers", "headers", lambda _, there: None if there else missing)
 
 
 def matmul(nodes: Sequence[Facts], expected: Expected) -> Iterator[Finding]:
-    yield from each(
-        nodes,
-        "matmul",
-        "matrix probe",
-        lambda node, said: (
-            None
-            if said == "ok"
-            else Finding(
-                "error",
-                "matrix probe",
-                node,
-                f"a half-precision product that H20s are known to fail on {said}",
-                "Update cuBLAS (install requirements/gpu.lock) or take the node out",
-            )
-        ),
-    )
+    def wrong(node: str, said: Any) -> Verdict:
+        if said == "ok":
+            return None
+        fix = "Update cuBLAS (install requirements/gpu.lock) or take the node out"
+        return f"a half-precision product that H20s are known to fail on {said}", fix
+
+    yield from each(nodes, "matmul", "matrix probe", wrong)

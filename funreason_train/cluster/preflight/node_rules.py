@@ -8,7 +8,7 @@ from typing import Any
 
 from .facts import Facts
 from .finding import Finding
-from .rule import Expected, each, failed, values
+from .rule import Expected, Verdict, each, failed, values
 
 _MOST_SECONDS_APART = 60.0
 
@@ -83,23 +83,9 @@ def clock(nodes: Sequence[Facts], expected: Expected) -> Iterator[Finding]:
 def routes(nodes: Sequence[Facts], expected: Expected) -> Iterator[Finding]:
     if not expected.several:
         return
-    yield from each(
-        nodes,
-        "route",
-        "network",
-        lambda node, route: (
-            None
-            if route["address"]
-            else Finding(
-                "error",
-                "network",
-                node,
-                "has no route to the head",
-                "Check HEAD_ADDR and the network of this node",
-            )
-        ),
-        "every node has a route to the head",
-    )
+    lost = ("has no route to the head", "Check HEAD_ADDR and the network of this node")
+    fine = "every node has a route to the head"
+    yield from each(nodes, "route", "network", lambda _, route: None if route["address"] else lost, fine)
 
 
 def shared(nodes: Sequence[Facts], expected: Expected) -> Iterator[Finding]:
@@ -108,16 +94,11 @@ def shared(nodes: Sequence[Facts], expected: Expected) -> Iterator[Finding]:
         return
     everyone = {facts["node"] for facts in nodes}
 
-    def blind(node: str, seen: Any) -> Finding | None:
+    def blind(node: str, seen: Any) -> Verdict:
         if seen is None or not (missing := sorted(everyone - set(seen))):
             return None
-        return Finding(
-            "error",
-            "shared folder",
-            node,
-            f"does not see what {', '.join(missing)} wrote",
-            "run_dir has to lie on a file system that all nodes share",
-        )
+        fix = "run_dir has to lie on a file system that all nodes share"
+        return f"does not see what {', '.join(missing)} wrote", fix
 
     yield from each(nodes, "shared", "shared folder", blind, "written and read by every node")
 

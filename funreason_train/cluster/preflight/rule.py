@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .facts import Facts
-from .finding import Finding
+from .finding import Finding, Level
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ def failed(value: Any) -> str | None:
 
 
 def values(nodes: Sequence[Facts], name: str, check: str) -> Iterator[tuple[str, Any] | Finding]:
-    """Each node's value, or the finding that it could not be had."""
+    """Each node's value, or the finding that it could not be found out."""
     for facts in nodes:
         if name not in facts:
             continue
@@ -49,14 +49,28 @@ def values(nodes: Sequence[Facts], name: str, check: str) -> Iterator[tuple[str,
             yield facts["node"], facts[name]
 
 
+#: What is wrong with a node's value, and how to fix it; None if nothing is.
+Verdict = tuple[str, str] | None
+
+
 def each(
     nodes: Sequence[Facts],
     name: str,
     check: str,
-    rule: Callable[[str, Any], Finding | None],
-    fine: str = "",
+    rule: Callable[[str, Any], Verdict],
+    fine: str = "as needed",
+    level: Level = "error",
 ) -> Iterator[Finding]:
-    """One finding for each node that breaks a rule, or one for all that keep it."""
+    """One finding for each node that breaks a rule, or one for all that keep it.
+
+    Args:
+        nodes: What is known of each.
+        name: The fact that is looked at.
+        check: What the findings call it.
+        rule: From a node and its value.
+        fine: What is said if all keep the rule.
+        level: How bad it is to break it.
+    """
     looked, broken = 0, 0
     for value in values(nodes, name, check):
         if isinstance(value, Finding):
@@ -64,8 +78,8 @@ def each(
             yield value
             continue
         looked += 1
-        if finding := rule(*value):
+        if verdict := rule(*value):
             broken += 1
-            yield finding
+            yield Finding(level, check, value[0], *verdict)
     if looked and not broken:
-        yield Finding("fine", check, None, fine or "as needed")
+        yield Finding("fine", check, None, fine)
