@@ -45,7 +45,8 @@ def run_stages(names: list[str], config: DictConfig, run: RunDir, summarise: boo
             result = execute(stage, config, run, lock)
             done = "already done, skipped" if result["skipped"] else "done"
             console.print(f"{place}{stage.title}: {done}{_headline(result)}", highlight=False, soft_wrap=True)
-            if not (summarise and config.eval.benchmark == "heldout"):  # which the summary shows
+            in_summary = stage.name == "eval" and summarise and config.eval.benchmark == "heldout"
+            if not in_summary and not (result["skipped"] and stage.name != "eval"):
                 _show_table(result)
         if summarise:
             from .summary import summarise as write_summary

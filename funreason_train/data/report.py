@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from ..pages.table import Table
@@ -10,15 +11,17 @@ from ..pages.table import Table
 _HEAD = ("source", "read", "kept", "rejected", "steps", "prompt tokens p50/max", "target tokens p50/max")
 
 
-def ledger_table(ledger: Mapping[str, Any]) -> Table:
+def ledger_table(ledger: Mapping[str, Any], out: Path) -> Table:
     """One line a source; in the notes, why rows were rejected and what became of the others.
 
     Args:
         ledger: Source -> account, as in `ledger.json`.
+        out: Where everything lies.
     """
     rows = tuple(_row(name, account) for name, account in ledger.items())
-    notes = tuple(note for name, account in ledger.items() for note in _notes(name, account))
-    return Table("Data", _HEAD, rows, notes=notes)
+    notes = [note for name, account in ledger.items() for note in _notes(name, account)]
+    notes.append(f"everything is in {out}, rejected rows in {out / 'rejected.jsonl'}")
+    return Table("Data", _HEAD, rows, notes=tuple(notes))
 
 
 def _row(name: str, account: Mapping[str, Any]) -> tuple[str, ...]:

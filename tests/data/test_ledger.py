@@ -7,6 +7,7 @@ from pathlib import Path
 from funreason_train.data.ledger import Ledger
 from funreason_train.data.manifest import FORMAT
 from funreason_train.data.measure.overlong import Cost
+from funreason_train.data.report import ledger_table
 from funreason_train.run.files import write_json
 
 GOLDEN = Path(__file__).with_name("ledger.json")
@@ -39,3 +40,12 @@ def test_the_file_is_the_golden_one(tmp_path: Path) -> None:
 
 def test_read_is_kept_and_rejected() -> None:
     filled().check()
+
+
+def test_the_table_shows_each_source_and_what_became_of_its_rows(tmp_path: Path) -> None:
+    table = ledger_table(filled().to_json() | {"mine": Ledger(["mine"]).to_json()["mine"]}, tmp_path)
+    assert [row[:5] for row in table.rows] == [("apigen", "9", "6", "3", "11"), ("mine", "0", "0", "0", "0")]
+    assert table.rows[0][5:] == ("20/40", "5/9") and table.rows[1][5:] == ("–", "–")
+    told = "\n".join(table.notes)
+    assert "apigen, rejected: duplicate 2, unknown_tool 1" in told and "7.5%" in told
+    assert str(tmp_path / "rejected.jsonl") in told
