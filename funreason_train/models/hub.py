@@ -104,7 +104,7 @@ def refusal(name: str, error: Exception, kind: Kind) -> UserError | None:
     if _any(causes, errors.GatedRepoError) or any("gated" in text for text in reworded):
         if token:
             return UserError(
-                f"the {kind} is gated, and the access token that is set does not admit to it",
+                f"the {kind} is gated, and the access token that is set has no access to it",
                 where=name,
                 fix=f"Accept its terms on {url} with the account of the token",
             )

@@ -24,7 +24,8 @@ def load_tokenizer(path: str) -> Any:
             fix="Give a local HF folder, or set data.tokenizer=off to leave lengths unmeasured",
         ) from error
     if not tokenizer.is_fast:
-        raise UserError("only fast tokenizers can be measured with", where=path, fix="Add its tokenizer.json")
+        said = "lengths can only be measured with a fast tokenizer"
+        raise UserError(said, where=path, fix="Add its tokenizer.json")
     if not tokenizer.chat_template:
         raise UserError(
             "the tokenizer has no chat template",

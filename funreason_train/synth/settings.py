@@ -240,10 +240,10 @@ class Synth(Section):
     def _rules(self) -> Synth:
         _two("offered_tools", self.offered_tools)
         if not self.environments:
-            raise wrong("name one at least", "For example environments=[shop,travel]", keys=["environments"])
+            raise wrong("name at least one", "For example environments=[shop,travel]", keys=["environments"])
         twice = [name for name in self.environments if self.environments.count(name) > 1]
         if twice:
-            raise wrong(f"{twice[0]} stands there twice", "Name each once", keys=["environments"])
+            raise wrong(f"{twice[0]} is named twice", "Name each once", keys=["environments"])
         if not any(self.kinds.model_dump().values()):
             raise wrong("one of them must be above 0", keys=["kinds"])
         if self.cassette.record and self.cassette.replay:
@@ -307,7 +307,7 @@ def _asking(synth: Any) -> Iterator[Problem]:
         return
     if synth.endpoint is None:
         fix = "For example endpoint=http://localhost:8000/v1."
-        yield Problem("where the server is has to be said", "synth.endpoint=null", fix)
+        yield Problem("the address of the server is missing", "synth.endpoint=null", fix)
         return
     parts = urlsplit(str(synth.endpoint))
     if parts.scheme not in ("http", "https") or not parts.hostname:

@@ -78,7 +78,7 @@ def ask(
         "HF_TOKEN": token,
         "HF_HUB_DISABLE_XET": "1",
         "HF_HUB_DISABLE_TELEMETRY": "1",
-        "PYTHONPATH": f"{Path(__file__).parent}:{Path(__file__).parents[2]}",
+        "PYTHONPATH": f"{Path(__file__).parent}:{Path(__file__).parents[1]}:{Path(__file__).parents[2]}",
         "HF_HUB_OFFLINE": "0",
     }
     job = job or {"name": name, "target": str(target) if target else None}

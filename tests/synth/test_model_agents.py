@@ -171,7 +171,7 @@ def test_a_quota_that_runs_out_keeps_what_is_finished(
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ([], "where the server is has to be said"),
+        ([], "the address of the server is missing"),
         (["endpoint=localhost"], "is not an address"),
         (["endpoint=http://me:secret@host/v1"], "holds a login"),
         (["endpoint=http://localhost:1/v1", "model=null"], "no model plays tooling, querying"),

@@ -279,8 +279,8 @@ def test_an_agent_that_waits_needs_a_loop_and_gives_the_same() -> None:
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["environments=[]"], "name one at least"),
-        (["environments=[shop,shop]"], "shop stands there twice"),
+        (["environments=[]"], "name at least one"),
+        (["environments=[shop,shop]"], "shop is named twice"),
         (["agents=ofline"], "Did you mean offline?"),
         (["turns=0"], "synth.turns=0: must"),
         (["known_ids=1.5"], "must be a number from 0 to 1"),

@@ -64,9 +64,9 @@ class Teacher:
         for error, rate in rates.items():
             if error not in ERRORS.values():
                 raise UserError(
-                    f"the embedded teacher knows no error {error!r}",
+                    f"the embedded teacher has no error {error!r}",
                     where="errors",
-                    fix=f"It knows {', '.join(ERRORS.values())}.",
+                    fix=f"It has {', '.join(ERRORS.values())}.",
                 )
             if not 0 <= rate <= 1:
                 raise UserError(f"{error} is {rate}, not a probability", where="errors", fix="Use 0 to 1.")
