@@ -23,7 +23,7 @@ from .explore.measure import measure
 from .explore.targets import read_targets
 from .settings import COVERAGE, load_all
 from .work.spending import Spending
-from .work.store import Store
+from .work.store import SPLITS, Store
 from .work.workers import CHUNK, Chunk, Made
 
 #: Settings that say how much is made or by whom, and not what a sample is.
@@ -42,8 +42,9 @@ _ASIDE = (
     "embedded",
     "bfcl_world",
 )
+_STORE = 2  # version of the store's form; another one's file is not read
 _MOST = 20  # samples that may be tried for each that is wanted
-_SPLITS = {"train": "trajectories", "heldout": "heldout_tasks", "tuning": "tuning_tasks"}
+_SPLITS = dict(zip(SPLITS, ("trajectories", "tuning_tasks", "heldout_tasks"), strict=True))
 
 Spread = Callable[[Mapping[str, Any], Iterator[Chunk]], Iterator[Made]]
 
@@ -72,7 +73,7 @@ class Phases:
         self.decides = {key: value for key, value in settings.items() if key not in _ASIDE}
         if account is not None:
             self.decides["prompts"] = digests()
-        self.key = fingerprint({"synth": self.decides, "seed": seed}, {})[:16]
+        self.key = fingerprint({"synth": self.decides, "seed": seed, "store": _STORE}, {})[:16]
         self.graphs: dict[str, Graph] = {}
         self.sampling: dict[str, Any] = {}
         self.unsteady: dict[str, list[str]] = {}
@@ -99,8 +100,9 @@ class Phases:
                 wanted = sum(self.settings[key] for key in _SPLITS.values())
                 self.spending = Spending(store, self.account, wanted)
             self._learn(store)
-            ends = {split: self._make(store, split, self.settings[key]) for split, key in _SPLITS.items()}
-            written = self._write(store, ends)
+            for split, key in _SPLITS.items():
+                store.ends[split] = self._make(store, split, self.settings[key])
+            written = self._write(store, store.ends)
         return written
 
     # -- phase I -------------------------------------------------------------------------------------------
@@ -239,7 +241,7 @@ class Phases:
         conversations = self._lines(store, "train", ends["train"], "row", self.out / "conversations.jsonl")
         tasks = {
             split: self._lines(store, split, ends[split], "task", self.out / "tasks" / f"{split}.jsonl")
-            for split in ("heldout", "tuning")
+            for split in reversed(SPLITS[1:])
         }
         funnel = funnel_of(store.told("train", ends["train"]), self.graphs)
         if self.spending is not None:

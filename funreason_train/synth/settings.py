@@ -136,6 +136,7 @@ class Slips(Section):
 
     parallel: Share
     no_tool: Share
+    ask: Share
 
 
 class Offline(Section):

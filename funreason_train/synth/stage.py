@@ -76,13 +76,15 @@ def run(config: DictConfig, run: RunDir) -> dict[str, Any]:
 def _phases(config: DictConfig, settings: dict[str, Any], seed: int, out: Path) -> dict[str, Any]:
     from .phases import Phases
     from .work.asking import model_spread
+    from .work.funnel import in_words
     from .work.workers import in_processes, on_ray
 
     (out / "manifest.json").unlink(missing_ok=True)
     processes = settings["processes"] or len(os.sched_getaffinity(0))
     if settings["agents"] != "offline":
         with model_spread(settings, out.with_name(f"{out.name}.vllm")) as (spread, account):
-            made = Phases(settings, seed, out, spread, account).run()
+            phases = Phases(settings, seed, out, spread, account)
+            made = phases.run()
     elif config.cluster.nodes > 1 or config.cluster.address:
         from ..cluster import connect
 
@@ -99,7 +101,9 @@ def _phases(config: DictConfig, settings: dict[str, Any], seed: int, out: Path) 
     for path in out.glob(".samples-*"):  # what it held stands in the files now
         path.unlink()
     funnel = made["funnel"]
-    made["told"] = f"; {funnel['accepted']} of {funnel['samples']} samples accepted; see {out / 'card.html'}"
+    accepted = f"{funnel['accepted']} of {funnel['samples']} samples accepted and replayed"
+    told = in_words(funnel, phases.sampling, settings["query"]["style"])
+    made["told"] = f"; {told}; {accepted}; see {out / 'card.html'}"
     return made
 
 

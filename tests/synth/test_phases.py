@@ -15,7 +15,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from functools import partial
-from itertools import pairwise
+from itertools import combinations, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +40,7 @@ from funreason_train.synth.work.workers import in_processes
 Synthesise = Callable[..., Path]
 OPTIONS = {"error_tool_response": "keep", "tools_missing": "reject"}
 SMALL = (
-    *("environments=[shop,helpdesk]", "trajectories=100", "heldout_tasks=8", "tuning_tasks=0"),
+    *("environments=[shop,helpdesk]", "trajectories=100", "heldout_tasks=8", "tuning_tasks=8"),
     *("graph.episodes=25", "graph.measure=10", "processes=1"),
 )
 
@@ -149,9 +149,19 @@ def test_a_correction_calls_the_same_tool_with_another_value(made: Path) -> None
         )
 
 
-def test_held_out_tasks_never_open_like_a_training_conversation(made: Path) -> None:
-    opening = {row["conversations"][1]["content"].lower() for row in rows(made)}
-    assert all(task.turns[0].user.lower() not in opening for task in read_tasks(made / "tasks/heldout.jsonl"))
+def test_the_splits_share_no_opening_no_calls_and_no_world(made: Path) -> None:
+    train = [Task.from_json(row["synth"]["task"]) for row in rows(made)]
+    splits = [train, *(list(read_tasks(made / f"tasks/{one}.jsonl")) for one in ("tuning", "heldout"))]
+
+    def seen(tasks: list[Task]) -> set[str]:
+        openings = {task.turns[0].user.lower() for task in tasks}
+        worlds = {json.dumps(task.config, sort_keys=True) for task in tasks}
+        calls = {f"{task.environment} {[turn.steps for turn in task.turns]}" for task in tasks}
+        nothing = {text for text in calls if "Call(" not in text}
+        return openings | worlds | (calls - nothing)
+
+    for one, other in combinations(map(seen, splits), 2):
+        assert not one & other
 
 
 def test_the_guided_chain_was_guided(made: Path) -> None:
@@ -220,6 +230,28 @@ def test_a_store_holds_each_sample_once(tmp_path: Path) -> None:
         assert store.missing("train", range(5)) == [0, 1, 2, 4]
         store.add("heldout", [sample, {**sample, "index": 4, "opening": "b"}])
         assert store.accepted("heldout") == 1, "the other one opens like a training conversation"
+
+
+def test_what_measures_shares_neither_opening_nor_calls_with_what_was_made_before(tmp_path: Path) -> None:
+    def sample(index: int, opening: str, calls: str | None) -> dict[str, Any]:
+        text = f"{opening}{calls}\n"
+        row = {"index": index, "ok": True, "row": text, "task": text, "draws": 1, "lost": {}}
+        return {**row, "opening": opening, "calls": calls}
+
+    with Store(tmp_path / "s.sqlite", "job") as store:
+        store.add("train", [sample(0, "a", "1"), sample(1, "b", None), sample(2, "z", "9")])
+        store.ends["train"] = 2
+        store.add("tuning", [sample(0, "c", "1"), sample(1, "d", "2"), sample(2, "e", None)])
+        assert list(store.lines("tuning", 9, "task")) == ["d2\n", "eNone\n"]
+        store.add("heldout", [sample(0, "e", "3"), sample(1, "f", "2"), sample(2, "z", "9")])
+        assert list(store.lines("heldout", 9, "task")) == ["z9\n"], (
+            "surplus training samples count for nothing"
+        )
+
+
+def test_a_store_made_with_other_settings_is_refused(tmp_path: Path) -> None:
+    with Store(tmp_path / "s.sqlite", "job"):
+        pass
     with pytest.raises(ValueError, match="different settings"):
         Store(tmp_path / "s.sqlite", "another")
 

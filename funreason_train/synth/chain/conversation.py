@@ -22,6 +22,7 @@ from ...environments import Environment, Task, TaskTurn
 from ..agents import phrases
 from ..agents.base import Abstracting, Agents, Querying
 from ..agents.offline import answer_text
+from ..explore.arguments import Drawer
 from ..explore.graph import Graph
 from .advanced import AdvancedTool, advanced_problems
 from .needs import Given
@@ -236,7 +237,7 @@ class Writer:
                 self.untrained.append(key)
             elif step.calls:
                 gold_steps.append(step.calls)
-            self._slip(key, asked, step)
+            self._slip(key, asked, step, plan)
         self.turns.append(Turn(user, tuple(solved.steps)))
         self.task_turns.append(TaskTurn(user, tuple(gold_steps), solved.steps[-1].text))
 
@@ -247,7 +248,7 @@ class Writer:
         if solved.hints:
             self.notes.append({"hints": solved.hints, "reasons": solved.reasons})
 
-    def _slip(self, key: str, asked: Response, step: AssistantStep) -> None:
+    def _slip(self, key: str, asked: Response, step: AssistantStep, plan: Planned) -> None:
         """What the imperfect teacher shows instead of a right response, at the stated rates."""
         rate = self.asks.slips.get(asked.kind, 0.0)
         if not rate or self.rng.random() >= rate:
@@ -258,9 +259,18 @@ class Writer:
         elif asked.kind == "no_tool":
             tool = self.rng.choice(list(self.tools))
             calls = (Call(tool["name"], _invented(tool, self.rng)),)
+        elif asked.kind == "ask" and plan.slot is not None:
+            calls = self._guessed(plan, plan.slot)
         if calls:
             thought = self.rng.choice(phrases.THOUGHTS["wrong"]).format(tool=calls[0].name)
             self.slips[key] = {"thought": thought, "calls": [one.to_json() for one in calls], "text": ""}
+
+    def _guessed(self, plan: Planned, slot: Given) -> tuple[Call, ...]:
+        """The call that needs the value which the user has not told, with one that is made up."""
+        call, told = plan.needs.trace[slot.step].call, [one.value for one in plan.needs.given if one != slot]
+        made_up = Drawer(self.graph, self.config).arguments(call.name, self.rng)[0]
+        values = {key: one if one in told else made_up.get(key, one) for key, one in call.arguments.items()}
+        return (Call(call.name, values),)
 
     def _messages(
         self, user: str, advanced: AdvancedTool | None, steps: Sequence[AssistantStep], hint: str
@@ -313,7 +323,5 @@ def _made_up(document: Mapping[str, Any], rng: Random) -> str:
 
 def _invented(document: Mapping[str, Any], rng: Random) -> dict[str, Any]:
     """Arguments that fit a tool's types and come from nowhere."""
-    from ..explore.arguments import Drawer
-
     graph = Graph("", [document])
     return Drawer(graph, {}).arguments(document["name"], rng)[0]

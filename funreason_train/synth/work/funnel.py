@@ -78,3 +78,27 @@ def funnel_of(told: Iterable[Mapping[str, Any]], graphs: Mapping[str, Graph]) ->
             for name, graph in graphs.items()
         },
     }
+
+
+def in_words(funnel: Mapping[str, Any], sampling: Mapping[str, Mapping[str, Any]], style: str) -> str:
+    """What the three phases did, for the command's last line.
+
+    Args:
+        funnel: As `funnel_of` returns it.
+        sampling: Environment -> how directed sampling compares with uniform sampling; empty if not measured.
+        style: `synth.query.style`.
+    """
+    phase1 = (
+        f"phase I: {funnel['executed_calls']:,} calls executed in {len(funnel['environments'])} environments"
+    )
+    measured = [one for one in sampling.values() if one]
+    if measured:
+        directed, uniform = (
+            [sum(one[policy][key] for one in measured) / len(measured) for key in ("reached", "calls")]
+            for policy in ("directed", "uniform")
+        )
+        phase1 += f", directed sampling reaches {directed[0]:.0%} of its targets in {directed[1]:.1f} calls"
+        phase1 += f" (uniform: {uniform[0]:.0%} in {uniform[1]:.1f})"
+    chains, first = sum(funnel["tries"].values()), funnel["tries"].get("1", 0)
+    phase3 = f"phase III: {chains:,} guided chains, {chains - first:,} of them with a hint after a failed try"
+    return f"{phase1}; phase II: {style} queries, checked by code; {phase3}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
@@ -107,7 +108,8 @@ class Samples:
 
         Returns:
             `{"index", "ok", "kind", "environment", "draws", "lost": {phase/reason: count}}`; of one that was
-            accepted also `row` and `task` (lines), `opening` (digest) and `figures`.
+            accepted also `row` and `task` (lines), `opening` and `calls` (digests, the latter None where
+            there are no calls) and `figures`.
         """
         lost: Counter[str] = Counter()
         name, kind = self.names[index % len(self.names)], self.kind_of(index)
@@ -186,10 +188,12 @@ class Samples:
         )
         written = await writer.write(plans, states, kind)
         opening = " ".join(written.trajectory.turns[0].user.lower().split())
+        calls = [[one.to_json() for one in plan.gold] for plan in plans]
         return {
             "row": line(conversation_row(written.trajectory)),
             "task": line(written.task.to_json()),
-            "opening": hashlib.blake2b(opening.encode(), digest_size=12).hexdigest(),
+            "opening": _digest(opening),
+            "calls": _digest(json.dumps([name, calls])) if any(calls) else None,
             "figures": {**written.figures, **self._figures(world, plans)},
         }
 
@@ -254,3 +258,7 @@ class Samples:
             "edges": sorted(edges),
             "distances": distances,
         }
+
+
+def _digest(text: str) -> str:
+    return hashlib.blake2b(text.encode(), digest_size=12).hexdigest()

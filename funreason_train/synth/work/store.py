@@ -9,13 +9,17 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+#: In the order in which they are made; what measures is made last, apart from all before.
+SPLITS = ("train", "tuning", "heldout")
+
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS samples (
-  split TEXT NOT NULL, number INTEGER NOT NULL, ok INTEGER NOT NULL, opening TEXT, row TEXT, task TEXT,
-  told TEXT NOT NULL, PRIMARY KEY (split, number)
+  split TEXT NOT NULL, number INTEGER NOT NULL, ok INTEGER NOT NULL, opening TEXT, calls TEXT, row TEXT,
+  task TEXT, told TEXT NOT NULL, PRIMARY KEY (split, number)
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS notes (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 """
+_COLUMNS = ("row", "task", "opening", "calls")
 _BUSY = 60.0  # seconds to wait for another process's commit
 
 
@@ -26,12 +30,16 @@ class Store:
         path: The file, which is made.
         job: A fingerprint of what decides the samples. a file made with different settings is not touched.
 
+    Attributes:
+        ends: Split -> the number after its last sample that is written, as soon as it is known; what was made
+            beyond it keeps nothing out of the later splits.
+
     Raises:
         ValueError: the file holds samples made with different settings.
     """
 
     def __init__(self, path: Path, job: str) -> None:
-        self.path = path
+        self.path, self.ends = path, dict[str, int]()
         self._connection = sqlite3.connect(path, timeout=_BUSY)
         self._connection.execute("PRAGMA journal_mode=WAL")
         self._connection.execute("PRAGMA synchronous=NORMAL")
@@ -64,15 +72,17 @@ class Store:
         """Commits samples (see `Samples.make`); one that is there already stays as it is."""
         rows = []
         for one in samples:
-            told = {key: value for key, value in one.items() if key not in ("row", "task", "opening")}
+            told = {key: value for key, value in one.items() if key not in _COLUMNS}
             rows.append(
                 (
                     *(split, one["index"], int(one["ok"]), one.get("opening")),
-                    *(one.get("row"), one.get("task"), json.dumps(told)),
+                    *(one.get("calls"), one.get("row"), one.get("task"), json.dumps(told)),
                 )
             )
         with self._connection:
-            self._connection.executemany("INSERT OR IGNORE INTO samples VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+            self._connection.executemany(
+                "INSERT OR IGNORE INTO samples VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows
+            )
 
     def missing(self, split: str, numbers: range) -> list[int]:
         """Those of some numbers that are not there yet."""
@@ -116,7 +126,18 @@ class Store:
         return (json.loads(found[0]), json.loads(found[1])) if found else None
 
     def _apart(self, split: str) -> str:
-        """Tasks that measure never open like a training conversation."""
-        if split == "train":
-            return ""
-        return " AND opening NOT IN (SELECT opening FROM samples WHERE split = 'train' AND ok = 1)"
+        """Tasks that measure neither open like nor ask for the same calls as a training conversation.
+
+        Those of one such split are apart from those of the other as well. What asks for no call is told apart
+        by its opening alone.
+        """
+        before = " OR ".join(
+            f"(split = '{one}' AND number < {self.ends.get(one, 2**62)})"
+            for one in SPLITS[: SPLITS.index(split)]
+        )
+        return "".join(
+            f" AND ({column} IS NULL OR {column} NOT IN"
+            f" (SELECT {column} FROM samples WHERE ok = 1 AND {column} IS NOT NULL AND ({before})))"
+            for column in ("opening", "calls")
+            if before
+        )
