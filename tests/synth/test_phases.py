@@ -215,6 +215,32 @@ def test_random_walks_and_easy_queries_are_to_be_had_for_comparison(tmp_path: Pa
     assert sum(", then " in turn["user"] for turn in turns) > 60
 
 
+def test_an_imperfect_teacher_shows_what_is_wrong_and_the_task_stays_right(synthesise: Synthesise) -> None:
+    slips = [f"offline.slips.{kind}=1" for kind in ("parallel", "no_tool", "ask")]
+    kinds = ("kinds.plain=0", "kinds.error=0", "kinds.correction=0", "kinds.long=0", "turns=1")
+    folder = synthesise(*SMALL, *slips, *kinds, "trajectories=60", "heldout_tasks=0", "tuning_tasks=0")
+    shown: Counter[str] = Counter()
+    for row in rows(folder):
+        trajectory = funreason_mt.convert(row, OPTIONS)
+        task = Task.from_json(row["synth"]["task"])
+        assert len(play_gold(task)) == len(task.turns)
+        for place, response in row["synth"]["demonstration"].items():
+            turn, number = map(int, place.split("."))
+            kind = row["synth"]["kinds"][place]
+            shown[kind] += 1
+            step, calls = trajectory.turns[turn].steps[number], response["calls"]
+            if kind == "parallel":
+                assert [Call.from_json(calls[0])] == list(step.calls[:1]) and len(step.calls) > 1
+            elif kind == "no_tool":
+                assert not step.calls and calls[0]["name"] in task.tools
+            else:
+                later = [call for one in trajectory.turns[turn + 1].steps for call in one.calls]
+                meant = [call for call in later if call.name == calls[0]["name"]]
+                assert meant and any(call.arguments.keys() == calls[0]["arguments"].keys() for call in meant)
+                assert Call.from_json(calls[0]) not in later, "the value that nobody told is made up"
+    assert set(shown) == {"parallel", "no_tool", "ask"}
+
+
 def test_what_never_passes_is_rejected_and_counted(tmp_path: Path) -> None:
     words = ("offline.errors.malformed=1", "chain.tries=1", "draws=1", "trajectories=1", "heldout_tasks=0")
     with pytest.raises(UserError, match=r"only 0 of 1 .*chain/malformed"):

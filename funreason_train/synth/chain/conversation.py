@@ -30,6 +30,8 @@ from .plan import Planned
 from .query import query_problems
 from .solve import Chain, Response, Solved
 
+_GUESSES = 8  # draws of a value that is not the right one
+
 
 class Rejected(Exception):
     """A sample that is not written.
@@ -268,9 +270,13 @@ class Writer:
     def _guessed(self, plan: Planned, slot: Given) -> tuple[Call, ...]:
         """The call that needs the value which the user has not told, with one that is made up."""
         call, told = plan.needs.trace[slot.step].call, [one.value for one in plan.needs.given if one != slot]
-        made_up = Drawer(self.graph, self.config).arguments(call.name, self.rng)[0]
-        values = {key: one if one in told else made_up.get(key, one) for key, one in call.arguments.items()}
-        return (Call(call.name, values),)
+        drawer = Drawer(self.graph, self.config)
+        for _ in range(_GUESSES):
+            made_up = drawer.arguments(call.name, self.rng)[0]
+            values = {k: one if one in told else made_up.get(k, one) for k, one in call.arguments.items()}
+            if values != call.arguments:
+                return (Call(call.name, values),)
+        return ()
 
     def _messages(
         self, user: str, advanced: AdvancedTool | None, steps: Sequence[AssistantStep], hint: str
