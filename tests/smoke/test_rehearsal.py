@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from smoke.console import ROOT, console_environment
 
-ROOT = Path(__file__).resolve().parents[2]
 SMALL = ["+recipe=funreason_mt_4b", "rehearse=true", "rehearsal.hosts=2"]
 
 pytestmark = pytest.mark.smoke
@@ -24,13 +24,7 @@ pytestmark = pytest.mark.smoke
 
 def rehearse(tmp_path: Path, *words: str) -> dict[str, Any]:
     """Runs a rehearsal to its end and gives its record."""
-    tools = tmp_path / "bin"
-    tools.mkdir(exist_ok=True)
-    console = tools / "funreason-train"  # this checkout's, whatever is installed
-    console.write_text(f'#!/bin/sh\nexec {sys.executable} -m funreason_train "$@"\n')
-    console.chmod(0o755)
-    path = os.pathsep.join([str(tools), str(Path(sys.executable).parent), os.environ["PATH"]])
-    environment = {**os.environ, "PATH": path, "PYTHONPATH": str(ROOT), "FUNREASON_BOOTSTRAP": "skip"}
+    environment = console_environment(tmp_path)
     command = [sys.executable, "-m", "funreason_train", "pipeline", *SMALL, f"run_dir={tmp_path / 'run'}"]
     done = subprocess.run(
         [*command, *words], capture_output=True, text=True, timeout=1800, env=environment, cwd=ROOT
@@ -64,7 +58,7 @@ def test_the_whole_pipeline_on_two_hosts_outlives_a_host_in_sft_and_one_in_rl(tm
     found = rehearse(tmp_path, "rehearsal.fail=[sft,rl]")
     assert list(found) == ["synth", "data", "sft", "rl", "export", "eval"]
     assert found["sft"]["failed_host"] and found["rl"]["failed_host"]
-    assert max(steps_done(tmp_path, "rl")) == 4
+    assert max(steps_done(tmp_path, "rl")) == 6
     report = (tmp_path / "run.rehearsal" / "rehearsal.md").read_text()
     for missing in ("bfloat16", "NCCL", "Salesforce/xlam-function-calling-60k", "enforce_eager"):
         assert missing in report, "the list of what was not rehearsed lacks it"

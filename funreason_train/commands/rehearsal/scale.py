@@ -10,15 +10,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 #: Longest prompt and answer of the data in tokens, and what an untrained model may write.
-PROMPT, TARGET, RESPONSE = 2048, 512, 24
+PROMPT, TARGET, RESPONSE = 2048, 512, 64
 SFT_STEPS, RL_STEPS = 6, 2
 #: Long enough for a host to fail in the middle.
-SFT_STEPS_WITH_FAILURE, RL_STEPS_WITH_FAILURE = 12, 4
+SFT_STEPS_WITH_FAILURE, RL_STEPS_WITH_FAILURE = 12, 6
 #: Logical CPUs of a host for Ray: more than there are, since nothing of a rehearsal fills one.
 HOST_CPUS = 16
 _TASKS = 4  # that evaluation plays, of each kind
 _ROWS = 40  # conversations of a data set
 _CONTEXT = 4096
+_LEARNING_RATE = 3.0e-3
 _CACHE = 2**26  # bytes
 _ENGINE = "rl.devices.cpu.verl.actor_rollout_ref.rollout.engine_kwargs.vllm"
 #: Trackers that need no network.
@@ -157,6 +158,8 @@ def _sft(recipe: Config, hosts: int) -> Iterator[tuple[str, Any]]:
     yield "sft.model", None
     yield "sft.data", None
     yield "sft.max_steps", steps
+    # So that a few steps teach how often a turn ends: answers that are cut off score 0 under any reward.
+    yield "sft.learning_rate", max(sft["learning_rate"], _LEARNING_RATE)
     yield "sft.per_device_batch", per_device
     yield "sft.global_batch", hosts * per_device * min(accumulated, 2)
     if sft["cutoff_len"] is not None:
@@ -212,7 +215,6 @@ def _rl(recipe: Config, hosts: int) -> Iterator[tuple[str, Any]]:
     yield "rl.reproducible", rl["reproducible"]
     yield "rl.gradient_checkpointing", rl["gradient_checkpointing"]
     yield "rl.attention", "sdpa"
-    yield "rl.devices.cpu.storage_units", min(device["storage_units"], 2)
     # A GiB of cache for every rollout engine would be most of this machine's memory.
     yield f"{_ENGINE}.kv_cache_memory_bytes", _CACHE
     if _on_gpus(recipe):
