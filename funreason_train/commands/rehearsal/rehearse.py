@@ -204,7 +204,11 @@ def _play(job: Path, namespaces: bool) -> int:
 
     The environment is made first, since hosts have no network to install it from.
     """
-    made = subprocess.run(["bash", str(REPOSITORY / "launch" / "bootstrap.sh")], stdin=subprocess.DEVNULL)
+    made = subprocess.run(
+        ["bash", str(REPOSITORY / "launch" / "bootstrap.sh")],
+        stdin=subprocess.DEVNULL,
+        env={**os.environ, "FUNREASON_DEVICE": "cpu"},
+    )
     if made.returncode:
         return made.returncode
     lifeline, held = os.pipe()
