@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 
 
@@ -23,6 +22,8 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> str:
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
     """The known name that was most likely meant, or None; one in the same section rather than another."""
+    import difflib
+
     known = list(known)
     section, _, tail = name.rpartition(".")
     short = [key for key in known if _initials(key.split(".")[-1]) == tail]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -120,5 +119,7 @@ class OwnFiles:
 @contextmanager
 def own_files() -> Iterator[OwnFiles]:
     """A place for files of the user's own while a configuration is composed."""
+    import tempfile
+
     with tempfile.TemporaryDirectory(prefix="funreason-") as folder:
         yield OwnFiles(Path(folder))
