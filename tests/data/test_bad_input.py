@@ -117,7 +117,7 @@ def _cases(bomb: str) -> list[tuple[str, bytes, str | None]]:
     ]
 
 
-def test_every_line_is_kept_or_turned_away_with_its_reason(prepare: Prepare, tmp_path: Path) -> None:
+def test_every_line_is_kept_or_rejected_with_its_reason(prepare: Prepare, tmp_path: Path) -> None:
     trace = tmp_path / "executed"
     cases = _cases(f"__import__('pathlib').Path({str(trace)!r}).touch()")
     (tmp_path / "rows.jsonl").write_bytes(b"".join(line + b"\n" for _, line, _ in cases))
@@ -151,7 +151,7 @@ def test_every_line_is_kept_or_turned_away_with_its_reason(prepare: Prepare, tmp
     assert account["flags"]["escaped_markers"] == account["flags"]["aliased_names"] == 1
 
 
-def test_a_file_whose_name_is_no_text(prepare: Prepare, tmp_path: Path) -> None:
+def test_a_file_whose_name_is_not_text(prepare: Prepare, tmp_path: Path) -> None:
     import os
 
     folder = os.fsencode(tmp_path / "rows")
@@ -350,7 +350,7 @@ _ROWS = (
     "module", [apigen, apigen_mt, funreason_mt, openai], ids=lambda m: m.__name__.rpartition(".")[2]
 )
 @given(row=_ROWS)
-def test_any_row_is_a_conversation_or_turned_away(module: Any, row: Any) -> None:
+def test_any_row_is_a_conversation_or_rejected(module: Any, row: Any) -> None:
     """The readers and checks foresee what can be in a row; the net of `not_understood` stays empty."""
     options = {"error_tool_response": "keep", "tools_missing": "infer", "text_with_calls": "thought"}
     try:

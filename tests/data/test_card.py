@@ -149,7 +149,7 @@ def test_what_the_card_says(prepare: Prepare, tokenizer_folder: Path) -> None:
     assert "| apigen | apigen | CC-BY-4.0 | apigen\\_8rows.jsonl | 8 | 8 | 0 | 8 |" in markdown
 
 
-def test_the_card_tells_what_was_mended_and_left_out(prepare: Prepare, tmp_path: Path) -> None:
+def test_the_card_tells_what_was_fixed_and_left_out(prepare: Prepare, tmp_path: Path) -> None:
     tool = {"name": "get-user", "parameters": {"x": {"type": "int", "default": "none"}}}
     row = {"id": 1, "query": "q", "answers": json.dumps([{"name": "get-user", "arguments": {"x": 1}}])}
     (tmp_path / "rows.jsonl").write_text(json.dumps(row | {"tools": json.dumps([tool])}) + "\n")

@@ -131,7 +131,7 @@ def test_a_conversation_of_apigen_mt() -> None:
     assert not trajectory.meta
 
 
-def test_other_converters_names_for_the_same_roles_and_values_that_are_no_text() -> None:
+def test_other_converters_names_for_the_same_roles_and_values_that_are_not_text() -> None:
     call = {"name": "f", "arguments": {"a": 1}}
     usual = _share(
         ("human", "q"), ("function_call", json.dumps(call)), ("observation", '{"x": 1}'), ("gpt", "x")
@@ -287,7 +287,7 @@ def test_a_text_beside_calls_is_never_lost_unnoticed() -> None:
         openai.convert(row, {**INFER, "text_with_calls": "reject"})
 
 
-def test_a_result_that_is_no_text_is_written_as_json() -> None:
+def test_a_result_that_is_not_text_is_written_as_json() -> None:
     row = _chat(_user(), _made(_call("f", {"a": 1}, "1")), _answered({"é": [1, None]}, "1"), DONE)
     assert openai.convert(row, INFER).turns[0].steps[0].results == ('{"é": [1, null]}',)
 

@@ -217,7 +217,7 @@ _SCHEMAS = st.recursive(
 
 
 @given(_SCHEMAS)
-def test_any_declaration_is_a_schema_or_turned_away(declared: Any) -> None:
+def test_any_declaration_is_a_schema_or_rejected(declared: Any) -> None:
     try:
         schema = json_schema(declared)
     except DeclarationError:

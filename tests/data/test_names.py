@@ -141,7 +141,7 @@ def test_aliases_are_names_and_the_way_back_is_exact(before: Trajectory) -> None
     assert alias_names(before) == after
 
 
-def test_a_name_of_endless_length_is_turned_away() -> None:
+def test_a_name_of_endless_length_is_rejected() -> None:
     tool = {"name": "1." * 100_000, "description": "", "parameters": {"properties": {}}}
     with pytest.raises(RowError, match="name_not_callable"):
         alias_names(Trajectory("i", "s", (tool,), (Turn("q", (AssistantStep("", text="x"),)),)))

@@ -138,7 +138,7 @@ def two_sources(tmp_path: Path) -> list[str]:
     ]
 
 
-def test_near_duplicates_are_turned_away_and_listed(prepare: Prepare, two_sources: list[str]) -> None:
+def test_near_duplicates_are_rejected_and_listed(prepare: Prepare, two_sources: list[str]) -> None:
     out, result = prepare(*two_sources)
     assert result["sources"]["a"]["rejected"] == {}
     assert result["sources"]["b"]["rejected"] == {"near_duplicate": 20}

@@ -90,7 +90,7 @@ CLEAN = {
 
 
 @pytest.mark.parametrize("name", OVERLAPS)
-def test_an_overlap_is_turned_away(folder: Path, name: str) -> None:
+def test_an_overlap_is_rejected(folder: Path, name: str) -> None:
     with pytest.raises(RowError) as caught:
         Decontaminate(folder, 8, 0.5)(OVERLAPS[name])
     assert caught.value.reason == "decontaminated"
@@ -147,7 +147,7 @@ def test_reading_the_benchmark_runs_none_of_its_code() -> None:
 
 
 @shipped
-def test_the_stage_lists_what_it_turned_away(prepare: Prepare, tmp_path: Path) -> None:
+def test_the_stage_lists_what_it_rejected(prepare: Prepare, tmp_path: Path) -> None:
     assert FOLDER is not None
     question = json.loads((FOLDER / "BFCL_v4_simple_python.json").open().readline())["question"][0][0][
         "content"

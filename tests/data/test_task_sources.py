@@ -95,7 +95,7 @@ def calling(name: str, **arguments: Any) -> list[dict[str, Any]]:
 
 
 @shipped
-def test_what_cannot_be_played_or_whose_gold_fails_is_turned_away_with_its_reason(
+def test_what_cannot_be_played_or_whose_gold_fails_is_rejected_with_its_reason(
     prepare: Prepare, tmp_path: Path
 ) -> None:
     bad = [
@@ -123,7 +123,7 @@ def test_what_cannot_be_played_or_whose_gold_fails_is_turned_away_with_its_reaso
 
 
 @shipped
-def test_bfcls_own_entries_are_turned_away(prepare: Prepare, tmp_path: Path) -> None:
+def test_bfcls_own_entries_are_rejected(prepare: Prepare, tmp_path: Path) -> None:
     assert FOLDER is not None
     entry = next(
         row

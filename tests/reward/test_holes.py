@@ -306,7 +306,7 @@ def test_a_tuple_is_a_list(variant: str) -> None:
     assert written("{1, 2}", [1, 2], variant) == 0
 
 
-def test_calls_hidden_in_prose_are_no_plain_text() -> None:
+def test_calls_hidden_in_prose_are_not_plain_text() -> None:
     assert reason_of(judge("I will call [pwd()] now.")) == "mixed_answer"
     assert score("I will call [pwd()] now.", PWD) == 0
 
@@ -326,7 +326,7 @@ def test_calls_hidden_in_prose_are_no_plain_text() -> None:
         json.dumps([{"id": "call_1", "type": "function", "function": {"name": "book", "arguments": "{}"}}]),
     ],
 )
-def test_calls_that_others_mend_and_execute_are_no_plain_text(answer: str, variant: str) -> None:
+def test_calls_that_others_fix_and_execute_are_not_plain_text(answer: str, variant: str) -> None:
     assert score(answer, variant=variant) == 0
     assert score(answer, Call("book", {"city": "Oslo"}), variant=variant) == 0
 

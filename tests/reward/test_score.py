@@ -247,7 +247,7 @@ def test_total_on_any_text(solution: str, ground_truth: str) -> None:
 
 
 @pytest.mark.parametrize("solution", [None, 3, b"x", ["x"]])
-def test_a_completion_that_is_no_text(solution: Any) -> None:
+def test_a_completion_that_is_not_text(solution: Any) -> None:
     result = compute_score("test", solution, truth(PWD))
     check(result)
     assert (result["error"], reason_of(result)) == (1, "not_text")

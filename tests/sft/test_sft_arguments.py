@@ -199,7 +199,7 @@ def test_batches_that_divide(rows: int, per_device: int, workers: int, accumulat
     assert (batch.accumulate, batch.rows) == (accumulate, rows)
 
 
-def test_a_batch_that_does_not_divide_says_how_to_mend_it() -> None:
+def test_a_batch_that_does_not_divide_says_how_to_fix_it() -> None:
     """pitfall verl#1191: divisibility asserts minutes after start-up."""
     with pytest.raises(UserError) as caught:
         Batch.divide(500, 4, 32)

@@ -126,7 +126,7 @@ def test_the_cluster_profile_without_gpus_stops_first(
         stage.run(config, run)
 
 
-def test_checkpoints_of_another_gang_are_refused(tmp_path: Path) -> None:
+def test_checkpoints_of_other_workers_are_refused(tmp_path: Path) -> None:
     """pitfall DeepSpeed#3810: ZeRO shards of 4 processes cannot be continued by 2."""
     config, run = setting(tmp_path, "cluster.sft.workers=4", "per_device_batch=4", "deepspeed=zero3")
     paths = Paths.of(config, run)

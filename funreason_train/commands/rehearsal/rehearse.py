@@ -24,6 +24,7 @@ from ...run.files import read_json, write_text
 from ...run.lock import locked
 from ...run.paths import RunDir
 from ...run.process import ChildFailed, call_in_process
+from ...settings.resolve import run_of
 from ..display import console, print_table, say
 from ..stages import stage_of
 from .plan import REPOSITORY, Place, Rehearsal, plan
@@ -166,7 +167,7 @@ def _gaps(rehearsal: Rehearsal) -> list[Gap]:
         stage = stage_of(step.stage)
         if stage.nodes:
             plans[step.stage] = (
-                _handed(stage.plan(there, RunDir.at(there.run_dir)).files),
+                _handed(stage.plan(there, run_of(there)).files),
                 _handed(stage.plan(rehearsal.config, rehearsal.place.run).files),
             )
     return gaps(rehearsal.recipe, small, plans)
