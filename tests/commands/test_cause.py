@@ -188,7 +188,7 @@ _words = some.sampled_from(
 
 @given(some.lists(some.one_of(_words, some.text())))
 def test_any_log_is_read_and_what_is_quoted_is_short_and_on_one_line(lines: Any) -> None:
-    cause = cause_of(lines)
+    cause = first_cause(lines)
     if cause is not None:
         assert 1 <= cause.line <= len(lines) and cause.error
         assert len(cause.error) <= 300 and "\n" not in cause.error and "\x1b" not in cause.error
