@@ -27,6 +27,7 @@ if (($# == 0)); then
     check "ruff format" ruff format --quiet --check .
     check "mypy" mypy
     check "shellcheck" shellcheck --external-sources .ci/run launch/*.sh launch/slurm/*.sbatch requirements/*.sh proof/gpu/*.sh
+    check "hadolint" hadolint Dockerfile
     check "locks" python requirements/check.py
     # A file's tests stay together, since they share what they prepare.
     check "tests, on all cores" python -m pytest --numprocesses auto --dist loadfile --durations=15 "${pure[@]}"
