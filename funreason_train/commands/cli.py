@@ -258,6 +258,11 @@ def _run(name: str, words: list[str]) -> int:
         stages = list(config.pipeline.stages) if name == "pipeline" else [name]
         show(stages, config, run_dir, words)
         return 0
+    if name == "sft" and config.sft.tokenise_only:
+        from .ahead import tokenise
+
+        say(tokenise(config, run_dir))
+        return 0
     try:
         command.run(config, run_dir)
     except StageFailed as error:

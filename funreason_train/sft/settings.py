@@ -61,6 +61,7 @@ class Sft(Section):
     dataset: Text
     eval_dataset: Text
     finetuning_type: Literal["full", "lora"]
+    tokenise_only: bool
     lora: Lora
     cutoff_len: Count | None
     packing: bool

@@ -63,9 +63,7 @@ def run(config: DictConfig, run: RunDir) -> dict[str, Any]:
     arguments, batch = {**compose(config, paths), "model_name_or_path": str(base)}, batch_of(config)
     print("\n".join(brief(config, run)), flush=True)
     _refuse_other_gang(config, paths, None)
-    gate.ensure(paths.data.parent, str(base), config)
-    report(0, None, "tokenising")
-    rows = dataset.prepare(arguments, paths.tokenized, config.sft.preprocessing_workers)
+    rows = _tokenised(config, paths, arguments)
     _refuse_other_gang(config, paths, rows.identity)
     total = config.sft.max_steps or batch.steps(rows.sequences, config.sft.epochs)
     _refuse_fewer_steps(paths, batch.workers, total)
@@ -113,6 +111,29 @@ def run(config: DictConfig, run: RunDir) -> dict[str, Any]:
         "loss": loss,
         "parameters": done["parameters"],
     }
+
+
+def tokenise(config: DictConfig, run: RunDir) -> str:
+    """Tokenises the rows for a later `run` with the same settings; needs no GPU and no cluster.
+
+    Returns:
+        What was made, in a few words.
+
+    Raises:
+        UserError: for data and settings that could not be trained on.
+    """
+    paths = Paths.of(config, run)
+    refuse(dict.fromkeys(check(config, run) + dataset.data_problems(paths.data, _datasets(config))))
+    arguments = {**compose(config, paths), "model_name_or_path": str(local_folder(config.sft.model))}
+    rows = _tokenised(config, paths, arguments)
+    return f"{rows.rows} rows, {rows.tokens:,} tokens, the longest {rows.longest}, in {rows.folder}"
+
+
+def _tokenised(config: DictConfig, paths: Paths, arguments: dict[str, Any]) -> dataset.Tokenised:
+    """The rows' tokens, made now unless they are there, after the gate that compares them."""
+    gate.ensure(paths.data.parent, str(arguments["model_name_or_path"]), config)
+    report(0, None, "tokenising")
+    return dataset.prepare(arguments, paths.tokenized, config.sft.preprocessing_workers)
 
 
 def plan(config: DictConfig, run: RunDir) -> dict[str, Any]:
@@ -270,6 +291,7 @@ STAGE = Stage(
             "sft.save_steps",
             "sft.save_total_limit",
             "sft.preprocessing_workers",
+            "sft.tokenise_only",
             "sft.dataloader_workers",
             "sft.max_failures",
             "sft.collective_timeout",

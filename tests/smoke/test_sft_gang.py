@@ -11,6 +11,8 @@ import json
 import os
 import random
 import shutil
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -27,6 +29,7 @@ from funreason_train.run.paths import RunDir
 from funreason_train.settings.compose import compose
 from funreason_train.settings.resolve import resolve
 from funreason_train.sft import stage
+from funreason_train.sft.llamafactory.arguments import Paths
 from funreason_train.sft.train.checkpoints import latest_complete
 
 pytestmark = pytest.mark.smoke
@@ -247,3 +250,35 @@ def test_zero3_with_two_processes(tmp_path: Path, model: Path) -> None:
     latest = latest_complete(tmp_path / "zero3" / "sft" / "checkpoints", workers=2)
     assert latest is not None, "what DeepSpeed writes counts as whole"
     assert latest.name == "checkpoint-3"
+
+
+def test_rows_tokenised_before_machines_are_booked_are_what_training_finds(
+    tmp_path: Path, model: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from funreason_train.commands.cli import main
+
+    config, run = setting(tmp_path, model, "max_steps=2")
+    write_data(run.data / "sft", [row(number) for number in range(ROWS)])
+    words = ["cluster=h20x32", f"run_dir={tmp_path}", f"model={model}", "max_steps=2", "tokenise_only=true"]
+    assert main(["sft", *words]) == 0  # on a machine without a GPU
+    assert f"Tokenised: {ROWS} rows" in " ".join(capsys.readouterr().out.split())
+    assert not (run.sft / "checkpoints").exists()
+    (made,) = Paths.of(config, run).tokenized.iterdir()
+
+    def again(*_: Any) -> None:
+        raise AssertionError("tokenised once more")
+
+    monkeypatch.setattr("funreason_train.sft.tokens.dataset.call_in_process", again)
+    stage.run(config, run)
+    assert [one.name for one in Paths.of(config, run).tokenized.iterdir()] == [made.name]
+
+
+def test_rows_that_could_not_be_trained_on_are_told_then_and_not_when_the_nodes_wait(
+    tmp_path: Path, model: Path
+) -> None:
+    _, run = setting(tmp_path, model)
+    write_data(run.data / "sft", [row(0)])
+    words = ["cluster=h20x32", f"run_dir={tmp_path}", f"model={model}", "cutoff_len=8", "tokenise_only=true"]
+    line = [sys.executable, "-m", "funreason_train", "sft", *words]
+    done = subprocess.run(line, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 2 and "longer than" in " ".join(done.stderr.split()), done.stderr
