@@ -57,10 +57,10 @@ def test_the_page_shows_the_records_that_are_kept(beside: Any) -> None:
         record.placed("no marks", "")
 
 
-def test_the_readme_says_that_nothing_ran_on_a_gpu_as_long_as_there_is_no_record(beside: Any) -> None:
+def test_it_is_said_that_nothing_ran_on_a_gpu_as_long_as_there_is_no_record(beside: Any) -> None:
     import record
 
     recorded = record.page(record.records()) != f"{record.NONE}\n"
-    for file in ("README.md", "docs/cluster.md"):
-        text = re.sub(r"\s+", " ", (ROOT / file).read_text())
-        assert (CLAIM in text) is not recorded, file
+    cluster = re.sub(r"\s+", " ", (ROOT / "docs" / "cluster.md").read_text())
+    assert (CLAIM in cluster) is not recorded
+    assert "docs/gpu.md" in (ROOT / "README.md").read_text()
