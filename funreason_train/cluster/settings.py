@@ -37,7 +37,7 @@ class Cluster(Section):
 
     name: Text
     device: Literal["cpu", "cuda"]
-    nodes: Count
+    nodes: Annotated[int, Ge(1), Le(10_000)]
     gpus_per_node: Annotated[int, Ge(0), Le(1024)]
     cpus_per_worker: Count | None
     address: Text | None

@@ -180,11 +180,19 @@ _OURS = {
 
 
 def _contradictions(config: DictConfig) -> list[str]:
+    given = OmegaConf.to_container(config.rl.verl, resolve=True)
     return [
         f"rl.verl.{key}={value}: set {ours}, which decides this key and others with it"
         for key, ours in _OURS.items()
-        if (value := OmegaConf.select(config.rl.verl, key)) is not None
+        if (value := _inside(given, key)) is not None
     ]
+
+
+def _inside(given: Any, key: str) -> Any:
+    """The value at a dotted key; None where there is none, whatever stands in its place."""
+    for part in key.split("."):
+        given = given.get(part) if isinstance(given, dict) else None
+    return given
 
 
 def _algorithm(config: DictConfig) -> list[str]:

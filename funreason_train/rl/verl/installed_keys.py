@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...errors import UserError
+from ...settings.describe import shown
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -68,7 +69,7 @@ def _composed() -> DictConfig:
 
 
 def unknown_keys(config: DictConfig, values: Mapping[str, Any]) -> list[str]:
-    """One sentence for each key of `values` that the installed verl does not take.
+    """One sentence for each key of `values` that the installed verl does not take, or not in this shape.
 
     Args:
         config: `defaults()`.
@@ -86,7 +87,26 @@ def unknown_keys(config: DictConfig, values: Mapping[str, Any]) -> list[str]:
             else f" (there are: {', '.join(sorted(known)[:12])}, …)"
         )
         problems.append(f"the installed verl has no setting '{key}'{hint}")
-    return problems
+    shapes = (
+        f"the installed verl has a group of settings at '{key}', which cannot be {shown(value)}"
+        for key, value in _no_groups(config, values)
+    )
+    return [*problems, *shapes]
+
+
+def _no_groups(config: DictConfig, values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """What `values` have in place of a group of the configuration."""
+    from omegaconf import DictConfig
+
+    for name, value in values.items():
+        child = config._get_node(name) if name in config.keys() else None  # noqa: SIM118 (`in` hides null)
+        key = f"{prefix}{name}"
+        if not isinstance(child, DictConfig) or child._is_none() or key in (*FREE, *UNLISTED):
+            continue
+        if isinstance(value, Mapping):
+            yield from _no_groups(child, value, f"{key}.")
+        else:
+            yield key, value
 
 
 def _new_keys(config: Any, values: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
