@@ -202,7 +202,7 @@ def test_prompts_that_nobody_speaks_or_a_stranger_does_are_told(tmp_path: Path) 
         ("environment_modules=mine", "Write environment_modules=[mine]"),
         ("rl.health=no", "rl.health=no: must be a group of keys (patience, warn, stop)"),
         ("rl.health.warn=0.5", "rl.health.warn=0.5: must be a group of keys (groups_without_signal"),
-        ("rl.rollout=vllm", "rl.rollout=vllm: must be a group of keys (tensor_parallel"),
+        ("rl.rollout=vllm", "rl.rollout=vllm: must be a group of keys (engine, tensor_parallel"),
         ("rl.verl.actor_rollout_ref=[1]", "a group of settings at 'actor_rollout_ref', which cannot be [1]"),
         ("rl.verl.trainer=5", "a group of settings at 'trainer', which cannot be 5"),
         ("rl.devices.cpu.verl.trainer=null", "a group of settings at 'trainer', which cannot be null"),
