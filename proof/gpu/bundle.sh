@@ -4,11 +4,13 @@
 #   bash proof/gpu/bundle.sh [FOLDER]      FOLDER: where bundle.tar.xz goes; default: bundle/ in the repository, which
 #                                          git ignores
 #   FUNREASON_BUNDLE_MIB=64                fail above this size
+#   FUNREASON_BUNDLE_XZ=6                  xz's preset: 9e is smaller and takes several times as long
 set -euo pipefail
 here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
 repo="$(cd "$here/../.." && pwd)"
 target="${1:-$repo/bundle}"
 limit="${FUNREASON_BUNDLE_MIB:-64}"
+preset="${FUNREASON_BUNDLE_XZ:-6}"
 
 fail() { printf 'Error: %s\n' "$*" >&2; exit 2; }
 for tool in strip xz tar; do
@@ -19,7 +21,7 @@ uv="$(command -v uv || echo "$repo/.venv/.uv/bin/uv")"
 [[ -x "$uv" ]] || fail "uv is missing: run launch/bootstrap.sh first, or install it."
 
 work="$(mktemp -d)"
-trap 'rm -rf "$work"' EXIT
+trap 'rm -rf "$work" "$target/bundle.tar.xz.new"' EXIT
 python3 "$here/locked.py" "$repo/requirements/gpu.lock" "$here/packages.txt" >"$work/requirements.txt"
 site="$work/site"
 "$uv" pip install --quiet --target "$site" --python-version 3.12 --python-platform x86_64-manylinux_2_28 --no-deps \
@@ -33,7 +35,7 @@ find "$site" -type f \( -name '*.so' -o -name '*.so.*' -o -name raylet -o -name 
 
 mkdir -p "$target"
 tar --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner -C "$site" -cf - . \
-    | xz -9 --extreme --threads=1 >"$target/bundle.tar.xz.new"
+    | xz "-$preset" --threads=1 >"$target/bundle.tar.xz.new"
 mv "$target/bundle.tar.xz.new" "$target/bundle.tar.xz"
 
 printf '%-22s %10s\n' package 'MiB unpacked'
