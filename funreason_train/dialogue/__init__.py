@@ -1,6 +1,7 @@
 """Conversations, and the one prompt protocol: everything that renders a prompt or reads a completion."""
 
 from ..calls.markers import CONTROL_MARKERS, find_markers
+from .announced import announced, announcement, offered
 from .chat_template import turn_close
 from .completion import ERRORS, Completion, history_answer, read_completion
 from .encode import EncodedStep, StepEncoder, end_tokens
@@ -36,12 +37,15 @@ __all__ = [
     "StepEncoder",
     "Trajectory",
     "Turn",
+    "announced",
+    "announcement",
     "end_tokens",
     "escape_markers",
     "find_markers",
     "has_markers",
     "history_answer",
     "merge_tool_messages",
+    "offered",
     "prompt_style",
     "read_completion",
     "ready_messages",

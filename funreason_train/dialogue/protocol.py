@@ -20,6 +20,7 @@ from ..calls.types import Call
 from ..errors import UserError
 from ..plain import last, once
 from . import chat_template
+from .announced import offered
 from .escape import EscapedText, escape_answer, escape_markers
 from .messages import AssistantStep, Message, Step, Trajectory
 
@@ -199,7 +200,9 @@ def steps_of(trajectory: Trajectory, *, style: PromptStyle = "bfcl", tagged: boo
     system = system_prompt(trajectory.tools, style, trajectory.system)
     history: list[Message] = [{"role": "system", "content": system}]
     steps: list[Step] = []
+    tools = trajectory.tools
     for turn_number, turn in enumerate(trajectory.turns):
+        tools = tuple(offered(tools, (turn.user,)))
         history.append({"role": "user", "content": escape_markers(turn.user)})
         for response_number, response in enumerate(turn.steps):
             answer = render_answer(response.calls, response.text, tagged=tagged)
@@ -211,7 +214,7 @@ def steps_of(trajectory: Trajectory, *, style: PromptStyle = "bfcl", tagged: boo
                     thought=response.thought.strip(),
                     answer=answer,
                     calls=tuple(response.calls),
-                    tools=trajectory.tools,
+                    tools=tools,
                     meta=trajectory.meta,
                 )
             )

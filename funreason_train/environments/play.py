@@ -12,6 +12,7 @@ from ..calls.match import Canon
 from ..dialogue import (
     Message,
     PromptStyle,
+    announced,
     history_answer,
     merge_tool_messages,
     read_completion,
@@ -234,7 +235,9 @@ class Episode:
             self._end()
             return
         self._responses = []
-        self._messages.append({"role": "user", "content": self.task.turns[number].user})
+        user = self.task.turns[number].user
+        self._tool_names |= {tool["name"] for tool in announced(user)}
+        self._messages.append({"role": "user", "content": user})
 
     def _end_turn(self, reasons: tuple[str, ...]) -> None:
         if self.done:  # stopped while a call was still running

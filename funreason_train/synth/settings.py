@@ -117,6 +117,7 @@ class Kinds(Section):
     plain: NotNegative
     parallel: NotNegative
     missing_parameter: NotNegative
+    missing_tool: NotNegative
     no_tool: NotNegative
     error: NotNegative
     correction: NotNegative

@@ -13,7 +13,8 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from functools import partial
 from itertools import combinations, pairwise
 from pathlib import Path
@@ -22,12 +23,21 @@ from typing import Any
 import pytest
 from omegaconf import OmegaConf
 
-from funreason_train.calls import Call
+from funreason_train.calls import Call, check_call
 from funreason_train.commands.cli import main
 from funreason_train.commands.line.loading import every_problem
-from funreason_train.data.check.checks import passes
+from funreason_train.data.check.checks import check_calls, passes
 from funreason_train.data.read.formats import funreason_mt
-from funreason_train.environments import Task, make_environment, play_gold, read_tasks
+from funreason_train.data.read.rows import RowError
+from funreason_train.dialogue import (
+    QWEN_CHAT_TEMPLATE,
+    announced,
+    ready_messages,
+    render_prompt,
+    render_target,
+    steps_of,
+)
+from funreason_train.environments import Episode, Task, make_environment, play_gold, read_tasks
 from funreason_train.errors import UserError
 from funreason_train.run.paths import RunDir
 from funreason_train.settings.compose import compose
@@ -114,6 +124,52 @@ def test_a_failing_call_is_history_and_never_gold(made: Path) -> None:
         for place in row["synth"]["untrained"]:
             turn, step = map(int, place.split("."))
             assert "error" in trajectory.turns[turn].steps[step].results[0]
+
+
+def test_a_missing_tool_is_refused_and_then_used(made: Path) -> None:
+    for row in by_kind(made, "missing_tool"):
+        trajectory = funreason_mt.convert(row, OPTIONS)
+        number = next(n for n, turn in enumerate(trajectory.turns) if announced(turn.user))
+        (document,) = announced(trajectory.turns[number].user)
+        name = document["name"]
+        assert name not in {tool["name"] for tool in row["tools"]}
+        assert name not in row["conversations"][0]["content"]
+        refused, served = trajectory.turns[number - 1 : number + 1]
+        assert not any(step.calls for step in refused.steps) and refused.steps[0].text
+        assert row["synth"]["kinds"][f"{number - 1}.0"] == "no_tool"
+        assert name in {call.name for step in served.steps for call in step.calls}
+        before = {c.name for turn in trajectory.turns[:number] for step in turn.steps for c in step.calls}
+        assert name not in before
+
+
+def test_rows_of_a_missing_tool_show_the_same_prompt_in_training_and_in_play(made: Path) -> None:
+    for row in by_kind(made, "missing_tool"):
+        trajectory = funreason_mt.convert(row, OPTIONS)
+        for check in passes():
+            trajectory = check(trajectory) or trajectory
+        steps = steps_of(trajectory)
+        episode = Episode(Task.from_json(row["synth"]["task"]))
+        for step in steps:
+            assert render_prompt(
+                ready_messages(episode.prompt_messages()), QWEN_CHAT_TEMPLATE
+            ) == render_prompt(ready_messages(step.messages), QWEN_CHAT_TEMPLATE)
+            assert not check_call_list(step.calls, step.tools)
+            episode.receive(render_target(step.thought, step.answer))
+        assert episode.outcome().right
+
+
+def test_a_call_before_its_tool_appears_is_rejected(made: Path) -> None:
+    row = by_kind(made, "missing_tool")[0]
+    trajectory = funreason_mt.convert(row, OPTIONS)
+    number = next(n for n, turn in enumerate(trajectory.turns) if announced(turn.user))
+    early = replace(trajectory.turns[number - 1], steps=trajectory.turns[number].steps)
+    turns = (*trajectory.turns[: number - 1], early, *trajectory.turns[number:])
+    with pytest.raises(RowError, match="unknown_tool"):
+        check_calls(replace(trajectory, turns=turns))
+
+
+def check_call_list(calls: Iterable[Call], tools: Iterable[Any]) -> list[str]:
+    return [problem for call in calls for problem in check_call(call, list(tools))]
 
 
 def test_a_missing_value_is_asked_for_and_then_given(made: Path) -> None:

@@ -7,13 +7,21 @@ import json
 import math
 import re
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from ...calls import Call, check_call, index_tools, is_argument_name, is_tool_name, read_notation
-from ...dialogue import Trajectory, Turn, has_markers, read_completion, render_target, rendered_answers
+from ...dialogue import (
+    Trajectory,
+    Turn,
+    has_markers,
+    offered,
+    read_completion,
+    render_target,
+    rendered_answers,
+)
 from ...plain import once
 from ..read.names import alias_names
 from ..read.rows import RowError
@@ -128,12 +136,15 @@ def check_calls(trajectory: Trajectory, wrong_types: str = "reject") -> Trajecto
             `argument_type`.
     """
     called = {call.name for turn in trajectory.turns for step in turn.steps for call in step.calls}
-    schemas = index_tools(tool for tool in trajectory.tools if tool["name"] in called)
+    tools: Sequence[Mapping[str, Any]] = trajectory.tools
+    schemas = index_tools(tool for tool in tools if tool["name"] in called)
     untrained = trajectory.meta.get("untrained", ())
     repaired: dict[tuple[int, int, int], Call] = {}
     kinds: Counter[str] = Counter()
     kept = False
     for turn_number, turn in enumerate(trajectory.turns):
+        if (more := offered(tools, (turn.user,))) is not tools:
+            tools, schemas = more, index_tools(tool for tool in more if tool["name"] in called)
         for number, step in enumerate(turn.steps):
             for place, call in enumerate(step.calls):
                 _check_names(call)
@@ -205,7 +216,8 @@ def check_answers(trajectory: Trajectory) -> None:
     except ValueError as error:
         raise RowError("call_syntax", str(error)[:200]) from None
     steps = [step for turn in trajectory.turns for step in turn.steps]
-    names = frozenset(tool["name"] for tool in trajectory.tools)
+    users = (turn.user for turn in trajectory.turns)
+    names = frozenset(tool["name"] for tool in offered(trajectory.tools, users))
     for step, answer in zip(steps, answers, strict=True):
         completion = read_completion(render_target(step.thought, answer), tool_names=names)
         if completion.calls != list(step.calls):

@@ -1,7 +1,7 @@
 """Starting configurations for BFCL's classes, drawn at random; none of them is BFCL's own.
 
-A class ignores what it does not know: `places` only tells whoever draws arguments which names its functions
-understand.
+A class ignores what it does not know: `places` and `city` only tell whoever draws arguments which names its
+functions understand.
 """
 
 from __future__ import annotations
@@ -28,6 +28,10 @@ _TROUBLES = (
     *("Door of room nine jams", "Scanner eats the paper", "Heating knocks at night", "Phone is dead"),
 )
 _PLACES = ("Rivermist", "Stonebrook", "Maplecrest", "Silverpine", "Shadowridge", "Oakendale", "Autumnville")
+_NEIGHBOURS = (  # whose distance is known
+    *(("Rivermist", "Stonebrook"), ("Maplecrest", "Silverpine"), ("Shadowridge", "Sunset Valley")),
+    *(("Oakendale", "Willowbend"), ("Crescent Hollow", "Autumnville"), ("San Francisco", "Rivermist")),
+)
 _SYMBOLS = ("AAPL", "GOOG", "TSLA", "MSFT", "NVDA", "OMEG", "ZETA", "SYNX", "NEPT")
 
 
@@ -202,7 +206,7 @@ def _car(random: Random, size: int) -> dict[str, Any]:
         "frontRightTirePressure": float(random.randint(28, 34)),
         "rearLeftTirePressure": float(random.randint(28, 34)),
         "rearRightTirePressure": float(random.randint(28, 34)),
-        "places": _some(random, _PLACES, 4),
+        "city": [place for pair in random.sample(_NEIGHBOURS, 2) for place in pair],
     }
 
 

@@ -371,7 +371,7 @@ class Home(TableWorld):
         devices = [
             {"room": room, "kind": kind, "on": bool(draw.number(0, 1)), "level": 0.5, "color": None}
             for place, room in enumerate(rooms)
-            for kind in dict.fromkeys(("lamp", kinds[place % 5], draw.one(kinds)))
+            for kind in dict.fromkeys(("lamp", kinds[1 + place % 4], draw.one(kinds)))
         ]
         draw.table("devices", "DV", devices)
         draw.table("scenes", "SC", (), spare=draw.size + 4)

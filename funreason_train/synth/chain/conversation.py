@@ -14,6 +14,7 @@ from ...dialogue import (
     Message,
     Trajectory,
     Turn,
+    announcement,
     merge_tool_messages,
     render_answer,
     system_prompt,
@@ -91,7 +92,7 @@ class Writer:
         make: Makes an environment.
         config: The configuration.
         graph: What is known of the tools.
-        tools: The offered tools' documents, as a model is shown them.
+        tools: The tools' documents, as a model is shown them; those that appear later included.
         agents: Who writes.
         asks: How.
         rng: Of offline agents.
@@ -109,7 +110,8 @@ class Writer:
         rng: Random,
     ) -> None:
         self.identity, self.make, self.config, self.graph = identity, make, config, graph
-        self.tools, self.agents, self.asks, self.rng = tools, agents, asks, rng
+        self.all_tools, self.agents, self.asks, self.rng = tools, agents, asks, rng
+        self.tools = tools  # what the system message offers
         self.turns: list[Turn] = []
         self.task_turns: list[TaskTurn] = []
         self.kinds: dict[str, str] = {}
@@ -130,6 +132,8 @@ class Writer:
         Raises:
             Rejected: a query, a chain or the replay failed.
         """
+        withheld = {plan.withheld for plan in plans}
+        self.tools = [tool for tool in self.all_tools if tool["name"] not in withheld]
         try:
             for plan, state in zip(plans, states, strict=True):
                 await self._turn(plan, state)
@@ -178,6 +182,9 @@ class Writer:
             raise Rejected("query", problems[0])
         left_out = (plan.slot,) if plan.slot else ()
         user = await self._query(plan, advanced, left_out)
+        if plan.withheld:
+            await self._play(user, plan, [Response("no_tool", text="none")], None, None)
+            user = announcement([tool for tool in self.all_tools if tool["name"] == plan.withheld])
         if plan.slot:
             ask = [Response("ask", text=plan.slot.parameter.rpartition(".")[2])]
             await self._play(user, plan, ask, advanced, None)

@@ -17,6 +17,7 @@ KINDS: Mapping[str, str] = {
     "plain": "a hard query and the calls that serve it",
     "parallel": "calls that need nothing of each other, in one response",
     "missing_parameter": "a value is missing, asked for and then given",
+    "missing_tool": "a request whose tool is not offered, and again once it is",
     "no_tool": "a request that no offered tool serves",
     "error": "a call that fails, and the recovery from it",
     "correction": "the user corrects a value, and the call is made again",
@@ -47,6 +48,7 @@ class Planned:
         sampled: How the trace came about.
         failing: Step -> the failing calls that come before it, one a response.
         slot: What the user does not tell at first.
+        withheld: The tool that a `missing_tool` turn is about, which appears after the first request.
         corrected: What the user takes back in a `correction`: (parameter, new value).
         foreign: The document of the tool that a `no_tool` request is about.
         start: The number of the conversation's calls before it.
@@ -58,6 +60,7 @@ class Planned:
     sampled: Sampled
     failing: dict[int, list[Executed]] = field(default_factory=dict)
     slot: Given | None = None
+    withheld: str = ""
     corrected: tuple[str, Any] | None = None
     foreign: Mapping[str, Any] | None = None
     start: int = 0
@@ -117,6 +120,12 @@ def plan_turn(
         if not slots:
             raise CannotPlan("nothing_to_ask_for")
         planned.slot = rng.choice(slots)
+    elif kind == "missing_tool":
+        goals = {trace[number].call.name for number in needs.goals}
+        before = {call.name for plan in previous for call in plan.gold}
+        if len(goals) > 1 or goals & before:  # part of it could be done, or the tool was there
+            raise CannotPlan("nothing_to_withhold")
+        planned.withheld = goals.pop()
     elif kind == "error":
         planned.failing = {step: some[-1:] for step, some in failures.items() if step < len(trace)}
         if not planned.failing:

@@ -109,7 +109,7 @@ class Chain:
             gold: The responses, the text that ends the turn last.
             advanced: Described to the agent.
             messages: The prompt, from the turn's responses so far and the hint.
-            state: The snapshot after the gold calls, where states are compared.
+            state: The snapshot after the gold calls, where states are compared; None where nothing is called.
             rng: Of offline agents.
         """
         found, hint = Solved(), ""
@@ -180,7 +180,7 @@ class Chain:
 
     def _verdict(self, made: Sequence[tuple[Call, Result]], wanted: Sequence[Call], state: Any) -> str:
         """Why a try is not right; empty if it is."""
-        if self.by_state:
+        if self.by_state and state is not None:
             return "state" if self._live.compare(state) else ""
         match = self._canon.match([call for call, _ in made], list(wanted))
         return "" if match.equal else match.reason

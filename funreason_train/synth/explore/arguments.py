@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from random import Random
 from typing import Any
 
+from .attempts import Attempts
 from .graph import Graph
+from .state import State
 from .trace import Executed, Path, Source, leaves, pattern, traits
-from .words import count_for, names_it, number_for, options_in, text_for
+from .words import count_for, number_for, options_in, text_for
 
-_HIDDEN = frozenset(
-    {"fresh", "met"}
-)  # parts of a configuration that nobody knows: ids to come, what was called
 _TYPES: Mapping[str, tuple[type, ...]] = {
     "string": (str,),
     "integer": (int,),
@@ -24,57 +23,14 @@ _LIKE = 0.5  # least likeness of names for a value to be tried
 _MOST = 400  # values of answers that are looked at, the latest first
 _AGAIN = 0.6  # of the draws that take the value that was spoken of last
 _ANY_SHARE = 0.08  # of the draws while learning that look at every value of the type
+_FITTING = 0.8  # of the draws that do as a call did that helped before
+_ASKED = 8.0  # how much likelier a value is that an error asked for
+_LESS = 0.5  # of the numbers drawn after one that failed that are at most half of it
+_EDGE = 0.25  # of the numbers made while learning that are the least or the greatest
+_FEW = 4  # sets of arguments of which the one is taken whose record suits best
 
-
-class State:
-    """What a configuration holds, as values a user may know.
-
-    Args:
-        config: The configuration.
-
-    Attributes:
-        values: Label -> [(place, value, whether it names a record)]; a place is the record a value stands in,
-            so that the values of one call can be taken from one record.
-        keys: Name of a record -> the places of such records.
-    """
-
-    def __init__(self, config: Mapping[str, Any]) -> None:
-        self.values: dict[str, list[tuple[tuple[str, str], Any, bool]]] = {}
-        self.keys: dict[Any, list[str]] = {}
-        self._records: dict[tuple[str, str], Any] = {}
-        for key, value in config.items():
-            if key not in _HIDDEN:
-                self._walk(value, str(key), ("", ""))
-
-    def _walk(self, value: Any, label: str, place: tuple[str, str], depth: int = 0) -> None:
-        if depth > 12:
-            return
-        if isinstance(value, Mapping):
-            records = value and all(isinstance(one, (Mapping, list)) for one in value.values())
-            for key, one in value.items():
-                if records:
-                    here = (f"{label}/*", str(key))
-                    self._add(f"{label}/*", here, key, True)
-                    self._records[here] = one
-                    self._walk(one, f"{label}/*", here, depth + 1)
-                else:
-                    self._walk(one, f"{label}/{key}", place, depth + 1)
-        elif isinstance(value, list):
-            for number, one in enumerate(value):
-                here = (f"{label}/*", str(number)) if isinstance(one, Mapping) else place
-                self._records[here] = one
-                self._walk(one, f"{label}/*" if isinstance(one, Mapping) else label, here, depth + 1)
-        elif value is not None:
-            self._add(label, place, value, False)
-
-    def traits(self, place: tuple[str, str]) -> tuple[str, ...]:
-        """What a record says of itself; see `trace.traits`."""
-        return traits(self._records.get(place))
-
-    def _add(self, label: str, place: tuple[str, str], value: Any, key: bool) -> None:
-        self.values.setdefault(label, []).append((place, value, key))
-        if key:
-            self.keys.setdefault(value, []).append(place[0])
+Fitting = Mapping[str, Sequence[Any]]
+Wanted = tuple[str, str]  # a tool and its parameter
 
 
 class Drawer:
@@ -96,12 +52,21 @@ class Drawer:
         self._latest: dict[str, int] = {}
         self._values: dict[int, Any] = {}
         self._recent: dict[str, tuple[Any, Source]] = {}
+        self._spoken: dict[str, list[Any]] = {}
+        self._made_with: dict[int, tuple[str, ...]] = {}
+        self._traits_of: dict[tuple[int, Path], tuple[str, ...]] = {}
+        self.attempts = Attempts()
 
     def remember(self, number: int, executed: Executed) -> None:
         """Takes in the answer of the conversation's call of that number."""
         if not executed.result.ok:
             return
         self._values[number] = executed.result.value
+        if executed.changed:  # what it made bears the names that it was given
+            self._made_with[number] = traits(executed.call.arguments, self._optional(executed.call.name))
+            for name, value in executed.call.arguments.items():
+                if isinstance(value, str) and len(value) > 1:
+                    self._spoken.setdefault(f"{executed.call.name}/{name}", []).append(value)
         for count, (path, value) in enumerate(leaves(executed.result.value)):
             if count >= _MOST:
                 break
@@ -110,35 +75,79 @@ class Drawer:
                 self._answers.setdefault(label, []).append((number, path, value))
                 self._latest[label] = number
 
-    def arguments(self, tool: str, rng: Random) -> tuple[dict[str, Any], dict[str, Source]]:
-        """Arguments for a call, and where each scalar of them came from (dotted path -> source)."""
-        self._sources: dict[str, Source] = {}
-        self._anchors: dict[str, str] = {}
-        self._taken: set[tuple[int, Path]] = set()
-        self._rng, self._tool = rng, tool
+    def _optional(self, tool: str) -> list[str]:
         schema = self._graph.tools[tool].document["parameters"]
-        arguments = self._object(schema, "")
-        for place, source in self._sources.items():
+        return [name for name in schema.get("properties", {}) if name not in schema.get("required", ())]
+
+    def arguments(
+        self, tool: str, rng: Random, fitting: Fitting | None = None, wanted: Wanted | None = None
+    ) -> tuple[dict[str, Any], dict[str, Source]]:
+        """Arguments for a call, and where each scalar of them came from (dotted path -> source).
+
+        Args:
+            tool: To call.
+            rng: Of every choice.
+            fitting: How a call of it has helped before, as `trace.free` has it; mostly done again.
+            wanted: What the call's answer is for: a tool and its parameter, of whose values it is known
+                what the good ones are like.
+        """
+        found = self._arguments(tool, rng, fitting)
+        if wanted and self._has_traits(*wanted):
+            drawn = [found, *(self._arguments(tool, rng, fitting) for _ in range(_FEW - 1))]
+            optional = self._optional(tool)
+            weights = [self._suits(*wanted, traits(one[0], optional)) for one in drawn]
+            found = rng.choices(drawn, weights)[0]
+        arguments, sources = found
+        for place, source in sources.items():
             if source.kind in ("result", "state") and "." not in place:
                 value = arguments[place]
                 if isinstance(value, (str, int)) and not isinstance(value, bool):
                     self._recent[place] = (value, source)
-        return arguments, self._sources
+        return arguments, sources
+
+    def _has_traits(self, tool: str, place: str) -> bool:
+        return any(label.startswith("trait:") for label in self._graph.tools[tool].sources.get(place, ()))
+
+    def _arguments(
+        self, tool: str, rng: Random, fitting: Fitting | None
+    ) -> tuple[dict[str, Any], dict[str, Source]]:
+        self._sources: dict[str, Source] = {}
+        self._anchors: dict[str, str] = {}
+        self._taken: set[tuple[int, Path]] = set()
+        self._rng, self._tool = rng, tool
+        self._fitting: Fitting = fitting if fitting and rng.random() < _FITTING else {}
+        return self._object(self._graph.tools[tool].document["parameters"], ""), self._sources
 
     # -- one value -----------------------------------------------------------------------------------------
 
     def _object(self, schema: Mapping[str, Any], prefix: str) -> dict[str, Any]:
-        required = set(schema.get("required", ()))
+        required = set(schema.get("required", ()) if prefix else self._required())
         found = {}
         for name, part in schema.get("properties", {}).items():
             share = 0.5 if self._learning else _OPTIONAL_SHARE
-            if name in required or self._rng.random() < share:
-                found[name] = self._value(part, f"{prefix}{name}")
+            place = f"{prefix}{name}"
+            if name in required or place in self._fitting or self._rng.random() < share:
+                found[name] = self._value(part, place)
         return found
+
+    def _required(self) -> list[str]:
+        """The parameters of the tool that have to be given; while learning, those that are declared."""
+        if self._learning:
+            return list(self._graph.tools[self._tool].document["parameters"].get("required", ()))
+        if self._tool not in self._graph.needed:
+            self._graph.needed[self._tool] = self._graph.required(self._tool)
+        return self._graph.needed[self._tool]
 
     def _value(self, schema: Mapping[str, Any], place: str) -> Any:
         schema = self._branch(schema)
         kind = schema.get("type")
+        if self._fitting.get(place, ("",))[0] == "is":
+            self._sources[place] = Source("enum")
+            value = self._fitting[place][1]
+            listed = options_in(str(schema.get("description", ""))) or options_in(
+                str(schema.get("items", {}).get("description", "")) if kind == "array" else ""
+            )
+            return self._asked_of(listed) or value if isinstance(value, list) else value
         if "enum" in schema:
             self._sources[place] = Source("enum")
             return self._rng.choice([one for one in schema["enum"] if one is not None] or [None])
@@ -175,6 +184,8 @@ class Drawer:
         listed = options_in(str(items.get("description", "")))
         if listed and items.get("type") == "string":
             self._sources[place] = Source("enum")
+            if asked := self._asked_of(listed):
+                return asked
             count = len(listed) if self._rng.random() < 0.4 else self._rng.randint(1, len(listed))
             return self._rng.sample(listed, count)
         found: list[Any] = []
@@ -184,6 +195,12 @@ class Drawer:
                 found.append(one)
         return found
 
+    def _asked_of(self, listed: Sequence[str]) -> list[str]:
+        """Those of some options that an error asked for."""
+        if not self.attempts.asking:
+            return []
+        return [one for one in listed if self.attempts.asks_for(one)]
+
     def _scalar(self, schema: Mapping[str, Any], place: str) -> Any:
         name = place.rpartition(".")[2]
         self._described = schema.get("description") or ""
@@ -191,33 +208,55 @@ class Drawer:
         if str in types and (listed := self._graph.options(self._tool, name, self._described)):
             self._sources[place] = Source("enum")
             return self._rng.choice(listed)
-        if again := self._again(name, place):
+        way = self._fitting.get(place)
+        if way is None and (again := self._again(name, place)):
             return again[0]
         options: list[tuple[float, str, Any]] = []
         anything = self._learning and self._rng.random() < _ANY_SHARE
         asked = f"{self._tool} {name}"
+        newest = max(self._latest.values(), default=-1)
         for label, latest in self._latest.items():
-            prior = self._prior(name, label, place, "result") * (10.0 if self._by_value else 0.5)
+            prior = self._prior(label, place, "result") * (10.0 if self._by_value else 0.5)
             if (prior or anything) and self._some(self._answers[label], types):
-                prior = (prior or 0.2) * (1.5 if latest == max(self._latest.values()) else 1.0)
-                options.append((self._weight(place, f"result:{label}", prior), "result", label))
-        for label, values in self._state.values.items():
-            prior = self._prior(name, label, place, "state")
-            if (prior or anything) and any(type(value) in types for _, value, _ in values):
-                options.append((self._weight(place, f"state:{label}", prior or 0.2), "state", label))
+                prior = (prior or 0.2) * (1.5 if latest == newest else 1.0)
+                values = (one[2] for one in self._answers[label])
+                weight = self._weight(place, f"result:{label}", prior) * self._urged(values)
+                options.append((weight, "result", label))
+        for label, held in self._state.values.items():
+            prior = self._prior(label, place, "state")
+            if (prior or anything) and any(type(value) in types for _, value, _ in held):
+                weight = self._weight(place, f"state:{label}", prior or 0.2)
+                options.append((weight * self._urged(one[1] for one in held), "state", label))
+        for label in self._spoken if str in types else ():
+            if not label.startswith(f"{self._tool}/") and (prior := self._prior(label, place, "said")):
+                options.append((self._weight(place, f"said:{label}", prior * 5.0), "said", label))
+        if way is not None and (same := [one for one in options if self._comes_from(one, way[1])]):
+            options = same
         examples = [one for one in schema.get("examples", ()) if type(one) in types]
         if "default" in schema and type(schema["default"]) in types:
             examples.append(schema["default"])
-        if examples:
-            options.append((self._weight(place, "example", 1.0), "example", examples))
-        invented = 1.0 if str in types and len(types) == 1 else 2.5
-        options.append((self._weight(place, "made", 0.4 * invented), "made", asked))
+        if way is None or not same:
+            if examples:
+                options.append((self._weight(place, "example", 1.0), "example", examples))
+            invented = 1.0 if str in types and len(types) == 1 else 2.5
+            options.append((self._weight(place, "made", 0.4 * invented), "made", asked))
         return self._take(options, schema, types, place)
+
+    def _comes_from(self, option: tuple[float, str, Any], source: str) -> bool:
+        return option[1] in ("result", "state") and f"{option[1]}:{option[2]}" == source
+
+    def _urged(self, values: Iterable[Any]) -> float:
+        """More for values of which an error asked for one."""
+        if not self.attempts.asking:
+            return 1.0
+        return _ASKED if any(map(self.attempts.asks_for, values)) else 1.0
 
     def _again(self, name: str, place: str) -> tuple[Any, Source] | None:
         """A value that a call before had under this name: people stay with what they speak of."""
         held = self._recent.get(name)
         if held is None or self._rng.random() > _AGAIN or not self._graph.opaque(self._tool, place):
+            return None
+        if self.attempts.is_bad(self._tool, place, held[0]):
             return None
         self._sources[place] = held[1]
         self._anchor(held[0])
@@ -228,23 +267,25 @@ class Drawer:
         for table in self._state.keys.get(value, ()):
             self._anchors[table] = str(value)
 
-    def _prior(self, name: str, label: str, place: str, kind: str) -> float:
+    def _prior(self, label: str, place: str, kind: str) -> float:
         """How likely a source is before anything was learnt of it; 0 for one that is not tried."""
         if self._learning:
-            return self._prior_of(name, label, place, kind)
+            return self._prior_of(label, place, kind)
         key = (self._tool, place, kind, label)
         if key not in self._graph.priors:
-            self._graph.priors[key] = self._prior_of(name, label, place, kind)
+            self._graph.priors[key] = self._prior_of(label, place, kind)
         return self._graph.priors[key]
 
-    def _prior_of(self, name: str, label: str, place: str, kind: str) -> float:
-        like = names_it(name, label, self._described)
-        if like >= _LIKE:
-            return like**2 * 2.0
-        known = self._graph.tools[self._tool].sources.get(place, {}).get(f"{kind}:{label}")
+    def _prior_of(self, label: str, place: str, kind: str) -> float:
+        like = self._graph.likeness(self._tool, place, label)
+        found = like**2 * 2.0 if like >= _LIKE else 0.0
+        record, source = self._graph.tools[self._tool], f"{kind}:{label}"
+        if source in record.asked.get(place, ()):
+            return max(found, 1.0)
+        known = record.sources.get(place, {}).get(source)
         if known and known[0] >= 2 and 4 * known[0] >= known[1] and self._graph.opaque(self._tool, place):
-            return 1.0
-        return 0.0
+            return max(found, 1.0)
+        return found
 
     def _weight(self, place: str, label: str, prior: float) -> float:
         """The prior, corrected by how calls with a value from there have ended."""
@@ -264,11 +305,19 @@ class Drawer:
             return self._from_answer(what, types, place)
         if kind == "state":
             return self._from_state(what, types, place)
+        if kind == "said":
+            spoken = self._spoken[what]
+            self._sources[place] = Source(kind, what)
+            return self._rng.choices(spoken, [self._fresh(place, one) for one in spoken])[0]
         self._sources[place] = Source(kind)
         if kind == "example":
             return self._rng.choice(what)
         if schema.get("type") in ("integer", "number"):
-            return number_for(dict(schema), self._rng, self._graph.told(self._tool, place))
+            told = self._graph.told(self._tool, place)
+            failed = self.attempts.number(self._tool, place)
+            if failed is not None and self._rng.random() < _LESS and failed / 2 >= schema.get("minimum", 1):
+                schema = {"minimum": failed / 8, **schema, "maximum": failed / 2}
+            return number_for(dict(schema), self._rng, told, _EDGE if self._learning else 0.0)
         return text_for(place, self._rng, self._graph.told(self._tool, place))
 
     def _from_answer(self, label: str, types: Any, place: str) -> Any:
@@ -281,10 +330,17 @@ class Drawer:
         near = [one for one in other if (one[0], one[1][:-1]) in places]
         same = any(pattern(path) == pattern(latest[0][1]) for n, path in self._taken if n == latest[0][0])
         choices = other if same or not near else near
-        weights = [self._suits(place, traits(self._record(one[0], one[1]))) for one in choices]
+        fresh = [self._fresh(place, one[2]) for one in choices]
+        if max(fresh) < 1 and len(choices) < len(entries):  # all of these have failed
+            choices = entries
+            fresh = [self._fresh(place, one[2]) for one in choices]
+        weights = [
+            self._suits(self._tool, place, self._traits(one[0], one[1])) * new
+            for one, new in zip(choices, fresh, strict=True)
+        ]
         number, path, value = self._rng.choices(choices, weights)[0]
         self._taken.add((number, path))
-        found = traits(self._record(number, path))
+        found = self._traits(number, path)
         self._sources[place] = Source("result", label, number, path, traits=found)
         self._anchor(value)
         return value
@@ -296,9 +352,23 @@ class Drawer:
             record = record[part]
         return record
 
-    def _suits(self, place: str, found: tuple[str, ...]) -> float:
+    def _traits(self, number: int, path: Path) -> tuple[str, ...]:
+        """What is known of the record that an answer's value names, what it was made with included."""
+        place = (number, path[:-1])
+        if place not in self._traits_of:
+            found = traits(self._record(number, path))
+            self._traits_of[place] = (*found, *self._made_with.get(number, ()))
+        return self._traits_of[place]
+
+    def _fresh(self, place: str, value: Any) -> float:
+        """Little for a value that has just failed, more for one that an error asked for."""
+        if self.attempts.is_bad(self._tool, place, value):
+            return 1e-4
+        return _ASKED if self.attempts.asking and self.attempts.asks_for(value) else 1.0
+
+    def _suits(self, tool: str, place: str, found: tuple[str, ...]) -> float:
         """How well calls have ended with records that say the same of themselves."""
-        sources = self._graph.tools[self._tool].sources.get(place, {})
+        sources = self._graph.tools[tool].sources.get(place, {})
         weight = 1.0
         for trait in found:
             ok, failed = sources.get(f"trait:{trait}", (0, 0))
@@ -309,7 +379,10 @@ class Drawer:
         entries = [one for one in self._state.values[label] if type(one[1]) in types]
         anchored = [one for one in entries if self._anchors.get(one[0][0]) == one[0][1]]
         choices = anchored or entries
-        weights = [self._suits(place, self._state.traits(spot)) for spot, _, _ in choices]
+        weights = [
+            self._suits(self._tool, place, self._state.traits(spot)) * self._fresh(place, value)
+            for spot, value, _ in choices
+        ]
         spot, value, key = self._rng.choices(choices, weights)[0]
         self._anchors[spot[0]] = spot[1]
         self._anchor(value)

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from .trace import Executed, leaves, pattern
+from .words import stem, telling_words, tokens
 
+_NAMED = 0.5  # least share of a name's words that a message holds which speaks of it
 _SHORTEST = 2  # characters of a text whose second appearance is no accident
+_NUMBER = re.compile(r"(?<![\w.])-?\d+(?:\.\d+)?(?![\w])")
+_LISTING = re.compile(r": \w+(?:, \w+)*(?=[\"'}.\]]*$)")  # `…: driver, passenger` at the end of a message
 _DIGITS = re.compile(r"[\w.:/-]*\d[\w.:/-]*")
 
 
@@ -20,13 +24,44 @@ def is_telling(value: Any) -> bool:
 
 
 def named_in_error(executed: Executed) -> set[str]:
-    """The parameters whose values a failed call's message quotes: those are at fault, and not the others."""
+    """The parameters whose values a failed call's message quotes, or else those that it names.
+
+    Those are at fault, and not the others: `Invalid access token` says nothing against the card's id.
+    """
     text = executed.result.text
-    return {
-        ".".join(str(part) for part in path if not isinstance(part, int))
+    held = [
+        (".".join(str(part) for part in path if not isinstance(part, int)), value)
         for path, value in leaves(executed.call.arguments)
-        if is_telling(value) and str(value) in text
-    }
+    ]
+    quoted = {place for place, value in held if is_telling(value) and str(value) in text}
+    if quoted:
+        return quoted
+    words = tokens(text.replace(executed.call.name, " "))
+    shares = {place: _share(set(telling_words(place)), set(words)) for place, _ in held}
+    most = max(shares.values(), default=0.0)
+    return {place for place, share in shares.items() if share == most} if most >= _NAMED else set()
+
+
+def named_tools(text: str, tools: Iterable[str]) -> list[str]:
+    """The tools that a message seems to speak of: `Must press the brake fully` of `pressBrakePedal`."""
+    words = {stem(word) for word in tokens(text)}
+    shares = {name: _share({stem(word) for word in tokens(name)}, words) for name in tools}
+    most = max(shares.values(), default=0.0)
+    return [name for name, share in shares.items() if share == most] if most >= _NAMED else []
+
+
+def _share(mine: set[str], words: set[str]) -> float:
+    return len(mine & words) / len(mine) if mine else 0.0
+
+
+def numbers_in(text: str) -> set[str]:
+    """The numbers that a message quotes."""
+    return set(_NUMBER.findall(text))
+
+
+def is_number(schema: Mapping[str, Any]) -> bool:
+    """Whether a schema is one of a number."""
+    return schema.get("type") in ("integer", "number")
 
 
 def declared_fields(schema: Any) -> set[str]:
@@ -51,4 +86,4 @@ def without_values(text: str, arguments: Mapping[str, Any]) -> str:
     for _, value in leaves(arguments):
         if isinstance(value, str) and len(value) >= _SHORTEST:
             text = text.replace(value, "…")
-    return _DIGITS.sub("…", text)[:160]
+    return _DIGITS.sub("…", _LISTING.sub(": …", text))[:160]

@@ -8,57 +8,33 @@ that every prerequisite is among the tools called.
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from ...calls import Call
 from ...environments import Result
-from .evidence import declared_fields, is_telling, named_in_error, seen_fields, without_values
-from .trace import Executed, leaves, pattern
-from .words import names_it, options_in
+from .evidence import (
+    declared_fields,
+    is_number,
+    is_telling,
+    named_in_error,
+    numbers_in,
+    seen_fields,
+    without_values,
+)
+from .records import MOST_MESSAGES, ToolRecord
+from .trace import Executed, free, leaves, pattern
+from .words import is_vague, names_it, options_in
 
 _LEAST_FLOWS = 2
+_LIKE = 0.5  # least likeness of names for a description of another tool not to be asked
 _BY_CHANCE = 0.05  # of a tool's calls that succeed although what it needs was not seen to be called
 _TRIES = 4  # before a share of failures says something
 _OPAQUE = 0.2  # most successes among invented values of a parameter that nobody can guess
-_MOST_MESSAGES = 20  # different errors of a tool that are kept
 
 Clause = frozenset[str]
-
-
-@dataclass
-class ToolRecord:
-    """What is known of one tool.
-
-    Attributes:
-        document: As a model is shown it.
-        requires: Its declared pre-conditions.
-        ok, failed: How its calls ended.
-        changes: Successful calls that changed the state.
-        errors: Message (without values) -> how often.
-        sources: Parameter -> source -> [successful calls, failed calls] with a value from there.
-        enabled: Tool -> how often a failed call of this one succeeded after that one.
-        unaided: [successful, failed] calls while none of `enabled` had been called.
-        fields: Names of what its answers hold, declared or seen.
-        said: One whole message of each kind of error, which may show how a value is written.
-        remedies: Message of an error -> tool -> what the same call answered after that tool: the message of
-            another error, or nothing where it succeeded -> how often.
-    """
-
-    document: Mapping[str, Any]
-    requires: tuple[str, ...] = ()
-    ok: int = 0
-    failed: int = 0
-    changes: int = 0
-    errors: Counter[str] = field(default_factory=Counter)
-    sources: dict[str, dict[str, list[int]]] = field(default_factory=dict)
-    enabled: Counter[str] = field(default_factory=Counter)
-    unaided: list[int] = field(default_factory=lambda: [0, 0])
-    fields: set[str] = field(default_factory=set)
-    said: list[str] = field(default_factory=list)
-    remedies: dict[str, dict[str, Counter[str]]] = field(default_factory=dict)
 
 
 class Graph:
@@ -86,6 +62,10 @@ class Graph:
         self.keys: set[tuple[str, str]] = set()
         self.avoided: set[str] = set()
         self._options: dict[str, tuple[str, ...]] = {}
+        self.needed: dict[str, list[str]] = {}  # of a `Drawer`, as `priors`
+        self._consumers: dict[tuple[str, str], tuple[str, str] | None] = {}
+        self._likes: dict[tuple[str, str, str], float] = {}
+        self._said_of: dict[str, tuple[str, ...]] = {}
         self.priors: dict[
             tuple[str, str, str, str], float
         ] = {}  # of a `Drawer`, once nothing is learnt any more
@@ -108,10 +88,11 @@ class Graph:
             record.unaided[not ok] += 1
         if not ok:
             message = without_values(executed.result.text, executed.call.arguments)
-            if message not in record.errors and len(record.said) < _MOST_MESSAGES:
+            if message not in record.errors and len(record.said) < MOST_MESSAGES:
                 record.said.append(executed.result.text[:160])
-            if message in record.errors or len(record.errors) < _MOST_MESSAGES:
+            if message in record.errors or len(record.errors) < MOST_MESSAGES:
                 record.errors[message] += 1
+            self._observe_asked(record, executed, done)
         blamed = set() if ok else named_in_error(executed)
         for parameter, source in executed.sources.items():
             if blamed and parameter not in blamed:
@@ -126,6 +107,25 @@ class Graph:
         if ok:
             record.fields.update(seen_fields(executed.result.value))
             self._observe_flows(executed, done)
+
+    def _observe_asked(self, record: ToolRecord, executed: Executed, before: list[Executed]) -> None:
+        """An error that quotes a number of an earlier answer says what it wanted: `95.14 is due`."""
+        quoted = numbers_in(executed.result.text)
+        for _, value in leaves(executed.call.arguments):
+            quoted.discard(str(value))
+        if not quoted:
+            return
+        wanting = [
+            parameter
+            for parameter, source in executed.sources.items()
+            if source.kind in ("made", "example") and is_number(self.schema(executed.call.name, parameter))
+        ]
+        for earlier in before if wanting else ():
+            for path, value in leaves(earlier.result.value):
+                if isinstance(value, (int, float)) and str(value) in quoted and is_telling(value):
+                    label = f"result:{earlier.call.name}/{pattern(path)}"
+                    for parameter in wanting:
+                        record.asked.setdefault(parameter, Counter())[label] += 1
 
     def _observe_flows(self, executed: Executed, before: list[Executed]) -> None:
         """Counts every argument that an earlier answer holds under a like name, or that was taken from it."""
@@ -146,38 +146,42 @@ class Graph:
                         self.flows[(earlier.call.name, name, executed.call.name, parameter)] += 1
                         break
 
-    def learn_enabling(self, enabler: str, call: Call, before: Result, after: Result) -> None:
+    def learn_enabling(self, enabler: Executed, call: Call, before: Result, after: Result) -> None:
         """A failed call was repeated, unchanged, right after `enabler` had changed the state.
 
         Args:
-            enabler: A tool.
+            enabler: A call.
             call: What was repeated.
             before: Its failure.
             after: Its answer now: success, or perhaps another failure, so that the first obstacle is gone.
         """
-        if enabler == call.name:
+        name = enabler.call.name
+        if name == call.name:
             return
         record = self.tools[call.name]
         obstacle = without_values(before.text, call.arguments)
         left = "" if after.ok else without_values(after.text, call.arguments)
         if after.ok:
-            record.enabled[enabler] += 1
-        elif left == obstacle or any(name in after.text for name in record.requires):
+            record.enabled[name] += 1
+        elif left == obstacle or any(one in after.text for one in record.requires):
             return
-        record.remedies.setdefault(obstacle, {}).setdefault(enabler, Counter())[left] += 1
+        record.learn_help(obstacle, name, left, json.dumps(free(enabler), sort_keys=True))
 
-    def remedies(self, tool: str, call: Call, error: str) -> list[str]:
-        """The tools that bring a call nearest to success after this error; none if no way is known.
+    def remedies(self, tool: str, call: Call, error: str) -> dict[str, Counter[str]]:
+        """What brings a call nearest to success after this error; nothing if no way is known.
 
         One obstacle may give way to another (a booked visit is confirmed, then the patient arrives), and a
         tool that leads from one error into another for ever (a cancelled visit) is no remedy.
+
+        Returns:
+            Tool -> the arguments by which it helped (`trace.free`, as JSON) -> how often.
         """
-        known = self.tools[tool].remedies
+        record = self.tools[tool]
         steps, frontier = {"": 0}, [""]
         while frontier:
             reached = [
                 obstacle
-                for obstacle, tools in known.items()
+                for obstacle, tools in record.remedies.items()
                 if obstacle not in steps
                 and any(left in frontier for lefts in tools.values() for left in lefts)
             ]
@@ -185,35 +189,35 @@ class Graph:
             frontier = reached
         obstacle = without_values(error, call.arguments)
         if obstacle not in steps:
-            return []
+            return {}
         wanted = steps[obstacle] - 1
         counts = {
             name: sum(count for left, count in lefts.items() if steps.get(left) == wanted)
-            for name, lefts in known[obstacle].items()
+            for name, lefts in record.remedies[obstacle].items()
         }
         most = max(counts.values())
-        return sorted((n for n, count in counts.items() if 2 * count >= most), key=lambda n: (-counts[n], n))
+        found: dict[str, Counter[str]] = {}
+        for name in sorted((n for n, count in counts.items() if 2 * count >= most), key=lambda n: -counts[n]):
+            found[name] = Counter()
+            for left, ways in record.helped[obstacle][name].items():
+                if steps.get(left) == wanted:
+                    found[name].update(ways)
+        return found
+
+    def partial(self, tool: str, call: Call, error: str) -> dict[str, Counter[str]]:
+        """What turned this error into a rarer one, as `remedies`: it was nearer to success, as it seems."""
+        record, obstacle = self.tools[tool], without_values(error, call.arguments)
+        found: dict[str, Counter[str]] = {}
+        for name, lefts in sorted(record.helped.get(obstacle, {}).items()):
+            for left, ways in lefts.items():
+                if 2 * record.errors[left] < record.errors[obstacle]:
+                    found.setdefault(name, Counter()).update(ways)
+        return found
 
     def merge(self, other: Graph) -> None:
         """Adds what another graph of the same environment has seen; the order of merging does not matter."""
         for name, theirs in other.tools.items():
-            mine = self.tools[name]
-            mine.ok += theirs.ok
-            mine.failed += theirs.failed
-            mine.changes += theirs.changes
-            mine.errors += theirs.errors
-            mine.enabled += theirs.enabled
-            mine.fields |= theirs.fields
-            mine.said = list(dict.fromkeys([*mine.said, *theirs.said]))[:_MOST_MESSAGES]
-            for message, tools in theirs.remedies.items():
-                for tool, lefts in tools.items():
-                    mine.remedies.setdefault(message, {}).setdefault(tool, Counter()).update(lefts)
-            mine.unaided = [one + two for one, two in zip(mine.unaided, theirs.unaided, strict=True)]
-            for parameter, sources in theirs.sources.items():
-                known = mine.sources.setdefault(parameter, {})
-                for label, counts in sources.items():
-                    held = known.setdefault(label, [0, 0])
-                    held[:] = [held[0] + counts[0], held[1] + counts[1]]
+            self.tools[name].merge(theirs)
         self.flows += other.flows
         self.keys |= other.keys
         self.avoided |= other.avoided
@@ -224,13 +228,29 @@ class Graph:
         """Whether a value of this parameter can be had only from an answer or by knowing a record's id."""
         sources = self.tools[tool].sources.get(parameter, {})
         invented = [counts for label, counts in sources.items() if label.startswith(("made", "example"))]
-        tries = sum(map(sum, invented))
-        if tries >= _TRIES and sum(ok for ok, _ in invented) / tries > _OPAQUE:
+        tries, made = sum(map(sum, invented)), sum(ok for ok, _ in invented)
+        if made >= _LEAST_FLOWS and made >= _OPAQUE * self.tools[tool].ok:
+            return False
+        if tries >= _TRIES and made / tries > _OPAQUE:
             return False
         told = sum(
             counts[0] for label, counts in sources.items() if label.startswith(("state", "enum", "default"))
         )
         return told == 0 or (tool, parameter) in self.keys
+
+    def required(self, tool: str) -> list[str]:
+        """The parameters that have to be given: declared so, or without which hardly any call succeeded."""
+        record = self.tools[tool]
+        schema = record.document["parameters"]
+        found = list(schema.get("required", ()))
+        if record.ok < _TRIES or record.failed < record.ok:
+            return found
+        for name in schema.get("properties", {}):
+            seen = record.sources.get(name, {})
+            given = sum(counts[0] for label, counts in seen.items() if not label.startswith("trait:"))
+            if name not in found and given >= (1 - _BY_CHANCE) * record.ok:
+                found.append(name)
+        return found
 
     def producers(self, tool: str, parameter: str) -> Clause:
         """The tools whose answers were seen to hold values for a parameter."""
@@ -239,6 +259,15 @@ class Graph:
             for (producer, _, consumer, name), count in self.flows.items()
             if (consumer, name) == (tool, parameter) and count >= _LEAST_FLOWS and producer != tool
         )
+
+    def consumer(self, tool: str, producer: str) -> tuple[str, str] | None:
+        """The tool and its required parameter, if the producer's answers give values for it."""
+        key = (tool, producer)
+        if key not in self._consumers:
+            found = (name for name in self.required(tool) if producer in self.producers(tool, name))
+            first = next(found, None)
+            self._consumers[key] = None if first is None else (tool, first)
+        return self._consumers[key]
 
     def state_clause(self, tool: str) -> Clause:
         """The tools of which one has to be called before, learnt from errors; empty if there are none."""
@@ -251,9 +280,8 @@ class Graph:
 
     def value_clauses(self, tool: str) -> dict[str, Clause]:
         """Required parameter -> the tools that can give its value, where nobody can know it."""
-        required = self.tools[tool].document["parameters"].get("required", ())
         found = {}
-        for name in required:
+        for name in self.required(tool):
             if (known := self.producers(tool, name)) and self.opaque(tool, name):
                 found[name] = known
         return found
@@ -279,12 +307,37 @@ class Graph:
 
     def told(self, tool: str, parameter: str) -> str:
         """What a document and errors say of a parameter."""
-        record = self.tools[tool]
-        schema: Any = record.document["parameters"]
+        said = self.schema(tool, parameter).get("description", "")
+        return f"{said} {' '.join(self.tools[tool].said)}"
+
+    def schema(self, tool: str, parameter: str) -> Mapping[str, Any]:
+        """The schema of a parameter by its dotted path; empty if there is none."""
+        schema: Any = self.tools[tool].document["parameters"]
         for part in parameter.split("."):
             schema = schema.get("properties", {}).get(part, {}) if isinstance(schema, Mapping) else {}
-        said = schema.get("description", "") if isinstance(schema, Mapping) else ""
-        return f"{said} {' '.join(record.said)}"
+        return schema if isinstance(schema, Mapping) else {}
+
+    def likeness(self, tool: str, parameter: str, label: str) -> float:
+        """How far names tell that a label's values are for a parameter, from 0 to 1.
+
+        Where the parameter's own description says nothing, that of its namesake in another tool counts.
+        """
+        key = (tool, parameter, label)
+        if key not in self._likes:
+            name = parameter.rpartition(".")[2]
+            like = names_it(name, label, self.schema(tool, parameter).get("description") or "")
+            if like < _LIKE:
+                like = max((0.8 * names_it(name, label, one) for one in self._meanings(name)), default=like)
+            self._likes[key] = like
+        return self._likes[key]
+
+    def _meanings(self, name: str) -> tuple[str, ...]:
+        """What all tools say of a parameter of this name, unless the name says nothing by itself."""
+        if name not in self._said_of:
+            schemas = (one.document["parameters"].get("properties", {}) for one in self.tools.values())
+            found = (str(one[name].get("description", "")) for one in schemas if name in one)
+            self._said_of[name] = () if is_vague(name) else tuple(dict.fromkeys(found))
+        return self._said_of[name]
 
     def options(self, tool: str, name: str, described: str) -> tuple[str, ...]:
         """The values that a parameter's description lists, or another tool's for a parameter of its name."""
@@ -310,26 +363,7 @@ class Graph:
 
     def to_json(self) -> dict[str, Any]:
         """The graph as JSON values; `from_json` is the inverse."""
-        tools = {}
-        for name, one in self.tools.items():
-            tools[name] = {
-                "description": one.document["description"],
-                "parameters": one.document["parameters"],
-                "requires": list(one.requires),
-                "ok": one.ok,
-                "failed": one.failed,
-                "changes": one.changes,
-                "errors": dict(sorted(one.errors.items())),
-                "sources": {p: dict(sorted(s.items())) for p, s in sorted(one.sources.items())},
-                "enabled": dict(sorted(one.enabled.items())),
-                "unaided": one.unaided,
-                "fields": sorted(one.fields),
-                "said": one.said,
-                "remedies": {
-                    message: {tool: dict(sorted(lefts.items())) for tool, lefts in sorted(tools.items())}
-                    for message, tools in sorted(one.remedies.items())
-                },
-            }
+        tools = {name: one.to_json() for name, one in self.tools.items()}
         return {
             "environment": self.environment,
             "tools": tools,
@@ -346,16 +380,7 @@ class Graph:
         """The inverse of `to_json`."""
         graph = cls(value["environment"], ({"name": n, **one} for n, one in value["tools"].items()))
         for name, one in value["tools"].items():
-            record = graph.tools[name]
-            record.ok, record.failed, record.changes = one["ok"], one["failed"], one["changes"]
-            record.errors, record.enabled = Counter(one["errors"]), Counter(one["enabled"])
-            record.unaided, record.fields = list(one["unaided"]), set(one["fields"])
-            record.said = list(one["said"])
-            record.remedies = {
-                message: {tool: Counter(lefts) for tool, lefts in tools.items()}
-                for message, tools in one["remedies"].items()
-            }
-            record.sources = {p: {k: list(v) for k, v in s.items()} for p, s in one["sources"].items()}
+            graph.tools[name].read(one)
         graph.flows = Counter({tuple(flow[:4]): flow[4] for flow in value["flows"]})
         graph.keys = {(one[0], one[1]) for one in value["keys"]}
         graph.avoided = set(value["avoided"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Mapping
 from random import Random
@@ -9,14 +10,19 @@ from typing import Any
 
 from ...calls import Call
 from ...environments import Environment
-from .arguments import Drawer
+from .arguments import Drawer, Fitting
 from .directions import Directions
+from .evidence import named_tools
 from .graph import Graph
 from .trace import Executed, fingerprint
 
 _PENDING = 4  # failed calls that are tried again after each change of the state
 _SLOW = 10.0  # seconds after which a call's tool is left alone
 _ASTRAY = 0.25  # of the calls that follow no direction
+_REMEDY = 0.75  # of the calls after an error that do what is known to help
+_HIDDEN = 0.1  # of the calls without a visible effect after which failed ones are tried again all the same
+_GUESS = 0.4  # of the errors for which nothing is known that follow what their words point to
+_REDRAWS = 3  # sets of arguments that are drawn in place of one that has failed in this very state
 
 Scenario = Callable[[Random], Mapping[str, Any]]
 
@@ -63,28 +69,37 @@ class _Episode:
         self._called: set[str] = set()
         self._tried: dict[str, int] = {}
         self._pending: list[tuple[Executed, Any]] = []
+        self._needs: dict[str, list[tuple[str, Mapping[str, int]]]] = {}
         self._state = fingerprint(environment)
 
     def play(self, calls: int) -> None:
         target = self._target()
         for _ in range(calls):
-            name = self._towards(target)
-            arguments, sources = self._drawer.arguments(name, self._rng)
+            name, fitting = self._next(target)
+            for draw in range(2 * _REDRAWS):
+                arguments, sources = self._drawer.arguments(name, self._rng, fitting)
+                if not self._drawer.attempts.has_failed(name, arguments):
+                    break
+                if draw == _REDRAWS:  # nothing new can be tried with it in this state
+                    name, fitting = self._aside(target), None
             executed = self._execute(Call(name, arguments), sources)
             if getattr(self._environment, "fault", None):
                 self._graph.avoided.add(name)  # it hangs, or it ends the server
                 return
             self._tried[name] = self._tried.get(name, 0) + 1
             if executed.result.ok:
-                if executed.changed:
-                    self._retry(name)
+                self._needs.pop(name, None)
+                if executed.changed or self._may_help(name) or self._rng.random() < _HIDDEN:
+                    self._retry(executed)
                 if name == target:
                     target = self._target()
                 continue
             if name in self._graph.avoided:
                 target = self._target()
                 continue
-            self._pending = [*self._pending, (executed, sources)][-_PENDING:]
+            self._note_remedies(executed)
+            others = [one for one in self._pending if one[0].call != executed.call]
+            self._pending = [*others, (executed, sources)][-_PENDING:]
             needed = set().union(*self._directions.clauses[name])
             self._called -= {one for one in needed if one in executed.result.text}
             if name == target and self._tried[name] >= 6:
@@ -103,6 +118,34 @@ class _Episode:
             ),
         )
         return few[0] if self._rng.random() < 0.7 else self._rng.choice(few)
+
+    def _note_remedies(self, executed: Executed) -> None:
+        """What is known to help after this error, and by which arguments; else what its words point to."""
+        call, error = executed.call, executed.result.text
+        known: Mapping[str, Mapping[str, int]] = self._graph.remedies(call.name, call, error)
+        if not known and self._rng.random() < _GUESS:
+            named = named_tools(error, [one for one in self._graph.tools if one != call.name])
+            known = self._graph.partial(call.name, call, error) or {one: {} for one in named}
+        self._needs[call.name] = list(known.items())
+
+    def _next(self, target: str) -> tuple[str, Fitting | None]:
+        """The next tool, and how it is best called if that is known."""
+        if (needed := self._needs.get(target)) and self._rng.random() < _REMEDY:
+            name, ways = self._rng.choice(needed)
+            if name not in self._graph.avoided and self._directions.is_legal(name, self._called):
+                ways = ways or {"null": 1}
+                return name, json.loads(self._rng.choices(list(ways), list(ways.values()))[0])
+        return self._towards(target), None
+
+    def _may_help(self, name: str) -> bool:
+        """Whether a failed call was said to need this, though it may have changed nothing that shows."""
+        return any(name in dict(self._needs.get(one.call.name, ())) for one, _ in self._pending)
+
+    def _aside(self, target: str) -> str:
+        """A tool that might get the target out of where it is stuck."""
+        if (needed := self._needs.get(target)) and self._rng.random() < _REMEDY:
+            return self._rng.choice(needed)[0]
+        return self._rng.choice(self._directions.legal(self._called) or [target])
 
     def _towards(self, target: str) -> str:
         legal = self._directions.legal(self._called)
@@ -128,13 +171,18 @@ class _Episode:
             changed, self._state = state != self._state, state
         executed = Executed(call, result, changed, sources, len(self._done))
         self._graph.observe(executed, self._done)
-        if result.ok:
+        if changed or (result.ok and self._graph.tools[call.name].changes):
+            self._drawer.attempts.changed()
+        if not result.ok:
+            self._drawer.attempts.failed(executed)
+        else:
+            self._drawer.attempts.succeeded(call.name)
             self._drawer.remember(len(self._done), executed)
             self._done.append(executed)
             self._called.add(call.name)
         return executed
 
-    def _retry(self, enabler: str) -> None:
+    def _retry(self, enabler: Executed) -> None:
         left = []
         for earlier, sources in self._pending:
             again = self._execute(earlier.call, sources)

@@ -12,11 +12,12 @@ as long as another leads to the target it is not called again: the paper's rule 
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from random import Random
-from typing import Literal
+from typing import Any, Literal
 
 from ...calls import Call
 from ...environments import Environment
@@ -25,7 +26,9 @@ from .directions import Directions
 from .graph import Graph
 from .trace import Executed, Source, fingerprint
 
-_HELP = 3  # times that a turn does what an error of one tool asks for
+_HELP = 8  # times that a turn does what an error of one tool asks for
+_REDRAWS = 8  # sets of arguments that are drawn in place of one that has failed in this very state
+_BACK = 0.8  # of the steps without a way on that ask a tool again which gave values that did not do
 
 Policy = Literal["directed", "uniform"]
 
@@ -80,6 +83,9 @@ class Sampler:
         self.environment, self.directions, self.drawer, self.rng = environment, directions, drawer, rng
         self.draws, self.most, self.graph = draws, most, graph
         self._needs: dict[str, list[str]] = {}  # what a tool's last error asks for
+        self._ways: dict[
+            str, Mapping[str, int]
+        ] = {}  # a tool that is asked for -> by which arguments it helped
         self.called: set[str] = set()  # in the conversation so far
         self.history: list[Executed] = []
         self._state = fingerprint(environment)
@@ -89,7 +95,7 @@ class Sampler:
         found = Sampled(target)
         blocked: set[str] = set()
         self._helped: dict[str, int] = {}
-        self._needs = {}
+        self._needs, self._ways = {}, {}
         after = 0
         while found.calls < self.most and not getattr(self.environment, "fault", None):
             name = self._next(found, blocked, policy)
@@ -103,6 +109,8 @@ class Sampler:
                 continue
             blocked.clear()
             self._needs = {one: needed for one, needed in self._needs.items() if name not in needed}
+            self._ways.pop(name, None)
+            self.drawer.attempts.succeeded(name)
             if found.reached:
                 after += 1
             elif name == target:
@@ -114,7 +122,7 @@ class Sampler:
     def walk(self, count: int) -> Sampled:
         """Samples one turn of random legal calls, for comparison; its target is the last tool called."""
         found, blocked = Sampled(""), set[str]()
-        self._helped, self._needs = {}, {}
+        self._helped, self._needs, self._ways = {}, {}, {}
         while len(found.trace) < count and found.calls < self.most:
             name = self._next(found, blocked, "uniform")
             if name is None:
@@ -135,7 +143,11 @@ class Sampler:
             state = fingerprint(self.environment)
             changed, self._state = state != self._state, state
         executed = Executed(call, result, changed, sources or {}, len(self.history))
-        if result.ok:
+        if changed or (result.ok and self.graph.tools[call.name].changes):  # a state may have hidden parts
+            self.drawer.attempts.changed()
+        if not result.ok:
+            self.drawer.attempts.failed(executed)
+        else:
             self.drawer.remember(len(self.history), executed)
             self.history.append(executed)
             self.called.add(call.name)
@@ -146,8 +158,10 @@ class Sampler:
         for _ in range(self.draws):
             if found.calls >= self.most:
                 return None
-            arguments, sources = self.drawer.arguments(name, self.rng)
-            executed = self.execute(Call(name, arguments), sources)
+            drawn = self._drawn(name, found)
+            if drawn is None:
+                return None
+            executed = self.execute(Call(name, drawn[0]), drawn[1])
             found.calls += 1
             found.calls_to_target += not found.reached
             if executed.result.ok:
@@ -160,8 +174,22 @@ class Sampler:
             needed = self.graph.remedies(name, executed.call, executed.result.text)
             if needed and self._helped.get(name, 0) < _HELP:
                 self._helped[name] = self._helped.get(name, 0) + 1
-                self._needs[name] = needed
+                self._needs[name] = list(needed)
+                self._ways |= needed
                 return None
+        return None
+
+    def _drawn(self, name: str, found: Sampled) -> tuple[dict[str, Any], dict[str, Source]] | None:
+        """Arguments that have not failed in this very state; None if there seem to be none."""
+        fitting, wanted = None, None
+        if ways := self._ways.get(name):
+            fitting = json.loads(self.rng.choices(list(ways), list(ways.values()))[0])
+        elif found.target and not found.reached:
+            wanted = self.graph.consumer(found.target, name)
+        for _ in range(_REDRAWS):
+            drawn = self.drawer.arguments(name, self.rng, fitting, wanted)
+            if not self.drawer.attempts.has_failed(name, drawn[0]):
+                return drawn
         return None
 
     def _forget(self, name: str, error: str) -> None:
@@ -185,13 +213,23 @@ class Sampler:
             distances = self.directions.distances(goal)
             leading = [name for name in (*legal, *awaited) if name in distances and name not in done]
             if not leading:
-                return self.rng.choice(legal)
+                return self.rng.choice(self._back(goal, legal))
             least = min(distances[name] for name in leading)
             nearest = self.rng.choice([name for name in leading if distances[name] == least])
             if nearest in legal or nearest in met:
                 return nearest if nearest in legal else self.rng.choice(legal)
             goal = nearest  # it is on the way, and its last error asks for something else first
             met.add(goal)
+
+    def _back(self, goal: str, legal: list[str]) -> list[str]:
+        """Where all on the way was called and the goal still fails: mostly what its values came from."""
+        distances = self.directions.distances(goal)
+        before = [name for name in legal if name != goal and name in distances]
+        if not before or self.rng.random() > _BACK:
+            return legal
+        least = min(distances[name] for name in before)
+        near = [name for name in before if distances[name] == least]
+        return near if self.rng.random() < 0.6 else before
 
     def _helper(self, tool: str, met: set[str]) -> str:
         """What the last error of a tool asks for before; the tool itself if it met none."""

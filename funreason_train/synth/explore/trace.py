@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import marshal
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,14 +14,16 @@ from ...environments import Environment, Result
 
 Path = tuple[str | int, ...]
 
+_ID = re.compile(r"\d{3}")
+
 
 @dataclass(frozen=True)
 class Source:
     """Where the value of an argument came from.
 
     Attributes:
-        kind: `result` (of an earlier call), `state` (of the world, so the user may know it), `enum`,
-            `example` or `made` (from the schema).
+        kind: `result` (of an earlier call), `state` (of the world, so the user may know it), `said` (given to
+            an earlier call by the user), `enum`, `example` or `made` (from the schema).
         label: What is remembered of it: `TOOL/FIELD` of a result, `TABLE/*` or `TABLE/*/FIELD` of a state.
         step: The number of the call in the conversation whose result it is.
         path: Where it stands in that result.
@@ -79,21 +82,48 @@ def leaves(value: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
         yield path, value
 
 
-def traits(record: Any) -> tuple[str, ...]:
-    """The words by which a record says what kind it is, or in which state: `status=open`."""
+def traits(record: Any, optional: Iterable[str] = ()) -> tuple[str, ...]:
+    """The words by which a record says what kind it is, or in which state: `status=open`, `refills=+`.
+
+    Args:
+        record: An object of an answer or the state, or a call's arguments.
+        optional: What may be left out of it, which says something as well.
+    """
     if not isinstance(record, Mapping):
         return ()
-    return tuple(
+    found = [
         f"{key}={value}"
         for key, value in record.items()
         if isinstance(value, bool)
         or (isinstance(value, str) and len(value) < 24 and value.replace("_", "").replace("-", "").isalpha())
-    )
+    ]
+    found += [
+        f"{key}={'+' if value > 0 else '-' if value < 0 else '0'}"
+        for key, value in record.items()
+        if isinstance(value, (int, float)) and not isinstance(value, bool)
+    ]
+    return (*found, *(f"{key}=none" for key in optional if key not in record))
+
+
+def free(executed: Executed) -> dict[str, list[Any]]:
+    """What decided a call and was chosen freely: argument -> `["is", value]` of options and numbers, or
+    `["from", source]` of values that an answer or the state holds; texts that were made up are left out."""
+    found: dict[str, list[Any]] = {}
+    for name, value in executed.call.arguments.items():
+        source = executed.sources.get(name)
+        if source is None:
+            continue
+        if source.kind in ("result", "state"):
+            found[name] = ["from", str(source)]
+        elif source.kind in ("enum", "example") or isinstance(value, (int, float)):
+            listed = isinstance(value, list) and all(isinstance(one, str) for one in value)
+            found[name] = ["is", sorted(value) if listed else value]
+    return found
 
 
 def pattern(path: Path) -> str:
-    """A path with `*` for every place in a list: `flights/*/price`."""
-    return "/".join("*" if isinstance(part, int) else part for part in path)
+    """A path with `*` for every place in a list and every key that is an id: `flights/*/price`."""
+    return "/".join("*" if isinstance(part, int) or _ID.search(part) else part for part in path)
 
 
 def at(value: Any, path: Path) -> Any:

@@ -45,6 +45,24 @@ def tokens(name: str) -> frozenset[str]:
     return frozenset(part[:-1] if len(part) > 3 and part.endswith("s") else part for part in found)
 
 
+def stem(word: str) -> str:
+    """A verb without its ending: `locked` and `locking` are lock."""
+    for ending in ("ing", "ed"):
+        if word.endswith(ending) and len(word) > len(ending) + 2:
+            return word[: -len(ending)]
+    return word
+
+
+def is_vague(name: str) -> bool:
+    """Whether a parameter's name says nothing of what it is: `id`, `value`."""
+    return not telling_words(name)
+
+
+def telling_words(name: str) -> frozenset[str]:
+    """The words of a parameter's name, or of its dotted path's last part, that say what it is."""
+    return tokens(name.rpartition(".")[2]) - _VAGUE
+
+
 @lru_cache(maxsize=65536)
 def likeness(name: str, other: str) -> float:
     """How far a parameter's name is found in the name of a value, from 0 to 1; vague words count little."""
@@ -77,7 +95,7 @@ def names_it(name: str, label: str, described: str = "") -> float:
 
 @lru_cache(maxsize=8192)
 def _meant(described: str) -> tuple[str, ...]:
-    words = re.findall(r"\w+", re.split(r"[.;\[(]", described)[0].lower())[:7]
+    words = re.findall(r"\w+", re.split(r"[.;\[(]", described)[0].lower())[:10]
     return tuple(word for word in words if word not in _FILLERS and len(word) > 2)
 
 
@@ -136,8 +154,15 @@ def count_for(told: str) -> int | None:
     return _COUNTS[found.group(1).lower()] if found else None
 
 
-def number_for(schema: dict[str, Any], rng: Random, told: str = "") -> int | float:
-    """A number within a schema's bounds, or those that a text states: `from 0 to 100`."""
+def number_for(schema: dict[str, Any], rng: Random, told: str = "", edge: float = 0.0) -> int | float:
+    """A number within a schema's bounds, or those that a text states: `from 0 to 100`.
+
+    Args:
+        schema: The parameter's.
+        rng: Draws it.
+        told: Its description and what errors said.
+        edge: The share of draws that take the least number or the greatest, in halves.
+    """
     if "minimum" not in schema and "maximum" not in schema and (bounds := _BOUNDS.search(told)):
         schema = {**schema, "minimum": float(bounds.group(1)), "maximum": float(bounds.group(2))}
         if step := _STEP.search(told):
@@ -149,6 +174,9 @@ def number_for(schema: dict[str, Any], rng: Random, told: str = "") -> int | flo
     high = low + 30 if high is None else high
     if high - low > 1000:
         high = low + 1000
+    if edge and rng.random() < edge:
+        bound = rng.choice((low, high))
+        return int(bound) if whole else float(bound)
     if whole:
         least = int(low) + ("exclusiveMinimum" in schema)
         most = int(high) - ("exclusiveMaximum" in schema)
