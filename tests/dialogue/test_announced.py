@@ -50,9 +50,8 @@ def test_the_system_message_stays_and_later_steps_have_the_tool() -> None:
         Turn("Thanks.", (AssistantStep("Polite.", (), "You are welcome.", ()),)),
     )
     steps = steps_of(Trajectory("a", "test", (first,), turns))
-    assert [[tool["name"] for tool in step.tools] for step in steps] == [["first"], ["first", "later"]] + [
-        ["first", "later"]
-    ]
+    names = [[tool["name"] for tool in step.tools] for step in steps]
+    assert names == [["first"], ["first", "later"], ["first", "later"]]
     assert len({str(step.messages[0]["content"]) for step in steps}) == 1
     assert "later" not in str(steps[0].messages)
 

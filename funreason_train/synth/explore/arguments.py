@@ -215,20 +215,29 @@ class Drawer:
         anything = self._learning and self._rng.random() < _ANY_SHARE
         asked = f"{self._tool} {name}"
         newest = max(self._latest.values(), default=-1)
+        priors, scale = self._priors(place, "result"), 10.0 if self._by_value else 0.5
         for label, latest in self._latest.items():
-            prior = self._prior(label, place, "result") * (10.0 if self._by_value else 0.5)
+            prior = priors.get(label)
+            if prior is None:
+                prior = priors[label] = self._prior_of(label, place, "result")
             if (prior or anything) and self._some(self._answers[label], types):
-                prior = (prior or 0.2) * (1.5 if latest == newest else 1.0)
-                values = (one[2] for one in self._answers[label])
-                weight = self._weight(place, f"result:{label}", prior) * self._urged(values)
+                prior = (prior * scale or 0.2) * (1.5 if latest == newest else 1.0)
+                weight = self._weight(place, f"result:{label}", prior)
+                if self.attempts.asking:
+                    weight *= self._urged(one[2] for one in self._answers[label])
                 options.append((weight, "result", label))
+        priors = self._priors(place, "state")
         for label, held in self._state.values.items():
-            prior = self._prior(label, place, "state")
+            prior = priors.get(label)
+            if prior is None:
+                prior = priors[label] = self._prior_of(label, place, "state")
             if (prior or anything) and any(type(value) in types for _, value, _ in held):
                 weight = self._weight(place, f"state:{label}", prior or 0.2)
-                options.append((weight * self._urged(one[1] for one in held), "state", label))
+                if self.attempts.asking:
+                    weight *= self._urged(one[1] for one in held)
+                options.append((weight, "state", label))
         for label in self._spoken if str in types else ():
-            if not label.startswith(f"{self._tool}/") and (prior := self._prior(label, place, "said")):
+            if not label.startswith(f"{self._tool}/") and (prior := self._prior_of(label, place, "said")):
                 options.append((self._weight(place, f"said:{label}", prior * 5.0), "said", label))
         if way is not None and (same := [one for one in options if self._comes_from(one, way[1])]):
             options = same
@@ -247,8 +256,6 @@ class Drawer:
 
     def _urged(self, values: Iterable[Any]) -> float:
         """More for values of which an error asked for one."""
-        if not self.attempts.asking:
-            return 1.0
         return _ASKED if any(map(self.attempts.asks_for, values)) else 1.0
 
     def _again(self, name: str, place: str) -> tuple[Any, Source] | None:
@@ -267,16 +274,14 @@ class Drawer:
         for table in self._state.keys.get(value, ()):
             self._anchors[table] = str(value)
 
-    def _prior(self, label: str, place: str, kind: str) -> float:
-        """How likely a source is before anything was learnt of it; 0 for one that is not tried."""
+    def _priors(self, place: str, kind: str) -> dict[str, float]:
+        """Label -> how likely it is before anything was learnt of it, as far as that is known by now."""
         if self._learning:
-            return self._prior_of(label, place, kind)
-        key = (self._tool, place, kind, label)
-        if key not in self._graph.priors:
-            self._graph.priors[key] = self._prior_of(label, place, kind)
-        return self._graph.priors[key]
+            return {}
+        return self._graph.priors.setdefault((self._tool, place, kind), {})
 
     def _prior_of(self, label: str, place: str, kind: str) -> float:
+        """How likely a source is before anything was learnt of it; 0 for one that is not tried."""
         like = self._graph.likeness(self._tool, place, label)
         found = like**2 * 2.0 if like >= _LIKE else 0.0
         record, source = self._graph.tools[self._tool], f"{kind}:{label}"

@@ -22,6 +22,7 @@ class Attempts:
         self._single: set[tuple[str, str, Any]] = set()
         self._whole: set[tuple[str, str]] = set()
         self._asked: dict[str, frozenset[str]] = {}
+        self._union: frozenset[str] | None = None
         self._numbers: dict[tuple[str, str], float] = {}
 
     def failed(self, executed: Executed) -> None:
@@ -39,6 +40,7 @@ class Attempts:
             if source is not None and source.kind == "made" and isinstance(value, (int, float)):
                 self._numbers[(name, place)] = value
         quoted = set(_TOKEN.findall(executed.result.text))
+        self._union = None
         self._asked[name] = frozenset(quoted - {str(value) for _, value in _pairs(executed.call.arguments)})
 
     def changed(self) -> None:
@@ -50,7 +52,8 @@ class Attempts:
 
     def succeeded(self, tool: str) -> None:
         """Nothing is asked for any more by this tool."""
-        self._asked.pop(tool, None)
+        if self._asked.pop(tool, None) is not None:
+            self._union = None
 
     def is_bad(self, tool: str, place: str, value: Any) -> bool:
         """Whether this value alone made a call fail."""
@@ -77,8 +80,10 @@ class Attempts:
 
     def asks_for(self, value: Any) -> bool:
         """Whether an error that is still to be dealt with quotes this value, which its call did not hold."""
+        if self._union is None:
+            self._union = frozenset().union(*self._asked.values())
         text = str(value)
-        return len(text) > 1 and any(text in one for one in self._asked.values())
+        return len(text) > 1 and text in self._union
 
 
 def _pairs(arguments: Mapping[str, Any]) -> list[_Place]:

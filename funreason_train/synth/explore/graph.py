@@ -66,9 +66,8 @@ class Graph:
         self._consumers: dict[tuple[str, str], tuple[str, str] | None] = {}
         self._likes: dict[tuple[str, str, str], float] = {}
         self._said_of: dict[str, tuple[str, ...]] = {}
-        self.priors: dict[
-            tuple[str, str, str, str], float
-        ] = {}  # of a `Drawer`, once nothing is learnt any more
+        # Of a `Drawer`, once nothing is learnt any more: (tool, parameter, kind of source) -> label -> prior.
+        self.priors: dict[tuple[str, str, str], dict[str, float]] = {}
 
     def observe(self, executed: Executed, before: Iterable[Executed] = ()) -> None:
         """Takes in one call.
