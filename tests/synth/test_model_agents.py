@@ -97,6 +97,10 @@ def test_each_role_may_have_a_model_of_its_own(tmp_path: Path) -> None:
     by_model = Counter(body["model"] for body in server.asked)
     assert set(by_model) == {"big", "thinker", "critic"}
     assert all(body["model"] == "thinker" for body in server.asked if body["messages"][0]["role"] == "system")
+    funnel, page = funnel_of(tmp_path / "out"), (tmp_path / "out" / "card.html").read_text()
+    assert set(funnel["roles"]) == {"tooling", "querying", "reasoning", "critiquing"}
+    assert sum(one["requests"] for one in funnel["roles"].values()) <= funnel["asked"]["requests"]
+    assert "<h2>Cost</h2>" in page and all(f"<td>{role}</td>" in page for role in funnel["roles"])
 
 
 def test_garbage_costs_samples_and_not_the_run(tmp_path: Path) -> None:

@@ -229,6 +229,15 @@ def test_the_guided_chain_was_guided(made: Path) -> None:
 def test_the_card_shows_yield_graphs_and_ten_examples(made: Path) -> None:
     page = (made / "card.html").read_text()
     assert page.count("<svg") == 2 and page.count('class="panel example"') == 10
+    assert "Yield" in page and "Kinds" in page and "Tries of a turn" in page and "Critiques" in page
+    assert "Calls of a trace" in page and "Distance from the first call to the target" in page
+    assert "Jump length" in page and "Coverage" in page and "Cost" not in page
+    for size in (1, 2, 3):
+        assert f"distinct {size}-grams of queries" in page
+    assert "share 8 words in a row with a question of BFCL" in page and "0 of 100" in page
+    examples = page.partition("<h2>Examples</h2>")[2]
+    for shown in ('<div class="role">tool</div>', '<div class="role">hints</div>', "verdict: accepted"):
+        assert shown in examples
     assert "Directed and uniform sampling" in page and "://" not in page.replace("http://www.w3.org/", "")
 
 

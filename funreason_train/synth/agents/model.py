@@ -49,6 +49,12 @@ class ModelAgents:
         self._mine.usage = Usage()
         return found
 
+    def take_roles(self) -> dict[str, Usage]:
+        """The same by role."""
+        found: dict[str, Usage] = getattr(self._mine, "roles", {})
+        self._mine.roles = {}
+        return found
+
     async def abstract(self, job: Abstracting) -> AdvancedTool:
         """One tool that does what the trace does.
 
@@ -144,6 +150,8 @@ class ModelAgents:
         if not hasattr(self._mine, "usage"):
             self._mine.usage = Usage()
         self._mine.usage.add(answer.usage)
+        roles = self._mine.__dict__.setdefault("roles", {})
+        roles.setdefault(role, Usage()).add(answer.usage)
         return answer
 
 

@@ -15,6 +15,7 @@ from ...run.files import write_text
 from ..explore.graph import Graph
 from ..explore.picture import draw
 from .funnel import PHASES
+from .overlap import overlapping
 from .store import Store
 
 _EXAMPLES = 10
@@ -46,13 +47,21 @@ def write_card(
     calls = sum(int(number) * count for number, count in funnel["calls"].items())
     turns = sum(funnel["calls"].values())
     once = funnel["tries"].get("1", 0) / max(1, sum(funnel["tries"].values()))
-    diversity = distinct(store, end)
+    different = {size: distinct(store, end, size) for size in (1, 2, 3)}
+    jumps = sum(int(number) * count for number, count in funnel["jump"].items())
+    texts = (" ".join(turn["user"] for turn in _turns(text)) for text in store.lines("train", end, "task"))
+    shared = overlapping(texts)
     figures = [
         ("conversations", f"{accepted:,}"),
         ("of all samples", f"{accepted / max(1, samples):.1%}"),
         ("calls a trace", f"{calls / max(1, turns):.2f}"),
         ("turns solved at the first try", f"{once:.1%}"),
-        ("distinct 3-grams of queries", f"{diversity:.1%}"),
+        ("calls that a query hides (jump length)", f"{jumps / max(1, turns):.2f}"),
+        *((f"distinct {size}-grams of queries", f"{share:.1%}") for size, share in different.items()),
+        (
+            "conversations that share 8 words in a row with a question of BFCL",
+            "BFCL is not installed" if shared is None else f"{shared:,} of {accepted:,}",
+        ),
         ("replayed in a fresh environment", f"{accepted:,} of {accepted:,}"),
     ]
     page = render_page(
@@ -77,14 +86,18 @@ def write_card(
     write_text(path, page)
 
 
-def distinct(store: Store, end: int) -> float:
-    """The share of three-word runs of users' messages that stand there once, over the first conversations."""
+def distinct(store: Store, end: int, size: int) -> float:
+    """Different runs of so many words in users' messages, as a share of all, over the first conversations."""
     seen: Counter[tuple[str, ...]] = Counter()
     for text in islice(store.lines("train", end, "task"), _DIVERSITY_ROWS):
-        for turn in json.loads(text)["turns"]:
+        for turn in _turns(text):
             words = turn["user"].lower().split()
-            seen.update(zip(words, words[1:], words[2:], strict=False))
+            seen.update(zip(*(words[place:] for place in range(size)), strict=False))
     return len(seen) / max(1, sum(seen.values()))
+
+
+def _turns(text: str) -> list[dict[str, Any]]:
+    return list(json.loads(text)["turns"])
 
 
 def _warnings(graphs: Mapping[str, Graph]) -> Iterator[str]:
@@ -116,6 +129,7 @@ def _sections(funnel: Mapping[str, Any], sampling: Mapping[str, Any]) -> Iterato
         ("Tries of a turn", "tries", "tries"),
         ("Calls of a trace", "calls", "calls"),
         ("Distance from the first call to the target", "distance", "edges"),
+        ("Jump length: calls that a query does not speak of", "jump", "calls"),
     ):
         cells = tuple((number, f"{count:,}") for number, count in funnel[key].items())
         yield {"title": title, "about": "", "table": Table("", (unit, "turns"), cells)}
@@ -123,6 +137,7 @@ def _sections(funnel: Mapping[str, Any], sampling: Mapping[str, Any]) -> Iterato
         cells = tuple((reason, f"{count:,}") for reason, count in funnel["critiques"].items())
         about = f"{funnel['hints_refused']:,} hints held a gold call and were not passed on."
         yield {"title": "Critiques", "about": about, "table": Table("", ("reason", "tries"), cells)}
+    yield from _cost(funnel)
     cells = tuple(
         (name, f"{one['tools']:.0%}", f"{one['edges']:.0%}") for name, one in funnel["coverage"].items()
     )
@@ -149,14 +164,32 @@ def _sections(funnel: Mapping[str, Any], sampling: Mapping[str, Any]) -> Iterato
         }
 
 
+def _cost(funnel: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """What asking models took, by role; nothing for offline agents."""
+    if not funnel["roles"]:
+        return
+    prices = funnel.get("asked", {}).get("prices", {})
+    rows = []
+    for role, used in funnel["roles"].items():
+        sent, written = used["prompt_tokens"], used["completion_tokens"]
+        cost = (sent * prices.get("prompt", 0.0) + written * prices.get("completion", 0.0)) / 1e6
+        rows.append((role, f"{used['requests']:,}", f"{sent:,}", f"{written:,}", f"{cost:,.4f}"))
+    told = funnel.get("asked", {})
+    about = (
+        f"Finished samples of this data set. The whole run, what was begun and lost included: "
+        f"{told.get('requests', 0):,} requests, {told.get('prompt_tokens', 0):,} tokens sent, "
+        f"{told.get('completion_tokens', 0):,} written, cost {told.get('cost', 0.0):,.4f}."
+    )
+    head = ("role", "requests", "tokens sent", "tokens written", "cost")
+    yield {"title": "Cost", "about": about, "table": Table("", head, tuple(rows))}
+
+
 def _examples(store: Store, end: int) -> Iterator[dict[str, Any]]:
-    shown = set()
-    for number in range(_EXAMPLES):
-        found = store.example("train", number * end // _EXAMPLES)
-        if found is None or found[0]["id"] in shown:
+    for number in _chosen(store, end):
+        found = store.example("train", number)
+        if found is None:
             continue
         row, told = found
-        shown.add(row["id"])
         messages = [
             {
                 "role": message["role"],
@@ -173,6 +206,17 @@ def _examples(store: Store, end: int) -> Iterator[dict[str, Any]]:
         tries = ", ".join(map(str, told["figures"]["tries"]))
         about = f"{told['kind']} in {told['environment']}; tries a turn: {tries}; verdict: accepted"
         yield {"id": row["id"], "about": about, "messages": messages, "notes": notes}
+
+
+def _chosen(store: Store, end: int) -> list[int]:
+    """The numbers of the examples: some with a hint, the others at even distances."""
+    accepted = [(one["index"], one["figures"]["notes"]) for one in store.told("train", end) if one["ok"]]
+    hinted = [number for number, notes in accepted if any("hints" in note for note in notes)]
+    chosen = set(hinted[: _EXAMPLES // 3])
+    others = [number for number, _ in accepted if number not in chosen]
+    count = min(_EXAMPLES - len(chosen), len(others))
+    chosen |= {others[place * len(others) // count] for place in range(count)}
+    return sorted(chosen)
 
 
 def _flat(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:

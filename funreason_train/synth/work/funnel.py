@@ -22,7 +22,9 @@ def funnel_of(told: Iterable[Mapping[str, Any]], graphs: Mapping[str, Graph]) ->
         `samples`, `accepted`, `given_up`; `draws`; `lost` (phase -> reason -> draws); `kinds` and
         `environments` (-> `{"samples", "accepted"}`); `tries` (of turns, how many needed 1, 2, … tries),
         `hints_refused`, `critiques` (reason -> count); `calls` (a trace's calls -> count), `distance` (edges
-        to the target -> count), `executed_calls`; `coverage` (environment -> shares of tools and edges).
+        to the target -> count), `jump` (calls that a query hides -> count), `roles` (of agents that are
+        models -> what asking them took, in samples that are finished), `executed_calls`; `coverage`
+        (environment -> shares of tools and edges).
     """
     counts: Counter[str] = Counter()
     lost: dict[str, Counter[str]] = {phase: Counter() for phase in PHASES}
@@ -32,6 +34,8 @@ def funnel_of(told: Iterable[Mapping[str, Any]], graphs: Mapping[str, Graph]) ->
     calls: Counter[int] = Counter()
     distance: Counter[int] = Counter()
     critiques: Counter[str] = Counter()
+    jumps: Counter[int] = Counter()
+    roles: dict[str, Counter[str]] = {}
     tools: dict[str, Counter[str]] = {name: Counter() for name in graphs}
     edges: dict[str, set[str]] = {name: set() for name in graphs}
     for one in told:
@@ -43,6 +47,8 @@ def funnel_of(told: Iterable[Mapping[str, Any]], graphs: Mapping[str, Graph]) ->
         for place, number in one["lost"].items():
             phase, _, reason = place.partition("/")
             lost[phase][reason] += number
+        for role, used in one.get("roles", {}).items():
+            roles.setdefault(role, Counter()).update(used)
         if not one["ok"]:
             continue
         figures = one["figures"]
@@ -51,6 +57,7 @@ def funnel_of(told: Iterable[Mapping[str, Any]], graphs: Mapping[str, Graph]) ->
         critiques.update(figures["reasons"])
         calls.update(figures["calls"])
         distance.update(figures["distances"])
+        jumps.update(figures["jumps"])
         counts["executed_calls"] += figures["sampled_calls"]
         tools[one["environment"]].update(figures["tools"])
         edges[one["environment"]].update(figures["edges"])
@@ -68,6 +75,8 @@ def funnel_of(told: Iterable[Mapping[str, Any]], graphs: Mapping[str, Graph]) ->
         "critiques": dict(sorted(critiques.items())),
         "calls": {str(number): calls[number] for number in sorted(calls)},
         "distance": {str(number): distance[number] for number in sorted(distance)},
+        "jump": {str(number): jumps[number] for number in sorted(jumps)},
+        "roles": {role: dict(sorted(used.items())) for role, used in sorted(roles.items())},
         "executed_calls": counts["executed_calls"],
         "coverage": {
             name: {

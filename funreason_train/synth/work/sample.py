@@ -257,6 +257,7 @@ class Samples:
             "tools": dict(sorted(tools.items())),
             "edges": sorted(edges),
             "distances": distances,
+            "jumps": [len(plan.needs.hidden) for plan in plans if plan.gold],
         }
 
 

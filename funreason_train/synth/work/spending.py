@@ -63,5 +63,9 @@ class Spending:
         return {
             **self.account.spent.to_json(),
             "cost": round(self.account.cost, 6),
+            "prices": {
+                "prompt": self.account.budget.prompt_price,
+                "completion": self.account.budget.completion_price,
+            },
             "forecast": self.forecast,
         }

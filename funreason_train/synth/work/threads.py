@@ -38,9 +38,10 @@ def in_threads(
     samples = Samples(job, agents)
 
     def one(number: int) -> dict[str, Any]:
-        agents.take_usage()
+        agents.take_usage(), agents.take_roles()
         found = at_once(samples.make(number))
-        return {**found, "usage": agents.take_usage().to_json()}
+        roles = {role: used.to_json() for role, used in sorted(agents.take_roles().items())}
+        return {**found, "usage": agents.take_usage().to_json(), "roles": roles}
 
     numbers = chain.from_iterable(chunks)
     waiting: set[Future[dict[str, Any]]] = set()
