@@ -228,3 +228,32 @@ def test_targets_come_from_lists_and_from_failures(tmp_path: Path) -> None:
     failures.write_text("{broken\n")
     with pytest.raises(UserError, match="line 1 is not JSON"):
         read_targets(str(failures), tools)
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("", "no tool of these environments is named"),
+        ("\n\n", "no tool of these environments is named"),
+        ("fly_to_the_moon\n", "no tool of these environments is named"),
+        ('{"gold": [{"name": "fly", "arguments": {}}]}', "no tool of these environments is named"),
+        ("{not json", "line 1 is not JSON"),
+        ('{"gold": "[not json"}', "line 1 is not JSON"),
+        ("[" * 100_000, "line 1 is not JSON"),
+        ('{"turns": [3]}', "neither a failure of an evaluation nor a rollout"),
+        ('{"turns": [{"reasons": 4}]}', "neither a failure of an evaluation nor a rollout"),
+    ],
+)
+def test_targets_that_say_nothing_are_one_sentence(tmp_path: Path, text: str, sentence: str) -> None:
+    path = tmp_path / "targets.jsonl"
+    path.write_text(text)
+    with pytest.raises(UserError, match=sentence) as error:
+        read_targets(str(path), {"shop": tuple(tool["name"] for tool in Shop().tools())})
+    assert "Traceback" not in str(error.value)
+
+
+def test_targets_that_cannot_be_read_are_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "binary").write_bytes(bytes(range(256)))
+    for path in (tmp_path, tmp_path / "missing", tmp_path / "binary"):
+        with pytest.raises(UserError, match="cannot be read"):
+            read_targets(str(path), {"shop": ("find_product",)})

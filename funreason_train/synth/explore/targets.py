@@ -39,8 +39,14 @@ def read_targets(path: str, tools: Mapping[str, tuple[str, ...]]) -> dict[str, l
         if text.lstrip().startswith(("{", "[")):
             try:
                 counts.update(_wanted(json.loads(text)))
-            except ValueError:
+            except (ValueError, RecursionError):
                 raise UserError(f"line {number} is not JSON", where=str(file)) from None
+            except (AttributeError, TypeError):
+                raise UserError(
+                    f"line {number} is neither a failure of an evaluation nor a rollout",
+                    where=str(file),
+                    fix="Write one tool a line, or give failures.jsonl of an evaluation",
+                ) from None
         else:
             counts[text.strip()] += 1
     found: dict[str, list[str]] = {}
