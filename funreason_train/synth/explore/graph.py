@@ -63,6 +63,7 @@ class Graph:
         self.avoided: set[str] = set()
         self._options: dict[str, tuple[str, ...]] = {}
         self.needed: dict[str, list[str]] = {}  # of a `Drawer`, as `priors`
+        self._valued: dict[str, frozenset[str]] = {}
         self._consumers: dict[tuple[str, str], tuple[str, str] | None] = {}
         self._likes: dict[tuple[str, str, str], float] = {}
         self._said_of: dict[str, tuple[str, ...]] = {}
@@ -284,6 +285,12 @@ class Graph:
             if (known := self.producers(tool, name)) and self.opaque(tool, name):
                 found[name] = known
         return found
+
+    def valued(self, tool: str) -> frozenset[str]:
+        """The parameters of `value_clauses`; for a graph that learns nothing any more."""
+        if tool not in self._valued:
+            self._valued[tool] = frozenset(self.value_clauses(tool))
+        return self._valued[tool]
 
     def hinted_clauses(self, tool: str) -> dict[str, Clause]:
         """Required parameter -> the tools that may give its value as names tell; for learning alone."""

@@ -23,10 +23,12 @@ from ...calls import Call
 from ...environments import Environment
 from .arguments import Drawer
 from .directions import Directions
+from .evidence import without_values
 from .graph import Graph
 from .trace import Executed, Source, fingerprint
 
-_HELP = 8  # times that a turn does what an error of one tool asks for
+_HELP = 2  # times that a turn does what one error of a tool asks for
+_KNOWN = 0.8  # of the calls whose value nobody can know that wait until an answer holds one
 _REDRAWS = 8  # sets of arguments that are drawn in place of one that has failed in this very state
 _BACK = 0.8  # of the steps without a way on that ask a tool again which gave values that did not do
 
@@ -94,7 +96,7 @@ class Sampler:
         """Samples one turn: calls up to the target, and `extra` ones after it."""
         found = Sampled(target)
         blocked: set[str] = set()
-        self._helped: dict[str, int] = {}
+        self._helped: dict[tuple[str, str], int] = {}
         self._needs, self._ways = {}, {}
         after = 0
         while found.calls < self.most and not getattr(self.environment, "fault", None):
@@ -172,8 +174,9 @@ class Sampler:
             if not self.directions.is_legal(name, self.called):
                 return None
             needed = self.graph.remedies(name, executed.call, executed.result.text)
-            if needed and self._helped.get(name, 0) < _HELP:
-                self._helped[name] = self._helped.get(name, 0) + 1
+            obstacle = (name, without_values(executed.result.text, executed.call.arguments))
+            if needed and self._helped.get(obstacle, 0) < _HELP:
+                self._helped[obstacle] = self._helped.get(obstacle, 0) + 1
                 self._needs[name] = list(needed)
                 self._ways |= needed
                 return None
@@ -188,7 +191,12 @@ class Sampler:
             wanted = self.graph.consumer(found.target, name)
         for _ in range(_REDRAWS):
             drawn = self.drawer.arguments(name, self.rng, fitting, wanted)
-            if not self.drawer.attempts.has_failed(name, drawn[0]):
+            if self.drawer.attempts.has_failed(name, drawn[0]):
+                continue
+            unknown = any(
+                drawn[1][place].kind == "made" for place in self.graph.valued(name) if place in drawn[1]
+            )
+            if not unknown or self.rng.random() > _KNOWN:
                 return drawn
         return None
 
