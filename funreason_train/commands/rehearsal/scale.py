@@ -202,7 +202,8 @@ def _rl(recipe: Config, hosts: int) -> Iterator[tuple[str, Any]]:
     yield "rl.rollout.tensor_parallel", 1
     yield "rl.rollout.sequences", min(rl["rollout"]["sequences"], 8)
     yield "rl.rollout.tokens_per_step", min(rl["rollout"]["tokens_per_step"], whole)
-    yield "rl.rollout.workers", min(rl["rollout"]["workers"], 2)
+    # Each is a process of a GiB, and every further host brings two and a half.
+    yield "rl.rollout.workers", min(rl["rollout"]["workers"], 2 if hosts == 2 else 1)
     yield "rl.fsdp_size", _copy(rl["fsdp_size"], workers, hosts)
     yield "rl.save_every", 1
     yield "rl.validate_every", min(rl["validate_every"], 1)
