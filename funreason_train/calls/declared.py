@@ -18,7 +18,8 @@ _BOUNDS = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum")
 _LENGTHS = ("minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties")
 _RULES = ("format", "pattern", "multipleOf", "uniqueItems", "nullable")
 _KEPT = ("description", "enum", "default", "examples", *_RULES, *_BOUNDS, *_LENGTHS)
-_UNDERSTOOD = frozenset(
+#: Keys of a declaration that are read.
+UNDERSTOOD = frozenset(
     (
         *(*_KEPT, "type", "const", "properties", "required", "optional", "items", "prefixItems"),
         *("additionalProperties", "patternProperties", "anyOf", "oneOf", "allOf", "$ref"),
@@ -27,6 +28,7 @@ _UNDERSTOOD = frozenset(
 )
 #: What a declaration of one plain value says; only others have parts to look for.
 _SINGLE = frozenset((*_KEPT, "type", "const"))
+_EMPTY: tuple[Any, ...] = (None, "", [], {}, ())
 _PADDED = ("type", "description", "enum", "items", "properties", "anyOf")
 _LARGEST = 20_000
 
@@ -76,9 +78,11 @@ class _Reader:
         self._nodes += 1
         if self._nodes > _LARGEST:
             raise DeclarationError(f"a schema of more than {_LARGEST} parts")
-        if not declared.keys() <= _UNDERSTOOD:
+        if not declared.keys() <= UNDERSTOOD:
             self._notes |= {
-                f"key:{key}": None for key in declared if key not in _UNDERSTOOD and declared[key]
+                f"key:{key}": None
+                for key in declared
+                if key not in UNDERSTOOD and declared[key] not in _EMPTY
             }
         schema = self._plain(declared)
         stated = "default" in schema
@@ -152,10 +156,7 @@ class _Reader:
 
     def _required(self, declared: Mapping[str, Any], properties: Mapping[str, Any] | None) -> list[str]:
         """The names in `required`, and the properties that say of themselves that they are."""
-        required = declared.get("required")
-        listed = dict.fromkeys(
-            name for name in (required if isinstance(required, list) else ()) if isinstance(name, str)
-        )
+        listed = dict.fromkeys(self._listed(declared.get("required")))
         # An alternative that only says which of the properties it takes, or a declaration that is not one.
         if not isinstance(properties, Mapping):
             return list(listed)
@@ -170,6 +171,18 @@ class _Reader:
         if not listed.keys() <= properties.keys():
             self._simplified()
         return [name for name in (listed | dict.fromkeys(marked)) if name in properties]
+
+    def _listed(self, required: Any) -> list[str]:
+        """The names in `required`: a list, names with commas between them, or an object of truths."""
+        if isinstance(required, str):
+            required = [one.strip() for one in required.split(",") if one.strip()]
+        elif isinstance(required, Mapping):
+            required = [name for name, one in required.items() if one is True]
+        if not isinstance(required, (list, tuple)):
+            return []  # what a parameter says of itself
+        if not all(isinstance(name, str) for name in required):
+            self._simplified()
+        return [name for name in required if isinstance(name, str)]
 
     def _both(self, one: Schema, other: Schema) -> Schema:
         """The schema that holds where both do, as far as `allOf` is used to add to a type."""

@@ -16,12 +16,13 @@ from typing import NamedTuple
 
 from .notations.harmony import find_harmony
 from .notations.json_text import find_json
+from .notations.named import find_named
 from .notations.prose import Fence, fences, without_fences, without_quotes
 from .notations.python import find_call_list, find_lines, find_nothing_but_calls, is_call_list
 from .notations.react import find_react
 from .notations.tags import find_tags
 
-NOTATIONS = ("harmony", "tags", "react", "json", "call_list", "python", "fenced")
+NOTATIONS = ("harmony", "tags", "react", "json", "call_list", "python", "fenced", "named")
 """The families of notations, in the order in which they are looked for."""
 
 
@@ -65,7 +66,7 @@ def find_intent(text: str, tool_names: Collection[str] = ()) -> Intent | None:
         tool_names: Names of the offered tools, where they are known.
     """
     if not _SIGN.search(text):
-        return None
+        return _named(text, tool_names)
     if text[:1] == "[":  # soon told, and so often asked
         leading = find_call_list(text, tool_names) if "<" not in text else None
         if leading is not None and leading[0] == 0:
@@ -86,7 +87,12 @@ def find_intent(text: str, tool_names: Collection[str] = ()) -> Intent | None:
         if _is_fenced_call(block, alone, tool_names):
             return Intent("fenced", block.start, block.end)
     span = find_nothing_but_calls(text, tool_names) or find_lines(prose, tool_names)
-    return Intent("python", *span) if span else None
+    return Intent("python", *span) if span else _named(prose, tool_names)
+
+
+def _named(text: str, tool_names: Collection[str]) -> Intent | None:
+    span = find_named(text, tool_names) if tool_names else None
+    return Intent("named", *span) if span else None
 
 
 def _is_fenced_call(block: Fence, alone: bool, tool_names: Collection[str]) -> bool:
@@ -102,5 +108,6 @@ def _is_fenced_call(block: Fence, alone: bool, tool_names: Collection[str]) -> b
         return True
     if alone and (find_call_list(body, tool_names) or find_lines(body, tool_names)):
         return True
-    named = any(f"{name}(" in body for name in tool_names)
-    return named and find_nothing_but_calls(body, tool_names) is not None
+    return any(f"{name}(" in body for name in tool_names) and (
+        find_nothing_but_calls(body, tool_names) is not None or find_lines(body, tool_names) is not None
+    )

@@ -86,7 +86,7 @@ def read_python(text: str, tool_names: Collection[str] = ()) -> list[Call]:
         text = text[1:-1]
     try:
         if text.startswith("["):
-            return _plain_names(parse_calls(text), tool_names)
+            return _plain_names(_lists(text), tool_names)
         found: list[Call] = []
         for line in _statements(text):
             if line.startswith("print(") and line.endswith(")") and "print" not in tool_names:
@@ -95,6 +95,17 @@ def read_python(text: str, tool_names: Collection[str] = ()) -> list[Call]:
         return _plain_names(found, tool_names)
     except CallSyntaxError as error:
         raise Unreadable(error.reason, str(error)) from None
+
+
+def _lists(text: str) -> list[Call]:
+    """The calls of a call list, or of several, one a line."""
+    try:
+        return parse_calls(text)
+    except CallSyntaxError:
+        lines = [line.strip().rstrip(",;") for line in text.splitlines() if line.strip()]
+        if len(lines) < 2 or not all(line.startswith("[") and line.endswith("]") for line in lines):
+            raise
+        return [call for line in lines for call in parse_calls(line)]
 
 
 def _statements(text: str) -> list[str]:

@@ -40,12 +40,14 @@ ARGUMENT_KEYS = (
 
 LIST_KEYS = (
     *("tool_calls", "function_calls", "tool_call", "function_call", "calls", "tool_uses", "actions"),
+    *("functionCall", "functionCalls", "toolCall", "toolCalls", "toolUse", "tool_use", "command"),
 )
 """Keys under which an object holds calls and is not one itself."""
 
 LABEL_KEYS = ("id", "call_id", "tool_call_id", "type", "index")
 """Keys of a call that say nothing about what is called."""
 
+_DEEPEST, _MOST_LISTED = 3, 20  # levels of objects, and elements of a list, that are searched for a call
 _SURE = ("parameters", "action_input", "tool_input")
 _TOOL_NAME = re.compile(r"[\w.:/-]{1,200}")
 
@@ -62,10 +64,10 @@ def is_call_object(value: Any, tool_names: Collection[str] = ()) -> bool:
     if isinstance(held, Mapping):
         return isinstance(held.get("name"), str) and (held["name"] in tool_names or not _is_definition(held))
     name = next((value[key] for key in NAME_KEYS if isinstance(value.get(key), str)), None)
+    if tool_names and name not in tool_names and _names_a_tool(value, tool_names):
+        return True
     if name is None:
-        return bool(tool_names) and all(
-            key in tool_names and isinstance(item, Mapping) for key, item in value.items()
-        )
+        return False
     if name in tool_names:
         return True
     if not _TOOL_NAME.fullmatch(name) or _is_definition(value):
@@ -76,6 +78,23 @@ def is_call_object(value: Any, tool_names: Collection[str] = ()) -> bool:
         return True
     # A lone name calls a tool without arguments, or names a person: a tool's name begins with a small letter.
     return value.keys() == {"name"} and not tool_names and name.isidentifier() and name[:1].islower()
+
+
+def _names_a_tool(value: Mapping[str, Any], tool_names: Collection[str], depth: int = 0) -> bool:
+    """Whether an object holds a call under whatever keys: a tool's name, and an object beside or below it."""
+    if not depth and all(key in tool_names and isinstance(item, Mapping) for key, item in value.items()):
+        return True
+    held = [item for item in value.values() if isinstance(item, Mapping)]
+    named = any(isinstance(item, str) and item in tool_names for item in value.values())
+    if named and (held or any(key in ARGUMENT_KEYS for key in value)):
+        return True
+    inner = [
+        *held,
+        *(one for item in value.values() if isinstance(item, list) for one in item[:_MOST_LISTED]),
+    ]
+    return depth < _DEEPEST and any(
+        isinstance(one, Mapping) and bool(one) and _names_a_tool(one, tool_names, depth + 1) for one in inner
+    )
 
 
 def _may_be_arguments(value: Any) -> bool:

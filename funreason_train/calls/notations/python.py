@@ -14,6 +14,7 @@ from ..parse import MAX_CHARS, CallSyntaxError, parse_calls
 
 _NAME = r"[^\W\d][\w.-]*+"
 _LIST = re.compile(rf"(?<![\w\])\\])\[\s*+(?P<name>{_NAME})(?P<gap>\s*+)\(")
+_FURTHER_LIST = re.compile(rf"[\s,;]*+(?P<list>\[\s*+{_NAME}\()")
 _LINE = re.compile(
     rf"""^(?P<indent>[^\S\n]*+)(?P<bullet>(?:[-*•+>]|>>>|\d{{1,3}}[.)])[^\S\n]++)?[`'"]*+(?P<name>{_NAME})\(""",
     re.MULTILINE | re.VERBOSE,
@@ -102,7 +103,14 @@ def find_call_list(text: str, tool_names: Collection[str] = ()) -> tuple[int, in
         leads = not text[: opening.start()].strip()
         if _means_call(text, opening, closing, leads, opening["name"] in tool_names):
             end = scan.closing(opening.start()) if closing >= 0 else -1
-            return opening.start(), end + 1 if end >= 0 else len(text)
+            if end < 0:
+                return opening.start(), len(text)
+            while further := _FURTHER_LIST.match(text, end + 1):
+                following = scan.closing(further.start("list"))
+                if following < 0:
+                    return opening.start(), len(text)
+                end = following
+            return opening.start(), end + 1
     return None
 
 

@@ -8,6 +8,7 @@ from ..intent import Intent, find_intent
 from ..types import Call
 from .body import read_body, read_python
 from .harmony import read_harmony
+from .named import read_named
 from .react import read_react
 from .reading import Reading, Unreadable
 from .tags import read_tags, without_end
@@ -20,6 +21,7 @@ _READERS: dict[str, Callable[[str, Collection[str]], list[Call]]] = {
     "call_list": read_python,
     "python": read_python,
     "fenced": read_body,
+    "named": read_named,
 }
 _AROUND = " \t\r\n`"
 

@@ -17,7 +17,7 @@ from .elements import ELEMENT
 from .reading import Unreadable
 
 _TAG = re.compile(
-    r"""<(?P<close>/)?[|｜]?(?:\w{1,12}:)?
+    r"""<(?P<close>/)?[|｜]?(?:\w{1,12}:|(?!start_|end_)[a-z]\w{0,20}_(?=(?:tool|function)_calls?>))?
           (?P<word>(?:start_|end_)?(?:tool|function)[_▁\ ]?(?:calls?|uses?|code)(?:[_▁]section)?
                    (?:[_▁](?:begin|start|end))?
            |FunctionCall(?:Begin|End)
@@ -67,7 +67,7 @@ def find_tags(text: str, tool_names: Collection[str] = ()) -> tuple[int, int] | 
                 start = tags[place - 1].start()
             end, opened = tag.end(), -1
             continue
-        if start < 0 and _PAYLOAD.match(text, tag.end()):
+        if start < 0 and (_PAYLOAD.match(text, tag.end()) or _is_token(text, tag)):
             start = tag.start()
         end, opened = len(text), tag.end()
     element = ELEMENT.search(text) if "<" in text else None
@@ -78,6 +78,11 @@ def find_tags(text: str, tool_names: Collection[str] = ()) -> tuple[int, int] | 
     if opened < 0:
         end = max([end, *(match.end() for match in _ELEMENT_END.finditer(text, start))])
     return start, end
+
+
+def _is_token(text: str, tag: re.Match[str]) -> bool:
+    """Whether a mark is a token of its own, as nobody spells one in prose, at the beginning of a text."""
+    return tag.group().startswith(("<|", "<｜")) and not text[: tag.start()].strip()
 
 
 def read_tags(text: str, tool_names: Collection[str] = ()) -> list[Call]:
