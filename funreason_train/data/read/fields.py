@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
+_NOTHING = ("", "none", "null", "nan", "<na>", "n/a", "undefined")
 _SHOWN = 40  # characters of a field's name
 
 
@@ -15,6 +16,11 @@ def blank(value: Any) -> bool:
     if isinstance(value, (Mapping, list, tuple)):
         return not value
     return bool(value != value)
+
+
+def says_nothing(value: Any) -> bool:
+    """Whether a text says in so many words that nothing stands there, as tables and converters write null."""
+    return isinstance(value, str) and value.strip().strip("\"'").lower() in _NOTHING
 
 
 def field_name(key: Any) -> str:

@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Iterator
 from typing import Any, BinaryIO
 
-from .json_text import DECODER, is_utf8, json_problem, loads
+from .json_text import DECODER, LENIENT, is_utf8, json_problem, loads
 from .rows import RowError
 
 _SPACE = re.compile(r"[\s,]*")
@@ -80,9 +80,7 @@ def is_row_a_line(stream: BinaryIO) -> bool:
     if len(head) == _LINE and not whole:  # too long to look at: its beginning has to do
         return not text.startswith("[") or _begins_with_message(text)
     try:
-        value = DECODER.decode(text)
-    except RowError:
-        return True
+        value = LENIENT.decode(text)
     except RecursionError:
         return True
     except json.JSONDecodeError as error:
@@ -100,8 +98,8 @@ def _begins_with_message(text: str) -> bool:
     """Whether the first element of a list is a message, so that the list is one conversation."""
     start = _SPACE.match(text, 1).end()  # type: ignore[union-attr]
     try:
-        return _is_message(DECODER.raw_decode(text, start)[0])
-    except (ValueError, RecursionError, RowError):
+        return _is_message(LENIENT.raw_decode(text, start)[0])
+    except (ValueError, RecursionError):
         return False
 
 
@@ -109,8 +107,8 @@ def _is_message(value: Any) -> bool:
     """Whether a value is a message of a conversation, and not a row."""
     if isinstance(value, str) and value.lstrip().startswith("{"):
         try:
-            value = DECODER.decode(value)
-        except (ValueError, RecursionError, RowError):
+            value = LENIENT.decode(value)
+        except (ValueError, RecursionError):
             return False
     return isinstance(value, dict) and isinstance(value.get("role", value.get("from")), str)
 
@@ -157,9 +155,14 @@ class Values:
         """The value that begins here, or an `Unreadable`."""
         while True:
             start = self._at
+            refused: RowError | None = None
             try:
-                value, end = DECODER.raw_decode(self._text, start)
-            except (ValueError, RecursionError, RowError) as error:
+                try:
+                    value, end = DECODER.raw_decode(self._text, start)
+                except RowError as error:  # it is JSON, and ends where any reader ends
+                    refused = error
+                    value, end = LENIENT.raw_decode(self._text, start)
+            except (ValueError, RecursionError) as error:
                 cut = isinstance(error, json.JSONDecodeError) and (
                     error.msg.startswith("Unterminated") or error.pos >= len(self._text) - 16
                 )
@@ -172,6 +175,8 @@ class Values:
             if number and end > len(self._text) - 4 and self._more():
                 continue  # it may go on, as in 1 -> 1e+5
             raw, self._at = self._text[start:end], end
+            if refused is not None:
+                return Unreadable(refused, raw[:2000])
             if not raw.isascii() and not is_utf8(raw):
                 return Unreadable(RowError("encoding", "the row holds bytes that are not UTF-8"), raw)
             return value

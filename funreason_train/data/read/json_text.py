@@ -5,23 +5,44 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from .literals import literal
 from .rows import RowError
 
 
-def loads(text: str, distinct: bool = False) -> Any:
+def loads(text: str) -> Any:
     """JSON text as a value, strictly.
 
     Args:
         text: The text.
-        distinct: Whether a key that stands twice in an object is refused, and not the last one taken.
 
     Raises:
         RowError: `invalid_json`, `not_finite`, `nested_too_deeply` or `duplicate_key`.
     """
     try:
-        return (_DISTINCT if distinct else DECODER).decode(text)
+        return DECODER.decode(text)
     except (ValueError, RecursionError) as error:
         raise json_problem(error) from None
+
+
+def unwrap(text: str) -> Any:
+    """JSON text as a value; JSON text inside a JSON string is opened as well (twice at most); see `loads`."""
+    value = loads(text)
+    return loads(value) if isinstance(value, str) and value.lstrip()[:1] in ("[", "{", '"') else value
+
+
+def opened(text: str) -> Any:
+    """A declaration that stands as text: JSON, or a Python literal, which is read and never evaluated.
+
+    Raises:
+        RowError: as `unwrap`.
+    """
+    try:
+        return unwrap(text)
+    except RowError as error:
+        value = literal(text) if error.reason == "invalid_json" and text.lstrip()[:1] in ("{", "[") else None
+        if value is None:
+            raise
+        return value
 
 
 def _not_finite(name: str) -> Any:
@@ -53,5 +74,7 @@ def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-_DISTINCT = json.JSONDecoder(parse_constant=_not_finite, object_pairs_hook=_distinct)
-DECODER = json.JSONDecoder(parse_constant=_not_finite)
+#: Refuses what other readers refuse, and a key that stands twice in an object, where one value would be lost.
+DECODER = json.JSONDecoder(parse_constant=_not_finite, object_pairs_hook=_distinct)
+#: Reads the same texts and refuses nothing of it: for where a value ends and what kind it is.
+LENIENT = json.JSONDecoder()

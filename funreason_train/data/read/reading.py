@@ -20,8 +20,8 @@ from ..spool import Kept, Spool, body, encode
 from ..steps import closing_steps, untrained_steps
 from .files import Unparsed, Unreadable, records
 from .formats import source_module
+from .json_text import unwrap
 from .rows import Rejection, RowError, excerpt
-from .toolsets import unwrap
 
 _ID = 200  # characters of a row's own id that are kept
 _CHUNK = 128  # rows sent to a worker at a time

@@ -63,6 +63,7 @@ FLAGS = {
     "null_arguments_dropped": "nulls that a table put into arguments were left out",
     "other_notation": "calls in another notation, neither JSON nor the call language, became a call list",
     "repeated_tool": "a tool is offered twice in the same words; one of them was left out",
+    "result_of_another_tool": "a result names another tool than those that were called",
     "results_not_one_a_call": "there are more or fewer results than calls",
     "text_in_tool_call": "a plain reply stood inside call tags",
     "text_with_calls_dropped": "a text beside calls was left out (text_with_calls: drop)",

@@ -10,6 +10,7 @@ from importlib.resources import files
 from typing import Any
 
 from .fields import blank
+from .json_text import DECODER
 from .literals import literal
 
 FLAG = "format_instructions_dropped"
@@ -85,7 +86,7 @@ class _Reader:
     """
 
     def __init__(self, text: str) -> None:
-        self._text, self._decoder = text, json.JSONDecoder()
+        self._text, self._decoder = text, DECODER
         self._failures, self._characters = _FAILURES, _READ_AGAIN * len(text)
 
     @property
@@ -93,7 +94,11 @@ class _Reader:
         return self._failures < 0 or self._characters < 0
 
     def read(self, start: int) -> tuple[Any, int]:
-        """The value that begins here and where it ends; None and its own beginning if there is none."""
+        """The value that begins here and where it ends; None and its own beginning if there is none.
+
+        Raises:
+            RowError: `duplicate_key` or `not_finite` for JSON that loses something.
+        """
         self._failures -= 1
         try:
             value, end = self._decoder.raw_decode(self._text, start)

@@ -12,9 +12,10 @@ from typing import Any
 
 from ....calls.types import Call
 from ..fields import blank, field_name
+from ..json_text import unwrap
 from ..literals import literal
 from ..rows import RowError
-from ..toolsets import Tool, unwrap
+from ..toolsets import Tool
 
 #: Keys of a call under which its arguments stand.
 ARGUMENTS = (
@@ -40,7 +41,7 @@ def read_calls(
     Raises:
         RowError: `call_syntax`, `invalid_json`, `not_finite`, `nested_too_deeply`.
     """
-    value = unwrap(declared, distinct=True) if isinstance(declared, str) else declared
+    value = unwrap(declared) if isinstance(declared, str) else declared
     if isinstance(value, Mapping):
         value = [value]
     if not isinstance(value, list):
@@ -91,7 +92,8 @@ def _opened(one: Any) -> Mapping[str, Any]:
         raise RowError("call_syntax", f"a call is a {type(one).__name__}, not an object")
     key = next((key for key in _WRAPPERS if isinstance(one.get(key), Mapping)), None)
     if key is None:
-        return one
+        text = next((key for key in _WRAPPERS if _is_object(one.get(key))), None)
+        return one if text is None else _opened({**one, text: unwrap(one[text])})
     outer, inner = {k: v for k, v in one.items() if k != key}, _opened(one[key])
     for both in outer.keys() & inner.keys():
         if blank(outer[both]):
@@ -101,11 +103,15 @@ def _opened(one: Any) -> Mapping[str, Any]:
     return {**inner, **{k: v for k, v in outer.items() if not blank(v) or k not in inner}}
 
 
+def _is_object(value: Any) -> bool:
+    return isinstance(value, str) and value.lstrip().startswith("{")
+
+
 def _arguments(value: Any, key: str, name: str) -> Mapping[str, Any]:
     if isinstance(value, str):
         text = value
         try:
-            value = unwrap(text, distinct=True) if text.strip() else {}
+            value = unwrap(text) if text.strip() else {}
         except RowError as error:
             value = literal(text)
             if error.reason != "invalid_json" or not isinstance(value, Mapping):

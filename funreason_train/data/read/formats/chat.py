@@ -10,9 +10,10 @@ from typing import Any
 
 from ....calls.types import Call
 from ....dialogue.messages import AssistantStep, Turn
+from ..json_text import unwrap
 from ..rows import RowError
 from ..system import find_tools, own_instructions
-from ..toolsets import Tool, infer_tools, no_tools, read_tools, unwrap
+from ..toolsets import Tool, infer_tools, no_tools, read_tools
 from .results import Result, arranged
 
 #: Where a row holds its messages, if it is an object.
@@ -290,5 +291,8 @@ class Conversation:
         results, whole = arranged(self._results, self._ids, [call.name for call in step.calls])
         if not whole:
             self.flags.append("results_not_one_a_call")
+        called = {call.name for call in step.calls}
+        if any(one.name is not None and one.name not in called for one in self._results):
+            self.flags.append("result_of_another_tool")
         self._steps[-1] = AssistantStep(step.thought, step.calls, step.text, results)
         self._results, self._ids = [], ()

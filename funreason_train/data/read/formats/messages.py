@@ -10,11 +10,12 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from ....calls.notations.objects import is_call_object
 from ....calls.types import Call
 from ....dialogue.messages import Trajectory
-from ..fields import blank, field_name, unread
+from ..fields import blank, field_name, says_nothing, unread
+from ..json_text import opened, unwrap
 from ..rows import RowError
-from ..toolsets import unwrap
 from .calls import call_id, read_calls
 from .chat import Conversation, identity, messages_of
 from .padding import without_padding
@@ -25,23 +26,31 @@ from .results import tagged_results
 ROLES = {
     **dict.fromkeys(("system", "developer"), "system"),
     **dict.fromkeys(("user", "human"), "user"),
-    **dict.fromkeys(("assistant", "gpt", "chatgpt", "model", "bot"), "assistant"),
-    **dict.fromkeys(("function_call", "tool_call", "tool_calls"), "calls"),
+    **dict.fromkeys(("assistant", "gpt", "chatgpt", "model", "bot", "ai"), "assistant"),
+    **dict.fromkeys(("function_call", "tool_call", "tool_calls", "function_calls", "functioncall"), "calls"),
     **dict.fromkeys(("tool", "observation", "tool_response", "function_response"), "result"),
-    **dict.fromkeys(("function", "tool_result", "ipython"), "result"),
+    **dict.fromkeys(("function", "tool_result", "ipython", "tool_output", "function_result"), "result"),
 }
 
 #: Where a row or a system message holds its tools.
 TOOLS = ("tools", "functions", "tools_json")
 #: Fields that say whether a response is a target: 0, false or a text of these, it is history alone.
-_WEIGHTS = ("weight", "loss_weight", "train", "loss")
+_WEIGHTS = (
+    *("weight", "loss_weight", "train", "loss", "loss_mask", "loss_scale", "trainable", "training"),
+    *("should_train", "compute_loss", "is_trained"),
+)
+#: Fields that say it the other way round: if true, a response is history alone.
+_MASKS = ("masked", "ignore_loss", "no_loss")
 _THOUGHTS = ("reasoning_content", "reasoning", "thinking", "thought")
-_CALLS = ("tool_calls", "function_call", "tool_call")
+_CALLS = (
+    *("tool_calls", "function_call", "tool_call", "function_calls", "toolCalls", "functionCall", "calls"),
+    *("functionCalls", "tool_uses"),
+)
 _WHO, _SAID = ("role", "from"), ("content", "value")
 
-_WEIGHED, _THOUGHT = frozenset(_WEIGHTS), frozenset(_THOUGHTS)
+_WEIGHED, _THOUGHT = frozenset((*_WEIGHTS, *_MASKS)), frozenset(_THOUGHTS)
 _OF_ROWS = frozenset(("id", "task_id", "system", *TOOLS))
-_OF_ALL = frozenset((*_WHO, *_SAID, *_WEIGHTS))
+_OF_ALL = frozenset((*_WHO, *_SAID, *_WEIGHTS, *_MASKS))
 _FIELDS = {
     "system": _OF_ALL | set(TOOLS),
     "user": _OF_ALL,
@@ -122,11 +131,11 @@ def add_message(
         RowError: the row cannot be used.
     """
     role = stated(message, _WHO)
-    who = ROLES.get(role) if isinstance(role, str) else None
+    who = ROLES.get(role) or ROLES.get(role.lower().replace("-", "_")) if isinstance(role, str) else None
     if who is None:
         raise RowError("row_shape", f"a message has the role {role!r:.40}")
     if not _FIELDS[who].issuperset(message):
-        chat.flags += unread("message", message, _FIELDS[who] | set(also_read))
+        chat.flags += _unread(message, who, _FIELDS[who] | set(also_read))
     said = sorted_content(stated(message, _SAID), who, chat.flags)
     if who in ("assistant", "calls"):
         _respond(chat, message, said, who, text_with_calls)
@@ -146,6 +155,37 @@ def add_message(
             chat.system(text)
     else:
         _user(chat, said, message)
+
+
+def _unread(message: Mapping[str, Any], who: str, known: Collection[str]) -> list[str]:
+    """A flag for each field that is not read; a response without its calls would be another one.
+
+    Raises:
+        RowError: `call_syntax` for calls in such a field, `row_shape` for a result that stands in one alone.
+    """
+    flags = unread("message", message, known)
+    if not flags:
+        return flags
+    named = ", ".join(flag.partition(":")[2] for flag in flags)
+    if who == "result" and all(blank(message.get(key)) for key in _SAID):
+        raise RowError("row_shape", f"a tool message has no content, but {named}, which is not read")
+    if who == "assistant":
+        rest = {key: value for key, value in message.items() if key not in known and not blank(value)}
+        if (len(rest) > 1 and is_call_object(rest)) or any(
+            is_call_object(_of_json(one)) for one in rest.values()
+        ):
+            raise RowError("call_syntax", f"a response has calls under {named}, which is not read")
+    return flags
+
+
+def _of_json(value: Any) -> Any:
+    """A value, opened if it is JSON text; the text itself if it is no JSON."""
+    if not isinstance(value, str) or value.lstrip()[:1] not in ("{", "["):
+        return value
+    try:
+        return unwrap(value)
+    except RowError:
+        return value
 
 
 def _text(said: Said, message: Mapping[str, Any]) -> str:
@@ -213,8 +253,13 @@ def _respond(
             calls, thought = _called(content, chat, error)
             said.thoughts.append(thought)
             content = ""
-    if not calls and not content.strip() and isinstance(message.get("refusal"), str):
-        content = message["refusal"]
+    refusal = message.get("refusal")
+    if calls and says_nothing(content):
+        content = ""  # a table's null
+    if not calls and not content.strip() and isinstance(refusal, str):
+        content = refusal
+    elif not blank(refusal) and refusal != content:
+        chat.flags.append("unread_message_field:refusal")
     thoughts = [one.strip() for one in _thoughts(message, chat.flags) + said.thoughts]
     text = ""
     if content.strip():
@@ -265,19 +310,19 @@ def _declared_calls(
     found: list[list[Any]] = [said.calls] if said.calls else []
     for key in _CALLS:
         value = message.get(key)
-        if blank(value):
+        if blank(value) or says_nothing(value):
             continue
         if isinstance(value, str):
-            value = unwrap(value, distinct=True)
-        found.append(value if isinstance(value, list) else [value])
+            value = opened(value)
+        if not blank(value):
+            found.append(value if isinstance(value, list) else [value])
     if not found:
         return (), []
     made = []
     for one in found[0]:
-        opened = (
-            unwrap(one, distinct=True) if isinstance(one, str) and one.lstrip()[:1] in ("{", "[") else one
-        )
-        made += opened if isinstance(opened, list) else [opened]
+        if isinstance(one, str) and one.lstrip()[:1] in ("{", "["):
+            one = unwrap(one)
+        made += one if isinstance(one, list) else [one]
     calls = read_calls(made, chat.offer.tools, chat.flags)
     for others in found[1:]:
         if read_calls(others, chat.offer.tools) != calls:
@@ -314,6 +359,7 @@ def _trained(message: Mapping[str, Any], flags: list[str]) -> bool:
     if _WEIGHED.isdisjoint(message):
         return True
     weights = [_weight(message.get(key)) for key in _WEIGHTS]
+    weights += [None if one is None else 1 - one for one in (_weight(message.get(key)) for key in _MASKS)]
     told = [one for one in weights if one is not None]
     if any(one not in (0, 1) for one in told):
         flags.append("message_weight_ignored")

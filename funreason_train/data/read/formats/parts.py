@@ -10,7 +10,7 @@ from ..fields import blank, unread
 from ..rows import RowError
 from .results import written
 
-_TEXT_PARTS = ("text", "input_text", "output_text")
+_TEXT_PARTS = ("text", "input_text", "output_text", "refusal")
 _THOUGHT_PARTS = ("reasoning", "thinking")
 _CALL_PARTS = ("tool_call", "tool_use", "function_call", "tool_calls")
 _RESULT_PARTS = ("tool_result", "tool_response")
@@ -87,7 +87,7 @@ def _part(part: Any, said: Said, flags: list[str]) -> None:
         named = next((part[key] for key in known[3:] if part.get(key) is not None), None)
         said.results.append(("".join(inner.texts), identifier(named)))
         return
-    keys = ("value", "text", *((kind,) if kind in _THOUGHT_PARTS else ()))
+    keys = ("value", "text", *((kind,) if kind in (*_THOUGHT_PARTS, "refusal") else ()))
     texts = [part[key] for key in keys if not blank(part.get(key))]
     if kind not in (None, *_TEXT_PARTS, *_THOUGHT_PARTS) or not all(isinstance(one, str) for one in texts):
         raise RowError("row_shape", f"a message holds a part of the type {kind!r:.40}, which is not read")

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ..json_text import loads
 from ..literals import literal
 from ..rows import RowError
 
@@ -100,8 +101,8 @@ def _result(text: str) -> Result:
     if not text.startswith("{"):
         return Result(text)
     try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
+        value = loads(text)
+    except RowError:
         value = literal(text)
     if not isinstance(value, dict) or "content" not in value:
         return Result(text)
