@@ -28,8 +28,9 @@ class Account:
         flags: What was repaired or is odd in kept rows (flag -> rows).
         repairs: Kind of repair -> arguments of kept rows whose value was converted to its declared type.
         steps: Assistant responses of the kept rows, those dropped not counted.
-        steps_dropped: Reason -> responses dropped from rows that were kept: `overlong`, and `untrained` for
-            those that are history alone, as the source says or as no row has them as its target.
+        steps_dropped: Reason -> responses dropped from rows that were kept: `overlong`; `untrained` for
+            those that are history alone, as the source says or as no row has them as its target; `shared` for
+            those that another row with the same beginning trains on.
         overlong: What the limits of length leave out, and what that costs.
         augmented: Augmentation -> training conversations changed or, for irrelevance, added by it; and what
             irrelevance left out (see `Augment`).

@@ -72,7 +72,7 @@ class Preparation:
             RejectedWriter(self.work / "rejected.jsonl") as self.rejected,
             Workers(self.data["processes"], self._begin) as self.workers,
         ):
-            kept = self._augment(self._near(self._absorb(self._read())))
+            kept = self._augment(self._share(self._near(self._absorb(self._read()))))
             train, _ = split(kept, self.data["val_share"], self.seed)
             tokenizer = self._tokenizer(train)
             if tokenizer is not None:
@@ -133,11 +133,9 @@ class Preparation:
 
     def _absorb(self, kept: list[Kept]) -> list[Kept]:
         """Leaves of rows that are beginnings of others the longest ones (see `chains`)."""
-        from .check.chains import Rewrite, chains
+        from .check.chains import chains
 
         found = chains([one.links for one in kept], [one.source for one in kept])
-        for one in kept:
-            one.links = b""
         changed: list[tuple[Kept, dict[int, Kept], frozenset[int]]] = []
         gone: set[int] = set()
         for chain in found:
@@ -152,17 +150,45 @@ class Preparation:
             if chain.thoughts or whole.untrained != before:
                 lenders = {place: kept[number] for place, number in chain.thoughts.items()}
                 changed.append((whole, lenders, whole.untrained))
+        self._rewrite(changed)
+        return [one for number, one in enumerate(kept) if number not in gone]
+
+    def _share(self, kept: list[Kept]) -> list[Kept]:
+        """Makes history of the responses that another row trains on (see `branches`)."""
+        from .check.branches import shared
+
+        found = shared([one.links for one in kept], [one.untrained for one in kept])
+        changed: list[tuple[Kept, dict[int, Kept], frozenset[int]]] = []
+        left: list[Kept] = []
+        for one, numbers in zip(kept, found, strict=True):
+            one.links = b""
+            if not numbers:
+                left.append(one)
+                continue
+            one.shared, one.untrained = numbers, one.untrained | numbers
+            if one.trained:
+                changed.append((one, {}, one.untrained))
+                left.append(one)
+            else:  # each of its steps stands in some other row
+                self.ledger[one.source].absorbed += 1
+        self._rewrite(changed)
+        return left
+
+    def _rewrite(self, changed: Sequence[tuple[Kept, dict[int, Kept], frozenset[int]]]) -> None:
+        """Stores conversations with the thoughts of other rows, and with what is history in them."""
+        from .check.chains import Rewrite
+
         rewrite = Rewrite(self.spool.path)
         made = (each for some in self.workers.map(rewrite, chunks(changed, BATCH)) for each in some)
         for (whole, _, _), (data, content) in zip(changed, made, strict=True):
             whole.offset, whole.size, whole.content = self.spool.append(data), len(data), content
         self.spool.flush()
-        return [one for number, one in enumerate(kept) if number not in gone]
 
     def _near(self, kept: list[Kept]) -> list[Kept]:
         """Rejects near-duplicates, or sees to it that they stand on one side of the split."""
         if sum(bool(one.signature) for one in kept) < 2:
             return kept
+        from .check.branches import are_branches
         from .check.near import joined_keys, near_pairs
 
         report(0, None, "comparing conversations")
@@ -173,6 +199,7 @@ class Preparation:
                 lambda number: self.spool.read(kept[number]),
                 self.data["near_threshold"],
                 drop,
+                lambda first, second: are_branches(kept[first].links, kept[second].links),
             )
         )
         if not drop:
@@ -292,7 +319,8 @@ class Preparation:
             account.prompt_tokens += [prompt for prompt, _ in steps]
             account.target_tokens += [target for _, target in steps]
             account.steps += len(one.trained)
-            for reason, numbers in (("overlong", one.dropped), ("untrained", one.untrained)):
+            alone = one.untrained - one.shared
+            for reason, numbers in (("overlong", one.dropped), ("untrained", alone), ("shared", one.shared)):
                 if numbers:
                     account.steps_dropped[reason] += len(numbers)
         sft, rl, environment = {}, {}, {}

@@ -95,11 +95,12 @@ class Kept:
         digest: Hash of what it says, for finding the same again.
         content: Hash of all that the exports show of it.
         signature: See `near.signature`; empty where near-duplicates are not looked for.
-        links: See `chains.links`; empty once the chains have been found.
+        links: See `chains.links`; empty once rows have been compared.
         absorbed: Rows that are beginnings of this one.
         lengths: (prompt, target) tokens of each step; empty when they were not measured.
         dropped: Numbers of the steps that are too long.
         untrained: Numbers of the steps that are history alone.
+        shared: Of these, those that another conversation trains on (see `branches.shared`).
         task: Whether it is an executable task as well.
     """
 
@@ -121,6 +122,7 @@ class Kept:
     dropped: frozenset[int] = frozenset()
     task: bool = False
     untrained: frozenset[int] = frozenset()
+    shared: frozenset[int] = frozenset()
 
     @property
     def trained(self) -> list[int]:

@@ -30,6 +30,7 @@ _COUNTED = {
         "steps_dropped",
         "untrained",
     ): "responses that are history alone (weight 0, or never a target)",
+    ("steps_dropped", "shared"): "responses that another row with the same beginning trains on",
     ("augmented", "irrelevance"): "conversations added whose question no offered tool answers",
     ("augmented", "irrelevance_tools_left_out"): "tools left out of these, as they might have answered",
     ("augmented", "irrelevance_skipped"): "conversations not added, as no other tool was left",

@@ -24,7 +24,8 @@ from ...dialogue import Trajectory
 from ..spool import Kept, encode, read_spool
 from .checks import content_digest
 
-_LINK = np.dtype([("key", "<u8"), ("check", "<u8"), ("thought", "<u8")])
+#: What `links` holds of each response.
+LINK = np.dtype([("key", "<u8"), ("check", "<u8"), ("thought", "<u8")])
 _ALONE = ("task", "demonstration")  # what must stay as it is: tasks are played from their first message
 
 
@@ -80,8 +81,8 @@ def chains(rows: Sequence[bytes], groups: Sequence[str]) -> list[Chain]:
     Returns:
         Chains of two rows or more, in the order of their longest rows; and rows alone with `history`.
     """
-    sizes = np.array([len(one) // _LINK.itemsize for one in rows], np.int64)
-    table = np.frombuffer(b"".join(rows), _LINK)
+    sizes = np.array([len(one) // LINK.itemsize for one in rows], np.int64)
+    table = np.frombuffer(b"".join(rows), LINK)
     if not len(table):
         return []
     starts = np.concatenate([[0], np.cumsum(sizes)[:-1]])

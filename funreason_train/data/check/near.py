@@ -82,6 +82,7 @@ def near_pairs(
     read: Callable[[int], Trajectory],
     threshold: float,
     drop: bool = False,
+    apart: Callable[[int, int], bool] | None = None,
 ) -> Iterator[Pair]:
     """Finds near-duplicates; at most one pair for each conversation, with one before it.
 
@@ -90,6 +91,7 @@ def near_pairs(
         read: Gives the conversation of a number.
         threshold: Least likeness of a pair.
         drop: Whether the second of each pair is dropped, so that no other needs to differ from it.
+        apart: Tells of two numbers that they are no pair, however alike.
 
     Yields:
         Pairs, in the order of `second`.
@@ -112,6 +114,8 @@ def near_pairs(
         two = int(numbers[second[at]])
         ones = [int(numbers[one]) for one in first[at:end][np.argsort(-alike[at:end], kind="stable")]]
         for one in [one for one in ones if one not in dropped][:_EXACT]:
+            if apart is not None and apart(one, two):
+                continue
             likeness = _jaccard(held(one), held(two))
             if likeness >= threshold:
                 if drop:

@@ -94,7 +94,7 @@ def _opened(kind: type, marks: str) -> Callable[[Any], Any]:
         if not isinstance(value, str) or value.strip()[:1] + value.strip()[-1:] != marks:
             return _NOTHING
         try:
-            found = loads(value, distinct=True)
+            found = loads(value)
         except RowError:
             found = literal(value)
         try:
