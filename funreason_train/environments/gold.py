@@ -6,6 +6,8 @@ from collections.abc import Callable
 
 from ..calls import Call
 from ..dialogue import AssistantStep, Trajectory, Turn
+from ..errors import UserError
+from .protocol import brief
 from .tasks import Task, play_gold
 
 Think = Callable[[tuple[Call, ...], str], str]
@@ -39,13 +41,20 @@ def gold_conversation(task: Task, think: Think = lambda *_: "") -> Trajectory:
         GoldError: the task has no turn, its environment cannot play it, or a gold call fails.
         KeyError: a tool that its environment lacks.
     """
-    tools = tuple(task.tool_docs())
+    try:
+        tools = tuple(task.tool_docs())
+    except (KeyError, UserError):
+        raise
+    except Exception as error:  # an environment is anybody's
+        raise GoldError("unplayable", _fault(task, "cannot say which tools it has", error)) from None
     if not task.turns:
         raise GoldError("missing_field", "the task has no user turn")
     try:
         played = play_gold(task)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise GoldError("unplayable", f"{type(error).__name__}: {error}") from None
+    except UserError:
+        raise
+    except Exception as error:
+        raise GoldError("unplayable", _fault(task, "cannot be played", error)) from None
     turns = []
     for turn, gold in zip(task.turns, played, strict=True):
         steps = []
@@ -59,3 +68,7 @@ def gold_conversation(task: Task, think: Think = lambda *_: "") -> Trajectory:
         turns.append(Turn(turn.user, tuple(steps)))
     meta = {"category": task.category, "environment": task.environment, "task": task.to_json()}
     return Trajectory(task.id, "tasks", tools, tuple(turns), meta=meta)
+
+
+def _fault(task: Task, what: str, error: Exception) -> str:
+    return f"the environment {task.environment:.60} {what} ({type(error).__name__}: {brief(error, 300)})"

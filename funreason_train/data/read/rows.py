@@ -74,6 +74,8 @@ FLAGS = {
     "schema_simplified": "a part of a tool's schema is not shown to the model as it was declared",
     "unread_row_field": "a field of the row is not used",
     "unread_message_field": "a field of a message is not used",
+    "unread_turn_field": "a field of a task's turn is not used",
+    "unread_made_field": "a field of what synth says of its row is not used",
     "unread_part_field": "a field of a content part is not used",
     "unread_tool_field": "a field of a tool is not shown to the model",
     "unread_schema_field": "a key of a tool's schema is not shown to the model",

@@ -45,7 +45,9 @@ def convert(row: Any, options: Mapping[str, Any]) -> Trajectory:
     if wrong and options[_FLAG] == "drop":
         raise RowError(_FLAG)
     found = read_chat(row, options, "funreason_mt", of_rows=[_FLAG, "synth"], of_messages=[_FLAG])
-    meta = {**found.meta, **made(outer.get("synth"), found.turns)}
+    own = made(outer.get("synth"), found.turns)
+    raised = [*found.meta.get("flags", ()), *own.pop("flags", ())]
+    meta = {**found.meta, **own} | ({"flags": raised} if raised else {})
     if wrong:
         meta["flags"] = [*meta.get("flags", ()), _FLAG]
     return replace(found, meta=meta)

@@ -15,9 +15,11 @@ from typing import Any
 
 from ....dialogue import Turn
 from ....environments import Task
+from ..fields import unread
 from ..rows import RowError
 
 _WORDS = ("category", "environment")
+_FIELDS = frozenset((*_WORDS, "kinds", "demonstration", "untrained", "task"))
 
 
 def made(value: Any, turns: Sequence[Turn]) -> dict[str, Any]:
@@ -51,6 +53,8 @@ def made(value: Any, turns: Sequence[Turn]) -> dict[str, Any]:
         meta["untrained"] = list(map(str, apart))
     if value.get("task") is not None:
         meta["task"] = _task(value["task"], turns, meta.get("untrained", ()))
+    if flags := unread("made", value, _FIELDS):
+        meta["flags"] = flags
     return meta
 
 
@@ -59,7 +63,7 @@ def _is_text(value: Any) -> bool:
 
 
 def _is_response(value: Any) -> bool:
-    if not isinstance(value, Mapping) or not {"thought", "calls", "text"} <= set(value):
+    if not isinstance(value, Mapping) or set(value) != {"thought", "calls", "text"}:
         return False
     calls = value["calls"]
     return (
@@ -68,6 +72,7 @@ def _is_response(value: Any) -> bool:
         and isinstance(calls, list)
         and all(
             isinstance(call, Mapping)
+            and set(call) == {"name", "arguments"}
             and isinstance(call.get("name"), str)
             and isinstance(call.get("arguments"), Mapping)
             for call in calls
@@ -94,4 +99,6 @@ def _task(value: Any, turns: Sequence[Turn], untrained: Collection[str]) -> dict
         shown.append((turn.user, steps))
     if gold != shown:
         raise RowError("row_shape", "the row's synth.task has other messages or calls than the conversation")
+    if task.to_json() != value:
+        raise RowError("row_shape", "the row's synth.task holds more than a task does")
     return dict(value)

@@ -13,6 +13,16 @@ from .results import written
 _TEXT_PARTS = ("text", "input_text", "output_text", "refusal")
 _THOUGHT_PARTS = ("reasoning", "thinking")
 _CALL_PARTS = ("tool_call", "tool_use", "function_call", "tool_calls")
+_MEDIA_PARTS = (
+    "image",
+    "image_url",
+    "input_image",
+    "input_audio",
+    "audio",
+    "video",
+    "video_url",
+    "input_file",
+)
 _RESULT_PARTS = ("tool_result", "tool_response")
 
 
@@ -64,9 +74,9 @@ def sorted_content(content: Any, who: str, flags: list[str]) -> Said:
 
 
 def _are_parts(content: Sequence[Any]) -> bool:
-    return bool(content) and all(
-        isinstance(one, Mapping) and one.get("type") in (*_TEXT_PARTS, *_RESULT_PARTS) for one in content
-    )
+    """Whether a list is parts of a message, and not a value that a tool gave back."""
+    kinds = (*_TEXT_PARTS, *_RESULT_PARTS, *_MEDIA_PARTS)
+    return bool(content) and all(isinstance(one, Mapping) and one.get("type") in kinds for one in content)
 
 
 def _part(part: Any, said: Said, flags: list[str]) -> None:

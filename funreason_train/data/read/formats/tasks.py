@@ -17,15 +17,20 @@ the environment answers every gold call without an error. SFT's rows made from i
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from ....dialogue import Trajectory
 from ....environments import Task, make_environment
 from ....environments.gold import GoldError, gold_conversation
 from ....errors import UserError
+from ..fields import blank, unread
 from ..json_text import loads
 from ..rows import RowError
+from .calls import read_calls
 
+_FIELDS = frozenset({"id", "category", "environment", "config", "tools", "turns"})
+_OF_TURNS = frozenset({"user", "steps", "text"})
 _NESTED = ("config", "tools", "turns")  # what a parquet row may hold as JSON text
 
 
@@ -44,10 +49,17 @@ def convert(row: Any, options: Mapping[str, Any]) -> Trajectory:
     value = dict(row)
     try:
         value |= {key: loads(value[key]) for key in _NESTED if isinstance(value.get(key), str)}
-        value.setdefault("category", "own")
-        if not value.get("tools"):
-            value["tools"] = [tool["name"] for tool in make_environment(value["environment"]).tools()]
-        return gold_conversation(Task.from_json(value))
+        flags = unread("row", value, _FIELDS)
+        value["turns"] = [_turn(one, flags) for one in _list(value["turns"], "turns")]
+        if blank(value.get("category")):
+            value["category"] = "own"
+        if blank(value.get("config")):
+            value["config"] = {}
+        _texts(value, "id", "category", "environment")
+        if blank(value.get("tools")):
+            value["tools"] = _every_tool(value["environment"])
+        found = gold_conversation(Task.from_json(value))
+        return replace(found, meta={**found.meta, "flags": flags}) if flags else found
     except GoldError as error:
         raise RowError(error.reason, error.detail) from None
     except UserError as error:
@@ -58,3 +70,50 @@ def convert(row: Any, options: Mapping[str, Any]) -> Trajectory:
         ) from None
     except (TypeError, ValueError, AttributeError) as error:
         raise RowError("row_shape", f"the row is not a task ({type(error).__name__}: {error})") from None
+
+
+def _every_tool(name: str) -> list[str]:
+    """The names of all of an environment's tools.
+
+    Raises:
+        UserError: there is no environment of that name.
+        RowError: `unplayable` if it cannot say.
+    """
+    try:
+        return [tool["name"] for tool in make_environment(name).tools()]
+    except UserError:
+        raise
+    except Exception as error:  # the class is anybody's
+        detail = f"the environment {name:.60} cannot say which tools it has ({type(error).__name__}: {error})"
+        raise RowError("unplayable", detail[:300]) from None
+
+
+def _list(value: Any, what: str) -> list[Any]:
+    if not isinstance(value, list):
+        raise RowError("row_shape", f"the row is not a task: {what} is a {type(value).__name__}, not a list")
+    return value
+
+
+def _texts(holder: Mapping[str, Any], *keys: str) -> None:
+    for key in keys:
+        if not isinstance(holder[key], str):
+            raise RowError(
+                "row_shape", f"the row is not a task: {key} is a {type(holder[key]).__name__}, not a text"
+            )
+
+
+def _turn(turn: Any, flags: list[str]) -> dict[str, Any]:
+    """One turn; its calls are read as everywhere, so that nothing in them is passed over.
+
+    Raises:
+        RowError: `row_shape`, or as `read_calls`.
+        KeyError: a field is missing.
+    """
+    if not isinstance(turn, Mapping):
+        raise RowError(
+            "row_shape", f"the row is not a task: a turn is a {type(turn).__name__}, not an object"
+        )
+    flags += unread("turn", turn, _OF_TURNS)
+    steps = [[call.to_json() for call in read_calls(step)] for step in _list(turn["steps"], "steps")]
+    _texts(turn, "user", "text")
+    return {"user": turn["user"], "steps": steps, "text": turn["text"]}
