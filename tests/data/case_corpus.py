@@ -371,7 +371,7 @@ SHAPES: dict[str, Shape] = {
                 d, [{"name": "walk", "parameters": {"type": "object", "properties": PROPERTIES}, "required": ["dog"]}]
             )
         ),
-        tools=('"required": ["dog"]',),
+        tools=('"required": [ "dog" ]',),
     ),
     "tools_root_oneOf_offered_only": Shape(
         "openai", _each(lambda d: _full(d, [OPENAI_TOOL, {"name": "feed", "parameters": _OR}])),

@@ -8,9 +8,22 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from case_corpus import DOGS, SHAPES, Shape
 
 from funreason_train.commands.cli import main
+from funreason_train.commands.execution import execute as executing
+from funreason_train.data import stage
+
+
+@pytest.fixture(autouse=True)
+def one_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The stage runs here, and not in a process of its own, which takes seconds to start."""
+
+    def spawn(_: Any, config: Any, run: Any, lock: int, number: int) -> tuple[dict[str, Any], int]:
+        return stage.run(config, run), 1
+
+    monkeypatch.setattr(executing, "spawn", spawn)
 
 
 def _prepared(shape: Shape, folder: Path) -> tuple[int, Path]:
@@ -67,5 +80,40 @@ def test_a_shape_through_the_command(shape: Shape, tmp_path: Path) -> None:
     thoughts = _filled(shape.thoughts) if any(shape.thoughts) else [""]
     assert {thought for thought, _, _ in parts} == set(thoughts)
     for row in rows:
-        assert all(shown in row["system"] for shown in shape.tools)
+        system = " ".join(row["system"].split())
+        assert all(shown in system for shown in shape.tools)
         assert "tool_call" not in row["system"] and "<tool_response>" not in json.dumps(row["conversations"])
+
+
+def test_two_results_in_one_folder_are_kept_with_their_records(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    rows = SHAPES["args_lost_args.openai"].rows
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    words = ["data", "datasets=[openai]", "openai.path=rows.jsonl", "tokenizer=off", "parity=off"]
+    words += ["data.processes=1", "data.decontaminate=off", "data.length_cache=off"]
+    assert main([*words, "out=A", "val_share=0"]) == 0
+    assert main([*words, "out=B", "val_share=0.5"]) == 0
+    sides = {name: json.loads((tmp_path / name / "sft" / "val.json").read_text()) for name in "AB"}
+    assert sides["A"] == [] and sides["B"]
+    for name, share in (("A", 0), ("B", 0.5)):
+        record = tmp_path / f"{name}.run"
+        assert (tmp_path / name / "ledger.json").is_file() and (record / "manifest.json").is_file()
+        assert yaml.safe_load((record / "config.yaml").read_text())["data"]["val_share"] == share
+    before = (tmp_path / "A" / "manifest.json").read_bytes()
+    capsys.readouterr()
+    assert main([*words, "out=A", "val_share=0"]) == 0, "the same again is there already"
+    assert main([*words, "out=A", "val_share=0.25"]) == 2
+    error = capsys.readouterr().err
+    assert "data.val_share: 0" in error and "-> 0.25" in error
+    assert (tmp_path / "A" / "manifest.json").read_bytes() == before
+    assert main([*words, "out=C", "val_share=0.25"]) == 0
+    assert {one.name for one in tmp_path.iterdir() if one.is_dir()} == {
+        "A",
+        "A.run",
+        "B",
+        "B.run",
+        "C",
+        "C.run",
+    }
