@@ -93,10 +93,10 @@ def form_of(tokenizer_or_template: Any) -> TemplateForm:
     Raises:
         UserError: if it cannot render a conversation of a user and an assistant.
     """
-    key = _key(tokenizer_or_template)
+    key = key_of(tokenizer_or_template)
     found = _FORMS.get(key)
     if found is None:
-        found = _FORMS[key] = _probe(_renderer(tokenizer_or_template), _specials(tokenizer_or_template))
+        found = _FORMS[key] = _probe(_renderer(tokenizer_or_template), specials_of(tokenizer_or_template))
     return found
 
 
@@ -107,20 +107,23 @@ def structure(tokenizer: Any) -> list[str]:
     """
     tags = (THINK_OPEN, THINK_CLOSE, CALL_OPEN, CALL_CLOSE, RESULT_OPEN, RESULT_CLOSE)
     shown = render([_TOLD, _ASKS, _SAYS, _AGAIN], tokenizer)
-    return [token for token in _specials(tokenizer) if token in shown and token not in tags and token.strip()]
+    return [
+        token for token in specials_of(tokenizer) if token in shown and token not in tags and token.strip()
+    ]
 
 
 _FORMS: dict[tuple[str, ...], TemplateForm] = {}
 
 
-def _key(source: Any) -> tuple[str, ...]:
+def key_of(source: Any) -> tuple[str, ...]:
+    """What tells one template and its tokenizer from another."""
     if isinstance(source, str):
         return (source,)
     ends = (str(getattr(source, name, None)) for name in ("bos_token", "eos_token"))
     return (str(getattr(source, "chat_template", None)), *ends)
 
 
-def _specials(source: Any) -> list[str]:
+def specials_of(source: Any) -> list[str]:
     """The texts of a tokenizer's special tokens, the longest first; empty for a template alone."""
     added = (getattr(source, "added_tokens_decoder", None) or {}).values()
     return sorted((str(one.content) for one in added if one.special), key=len, reverse=True)

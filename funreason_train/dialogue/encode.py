@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from ..calls.markers import THINK_OPEN
+from ..calls.markers import THINK_CLOSE, THINK_OPEN
 from .chat_template import turn_close
 from .messages import Message
 from .protocol import render_prompt
+from .shield import own_marks, shield
 
 
 class EncodedStep(NamedTuple):
@@ -42,7 +43,7 @@ class StepEncoder:
 
     def __init__(self, tokenizer: Any) -> None:
         self._tokenizer = tokenizer
-        self._close = turn_close(tokenizer)
+        self._close, self._marks = turn_close(tokenizer), own_marks(tokenizer)
         whole, prompt = self._ids(f"{THINK_OPEN}\nA"), self._ids(THINK_OPEN)
         self._whole = whole[: len(prompt)] == prompt
 
@@ -54,11 +55,17 @@ class StepEncoder:
             target: What is learned, with or without the `<think>` that the prompt ends in.
         """
         prompt = render_prompt(messages, self._tokenizer, merged=True)
-        rest = target.removeprefix(THINK_OPEN) + self._close
+        rest = self._shielded(target.removeprefix(THINK_OPEN)) + self._close
         before = self._ids(prompt)
         ids = self._ids(prompt + rest) if self._whole else before + self._alone(rest)
         head = self._ids(prompt.removesuffix(THINK_OPEN))
         return EncodedStep(ids, len(before), len(head) if before[: len(head)] == head else len(before))
+
+    def _shielded(self, target: str) -> str:
+        if self._marks is None or not self._marks.search(target):
+            return target
+        thought, close, answer = target.rpartition(THINK_CLOSE)
+        return shield(thought, self._marks) + close + shield(answer, self._marks, answer=True)
 
     def _alone(self, text: str) -> list[int]:
         """The tokens of a text behind the token that ends a turn, so that none of its own begins a text."""

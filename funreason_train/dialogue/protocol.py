@@ -23,6 +23,7 @@ from . import chat_template
 from .announced import offered
 from .escape import EscapedText, escape_answer, escape_markers
 from .messages import AssistantStep, Message, Step, Trajectory
+from .shield import shielded
 
 PromptStyle = Literal["bfcl", "bfcl_readable", "compact"]
 
@@ -136,7 +137,8 @@ def _prompt_text(style: str) -> str:
 def render_prompt(messages: Iterable[Message], tokenizer_or_template: Any, *, merged: bool = False) -> str:
     """The text that a model continues: chat template with generation prompt, then `<think>`.
 
-    A template that opens the thought by itself, as those of thinking models do, gets no second one.
+    A template that opens the thought by itself, as those of thinking models do, gets no second one. Special
+    tokens of the tokenizer in a message's text stay text (see `shield`).
 
     Args:
         messages: The conversation, system message first.
@@ -147,7 +149,8 @@ def render_prompt(messages: Iterable[Message], tokenizer_or_template: Any, *, me
         UserError: the chat template cannot render such conversations.
     """
     ready = list(messages) if merged else ready_messages(messages)
-    return chat_template.opened(chat_template.render(ready, tokenizer_or_template))
+    shown = shielded(ready, tokenizer_or_template)
+    return chat_template.opened(chat_template.render(shown, tokenizer_or_template))
 
 
 def render_answer(calls: Sequence[Call], text: str = "", *, tagged: bool = False) -> str:

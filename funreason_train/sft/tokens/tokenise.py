@@ -16,6 +16,7 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ...calls.markers import TOKEN_LIKE
 from ...dialogue import StepEncoder
 from ...dialogue.chat_template import structure
 from ...errors import UserError
@@ -130,7 +131,8 @@ def _encoder(model: str) -> Any:
 
     tokenizer = AutoTokenizer.from_pretrained(model, trust_remote_code=False)
     encoder = StepEncoder(tokenizer)
-    marks = structure(tokenizer)
+    # What only this family has, the encoder shields; a row with these was not escaped by the stage data.
+    marks = [token for token in structure(tokenizer) if TOKEN_LIKE.fullmatch(token)]
     control = re.compile("|".join(map(re.escape, marks))) if marks else None
 
     def encode(messages: Sequence[Any], target: str) -> Row:
