@@ -61,6 +61,30 @@ class StepEncoder:
         head = self._ids(prompt.removesuffix(THINK_OPEN))
         return EncodedStep(ids, len(before), len(head) if before[: len(head)] == head else len(before))
 
+    def answer(self, messages: Sequence[Message], target: str, step: EncodedStep) -> int:
+        """Where the answer behind the thought begins: the first token of `step` that is not of the thought.
+
+        A token that holds the end of `</think>` and what follows it, as Llama 3's `>` with a line break, is
+        the answer's first.
+
+        Args:
+            messages: As in `encode`.
+            target: As in `encode`; without `</think>` it is all thought.
+            step: What `encode` returned for them.
+        """
+        thought, close, _ = self._shielded(target.removeprefix(THINK_OPEN)).partition(THINK_CLOSE)
+        if not close:
+            return len(step.ids)
+        if self._whole:
+            ids = self._ids(render_prompt(messages, self._tokenizer, merged=True) + thought + close)
+        else:
+            ids = step.ids[: step.prompt] + self._alone(thought + close)
+        pairs = zip(ids[step.prompt :], step.ids[step.prompt :], strict=False)
+        return step.prompt + next(
+            (place for place, (one, other) in enumerate(pairs) if one != other),
+            min(len(ids), len(step.ids)) - step.prompt,
+        )
+
     def _shielded(self, target: str) -> str:
         if self._marks is None or not self._marks.search(target):
             return target

@@ -14,6 +14,8 @@ from .llamafactory.arguments import Paths, batch_of
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
+    from .tokens.dataset import Tokenised
+
 _READ = 1 << 24  # bytes read at once while rows are counted
 
 
@@ -38,10 +40,24 @@ def lines(config: DictConfig, paths: Paths) -> list[str]:
         + ", gradient checkpointing" * bool(sft.gradient_checkpointing)
         + ", Liger kernels" * bool(sft.liger),
         f"tokens: {_tokens(config)}; only the last thought and answer of a row are learned",
+        *([f"tree: {_tree(config, file)}"] if sft.tree else []),
+        *([f"loss: {_loss(config)}"] if sft.loss == "balance" else []),
         f"method: {_method(config)}, AdamW, learning rate {sft.learning_rate:g} ({sft.schedule}, warm-up "
         f"{sft.warmup_ratio:.0%})",
         f"checkpoints: {_checkpoints(config)}",
     ]
+
+
+def saving(rows: Tokenised) -> str:
+    """What trees save, from the tokens themselves; empty without trees."""
+    if not rows.split:
+        return ""
+    return (
+        f"tree: {rows.rows:,} rows in {rows.sequences:,} sequences (the largest of {rows.largest:,} tokens): "
+        f"{rows.tokens:,} tokens to process in place of {rows.split:,}, {rows.split / rows.tokens:.2f} times "
+        f"fewer; {rows.rows / rows.sequences:.1f} rows a sequence, and so "
+        f"{rows.rows / rows.sequences:.1f} times sft.global_batch rows a step"
+    )
 
 
 def count_rows(file: Path) -> int:
@@ -93,6 +109,8 @@ def _length(config: DictConfig, rows: int | None) -> str:
     passes = f"{sft.epochs:g} passes over the data"
     if rows is None:
         return passes
+    if sft.tree:
+        return f"{passes}; the number of trees decides the steps"
     if sft.packing:
         return f"{passes}; packing decides the steps"
     return f"{batch.steps(rows, sft.epochs):,} steps, {passes}"
@@ -101,7 +119,61 @@ def _length(config: DictConfig, rows: int | None) -> str:
 def _tokens(config: DictConfig) -> str:
     sft = config.sft
     limit = "the longest row decides" if sft.cutoff_len is None else f"at most {sft.cutoff_len:,} a row"
+    if sft.tree:
+        return f"{limit}, nothing is cut"
     return f"{limit}, nothing is cut" + ", rows packed into sequences of that length" * bool(sft.packing)
+
+
+def _tree(config: DictConfig, file: Path | None) -> str:
+    """What is going to share a sequence, and about how much it saves."""
+    sft = config.sft
+    most = f"{sft.tree_tokens:,} tokens" if sft.tree_tokens else "any number of tokens"
+    text = f"the steps of a trajectory share one sequence of at most {most}" + (
+        ", several trees packed into each" * bool(sft.packing)
+    )
+    rows, saved = shared_text(file) if file is not None and file.is_file() else (0, 1.0)
+    return text + (
+        f"; about {saved:.1f} times fewer tokens to process (characters of the first {rows:,} rows)"
+        if rows
+        else ""
+    )
+
+
+def shared_text(file: Path, size: int = 4 << 20) -> tuple[int, float]:
+    """How many times fewer characters there are without those that a row shares with the one before it.
+
+    Args:
+        file: Rows of the data stage.
+        size: Bytes that are looked at.
+
+    Returns:
+        The rows looked at, and the ratio; (0, 1.0) if they cannot be read.
+    """
+    rows, whole, own, before = 0, 0, 0, b""
+    with file.open("rb") as opened:
+        for line in opened.read(size).splitlines()[:-1]:
+            if line[:1] != b"{":
+                continue
+            text = line[line.find(b"system") :]
+            common = _common(before, text)
+            rows, whole, own = rows + 1, whole + len(text), own + len(text) - common
+            before = text
+    return (rows, whole / own) if own else (0, 1.0)
+
+
+def _common(one: bytes, other: bytes) -> int:
+    """How many bytes two texts have in common from the first on, by halving (a loop over bytes takes ms)."""
+    low, high = 0, min(len(one), len(other))
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if one[:middle] == other[:middle] else (low, middle - 1)
+    return low
+
+
+def _loss(config: DictConfig) -> str:
+    balance = config.sft.balance
+    alpha = f"{balance.alpha:g}" + (", learned from there" if balance.learned else "")
+    return f"thoughts and answers averaged apart over the global batch, alpha {alpha}"
 
 
 def _method(config: DictConfig) -> str:

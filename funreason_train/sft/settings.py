@@ -20,6 +20,7 @@ from ..settings.section import (
     Says,
     Section,
     Seed,
+    Share,
     ShareBelowOne,
     Text,
     wrong,
@@ -53,6 +54,14 @@ class Lora(Section):
     target: Literal["all"] | Annotated[list[Text], MinLen(1)]
 
 
+class Balance(Section):
+    """With loss=balance."""
+
+    alpha: Share
+    learned: bool
+    learning_rate: Annotated[float, Gt(0), Le(1)] | None
+
+
 class Sft(Section):
     """configs/sft.yaml explains each key."""
 
@@ -65,8 +74,12 @@ class Sft(Section):
     lora: Lora
     cutoff_len: Count | None
     packing: bool
+    tree: bool
+    tree_tokens: Count | None
     group_by_length: bool
     lean_forward: bool
+    loss: Literal["plain", "balance"]
+    balance: Balance
     epochs: Positive | None
     max_steps: Count | None
     global_batch: Count
@@ -98,7 +111,25 @@ class Sft(Section):
 
     @model_validator(mode="after")
     def _rules(self) -> Sft:
-        if self.packing and not self.cutoff_len:
+        if self.tree and self.packing and not self.tree_tokens:
+            raise wrong(
+                "packing needs the length of a sequence",
+                "Set sft.tree_tokens above the longest row",
+                ["packing"],
+            )
+        if self.tree and self.attention not in ("auto", "sdpa"):
+            raise wrong(
+                f"{self.attention} cannot keep the branches of a tree apart",
+                "Set sft.attention=auto or sft.tree=false",
+                ["attention"],
+            )
+        if self.tree and self.tree_tokens and self.cutoff_len and self.tree_tokens < self.cutoff_len:
+            raise wrong(
+                f"a row of sft.cutoff_len={self.cutoff_len} tokens would not fit into one sequence",
+                f"Set sft.tree_tokens to at least {self.cutoff_len}, or sft.cutoff_len to the longest row",
+                ["tree_tokens"],
+            )
+        if self.packing and not self.tree and not self.cutoff_len:
             raise wrong(
                 "packing needs the length of a sequence",
                 "Set sft.cutoff_len above the longest row",

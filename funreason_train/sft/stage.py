@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..cluster import Profile, gpu_problem
 from ..errors import UserError, refuse
-from ..models.folder import local_folder, model_problems
+from ..models.folder import local_folder, model_problems, read_config
+from ..models.maskable import unmaskable
 from ..models.weights import weight_defects
 from ..parity import gate
 from ..run.files import fresh_folder, read_json, write_json
@@ -20,8 +21,9 @@ from ..run.stage import Decides, Plan, Stage, model_files
 from ..run.stop import STOPPED
 from . import lora
 from .brief import lines as brief_lines
+from .brief import saving
 from .llamafactory import deepspeed
-from .llamafactory.arguments import Paths, argument_problems, batch_of, compose
+from .llamafactory.arguments import Paths, argument_problems, batch_of, compose, objective_of, tree_of
 from .tokens import dataset
 from .train import checkpoints
 from .train.worker import DONE, MERGED, clear_final
@@ -41,7 +43,7 @@ def check(config: DictConfig, run: RunDir) -> list[str]:
     paths = Paths.of(config, run)
     if config.sft.data or paths.data.is_dir():
         problems += dataset.data_problems(paths.data, _datasets(config))
-    return problems + _model_problems(config.sft.model, run)
+    return problems + _model_problems(config.sft.model, run) + _tree_problems(config)
 
 
 def brief(config: DictConfig, run: RunDir) -> list[str]:
@@ -78,17 +80,7 @@ def run(config: DictConfig, run: RunDir) -> dict[str, Any]:
 
         clear_final(paths.checkpoints)
         report(0, total, "starting training workers")
-        job = {
-            "arguments": arguments,
-            "metrics": str(paths.metrics),
-            "failures": str(paths.failures),
-            "workers": batch.workers,
-            "total": total,
-            "lean": config.sft.lean_forward,
-            "stop": str(run.stop("sft")),
-            "attention": config.sft.attention,
-            "device": config.cluster.device,
-        }
+        job = job_of(config, run, arguments, total)
         fit(job, config.cluster, run.sft / "ray", paths.tensorboard, config.sft)
         done = _finished(paths.checkpoints, total)
     if done is None and run.stop("sft").exists():
@@ -106,6 +98,7 @@ def run(config: DictConfig, run: RunDir) -> dict[str, Any]:
         "steps": total,
         "rows": rows.rows,
         "tokens_per_epoch": rows.tokens,
+        **({"split_tokens_per_epoch": rows.split, "trees": rows.sequences} if rows.split else {}),
         "learned_tokens_per_epoch": rows.learned,
         "longest": rows.longest,
         "loss": loss,
@@ -133,7 +126,40 @@ def _tokenised(config: DictConfig, paths: Paths, arguments: dict[str, Any]) -> d
     """The rows' tokens, made now unless they are there, after the gate that compares them."""
     gate.ensure(paths.data.parent, str(arguments["model_name_or_path"]), config)
     report(0, None, "tokenising")
-    return dataset.prepare(arguments, paths.tokenized, config.sft.preprocessing_workers)
+    rows = dataset.prepare(
+        arguments,
+        paths.tokenized,
+        config.sft.preprocessing_workers,
+        tree_of(config),
+        segments=config.sft.loss == "balance",
+    )
+    if text := saving(rows):
+        print(text, flush=True)
+    return rows
+
+
+def job_of(config: DictConfig, run: RunDir, arguments: dict[str, Any], total: int) -> dict[str, Any]:
+    """What every training process is handed; see `train.worker.train`.
+
+    Args:
+        config: The configuration.
+        run: The run directory.
+        arguments: LLaMA-Factory's, complete.
+        total: Optimizer steps.
+    """
+    paths = Paths.of(config, run)
+    return {
+        "arguments": arguments,
+        "metrics": str(paths.metrics),
+        "failures": str(paths.failures),
+        "workers": batch_of(config).workers,
+        "total": total,
+        "lean": config.sft.lean_forward,
+        "stop": str(run.stop("sft")),
+        "attention": config.sft.attention,
+        "device": config.cluster.device,
+        "objective": objective_of(config),
+    }
 
 
 def plan(config: DictConfig, run: RunDir) -> dict[str, Any]:
@@ -193,6 +219,14 @@ def _model_problems(model: str | None, run: RunDir) -> list[str]:
     return [f"sft.model: {problem}" for problem in model_problems(model)]
 
 
+def _tree_problems(config: DictConfig) -> list[str]:
+    """Why the model's own config.json rules out trees; transformers' defaults are looked at with the rows."""
+    model = config.sft.model
+    settings = read_config(Path(model)) if config.sft.tree and model and Path(model).is_dir() else None
+    why = unmaskable(settings) if settings else None
+    return [f"sft.tree: the model {why}. Set sft.tree=false"] if why else []
+
+
 def _kernel_problem(config: DictConfig) -> str | None:
     """Kernels that the settings ask for and this environment lacks; a dry run need not have them."""
     if config.sft.attention == "fa2" and importlib.util.find_spec("flash_attn") is None:
@@ -218,6 +252,7 @@ def _gang(config: DictConfig, tokens: str) -> dict[str, Any]:
         "precision": config.sft.precision,
         "model": config.sft.model,
         "method": {key: str(value) for key, value in lora.arguments(config.sft).items()},
+        "loss": config.sft.loss,
         "tokens": tokens,
     }
 
@@ -233,6 +268,7 @@ def _refuse_other_gang(config: DictConfig, paths: Paths, tokens: str | None) -> 
     if not paths.gang.is_file() or not checkpoints.checkpoints(paths.checkpoints):
         return
     before = read_json(paths.gang)
+    before = {"loss": "plain", **before}  # what a record from before there was another says nothing of
     now = _gang(config, tokens or before["tokens"])
     changes = [f"{key} was {before.get(key)}, is {now[key]}" for key in now if before.get(key) != now[key]]
     if changes:

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ...models.tree_attention import visible
+
 
 @dataclass(frozen=True)
 class Layout:
@@ -56,16 +58,14 @@ def layout(prompts: Sequence[Sequence[int]], answers: Sequence[Sequence[int]]) -
     """
     ids: list[int] = []
     positions: list[int] = []
-    group_of: list[int] = []
-    sample_of: list[int] = []  # -1 for a prompt's tokens
+    ends: list[int] = []  # see models/tree_attention.py: a prompt's tokens end with the last answer to it
     kept: list[int] = []
     row_of: dict[tuple[int, int], int] = {}  # (sample, position in the answer) -> index in `kept`
-    for group, samples in enumerate(groups(prompts)):
+    for samples in groups(prompts):
         prompt = prompts[samples[0]]
         ids += prompt
         positions += range(len(prompt))
-        group_of += [group] * len(prompt)
-        sample_of += [-1] * len(prompt)
+        ends += [len(ids) + sum(len(answers[sample]) for sample in samples)] * len(prompt)
         first = len(kept)
         kept.append(len(ids) - 1)
         for sample in samples:
@@ -76,8 +76,7 @@ def layout(prompts: Sequence[Sequence[int]], answers: Sequence[Sequence[int]]) -
                     kept.append(len(ids) + at - 1)
             ids += answer
             positions += range(len(prompt), len(prompt) + len(answer))
-            group_of += [group] * len(answer)
-            sample_of += [sample] * len(answer)
+            ends += [len(ids)] * len(answer)
     rows: list[int] = []
     labels: list[int] = []
     targets: list[int] = []
@@ -87,23 +86,15 @@ def layout(prompts: Sequence[Sequence[int]], answers: Sequence[Sequence[int]]) -
         labels += answer
         targets += range(start + len(prompt) - 1, start + len(prompt) + len(answer) - 1)
         start += len(prompt) + len(answer)
-    place = torch.tensor(positions)
     return Layout(
         ids=torch.tensor(ids)[None],
-        positions=place[None],
-        mask=_mask(place, torch.tensor(group_of), torch.tensor(sample_of)),
+        positions=torch.tensor(positions)[None],
+        mask=visible(torch.tensor(ends))[None, None],
         kept=torch.tensor(kept, dtype=torch.long),
         rows=torch.tensor(rows, dtype=torch.long),
         labels=torch.tensor(labels, dtype=torch.long),
         targets=torch.tensor(targets, dtype=torch.long),
     )
-
-
-def _mask(positions: Tensor, group_of: Tensor, sample_of: Tensor) -> Tensor:
-    earlier = positions[None, :] <= positions[:, None]
-    same_group = group_of[None, :] == group_of[:, None]
-    own = (sample_of[None, :] == sample_of[:, None]) | (sample_of[None, :] == -1)
-    return (earlier & same_group & own)[None, None]
 
 
 def packs(prompts: Sequence[Sequence[int]], lengths: Sequence[int], budget: int) -> list[list[int]]:

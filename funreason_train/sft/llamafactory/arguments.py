@@ -72,6 +72,23 @@ def batch_of(config: DictConfig) -> Batch:
     return Batch.divide(config.sft.global_batch, config.sft.per_device_batch, workers_of(config.cluster))
 
 
+def tree_of(config: DictConfig) -> dict[str, Any] | None:
+    """The limits of trees as `tokens.trees.write` takes them; None if rows stay apart."""
+    sft = config.sft
+    return {"most": sft.tree_tokens, "packed": sft.packing} if sft.tree else None
+
+
+def objective_of(config: DictConfig) -> dict[str, Any]:
+    """What a training process has to know of the loss: `tree`, `alpha` (None: plain), `learned`, `rate`."""
+    sft = config.sft
+    return {
+        "tree": sft.tree,
+        "alpha": sft.balance.alpha if sft.loss == "balance" else None,
+        "learned": sft.balance.learned,
+        "rate": sft.balance.learning_rate,
+    }
+
+
 def compose(config: DictConfig, paths: Paths) -> dict[str, Any]:
     """The arguments of the training run, before what depends on the data (`tokenized_path`, `cutoff_len`).
 
@@ -95,6 +112,7 @@ def argument_problems(config: DictConfig) -> list[str]:
     if sft.liger and config.cluster.device == "cpu":
         problems.append("sft.liger: Liger's kernels need a GPU. Set sft.liger=false")
     problems += passthrough.problems(sft.llamafactory)
+    problems += passthrough.objective_problems(sft.llamafactory, sft.tree, sft.loss)
     if not problems:
         problems += unknown_keys(_compose(config, Paths.of(config, _NOWHERE)))
     return problems
@@ -127,8 +145,9 @@ def _compose(config: DictConfig, paths: Paths) -> dict[str, Any]:
         "dataset_dir": str(paths.data),
         # The rows come as tokens (tokenise.py); this template changes neither them nor the tokenizer.
         "template": "empty",
-        "packing": sft.packing,
-        "neat_packing": sft.packing,
+        # Trees are packed by tokenise.py, and are no rows side by side.
+        "packing": sft.packing and not sft.tree,
+        "neat_packing": sft.packing and not sft.tree,
         "output_dir": str(paths.checkpoints),
         "per_device_train_batch_size": batch.per_device,
         "gradient_accumulation_steps": batch.accumulate,
@@ -149,7 +168,7 @@ def _compose(config: DictConfig, paths: Paths) -> dict[str, Any]:
         "logging_steps": sft.logging_steps,
         "logging_first_step": True,
         # Packed rows are numbered in the attention mask, which transformers would add up as tokens.
-        "include_num_input_tokens_seen": "all" if sft.packing else "non_padding",
+        "include_num_input_tokens_seen": "all" if sft.packing or sft.tree else "non_padding",
         "report_to": list(sft.report_to) or ["none"],
         "disable_tqdm": True,
     }

@@ -8,7 +8,8 @@ installed versions: an argument that is new there is refused until somebody has 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from .installed_keys import known_keys, unknown_keys
 
@@ -169,6 +170,43 @@ ALLOWED = frozenset(
     )
 )  # fmt: skip
 _REASON = {key: reason for reason, keys in REFUSED.items() for key in keys}
+
+
+#: Arguments with which a row's loss depends on the line that it shares with others, and why.
+_TREE = {
+    "neftune_noise_alpha": "its noise follows the length of a sequence",
+    "moe_aux_loss_coef": "it balances experts over the tokens of a pass, of which a tree has fewer",
+    "label_smoothing_factor": "the trainer would shift the labels of a tree by itself",
+    "use_dft_loss": "its loss would shift the labels of a tree by itself",
+    "use_eaft_loss": "its loss would shift the labels of a tree by itself",
+}
+#: Arguments that are another loss, or another mean, than the balanced one.
+_BALANCE = {
+    "label_smoothing_factor": "it is another loss",
+    "use_dft_loss": "it is another loss",
+    "use_eaft_loss": "it is another loss",
+    "average_tokens_across_devices": "both means are over the global batch",
+}
+
+
+def objective_problems(given: Mapping[str, Any], tree: bool, loss: str) -> list[str]:
+    """Why arguments do not go with trees or with the balanced loss, one sentence each.
+
+    Args:
+        given: The node `sft.llamafactory`.
+        tree: The setting `sft.tree`.
+        loss: The setting `sft.loss`.
+    """
+    found = []
+    for key, value in given.items():
+        # The one argument that is on unless it is turned off.
+        if bool(value) == (key == "average_tokens_across_devices"):
+            continue
+        if tree and key in _TREE:
+            found.append(f"sft.llamafactory.{key} does not go with sft.tree=true: {_TREE[key]}")
+        if loss == "balance" and key in _BALANCE:
+            found.append(f"sft.llamafactory.{key} does not go with sft.loss=balance: {_BALANCE[key]}")
+    return found
 
 
 def problems(given: Iterable[str]) -> list[str]:

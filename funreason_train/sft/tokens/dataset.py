@@ -32,7 +32,9 @@ class Tokenised:
         sequences: Training sequences; fewer than rows with packing.
         tokens: Tokens of the training sequences.
         learned: Tokens with a label.
-        longest: Tokens of the longest training sequence.
+        longest: Tokens of the longest training sequence; with trees, of the longest row.
+        split: With trees, tokens of the rows alone.
+        largest: With trees, tokens of the largest sequence.
     """
 
     folder: Path
@@ -41,6 +43,8 @@ class Tokenised:
     tokens: int
     learned: int
     longest: int
+    split: int = 0
+    largest: int = 0
 
     @property
     def identity(self) -> str:
@@ -94,6 +98,7 @@ def fingerprint(job: Mapping[str, Any], files: list[Path]) -> str:
     deciding["versions"] = {name: version(name) for name in _PACKAGES}
     if job["packing"]:
         deciding["cutoff_len"] = job["cutoff_len"]
+    deciding |= {name: job[name] for name in ("tree", "segments") if job.get(name)}
     digest.update(json.dumps(deciding, sort_keys=True).encode())
     for path in files:
         digest.update(path.name.encode())
@@ -102,12 +107,19 @@ def fingerprint(job: Mapping[str, Any], files: list[Path]) -> str:
     return digest.hexdigest()[:12]
 
 
-def job_of(arguments: Mapping[str, Any], workers: int | None) -> dict[str, Any]:
+def job_of(
+    arguments: Mapping[str, Any],
+    workers: int | None,
+    tree: Mapping[str, Any] | None = None,
+    segments: bool = False,
+) -> dict[str, Any]:
     """What has to be tokenised for a training run.
 
     Args:
         arguments: LLaMA-Factory's training arguments.
         workers: Processes; None for all cores.
+        tree: Limits of trees, see `trees.write`; None: rows stay apart.
+        segments: Whether to tell thoughts from answers.
     """
     data = Path(arguments["dataset_dir"])
     info = read_json(data / "dataset_info.json")
@@ -121,6 +133,8 @@ def job_of(arguments: Mapping[str, Any], workers: int | None) -> dict[str, Any]:
         "packing": arguments["packing"],
         "cutoff_len": arguments.get("cutoff_len"),
         "workers": workers,
+        "tree": None if tree is None else dict(tree),
+        "segments": segments,
     }
 
 
@@ -139,18 +153,26 @@ def _folder_name(job: Mapping[str, Any], index: Path) -> str:
     return "-".join(prints)
 
 
-def prepare(arguments: Mapping[str, Any], parent: Path, workers: int | None = None) -> Tokenised:
+def prepare(
+    arguments: Mapping[str, Any],
+    parent: Path,
+    workers: int | None = None,
+    tree: Mapping[str, Any] | None = None,
+    segments: bool = False,
+) -> Tokenised:
     """Tokenises the rows of `arguments` unless that is done already.
 
     Args:
         arguments: LLaMA-Factory's training arguments.
         parent: Where tokenised copies are kept; older ones are removed.
         workers: Processes; None for all cores.
+        tree: See `job_of`.
+        segments: See `job_of`.
 
     Raises:
         UserError: if a row cannot be trained on or would have to be cut.
     """
-    job = job_of(arguments, workers)
+    job = job_of(arguments, workers, tree, segments)
     folder = parent / _folder_name(job, Path(arguments["dataset_dir"]) / "dataset_info.json")
     if not (folder / tokenise.REPORT).is_file():
         if parent.is_dir():

@@ -11,8 +11,9 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache, partial
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,9 +21,11 @@ from ...calls.markers import TOKEN_LIKE
 from ...dialogue import StepEncoder
 from ...dialogue.chat_template import structure
 from ...errors import UserError
+from ...models.maskable import unmaskable
 from ...run.files import write_json
 from ...run.parallel import Workers
-from .packing import IGNORED, Row, joined, pack
+from . import tables, trees
+from .packing import IGNORED, joined, pack
 from .rows import Form, Part, RowError, conversation, parts, read
 
 REPORT = "report.json"
@@ -33,12 +36,13 @@ def tokenise(job: Mapping[str, Any], folder: Path) -> dict[str, int]:
 
     Args:
         job: `model` (a folder or hub id), `files` and `entries` (split name -> its rows and its entry of
-            dataset_info.json), `packing`, `cutoff_len` (or None) and `workers` (or None for all cores).
+            dataset_info.json), `packing`, `cutoff_len` (or None), `workers` (or None for all cores), `tree`
+            (see `trees.write`; None: rows stay apart) and `segments` (whether to tell thoughts from answers).
         folder: Appears complete or not at all.
 
     Returns:
-        `rows`, `sequences` (fewer than rows with packing), `tokens`, `learned` (tokens with a label) and
-        `longest` (tokens of the longest sequence).
+        `rows`, `sequences` (fewer than rows with packing or trees), `tokens`, `learned` (tokens with a label)
+        and `longest` (tokens of the longest sequence); with trees, see `trees.write`.
 
     Raises:
         UserError: naming the row that cannot be trained on, or the length that is needed.
@@ -49,8 +53,12 @@ def tokenise(job: Mapping[str, Any], folder: Path) -> dict[str, int]:
     partial_folder = folder.with_name(f".{folder.name}.{os.getpid()}")
     shutil.rmtree(partial_folder, ignore_errors=True)
     work = partial_folder.with_name(partial_folder.name + ".parts")
+    tree = job["tree"]
     try:
+        if tree and (problem := unfit(str(job["model"]))):
+            raise problem
         sides, rows = {}, 0
+        report: dict[str, int] = {}
         with Workers(job["workers"]) as workers:
             for side, file in job["files"].items():
                 done = _encode(workers, Path(file), job, side, work)
@@ -60,14 +68,24 @@ def tokenise(job: Mapping[str, Any], folder: Path) -> dict[str, int]:
                         raise UserError(
                             "holds no rows", where=file, fix="Look into the data stage's ledger.json"
                         )
-                    if problem := too_long(max(one.longest for one in done), job["cutoff_len"]):
+                    longest = max(one.longest for one in done)
+                    if problem := too_long(longest, job["cutoff_len"]):
+                        raise problem
+                    if tree and (problem := trees.too_small(longest, tree["most"])):
                         raise problem
                 shards = [one.file for one in done if one.rows]
-                if job["packing"]:
+                if tree:
+                    # A measured loss is that of rows, batch by batch: each is a line of its own.
+                    limits = tree if side == "train" else {"most": None, "packed": False}
+                    file = work / f"{side}.trees.arrow"
+                    measured = trees.write(shards, file, limits, together=side == "train")
+                    report, shards = measured if side == "train" else report, [str(file)]
+                elif job["packing"]:
                     shards = _packed(shards, int(job["cutoff_len"]), work / f"{side}.packed.arrow")
                 sides[side] = _dataset(Dataset, shards)
         DatasetDict(sides).save_to_disk(str(partial_folder))
-        report = measure(_labels(load_from_disk(str(partial_folder))["train"]))
+        if not tree:
+            report = measure(_labels(load_from_disk(str(partial_folder))["train"]))
         if problem := objection(report, rows, job["cutoff_len"]):
             raise problem
         write_json(partial_folder / REPORT, report)
@@ -91,7 +109,12 @@ def _encode(workers: Workers, file: Path, job: Mapping[str, Any], side: str, wor
     pieces = parts(file, work)
     work.mkdir(parents=True, exist_ok=True)
     one = partial(
-        encode_part, model=str(job["model"]), entry=dict(job["entries"][side]), work=str(work / side)
+        encode_part,
+        model=str(job["model"]),
+        entry=dict(job["entries"][side]),
+        work=str(work / side),
+        raw=bool(job["tree"]),
+        segments=bool(job["segments"]),
     )
     done = list(workers.map(one, pieces))
     if problem := next((some.problem for some in done if some.problem), None):
@@ -99,34 +122,58 @@ def _encode(workers: Workers, file: Path, job: Mapping[str, Any], side: str, wor
     return done
 
 
-def encode_part(part: Part, *, model: str, entry: dict[str, Any], work: str) -> Encoded:
-    """Writes the tokens of one piece as an Arrow stream; the first row that cannot be trained on ends it."""
-    import pyarrow as pa
+def encode_part(
+    part: Part, *, model: str, entry: dict[str, Any], work: str, raw: bool, segments: bool
+) -> Encoded:
+    """Writes the tokens of one piece as an Arrow stream; the first row that cannot be trained on ends it.
 
+    Args:
+        part: The piece.
+        model: Whose tokenizer.
+        entry: Of dataset_info.json.
+        work: What the file's name begins with.
+        raw: Whether trees are going to be made of the rows.
+        segments: Whether to tell thoughts from answers.
+    """
     encode, form = _encoder(model), Form.of(entry)
     file, rows, longest = f"{work}.{part.number:06}.arrow", 0, 0
-    with pa.OSFile(file, "wb") as sink, pa.ipc.new_stream(sink, _schema(False)) as writer:
+    columns = (
+        tables.schema(tables.RAW, tables.RAW_SCALARS)
+        if raw
+        else tables.schema(tables.LONG | (tables.SEGMENTS if segments else {}))
+    )
+    with tables.writing(file, columns) as add:
         try:
-            batch: list[Row] = []
+            batch: list[dict[str, Any]] = []
             for row in read(part):
                 name = row.get("id")
                 try:
-                    batch.append(encode(*conversation(row, form)))
+                    one = encode(*conversation(row, form), "" if name is None else str(name), segments)
                 except (RowError, UserError) as error:
                     which = (
                         f"the row {name!r}" if name is not None else f"row {rows + 1} of piece {part.number}"
                     )
                     return Encoded(file, rows, longest, f"{which} cannot be trained on: {error}")
                 rows += 1
-                longest = max(longest, len(batch[-1][0]))
-            writer.write_batch(_batch([_plain(*one) for one in batch], False))
+                longest = max(longest, len(one.ids))
+                batch.append(tables.raw(one) if raw else tables.plain(one, segments))
+            add(batch)
         except RowError as error:
             return Encoded(file, rows, longest, str(error))
     return Encoded(file, rows, longest, None)
 
 
+def unfit(model: str) -> UserError | None:
+    """Why trees cannot be made for a model, its layers or its chat template; None if they can."""
+    from transformers import AutoConfig, AutoTokenizer
+
+    if why := unmaskable(AutoConfig.from_pretrained(model, trust_remote_code=False).to_dict()):
+        return UserError(f"the model {why}", where="sft.tree", fix="Set sft.tree=false")
+    return trees.rewriting(AutoTokenizer.from_pretrained(model, trust_remote_code=False))
+
+
 @lru_cache(maxsize=1)
-def _encoder(model: str) -> Any:
+def _encoder(model: str) -> Callable[[Sequence[Any], str, str, bool], tables.TokenRow]:
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(model, trust_remote_code=False)
@@ -135,52 +182,34 @@ def _encoder(model: str) -> Any:
     marks = [token for token in structure(tokenizer) if TOKEN_LIKE.fullmatch(token)]
     control = re.compile("|".join(map(re.escape, marks))) if marks else None
 
-    def encode(messages: Sequence[Any], target: str) -> Row:
+    def encode(messages: Sequence[Any], target: str, name: str, segments: bool) -> tables.TokenRow:
         for text in (*(one["content"] for one in messages), target):
             if control is not None and (match := control.search(text)):
                 raise RowError(f"its text holds {match[0]}, with which this model's turns begin and end")
         step = encoder.encode(messages, target)
-        return step.ids, [IGNORED] * step.learned + step.ids[step.learned :]
+        answer = encoder.answer(messages, target, step) if segments else step.learned
+        return tables.TokenRow(step.ids, step.prompt, step.learned, max(answer, step.learned), name)
 
     return encode
 
 
-def _schema(packed: bool) -> Any:
-    import pyarrow as pa
-
-    names = ["input_ids", "attention_mask", *(["position_ids"] if packed else []), "labels"]
-    return pa.schema([(name, pa.list_(pa.int32())) for name in names])
-
-
-def _batch(rows: list[dict[str, list[int]]], packed: bool) -> Any:
-    import pyarrow as pa
-
-    schema = _schema(packed)
-    arrays = [pa.array([row[name] for row in rows], type=pa.list_(pa.int32())) for name in schema.names]
-    return pa.record_batch(arrays, schema=schema)
-
-
-def _plain(ids: list[int], labels: list[int]) -> dict[str, list[int]]:
-    return {"input_ids": ids, "attention_mask": [1] * len(ids), "labels": labels}
-
-
 def _packed(shards: Sequence[str], length: int, file: Path) -> list[str]:
-    import pyarrow as pa
-
-    with pa.OSFile(str(file), "wb") as sink, pa.ipc.new_stream(sink, _schema(True)) as writer:
-        for group in pack(_rows(shards), length):
-            writer.write_batch(_batch([joined(group)], True))
+    rows = _rows(shards)
+    first = next(rows)
+    columns = tables.PACKED | (tables.SEGMENTS if len(first) > 2 else {})
+    with tables.writing(file, tables.schema(columns)) as add:
+        for group in pack(chain([first], rows), length):
+            add([joined(group)])
     return [str(file)]
 
 
-def _rows(shards: Sequence[str]) -> Iterator[Row]:
-    import pyarrow as pa
-
-    for shard in shards:
-        with pa.memory_map(shard) as source:
-            for batch in pa.ipc.open_stream(source):
-                for ids, labels in zip(batch["input_ids"], batch["labels"], strict=True):
-                    yield ids.as_py(), labels.as_py()
+def _rows(shards: Sequence[str]) -> Iterator[Sequence[list[int]]]:
+    """The ids and labels of each row, and its segments if it has them."""
+    for batch in tables.batches(shards):
+        names = [name for name in ("input_ids", "labels", "segments") if name in batch.schema.names]
+        yield from (
+            [one.as_py() for one in row] for row in zip(*(batch[name] for name in names), strict=True)
+        )
 
 
 def _dataset(kind: Any, shards: Sequence[str]) -> Any:

@@ -16,26 +16,34 @@ from ...run.progress import report
 class MetricsCallback(TrainerCallback):
     """Writes one JSON object a logged step, and reports progress after every step; rank 0 only.
 
+    Args:
+        path: Of the lines.
+        total: Steps of the run.
+        rows: Where trees are trained, what counts the tokens of their rows (`split`): `tokens` and
+            `tokens_per_second` are theirs, so that figures of runs with and without trees compare, and
+            `processed_tokens` what the model has seen.
+
     Attributes:
         step: The last optimizer step that was done.
         loss: The last logged training loss.
         began: Whether the training loop was reached.
     """
 
-    def __init__(self, path: Path, total: int) -> None:
-        self.path, self.total = path, total
+    def __init__(self, path: Path, total: int, rows: Any = None) -> None:
+        self.path, self.total, self.rows = path, total, rows
         self.step = 0
         self.loss: float | None = None
         self.began = False
         self._started = time.monotonic()
-        self._first_tokens = 0
+        self._first_tokens = self._first_processed = 0
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Drops lines of steps that will be done again."""
         if state.max_steps != self.total:
             raise RuntimeError(f"the trainer plans {state.max_steps} steps where {self.total} were expected")
         self.step, self.began = state.global_step, True
-        self._started, self._first_tokens = time.monotonic(), int(state.num_input_tokens_seen)
+        self._started, self._first_tokens = time.monotonic(), self._tokens(state)
+        self._first_processed = int(state.num_input_tokens_seen)
         if state.is_world_process_zero:
             lines = self.path.read_text(encoding="utf-8").splitlines() if self.path.is_file() else []
             kept = [line for line in lines if line_step(line, self.step) <= self.step]
@@ -58,18 +66,26 @@ class MetricsCallback(TrainerCallback):
         row = {
             "step": state.global_step,
             **logs,
-            "tokens": int(state.num_input_tokens_seen),
+            "tokens": self._tokens(state),
             "tokens_per_second": round(self._speed(state), 1),
             "seconds": round(time.monotonic() - self._started, 2),
         }
+        if self.rows is not None:
+            processed = int(state.num_input_tokens_seen)
+            seconds = max(1e-9, time.monotonic() - self._started)
+            row["processed_tokens"] = processed
+            row["processed_tokens_per_second"] = round((processed - self._first_processed) / seconds, 1)
         for double in ("num_input_tokens_seen", "train_runtime", "train_tokens_per_second"):
             row.pop(double, None)
         with self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(row) + "\n")
 
+    def _tokens(self, state: Any) -> int:
+        return int(state.num_input_tokens_seen if self.rows is None else self.rows.split)
+
     def _speed(self, state: Any) -> float:
         seconds = max(1e-9, time.monotonic() - self._started)
-        return float(int(state.num_input_tokens_seen) - self._first_tokens) / seconds
+        return float(self._tokens(state) - self._first_tokens) / seconds
 
 
 class StopCallback(TrainerCallback):
@@ -144,9 +160,9 @@ class AttentionCallback(TrainerCallback):
         Raises:
             ValueError: if the attention does not compute what the model needs.
         """
-        from ...models.attention import fits
+        from ...models.attention import VARLEN, fits
 
-        if not fits(model.config):
+        if self.name == VARLEN and not fits(model.config):
             raise ValueError(f"attention {self.name} does not fit this model; set sft.attention=sdpa")
         inner = model.get_base_model() if hasattr(model, "get_base_model") else model
         inner.set_attn_implementation(self.name)

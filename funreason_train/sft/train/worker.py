@@ -10,14 +10,18 @@ from typing import Any
 
 from ...cluster.topology import interface_variables
 from ...dialogue import turn_close
-from ...models import attention
+from ...errors import UserError
+from ...models import attention, tree_attention
 from ...models.weights import ADAPTER, MODEL
 from ...run.files import read_json, write_json
 from . import checkpoints, failures
 
 DONE = "done.json"
-#: Attention by transformers' name -> LLaMA-Factory's; varlen replaces sdpa once the model is there.
-_LLAMAFACTORY = {attention.FLASH: "fa2", attention.VARLEN: "sdpa"}
+#: Attention by transformers' name -> LLaMA-Factory's; others replace sdpa once the model is there.
+_LLAMAFACTORY = {
+    attention.FLASH: "fa2",
+    **dict.fromkeys((attention.VARLEN, tree_attention.TREE, tree_attention.TREE_BLOCKS), "sdpa"),
+}
 #: Beside the checkpoints: the model that LoRA's matrices were merged into.
 MERGED = "merged"
 
@@ -28,7 +32,8 @@ def train(job: dict[str, Any]) -> None:
     Args:
         job: `arguments` (LLaMA-Factory's), `metrics` (path), `failures` (where a note of a failure goes),
             `workers`, `total` (optimizer steps), `lean` (see `lean.py`), `stop` (the file that asks to save
-            and end), `attention` (as in the settings) and `device`.
+            and end), `attention` (as in the settings), `device` and `objective` (see
+            `arguments.objective_of`).
     """
     seen: list[Any] = []
     try:
@@ -52,16 +57,25 @@ def _train(job: dict[str, Any], seen: list[Any]) -> None:
 
     from ..tokens.collate import use_packed_batches
     from ..tokens.order import OrderCallback, seed_epochs
+    from ..tokens.tree_batch import use_segments, use_trees
     from .callbacks import AttentionCallback, LeanCallback, MetricsCallback, StopCallback
     from .lean import liger_shortens
+    from .objective import Alpha, Objective, ObjectiveCallback
+    from .objective import install as install_objective
 
     output = Path(arguments["output_dir"])
     leader = dist.get_rank() == 0
     arguments["resume_from_checkpoint"] = chosen_checkpoint(output, job["workers"], leader)
-    callback = MetricsCallback(Path(job["metrics"]), job["total"])
+    wanted = job["objective"]
+    tree, balanced = bool(wanted["tree"]), wanted["alpha"] is not None
+    objective = Objective(
+        Alpha(wanted["alpha"], wanted["learned"]) if balanced else None, rate=wanted["rate"]
+    )
+    callback = MetricsCallback(Path(job["metrics"]), job["total"], objective if tree else None)
     seen.append(callback)
     seed_epochs(int(arguments["seed"]))
-    kernel = attention.choose(job["attention"], job["device"])
+    choose = tree_attention.choose if tree else attention.choose
+    kernel = choose(job["attention"], job["device"])
     arguments["flash_attn"] = _LLAMAFACTORY.get(kernel, kernel)
     stop = StopCallback(Path(job["stop"]))
     further: list[Any] = [stop]
@@ -70,9 +84,25 @@ def _train(job: dict[str, Any], seen: list[Any]) -> None:
     if kernel == attention.VARLEN:
         attention.register()
         further.append(AttentionCallback(kernel))
+    if tree:
+        tree_attention.register()
+        further.append(AttentionCallback(kernel))
+        if arguments["enable_liger_kernel"] and not liger_shortens():
+            raise UserError(
+                "this version of Liger cannot be told which positions predict what",
+                where="sft.liger",
+                fix="Set sft.liger=false or sft.tree=false",
+            )
+        use_trees(128 if job["device"] == "cuda" else 8)
     if arguments["packing"]:
         use_packed_batches({"fa2": attention.FLASH}.get(kernel, kernel))
-    run_exp(arguments, [callback, OrderCallback(), *further])
+    if balanced and not tree:
+        use_segments()
+    first: list[Any] = []
+    if balanced or tree:
+        install_objective(objective)
+        first.append(ObjectiveCallback(objective))  # before the one that counts its tokens
+    run_exp(arguments, [*first, callback, OrderCallback(), *further])
     dist.barrier()
     if leader and not stop.stopped:
         if callback.step != job["total"]:
