@@ -158,9 +158,9 @@ def measure(shape: str, name: str, tokens: int, repeats: int) -> Measured:
     model = Qwen3ForCausalLM(config).train()
     install(model)
     rows = rows_of(shape)
-    batches = list(FORMS[name].batches(rows, tokens))
     learned = sum(len(one.row.ids) - one.row.learned for one in rows)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    batches = list(FORMS[name].batches(rows, tokens))
     seconds = []
     for _ in range(repeats):
         model.zero_grad()

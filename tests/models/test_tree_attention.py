@@ -119,7 +119,7 @@ def test_loss_and_gradient_of_random_trees_are_those_of_their_rows(kind: str, re
                 some = [laid_out(rows[:2]), laid_out(rows[2:])] if len(rows) > 2 else [laid_out(rows)]
                 names = ("input_ids", "position_ids", "ends", "places", "labels", "segments")
                 features = [
-                    {**dict(zip(names, map(list, line[:6]), strict=True)), "split": line.split}
+                    {**dict(zip(names, ([*column] for column in line[:6]), strict=True)), "split": line.split}
                     for line in some
                 ]
                 batch = TreeCollator(Tokenizer)(features)
@@ -136,6 +136,28 @@ def test_loss_and_gradient_of_random_trees_are_those_of_their_rows(kind: str, re
             gradients.append(torch.cat([one.grad.flatten() for one in subject.parameters()]))
         assert losses[1] == pytest.approx(losses[0], rel=1e-5)
         assert (gradients[1] - gradients[0]).norm() <= 1e-5 * gradients[0].norm()
+
+
+def test_a_model_that_carries_a_state_is_found_by_asking_it() -> None:
+    from funreason_train.sft.train.probe import leak
+
+    class Stateful(torch.nn.Module):  # type: ignore[name-defined, misc]
+        """A layer behind the attention that runs along the line."""
+
+        def __init__(self, inner: Any) -> None:
+            super().__init__()
+            self.inner = inner
+
+        def forward(self, **inputs: Any) -> Any:
+            found = self.inner(**inputs)
+            found.logits = found.logits + 0.1 * found.logits.cumsum(1)
+            return found
+
+    tree_attention.register()
+    subject = model("Qwen3")
+    subject.set_attn_implementation(tree_attention.TREE)
+    assert leak(subject, "cpu") < 1e-5 and subject.training
+    assert leak(Stateful(subject), "cpu") > 1e-2
 
 
 @pytest.mark.parametrize(

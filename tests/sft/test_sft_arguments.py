@@ -215,3 +215,34 @@ def test_a_batch_that_does_not_divide_says_how_to_fix_it() -> None:
 def test_steps_count_partial_batches() -> None:
     assert Batch(4, 2, 2).steps(sequences=33, epochs=1) == 3  # 5 passes of 8 rows, 2 passes a step
     assert Batch(16, 1, 1).steps(sequences=100, epochs=0.5) == 4
+
+
+@pytest.mark.parametrize(
+    ("words", "key", "fix"),
+    [
+        (("packing=true",), "sft.packing", "Set sft.tree_tokens above the longest row"),
+        (("attention=fa2",), "sft.attention", "Set sft.attention=auto or sft.tree=false"),
+        (("tree_tokens=100", "cutoff_len=200"), "sft.tree_tokens", "Set sft.tree_tokens to at least 200"),
+    ],
+)
+def test_settings_that_do_not_go_with_trees_are_refused(words: tuple[str, ...], key: str, fix: str) -> None:
+    found = check.problems(tree("tree=true", *words))
+    assert list(found) == [key] and str(found[key].fix).startswith(fix)
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (
+            ("tree=true", "llamafactory={neftune_noise_alpha: 5}"),
+            "neftune_noise_alpha does not go with sft.tree",
+        ),
+        (("loss=balance", "llamafactory={use_dft_loss: true}"), "use_dft_loss does not go with sft.loss"),
+        (("loss=balance", "llamafactory={average_tokens_across_devices: false}"), "over the global batch"),
+        (("loss=balance", "llamafactory={use_dft_loss: false}"), None),
+        (("llamafactory={neftune_noise_alpha: 5}",), None),
+    ],
+)
+def test_another_loss_beside_trees_or_balance_is_refused(words: tuple[str, ...], says: str | None) -> None:
+    found = argument_problems(tree(*words))
+    assert len(found) == (says is not None) and (says or "") in "".join(found)

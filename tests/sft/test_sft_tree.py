@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy
@@ -27,7 +29,8 @@ def forests(draw: st.DrawFn) -> list[TreeRow]:
     rows: list[TreeRow] = []
     for _ in range(draw(st.integers(1, 7))):
         base: list[int] = []
-        if rows and draw(st.booleans()):
+        continues = draw(st.booleans())
+        if rows and continues:
             before = draw(st.sampled_from(rows)).ids.tolist()
             base = before[: draw(st.integers(0, len(before)))]
         ids = base + draw(st.lists(st.integers(0, 2), min_size=2, max_size=9))
@@ -139,3 +142,16 @@ def test_a_template_that_rewrites_history_is_found(template: str, refused: bool)
 def test_a_limit_below_one_step_is_told_with_the_one_that_is_needed() -> None:
     assert too_small(100, None) is None and too_small(100, 100) is None
     assert "Set sft.tree_tokens to at least 101" in str(too_small(101, 100))
+
+
+def test_a_dry_run_says_about_how_much_is_saved(tmp_path: Path) -> None:
+    from funreason_train.sft.brief import shared_text
+
+    history = [{"from": "human", "value": "word " * 100}]
+    file = tmp_path / "train.json"
+    rows = [{"id": str(n), "system": "", "conversations": history * (n + 1)} for n in range(4)]
+    file.write_text("[\n" + ",\n".join(map(json.dumps, rows)) + "\n]\n")
+    seen, ratio = shared_text(file)
+    assert seen == 4 and 2.3 < ratio < 2.7, "ten histories for four"
+    file.write_text("[]")
+    assert shared_text(file) == (0, 1.0)

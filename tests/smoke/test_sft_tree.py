@@ -158,31 +158,40 @@ def by_hand(folder: Path) -> tuple[float, float]:
     return first, second
 
 
-def test_trees_in_the_gang_train_log_and_resume_like_rows(tmp_path: Path, model: Path) -> None:
-    """A learned alpha, packed trees and an interruption in the second epoch: bit for bit the same weights."""
+def test_an_interrupted_training_on_packed_trees_ends_with_the_same_weights(
+    tmp_path: Path, model: Path
+) -> None:
+    """A learned alpha, and a kill in the second epoch: bit for bit the same weights, alpha and counts."""
     words = (
         "tree=true", "packing=true", "tree_tokens=700", "epochs=3", "global_batch=1", "per_device_batch=1",
-        "save_steps=3", "save_total_limit=9", "loss=balance", "balance.learned=true",
+        "save_steps=2", "save_total_limit=99", "loss=balance", "balance.learned=true",
         "balance.learning_rate=0.01",
     )  # fmt: skip
-    whole, whole_run = setting(tmp_path / "whole", model, *words)
-    result = stage.run(whole, whole_run)
-    steps = result["steps"]
-    assert result["rows"] == len(ROWS) and steps == 3 * result["trees"] >= 9
-    lines = metrics(whole_run)
-    assert lines[-1]["tokens"] == 3 * result["split_tokens_per_epoch"], "of the rows"
-    assert lines[-1]["processed_tokens"] < lines[-1]["tokens"]
+    runs, jobs = [], []
+    for name in ("whole", "killed"):
+        config, run = setting(tmp_path / name, model, *words)
+        job, rows = prepared(config, run, tmp_path)
+        runs.append(run)
+        jobs.append(job)
+    whole, killed = runs
+    assert rows.rows == len(ROWS) and 2 <= rows.sequences < TRAJECTORIES and rows.largest <= 700
+    train(jobs[:1], tmp_path)
+    lines = metrics(whole)
+    steps = 3 * rows.sequences
+    assert [line["step"] for line in lines] == list(range(1, steps + 1))
+    assert lines[-1]["tokens"] == 3 * rows.split, "of the rows"
+    assert 3 * rows.tokens <= lines[-1]["processed_tokens"] < lines[-1]["tokens"]
     assert lines[0]["alpha"] != lines[-1]["alpha"] and {"thought_loss", "answer_loss"} <= lines[0].keys()
 
-    config, run = setting(tmp_path / "killed", model, *words)
-    middle = result["trees"] + 1 - (result["trees"] + 1) % 3 or 3
+    middle = 2 * (rows.sequences // 2 + 1)  # the first checkpoint of the second epoch
     name = f"checkpoint-{middle}"
-    shutil.copytree(whole_run.sft / "checkpoints" / name, run.sft / "checkpoints" / name)
-    stage.run(config, run)
-    assert [line["step"] for line in metrics(run)] == list(range(middle + 1, steps + 1))
-    assert metrics(run)[-1]["alpha"] == lines[-1]["alpha"]
-    assert metrics(run)[-1]["tokens"] == lines[-1]["tokens"]
-    weights = [(one.sft_model / "model.safetensors").read_bytes() for one in (whole_run, run)]
+    shutil.copytree(whole.sft / "checkpoints" / name, killed.sft / "checkpoints" / name)
+    train(jobs[1:], tmp_path)
+    again = metrics(killed)
+    assert [line["step"] for line in again] == list(range(middle + 1, steps + 1))
+    for key in ("alpha", "tokens", "processed_tokens", "thought_loss"):
+        assert again[-1][key] == lines[-1][key], key
+    weights = [(one.sft / "checkpoints" / "model.safetensors").read_bytes() for one in runs]
     assert weights[0] == weights[1]
 
 

@@ -62,6 +62,7 @@ def _train(job: dict[str, Any], seen: list[Any]) -> None:
     from .lean import liger_shortens
     from .objective import Alpha, Objective, ObjectiveCallback
     from .objective import install as install_objective
+    from .probe import BranchCallback
 
     output = Path(arguments["output_dir"])
     leader = dist.get_rank() == 0
@@ -86,7 +87,7 @@ def _train(job: dict[str, Any], seen: list[Any]) -> None:
         further.append(AttentionCallback(kernel))
     if tree:
         tree_attention.register()
-        further.append(AttentionCallback(kernel))
+        further += [AttentionCallback(kernel), BranchCallback()]
         if arguments["enable_liger_kernel"] and not liger_shortens():
             raise UserError(
                 "this version of Liger cannot be told which positions predict what",
