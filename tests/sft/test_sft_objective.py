@@ -124,5 +124,6 @@ def test_an_alpha_outside_0_and_1_is_one_sentence(alpha: float) -> None:
     from funreason_train.settings.compose import compose
     from funreason_train.settings.resolve import resolve
 
-    (problem,) = check.problems(resolve(compose("sft", [f"balance.alpha={alpha}"]), "sft")).values()
+    config = resolve(compose("sft", [f"balance.alpha={alpha}"]), "sft")
+    problem = check.problems(config)["sft.balance.alpha"]
     assert problem.where == f"sft.balance.alpha={alpha}" and problem.what == "must be a number from 0 to 1"
