@@ -29,11 +29,12 @@ def lines(config: DictConfig, paths: Paths) -> list[str]:
     sft, cluster, batch = config.sft, config.cluster, batch_of(config)
     file = _rows_file(paths.data, sft.dataset)
     rows = count_rows(file) if file is not None and file.is_file() else None
+    one = ("sequences of trees" if sft.packing else "trees") if sft.tree else "rows"
     return [
         f"start: {_model(sft.model)}",
         f"data: {'not there yet' if rows is None else f'{rows:,} rows'} ({file or paths.data})",
         f"length: {_length(config, rows)}",
-        f"step: {batch.rows:,} rows = {batch.workers} processes x {batch.per_device} rows x "
+        f"step: {batch.rows:,} {one} = {batch.workers} processes x {batch.per_device} {one} x "
         f"{batch.accumulate} accumulated pass{'es' * (batch.accumulate > 1)}",
         f"workers: {batch.workers} on {cluster.name} ({cluster.device}), {sft.precision}, "
         f"{sft.deepspeed or 'no DeepSpeed'}, attention {sft.attention}"
@@ -55,8 +56,7 @@ def saving(rows: Tokenised) -> str:
     return (
         f"tree: {rows.rows:,} rows in {rows.sequences:,} sequences (the largest of {rows.largest:,} tokens): "
         f"{rows.tokens:,} tokens to process in place of {rows.split:,}, {rows.split / rows.tokens:.2f} times "
-        f"fewer; {rows.rows / rows.sequences:.1f} rows a sequence, and so "
-        f"{rows.rows / rows.sequences:.1f} times sft.global_batch rows a step"
+        f"fewer; a step has about {rows.rows / rows.sequences:.1f} rows for each one of sft.global_batch"
     )
 
 
@@ -127,8 +127,8 @@ def _tokens(config: DictConfig) -> str:
 def _tree(config: DictConfig, file: Path | None) -> str:
     """What is going to share a sequence, and about how much it saves."""
     sft = config.sft
-    most = f"{sft.tree_tokens:,} tokens" if sft.tree_tokens else "any number of tokens"
-    text = f"the steps of a trajectory share one sequence of at most {most}" + (
+    most = f" of at most {sft.tree_tokens:,} tokens" if sft.tree_tokens else ""
+    text = f"the steps of a trajectory share one sequence{most}" + (
         ", several trees packed into each" * bool(sft.packing)
     )
     rows, saved = shared_text(file) if file is not None and file.is_file() else (0, 1.0)
