@@ -75,6 +75,10 @@ class Environment(ABC):
             succeeded before; and `returns`, the JSON schema of the value of a successful call.
         """
 
+    def left_out(self) -> dict[str, str]:
+        """Tools that are there and that `tools` does not offer, each with the reason."""
+        return {}
+
     @abstractmethod
     def call(self, call: Call) -> Result:
         """Executes one call. It never raises: whatever goes wrong is an answer with `ok` false.

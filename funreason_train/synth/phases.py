@@ -9,7 +9,7 @@ from random import Random
 from typing import Any
 
 from ..environments import Environment
-from ..environments.mcp import PREFIX, check_isolation
+from ..environments.mcp import PREFIX, check_isolation, keep_learnt
 from ..environments.registry import configured_environment
 from ..errors import UserError
 from ..run.files import write_json
@@ -20,8 +20,9 @@ from .agents.prompts import digests
 from .explore.graph import Graph
 from .explore.learn import learn
 from .explore.measure import measure
+from .explore.steady import unsteady_tools
 from .explore.targets import read_targets
-from .settings import COVERAGE, load_all
+from .settings import COVERAGE, load_all, servers_used
 from .work.spending import Spending
 from .work.store import SPLITS, Store
 from .work.workers import CHUNK, Chunk, Made
@@ -43,6 +44,7 @@ _ASIDE = (
     "bfcl_world",
 )
 _STORE = 2  # version of the store's form; another one's file is not read
+_HANGS = "it does not answer in time, or it ends the server"
 _MOST = 20  # samples that may be tried for each that is wanted
 _SPLITS = dict(zip(SPLITS, ("trajectories", "tuning_tasks", "heldout_tasks"), strict=True))
 
@@ -71,12 +73,14 @@ class Phases:
         self.settings, self.seed, self.out, self.spread = settings, seed, out, spread
         self.account = account
         self.decides = {key: value for key, value in settings.items() if key not in _ASIDE}
+        self.decides |= servers_used(settings)
         if account is not None:
             self.decides["prompts"] = digests()
         self.key = fingerprint({"synth": self.decides, "seed": seed, "store": _STORE}, {})[:16]
         self.graphs: dict[str, Graph] = {}
         self.sampling: dict[str, Any] = {}
-        self.unsteady: dict[str, list[str]] = {}
+        self.learnt: dict[str, Any] = {}
+        self.left_out: dict[str, dict[str, str]] = {}
         self.targets: dict[str, list[str]] | None = None
         self.spending: Spending | None = None
 
@@ -110,39 +114,20 @@ class Phases:
     def _learn(self, store: Store) -> None:
         """The graph of each environment, learnt once for a store."""
         load_all(self.settings["modules"], self.settings["servers"], self.settings["cassette"])
-        options = self.settings["graph"]
         names = list(dict.fromkeys(self.settings["environments"]))
         for number, name in enumerate(names):
-            kind = configured_environment(name)
+            kind: Any = configured_environment(name)
             held = store.note(f"graph/{name}")
             if held is None:
                 report(number, len(names), f"learning the graph of {name}")
-                environment = kind()
-                self._apart(store, name, kind)
-                self._comparable(name, kind, environment)
-                size = self.settings["size"]
-
-                def scenario(rng: Random, kind: Any = kind, size: int = size) -> Mapping[str, Any]:
-                    return dict(kind.scenario(rng, size))
-
-                try:
-                    graph = learn(
-                        environment, scenario, f"{self.seed}/{name}", options["episodes"], options["calls"]
-                    )
-                    compared = (
-                        measure(environment, scenario, graph, f"{self.seed}/{name}", options["measure"], 60)
-                        if options["measure"]
-                        else {}
-                    )
-                finally:
-                    environment.close()
-                held = json.dumps({"graph": graph.to_json(), "sampling": compared})
+                held = json.dumps(self._explore(store, name, kind))
                 store.keep(f"graph/{name}", held)
-            if unsteady := store.note(f"unsteady/{name}"):
-                self.unsteady[name] = json.loads(unsteady)
             value = json.loads(held)
             self.graphs[name] = Graph.from_json(value["graph"])
-            self.sampling[name] = value["sampling"]
+            self.sampling[name], self.left_out[name] = value["sampling"], value["left_out"]
+            if known := store.note(f"learnt/{name}"):
+                self.learnt[name] = json.loads(known)
+                kind.adopt(self.learnt[name])
         if dead := [n for n, graph in self.graphs.items() if not any(r.ok for r in graph.tools.values())]:
             raise UserError(
                 f"no call of the environment {dead[0]} ever succeeded while its graph was learnt",
@@ -152,12 +137,59 @@ class Phases:
             tools = {name: tuple(graph.tools) for name, graph in self.graphs.items()}
             self.targets = read_targets(self.settings["targets"], tools)
 
+    def _explore(self, store: Store, name: str, kind: Any) -> dict[str, Any]:
+        """Learns one environment: its graph, how sampling does in it, and which tools are left out."""
+        options, seed = self.settings["graph"], f"{self.seed}/{name}"
+        served = name.startswith(PREFIX)
+        # A conversation costs a process or a connection there.
+        amount = options["servers"] if served else options
+        environment = kind()
+        self._apart(store, name, kind)
+        self._comparable(name, kind, environment)
+        size = self.settings["size"]
+
+        def scenario(rng: Random) -> Mapping[str, Any]:
+            return dict(kind.scenario(rng, size))
+
+        try:
+            graph = learn(environment, scenario, seed, amount["episodes"], options["calls"])
+            left_out = dict(environment.left_out())
+            left_out |= dict.fromkeys(sorted(graph.avoided), _HANGS)
+            if served or ":" in name:
+                left_out |= unsteady_tools(environment, scenario, graph, seed)
+            compared = (
+                measure(environment, scenario, graph, seed, amount["measure"], 60)
+                if amount["measure"]
+                else {}
+            )
+        finally:
+            environment.close()
+        for tool, record in graph.tools.items():
+            if not record.ok and tool not in left_out:
+                said = f"; the last error: {record.said[-1]}" if record.said else ""
+                left_out[tool] = f"no call of it succeeded in {record.failed} tries{said}"
+                if served and record.failed:
+                    left_out[tool] += " (session.examples can hold calls that work)"
+        if served:
+            self._tell(name, graph, left_out)
+        return {"graph": graph.to_json(), "sampling": compared, "left_out": left_out}
+
+    def _tell(self, name: str, graph: Graph, left_out: Mapping[str, str]) -> None:
+        used = [tool for tool in graph.tools if tool not in left_out]
+        print(f"{name}: {len(used)} of {len({*graph.tools, *left_out})} tools are used", flush=True)
+        for tool, reason in left_out.items():
+            print(f"  {tool} is left out: {' '.join(reason.split())[:300]}", flush=True)
+
     def _apart(self, store: Store, name: str, kind: Any) -> None:
         """Refuses an MCP server whose sessions see each other's changes; says what was found."""
-        if not name.startswith(PREFIX) or self.settings["cassette"]["replay"]:
+        if not name.startswith(PREFIX):
             return
-        print(check_isolation(kind), flush=True)
-        store.keep(f"unsteady/{name}", json.dumps(sorted(kind._unsteady)))
+        cassette = self.settings["cassette"]
+        if not cassette["replay"]:
+            print(check_isolation(kind), flush=True)
+            if cassette["record"]:
+                keep_learnt(Path(cassette["record"]).expanduser(), name.removeprefix(PREFIX), kind.learnt())
+        store.keep(f"learnt/{name}", json.dumps(kind.learnt()))
 
     def _comparable(self, name: str, kind: Any, environment: Environment) -> None:
         """Refuses an environment whose state cannot be compared, before anything is spent on it."""
@@ -184,7 +216,7 @@ class Phases:
             "modules": list(self.settings["modules"] or ()),
             "servers": self.settings["servers"],
             "cassette": self.settings["cassette"],
-            "unsteady": self.unsteady,
+            "learnt": self.learnt,
             "agents": {"kind": self.settings["agents"], "errors": self.settings["offline"]["errors"]},
         }
 
@@ -244,6 +276,7 @@ class Phases:
             for split in reversed(SPLITS[1:])
         }
         funnel = funnel_of(store.told("train", ends["train"]), self.graphs)
+        funnel["left_out"] = self.left_out
         if self.spending is not None:
             funnel["asked"] = self.spending.to_json()
         write_json(self.out / "funnel.json", funnel)
@@ -254,7 +287,12 @@ class Phases:
         write_card(
             self.out / "card.html", self.decides, self.graphs, self.sampling, funnel, store, ends["train"]
         )
-        return {"conversations": conversations, "tasks": tasks, "funnel": funnel}
+        return {
+            "conversations": conversations,
+            "tasks": tasks,
+            "funnel": funnel,
+            "left_out": {name: tools for name, tools in self.left_out.items() if name.startswith(PREFIX)},
+        }
 
     def _lines(self, store: Store, split: str, end: int, column: str, path: Path) -> int:
         path.parent.mkdir(parents=True, exist_ok=True)

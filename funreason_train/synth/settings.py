@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path as File
 from typing import Annotated, Any
 from urllib.parse import urlsplit
@@ -75,12 +75,20 @@ class Embedded(BfclWorld):
     errors: Errors
 
 
+class ServerLearning(Section):
+    """The same for MCP servers."""
+
+    episodes: Count
+    measure: CountOrZero
+
+
 class GraphLearning(Section):
     """Phase I: how the graphs are learnt."""
 
     episodes: Count
     calls: Count
     measure: CountOrZero
+    servers: ServerLearning
 
 
 class Sampling(Section):
@@ -340,3 +348,18 @@ def load_all(modules: Any, servers: str | None, cassette: Any = None) -> None:
 
         folders = {name: File(str(one)).expanduser() for name, one in (cassette or {}).items() if one}
         load_servers(File(str(servers)).expanduser(), folders.get("record"), folders.get("replay"))
+
+
+def servers_used(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """How the MCP servers of a run are described, as digests; nothing for a run without them.
+
+    Args:
+        settings: The section `synth`, as plain values.
+    """
+    if not settings["servers"]:
+        return {}
+    from ..environments.mcp import PREFIX, read_servers
+
+    servers = read_servers(File(str(settings["servers"])).expanduser())
+    used = (name.removeprefix(PREFIX) for name in settings["environments"] if name.startswith(PREFIX))
+    return {"described": {name: servers[name].digest() for name in used if name in servers}}

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from ..errors import Problem, refuse
+from ..pages.table import Table
 from ..run.files import fresh_folder, not_ours, write_json
 from ..run.fingerprint import digest_file
 from ..run.paths import RunDir
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 _WHERE = ("out", "processes", "limits", "vllm")
 """Settings that say how much may be spent and by whom, not what is made."""
 
+_LEFT_OUT = ("environment", "tool", "why")
 _MADE = ("manifest.json", "conversations.jsonl", "tasks", "graph.json", "funnel.json", "card.html")
 
 
@@ -67,9 +69,17 @@ def run(config: DictConfig, run: RunDir) -> dict[str, Any]:
             _manifest(work, settings, seed)
     told = ", ".join(f"{number} {split} tasks" for split, number in made["tasks"].items())
     headline = f"{made['conversations']} conversations, {told}"
+    left_out = [
+        (name, tool, " ".join(why.split())[:200])
+        for name, tools in made.get("left_out", {}).items()
+        for tool, why in tools.items()
+    ]
     return {
         **{"out": str(out), "conversations": made["conversations"], "tasks": made["tasks"]},
         "headline": f"{headline}{made.get('told', '')}",
+        "shown": [Table("Tools that are left out", _LEFT_OUT, tuple(left_out), texts=3).to_json()]
+        if left_out
+        else [],
     }
 
 

@@ -17,7 +17,13 @@ SERVER = str(Path(__file__).parents[1] / "environments" / "mcp" / "bookshop_serv
 OPTIONS = {"error_tool_response": "keep", "tools_missing": "reject"}
 SMALL = (
     *("environments=[mcp/books]", "trajectories=2", "heldout_tasks=0", "tuning_tasks=0", "turns=1"),
-    *("graph.episodes=6", "graph.calls=12", "graph.measure=0", "processes=1", "kinds={plain: 1.0}"),
+    *(
+        "graph.servers.episodes=6",
+        "graph.calls=12",
+        "graph.servers.measure=0",
+        "processes=1",
+        "kinds={plain: 1.0}",
+    ),
 )
 
 

@@ -8,8 +8,9 @@ anything is built on them (`isolation`), and what a server answered can be recor
 (`cassette`).
 """
 
+from .cassette import keep_learnt
 from .environment import PREFIX, load_servers
 from .isolation import check_isolation
 from .servers import Server, read_servers
 
-__all__ = ["PREFIX", "Server", "check_isolation", "load_servers", "read_servers"]
+__all__ = ["PREFIX", "Server", "check_isolation", "keep_learnt", "load_servers", "read_servers"]

@@ -8,18 +8,40 @@ whichever that is, so the order in which sessions are used does not matter.
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from filelock import FileLock
+
 from ...errors import UserError
+from ...run.files import write_json
 from ..protocol import Result
 
 if TYPE_CHECKING:
     from mcp_types import Tool
 
-_WRITING = threading.Lock()
+
+def keep_learnt(folder: Path, name: str, learnt: Mapping[str, Any]) -> None:
+    """Writes down beside a server's cassette what was found out of it (`McpEnvironment.learnt`)."""
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(folder / f"{name}.json", learnt)
+
+
+def read_learnt(folder: Path, name: str) -> dict[str, Any] | None:
+    """What `keep_learnt` wrote; None if there is no such file.
+
+    Raises:
+        UserError: It cannot be read.
+    """
+    file = folder / f"{name}.json"
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+        return {"unsteady": [str(one) for one in found["unsteady"]], "tools": found["tools"]}
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(f"cannot be read ({type(error).__name__}: {error})", where=str(file)) from None
 
 
 class Recorded:
@@ -45,12 +67,13 @@ class Recorded:
         return result
 
     def close(self) -> None:
-        """Appends the session's line; one line is one write, so several processes may share a file."""
+        """Appends the session's line; several processes may share a file."""
         tools = [
             tool.model_dump(mode="json", by_alias=True, exclude_none=True) for tool in self._session.tools
         ]
         line = json.dumps({"tools": tools, "calls": self._calls}) + "\n"
-        with _WRITING, self._file.open("a", encoding="utf-8") as file:
+        self._file.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(f"{self._file}.lock"), self._file.open("a", encoding="utf-8") as file:
             file.write(line)
         self._calls = []
 
@@ -75,7 +98,9 @@ class Cassette:
             self.tools = [Tool.model_validate(tool) for tool in lines[0]["tools"]]
         except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
             raise UserError(
-                f"cannot be read as a cassette ({type(error).__name__}: {error})", where=str(file)
+                f"cannot be read as a cassette ({type(error).__name__}: {error})",
+                where=str(file),
+                fix="Record one with synth.cassette.record=DIR.",
             ) from None
 
     def play(self) -> Playback:

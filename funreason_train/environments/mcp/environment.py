@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
@@ -15,14 +17,17 @@ from ...errors import UserError
 from ..protocol import Environment, Result
 from ..registry import register_family
 from . import policy
-from .cassette import Cassette, Recorded
+from .cassette import Cassette, Recorded, read_learnt
+from .folders import known_paths
 from .pool import Pool
-from .servers import Server, read_servers
+from .servers import SESSION, Server, SessionRules, read_servers
 
 if TYPE_CHECKING:
     from mcp_types import Tool
 
 PREFIX = "mcp/"
+KNOWN = "known"
+"""The key of a configuration that holds what a user may know and say; nothing is made of it."""
 
 
 class _Session(Protocol):
@@ -38,11 +43,39 @@ class _Session(Protocol):
     def close(self) -> None: ...
 
 
+class _Offer:
+    """A server's tools as they are offered.
+
+    Args:
+        name: The environment's.
+        tools: As the server listed them.
+        rules: Which of them may be called.
+
+    Raises:
+        UserError: The rules name what is not there, or no tool may be called.
+    """
+
+    def __init__(self, name: str, tools: list[Tool], rules: SessionRules) -> None:
+        if unknown := policy.unknown_names(tools, rules):
+            raise UserError(f"the description of {name} does not fit: {unknown[0]}")
+        self.left_out = policy.left_out(tools, rules)
+        offered = policy.offered(tools, rules)
+        if not offered:
+            out = "; ".join(f"{one} ({why})" for one, why in list(self.left_out.items())[:3])
+            told = f": {out}" if out else ""
+            raise UserError(f"the MCP server of {name} offers no tool that may be called{told}")
+        self.names = policy.names(offered)
+        shown = {original: spelt for spelt, original in self.names.items()}
+        self.arguments = {shown[tool.name]: policy.argument_names(tool) for tool in offered}
+        self.documents = policy.documents(offered, rules)
+        self.observing = [tool.name for tool in offered if policy.may_observe(tool)]
+
+
 class McpEnvironment(Environment):
     """One server's tools; each `reset` is a session that nobody has used.
 
     The state of a server cannot be asked for, so what stands for it are the answers of tools that only read
-    and that need no argument (`session.observe`).
+    and that need no argument, and what stands in the session's folder (`session.observe`).
 
     Attributes:
         server: The description.
@@ -52,7 +85,8 @@ class McpEnvironment(Environment):
 
     server: ClassVar[Server]
     opener: ClassVar[Callable[[], tuple[Any, Callable[[], None]]]]
-    _listed: ClassVar[list[Any] | None] = None
+    _offered: ClassVar[_Offer | None] = None
+    _digests: ClassVar[dict[str, str] | None] = None
     _unsteady: ClassVar[frozenset[str]] = frozenset()
 
     def __init__(self) -> None:
@@ -64,10 +98,11 @@ class McpEnvironment(Environment):
         """Takes a new session.
 
         Raises:
-            ValueError: The configuration is not empty: the state of a server is the server's own.
-            UserError: The server does not start, or it offers other tools than before.
+            ValueError: The configuration holds more than what a user knows (`known`): the state of a server
+                is the server's own.
+            UserError: The server does not start, offers no tool, or no longer offers the same tools.
         """
-        if config:
+        if config.keys() - {KNOWN}:
             raise ValueError(
                 f"{self.name} takes no configuration; its state is what session.files and reset make"
             )
@@ -75,64 +110,75 @@ class McpEnvironment(Environment):
         self.fault = None
         session, self._let_go = type(self).opener()
         self._session = session
-        listed = policy.offered(session.tools, self.server.session)
-        if type(self)._listed is None:
-            type(self)._listed = listed
-        elif _digest(listed) != _digest(type(self)._listed or []):
+        try:
+            self._take(session.tools)
+        except UserError:
             self.close()
-            raise UserError(
-                f"the MCP server of {self.name} has changed its tools while it was used",
-                fix="Start again, once its tools no longer change.",
-            )
+            raise
 
     def tools(self) -> list[dict[str, Any]]:
         """The documents of the tools that may be called; the first call starts a session to ask.
 
         Raises:
-            UserError: The server does not start.
+            UserError: The server does not start, or offers no tool.
         """
-        return policy.documents(self._offered())
+        return copy.deepcopy(self._offer().documents)
+
+    def left_out(self) -> dict[str, str]:
+        """The tools that the server has and that are not offered, each with the reason."""
+        return dict(self._offer().left_out)
 
     def call(self, call: Call) -> Result:
         """Executes one call in the session."""
-        original = policy.names(self._offered()).get(call.name)
-        if original is None:
+        offer = self._offer()
+        if (original := offer.names.get(call.name)) is None:
             return Result(f"Error: there is no tool {call.name}", False)
-        return self._ask(original, dict(call.arguments))
+        own = offer.arguments[call.name]
+        return self._ask(original, {own.get(name, name): value for name, value in call.arguments.items()})
 
     def snapshot(self) -> Any:
-        """The observing tools' answers, by name.
+        """The observing tools' answers, by name, and the session's folder.
 
         Raises:
             ValueError: No tool shows the state, or one of those failed.
         """
-        state = {}
+        state: dict[str, Any] = {}
         for name in self.observers():
             result = self._ask(name, {})
             if not result.ok:
                 raise ValueError(
                     f"the state of {self.name} cannot be read: {name} failed ({result.text[:200]})"
                 )
-            state[name] = result.text if result.value is None else result.value
+            if name == SESSION:
+                state[name] = self.settled(result.value)
+            else:
+                state[name] = result.text if result.value is None else result.value
         if not state:
             raise ValueError(
                 f"the state of {self.name} cannot be read: no tool that only reads works without arguments; "
-                "name some in session.observe"
+                "name some in session.observe of its description, or give the server a folder with {session}"
             )
         return state
 
     def observers(self) -> list[str]:
-        """The server's names of the tools whose answers stand for the state."""
+        """The server's names of the tools whose answers stand for the state; `{session}` is its folder."""
         chosen = self.server.session.observe
         if chosen is not None:
             return list(chosen)
         return [
-            tool.name
-            for tool in self._offered()
-            if policy.reads_only(tool)
-            and not (tool.input_schema or {}).get("required")
-            and tool.name not in type(self)._unsteady
+            name
+            for name in [*self._offer().observing, *([SESSION] if self.server.knows_folder else [])]
+            if name not in type(self)._unsteady
         ]
+
+    def own_names(self) -> dict[str, str]:
+        """The names under which tools are offered -> the server's own."""
+        return dict(self._offer().names)
+
+    @classmethod
+    def settled(cls, files: Mapping[str, Any]) -> dict[str, Any]:
+        """What stands in the session's folder, without the files that are no part of the state."""
+        return {path: one for path, one in files.items() if in_folder(path) not in cls._unsteady}
 
     def close(self) -> None:
         """Ends the session and its process."""
@@ -142,13 +188,53 @@ class McpEnvironment(Environment):
 
     @classmethod
     def scenario(cls, random: Random, size: int = 4) -> dict[str, Any]:
-        """The one configuration there is: the server's own first state."""
-        return {}
+        """The one configuration there is: the server's own first state, and what a user knows of it."""
+        if not cls.server.knows_folder:
+            return {}
+        return {KNOWN: known_paths(cls.server.home, cls.server.session.files)}
 
-    def _offered(self) -> list[Tool]:
-        if type(self)._listed is None:
+    @classmethod
+    def learnt(cls) -> dict[str, Any]:
+        """What was found out of the server, as JSON values, for other processes and later runs."""
+        return {"unsteady": sorted(cls._unsteady), "tools": cls._digests}
+
+    @classmethod
+    def adopt(cls, learnt: Mapping[str, Any]) -> None:
+        """Takes over what `learnt` said; a server whose tools are others by now is then refused."""
+        cls._unsteady = frozenset(learnt["unsteady"])
+        cls._digests = learnt["tools"]
+
+    @classmethod
+    def forget(cls, observers: Iterable[str]) -> None:
+        """From now on the answers of these tools, or these files of the folder, are no part of the state."""
+        cls._unsteady |= frozenset(observers)
+
+    def _take(self, tools: list[Tool]) -> None:
+        """Keeps the tools of the first session; of later ones, checks that they are still there.
+
+        A tool that comes later is no reason to stop: servers add some once a client has connected.
+        """
+        kind, rules = type(self), self.server.session
+        digests = {tool.name: _digest(tool) for tool in reversed(tools)}
+        if kind._digests is not None:
+            kept = kind._digests.items()
+            if others := sorted(name for name, digest in kept if digests.get(name) != digest):
+                gone = "no longer offers" if others[0] not in digests else "now describes in another way"
+                raise UserError(
+                    f"the MCP server of {self.name} has changed its tools while it was used: it {gone} "
+                    f"{', '.join(others[:3])}",
+                    fix="Start again with another out=DIR, once its tools no longer change.",
+                )
+        if kind._offered is None:
+            known = tools if kind._digests is None else [one for one in tools if one.name in kind._digests]
+            kind._offered = _Offer(self.name, known, rules)
+            kind._digests = {one.name: digests[one.name] for one in known}
+
+    def _offer(self) -> _Offer:
+        if type(self)._offered is None:
             self.reset({})
-        return type(self)._listed or []
+        assert self._offered is not None
+        return self._offered
 
     def _ask(self, name: str, arguments: dict[str, Any]) -> Result:
         if self._session is None:
@@ -174,30 +260,38 @@ def load_servers(file: Path, record: Path | None = None, replay: Path | None = N
         UserError: The file or a cassette cannot be read.
     """
     servers = read_servers(file)
-    kinds = {f"{PREFIX}{name}": _kind(name, server, record, replay) for name, server in servers.items()}
 
     def find(name: str) -> type[Environment]:
-        if name not in kinds:
-            raise UserError(f"there is no MCP server {name}", fix=f"{file} has {', '.join(kinds)}.")
-        return kinds[name]
+        server = servers.get(name.removeprefix(PREFIX))
+        if server is None:
+            known = ", ".join(f"{PREFIX}{one}" for one in servers)
+            raise UserError(f"there is no MCP server {name}", fix=f"{file} has {known}.")
+        return _kind(name.removeprefix(PREFIX), server.home, server.model_dump_json(), record, replay)
 
     register_family(PREFIX, find)
     return servers
 
 
-def _kind(name: str, server: Server, record: Path | None, replay: Path | None) -> type[McpEnvironment]:
+@lru_cache(maxsize=256)
+def _kind(
+    name: str, home: Path, described: str, record: Path | None, replay: Path | None
+) -> type[McpEnvironment]:
+    """The class of a server; the same description gives the same class, with the sessions that it has."""
+    server = Server.model_validate_json(described).model_copy(update={"home": home})
+    learnt: dict[str, Any] | None = None
     if replay is not None:
         cassette = Cassette(replay / f"{name}.jsonl")
+        learnt = read_learnt(replay, name)
         opener: Callable[[], tuple[Any, Callable[[], None]]] = lambda: _opened(cassette.play())  # noqa: E731
     else:
-        pools: dict[int, Pool] = {}
+        pools: dict[int, Pool] = {}  # a forked process has its own
 
         def opener() -> tuple[Any, Callable[[], None]]:
-            pool = pools.setdefault(os.getpid(), Pool(name, server))
+            if (pool := pools.get(os.getpid())) is None:
+                pool = pools[os.getpid()] = Pool(name, server)
             session = pool.take()
             if record is None:
                 return session, lambda: pool.give_back(session)
-            record.mkdir(parents=True, exist_ok=True)
             recorded = Recorded(session, record / f"{name}.jsonl")
 
             def let_go() -> None:
@@ -212,13 +306,21 @@ def _kind(name: str, server: Server, record: Path | None, replay: Path | None) -
         "opener": staticmethod(opener),
         "__doc__": McpEnvironment.__doc__,
     }
-    return type(f"Mcp_{name}", (McpEnvironment,), attributes)
+    kind: type[McpEnvironment] = type(f"Mcp_{name}", (McpEnvironment,), attributes)
+    if learnt is not None:
+        kind.adopt(learnt)
+    return kind
 
 
 def _opened(session: Any) -> tuple[Any, Callable[[], None]]:
     return session, session.close
 
 
-def _digest(tools: list[Any]) -> str:
-    plain = [tool.model_dump(mode="json", by_alias=True, exclude_none=True) for tool in tools]
-    return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
+def _digest(tool: Tool) -> str:
+    plain = tool.model_dump(mode="json", by_alias=True, exclude_none=True)
+    return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def in_folder(path: str) -> str:
+    """How a file of the session's folder is named among observers."""
+    return f"{SESSION}/{path}"

@@ -6,15 +6,23 @@ changes what it can while another looks, before and after, with the tools that o
 
 from __future__ import annotations
 
+import json
+import re
+import time
 from collections.abc import Iterable, Mapping
 from random import Random
 from typing import Any
 
 from ...calls import Call, check_call, index_tools
 from ...errors import UserError
-from .environment import McpEnvironment
+from ..protocol import Result
+from .environment import McpEnvironment, in_folder
+from .servers import SESSION
 
 _WRITES = 12  # calls that try to change something
+_TIME = re.compile(r"\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?")
+_A_SECOND = 1.1  # seconds, after which a clock shows another time
+_SLOW_LOOK = 1.0  # seconds; what takes longer is not asked after every call
 _TEXTS = ("isolation check", "alpha", "note", "/tmp/isolation", "2026-01-01")
 
 
@@ -30,14 +38,14 @@ def check_isolation(kind: type[McpEnvironment]) -> str:
     Raises:
         UserError: One session saw what another had changed.
     """
-    kind._unsteady = frozenset(_unsteady(kind))
+    kind.forget(_unsteady(kind))
     writer, other = kind(), kind()
     try:
         writer.reset({})
         other.reset({})
         before = _look(other)
         if not before:
-            return f"{kind.name}: no tool shows the state, so whether sessions are apart is not known"
+            return f"{kind.name}: nothing shows the state, so whether sessions are apart is not known"
         made, changed = 0, False
         for call in _writes(writer):
             if not writer.call(call).ok:
@@ -47,55 +55,135 @@ def check_isolation(kind: type[McpEnvironment]) -> str:
             made += 1
             # After each call, since a later one may bring everything back.
             after = _look(other)
-            if leaked := sorted(name for name in before if after[name] != before[name]):
+            if leaked := _seen_elsewhere(kind, call, before, _changed(before, after)):
                 raise UserError(
                     f"two sessions of {kind.name} see each other's changes: after {call.name} in one, "
-                    f"{', '.join(leaked)} answered the other differently",
+                    f"{_told(leaked)} answered the other differently",
                     fix="Give each session a state of its own: {session} in args, env or cwd of the server's "
                     "description, session.files for what it starts from, or session.reset.",
                 )
-            changed = changed or _look(writer) != before
-        return f"{kind.name}: " + (
-            f"{made} calls changed one session and not the other"
-            if changed
-            else f"{made} calls changed nothing that its reading tools show"
-        )
+            before = _look(other)  # what is no part of the state may have turned out just now
+            changed = changed or bool(_changed(before, _look(writer)))
+        if changed:
+            return f"{kind.name}: {made} calls changed one session and not the other"
+        seen = _told(sorted(before))
+        unknown = "so whether sessions are apart is not known"
+        return f"{kind.name}: {made} calls were tried and changed nothing that {seen} shows, {unknown}"
     finally:
         writer.close()
         other.close()
 
 
 def _unsteady(kind: type[McpEnvironment]) -> set[str]:
-    """The observers that do not answer two untouched sessions alike."""
+    """What does not show the state: it fails, is slow, or answers untouched sessions in several ways."""
     one, two = kind(), kind()
-    found = set()
+    found: set[str] = set()
+    answers: dict[str, list[Result]] = {}
     try:
         one.reset({})
         two.reset({})
         for name in one.observers():
-            answers = [environment._ask(name, {}) for environment in (one, two)]
-            if not all(answer.ok for answer in answers) or answers[0].text != answers[1].text:
+            began = time.monotonic()
+            answers[name] = [environment._ask(name, {}) for environment in (one, two)]
+            slow = time.monotonic() - began > 2 * _SLOW_LOOK
+            if slow or one.fault or two.fault or not all(answer.ok for answer in answers[name]):
                 found.add(name)
             for environment in (one, two):
                 if environment.fault:
                     environment.reset({})
+        time.sleep(_A_SECOND)
+        for name in answers.keys() - found:
+            texts = [*answers[name], two._ask(name, {})]
+            if name == SESSION:
+                files = [answer.value or {} for answer in texts]
+                found |= {
+                    in_folder(path)
+                    for path in {path for some in files for path in some}
+                    if not all(path in some and some[path] == files[0].get(path) for some in files)
+                }
+            elif not all(answer.ok and answer.text == texts[0].text for answer in texts):
+                found.add(name)
     finally:
         one.close()
         two.close()
     return found
 
 
-def _look(environment: McpEnvironment) -> dict[str, str]:
-    return {name: environment._ask(name, {}).text for name in environment.observers()}
+def _seen_elsewhere(
+    kind: type[McpEnvironment], call: Call, untouched: Mapping[str, Any], suspects: list[str]
+) -> list[str]:
+    """The suspects that answer another session differently because of this call, and not by themselves.
+
+    A clock may have moved on between two looks: what differs again without any call is no part of the state
+    and is left out from now on. A change that lasts may not happen a second time, so a new session that is
+    not in the first state counts as well, times of day aside.
+    """
+    if not suspects:
+        return []
+    writer, other = kind(), kind()
+    try:
+        writer.reset({})
+        other.reset({})
+        first = _look(other)
+        time.sleep(_A_SECOND)
+        still = _look(other)
+        kind.forget(_moving(first, still, suspects))
+        left = [name for name in suspects if name in other.observers()]
+        before = _look(other)
+        lasting = [name for name in left if _timeless(before[name]) != _timeless(untouched[name])]
+        writer.call(call)
+        return lasting or [name for name in _changed(before, _look(other)) if name in left]
+    finally:
+        writer.close()
+        other.close()
+
+
+def _changed(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+    """The observers that both looks have and that answered differently."""
+    return sorted(name for name in before if name in after and after[name] != before[name])
+
+
+def _timeless(value: Any) -> str:
+    """What was seen, without times of day."""
+    return _TIME.sub("", json.dumps(value, sort_keys=True))
+
+
+def _moving(first: Mapping[str, Any], second: Mapping[str, Any], suspects: list[str]) -> set[str]:
+    """What changes by itself: observers, and files of the folder."""
+    found: set[str] = set()
+    for name in set(_changed(first, second)) & set(suspects):
+        if name == SESSION:
+            files = {*first[name], *second[name]}
+            found |= {in_folder(path) for path in files if first[name].get(path) != second[name].get(path)}
+        else:
+            found.add(name)
+    return found
+
+
+def _look(environment: McpEnvironment) -> dict[str, Any]:
+    """What each observer answers; nothing of the files that are no part of the state."""
+    found: dict[str, Any] = {}
+    for name in environment.observers():
+        answer = environment._ask(name, {})
+        found[name] = environment.settled(answer.value) if name == SESSION else answer.text
+    return found
+
+
+def _told(observers: list[str]) -> str:
+    return ", ".join("its session's folder" if name == SESSION else name for name in observers)
 
 
 def _writes(environment: McpEnvironment) -> list[Call]:
     """Calls that may change something, with arguments that fit."""
     random, documents = Random(0), environment.tools()
-    schemas, reading = index_tools(documents), set(environment.observers())
+    schemas = index_tools(documents)
+    reading = {
+        own for own, original in environment.own_names().items() if original in environment.observers()
+    }
     calls = [
-        Call(document["name"], _arguments(document["parameters"], random))
+        Call(document["name"], arguments)
         for document in documents
+        for arguments in (document.get("examples") or [_arguments(document["parameters"], random)])[:2]
         if document["name"] not in reading
     ]
     return [call for call in calls if not check_call(call, schemas)][:_WRITES]

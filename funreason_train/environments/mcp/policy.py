@@ -8,14 +8,20 @@ names it.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from ...calls import is_tool_name
-from .servers import SessionRules
+from ...calls.names import is_argument_name
+from .schemas import parameters_of
+from .servers import SESSION, SessionRules
 
 if TYPE_CHECKING:
     from mcp_types import Tool
+
+_READING = re.compile(r"^(list|get|read|show|describe|count|view|status|current|fetch|search|find)(?![a-z])")
 
 
 def reads_only(tool: Tool) -> bool:
@@ -29,47 +35,118 @@ def destroys(tool: Tool) -> bool:
     return hints is not None and hints.read_only_hint is not True and hints.destructive_hint is True
 
 
+def may_observe(tool: Tool) -> bool:
+    """Whether the tool may show the state: it needs no argument and reads, as it says or as its name does.
+
+    The SDKs' defaults mark no tool as read-only; whether such a tool answers the same twice is found out
+    before it is relied on (`isolation`).
+    """
+    if destroys(tool) or parameters_of(tool.input_schema).get("required"):
+        return False
+    words = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", tool.name.rpartition(".")[2]).lower()
+    return reads_only(tool) or _READING.match(words) is not None
+
+
+def left_out(tools: Sequence[Tool], rules: SessionRules) -> dict[str, str]:
+    """The tools that are not offered, each with the reason."""
+    found = {tool.name: reason for tool in tools if (reason := _reason(tool, rules))}
+    for name, count in Counter(tool.name for tool in tools).items():
+        if count > 1:
+            found.setdefault(name, f"{count} tools have this name, and only the first is offered")
+    return found
+
+
 def offered(tools: Sequence[Tool], rules: SessionRules) -> list[Tool]:
     """The tools that may be called: those that only read first, each part in the server's order."""
-    kept = [
-        tool
-        for tool in tools
-        if tool.name != rules.reset and (not destroys(tool) or tool.name in rules.allow)
-    ]
+    first: dict[str, Tool] = {}
+    for tool in tools:
+        first.setdefault(tool.name, tool)
+    kept = [tool for tool in first.values() if not _reason(tool, rules)]
     return sorted(kept, key=lambda tool: not reads_only(tool))
+
+
+def _reason(tool: Tool, rules: SessionRules) -> str:
+    """Why a tool is not offered; empty if it is."""
+    if tool.name == rules.reset:
+        return "resets the server"
+    if tool.name in rules.leave_out:
+        return "session.leave_out names it"
+    if destroys(tool) and tool.name not in rules.allow:
+        return "destructive by its own word; session.allow would let it be called"
+    if tool.execution is not None and tool.execution.task_support == "required":
+        return "works only as a task of the protocol, which calls are not"
+    return ""
+
+
+def unknown_names(tools: Iterable[Tool], rules: SessionRules) -> list[str]:
+    """What the rules name and the server does not have, each as a sentence."""
+    known = {tool.name for tool in tools}
+    named = {
+        "reset": [rules.reset] if rules.reset else [],
+        "allow": rules.allow,
+        "leave_out": rules.leave_out,
+        "observe": [one for one in rules.observe or () if one != SESSION],
+        "examples": rules.examples,
+    }
+    found = []
+    for key, names_ in named.items():
+        for name in names_:
+            if name not in known:
+                near = get_close_matches(name, known, 1)
+                meant = f"; did you mean {near[0]}?" if near else ""
+                found.append(f"session.{key} names {name}, which the server does not offer{meant}")
+    return found
 
 
 def names(tools: Iterable[Tool]) -> dict[str, str]:
     """The names under which tools are offered -> the server's own; a name no call can hold gets another."""
     found: dict[str, str] = {}
     for tool in tools:
-        name = tool.name if is_tool_name(tool.name) else "tool_" + re.sub(r"\W+", "_", tool.name).strip("_")
-        if not is_tool_name(tool.name) and is_tool_name(name.removeprefix("tool_")):
-            name = name.removeprefix("tool_")
-        unique, number = name, 2
-        while unique in found:
-            unique, number = f"{name}_{number}", number + 1
-        found[unique] = tool.name
+        name = _spelt(tool.name, "tool") if not is_tool_name(tool.name) else tool.name
+        found[_unique(name, found)] = tool.name
     return found
 
 
-def documents(tools: Sequence[Tool]) -> list[dict[str, Any]]:
-    """The tools' documents, as `Environment.tools` has them."""
+def argument_names(tool: Tool) -> dict[str, str]:
+    """The same for a tool's parameters."""
+    found: dict[str, str] = {}
+    for name in parameters_of(tool.input_schema)["properties"]:
+        found[_unique(name if is_argument_name(name) else _spelt(name, "argument"), found)] = name
+    return found
+
+
+def documents(tools: Sequence[Tool], rules: SessionRules) -> list[dict[str, Any]]:
+    """The tools' documents, as `Environment.tools` has them; `examples` besides, which no model is shown."""
     own = {original: name for name, original in names(tools).items()}
-    return [_document(own[tool.name], tool) for tool in tools]
+    return [_document(own[tool.name], tool, rules) for tool in tools]
 
 
-def _document(name: str, tool: Tool) -> dict[str, Any]:
+def _document(name: str, tool: Tool, rules: SessionRules) -> dict[str, Any]:
+    shown = {original: spelt for spelt, original in argument_names(tool).items()}
+    parameters = parameters_of(tool.input_schema)
+    parameters["properties"] = {shown[one]: part for one, part in parameters["properties"].items()}
+    if "required" in parameters:
+        parameters["required"] = [shown[one] for one in parameters["required"]]
     document: dict[str, Any] = {
         "name": name,
         "description": tool.description or (tool.annotations and tool.annotations.title) or tool.title or "",
-        "parameters": _parameters(tool.input_schema),
+        "parameters": parameters,
     }
     if tool.output_schema:
         document["returns"] = dict(tool.output_schema)
+    if examples := rules.examples.get(tool.name):
+        document["examples"] = [{shown.get(key, key): v for key, v in one.items()} for one in examples]
     return document
 
 
-def _parameters(schema: Mapping[str, Any] | None) -> dict[str, Any]:
-    """The schema as it stands, with the parts that every tool's has."""
-    return {"type": "object", "properties": {}, **{k: v for k, v in (schema or {}).items() if k != "$schema"}}
+def _spelt(name: str, kind: str) -> str:
+    """A name that calls can hold, for one that they cannot."""
+    plain = re.sub(r"\W+", "_", name).strip("_")
+    return plain if is_argument_name(plain) else f"{kind}_{plain}".rstrip("_")
+
+
+def _unique(name: str, taken: Mapping[str, str]) -> str:
+    unique, number = name, 2
+    while unique in taken:
+        unique, number = f"{name}_{number}", number + 1
+    return unique

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
+from .folders import remove_leftovers
 from .servers import Server
 from .session import Session
 
@@ -39,6 +40,7 @@ class Pool:
             max_workers=max(1, server.session.ready), thread_name_prefix="mcp-start"
         )
         self._pid = os.getpid()
+        remove_leftovers(name)
         atexit.register(self.close)
 
     def take(self) -> Session:

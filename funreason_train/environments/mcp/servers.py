@@ -7,12 +7,11 @@
 
 `command`, `args`, `env`, `cwd`, `url` and `headers` are what every MCP client reads; `session` is this
 project's. `{session}` stands for the folder of the session, `${NAME}` for a variable of the environment, so
-that no secret has to be written down.
+that no secret has to be written down. Models know the folder as `/session` (`folders.ALIAS`).
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import re
@@ -23,9 +22,12 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from ...errors import UserError
+from ...run.fingerprint import digests, fingerprint
 
 SESSION = "{session}"
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+_SECRET_NAME = re.compile(r"KEY|TOKEN|SECRET|PASS|AUTH|CREDENTIAL|COOKIE", re.IGNORECASE)
+_SHORTEST_SECRET = 6  # characters; a shorter value stands in answers by chance
 
 
 class SessionRules(BaseModel):
@@ -35,7 +37,11 @@ class SessionRules(BaseModel):
         files: Files or folders that are copied into each session's folder before the server starts.
         reset: A tool that brings the server back to its first state; for servers that several sessions share.
         allow: Tools marked as destructive that may be called all the same.
-        observe: Read-only tools without required parameters whose answers are the state; None: all of them.
+        leave_out: Tools that are not to be called.
+        examples: Tool -> arguments that it can be called with, for what nobody can guess, such as a query.
+        observe: What the state is: tools without required parameters whose answers show it, and `{session}`
+            for what stands in the session's folder. None: the tools that only read, and the folder if the
+            server is told of it.
         seconds: How long a call may take.
         start_seconds: How long the server may take to start and to list its tools.
         most_characters: The longest answer; a longer one is a failed call.
@@ -47,6 +53,8 @@ class SessionRules(BaseModel):
     files: tuple[str, ...] = ()
     reset: str | None = None
     allow: tuple[str, ...] = ()
+    leave_out: tuple[str, ...] = ()
+    examples: dict[str, tuple[dict[str, Any], ...]] = Field(default_factory=dict)
     observe: tuple[str, ...] | None = None
     seconds: float = Field(default=20.0, gt=0)
     start_seconds: float = Field(default=60.0, gt=0)
@@ -87,6 +95,10 @@ class Server(BaseModel):
             raise ValueError(f"the url {self.url} does not begin with http:// or https://")
         if self.url is not None and self.session.files:
             raise ValueError("session.files are for servers that are started here (`command`)")
+        if self.url is not None and SESSION in (self.session.observe or ()):
+            raise ValueError("session.observe: {session} is for servers that are started here (`command`)")
+        if self.command is not None and not self.command.strip():
+            raise ValueError("`command` is empty")
         return self
 
     def filled(self, folder: Path) -> Server:
@@ -110,10 +122,31 @@ class Server(BaseModel):
             }
         )
 
+    @property
+    def knows_folder(self) -> bool:
+        """Whether the server is told of the session's folder."""
+        texts = (self.command, self.cwd, *self.args, *self.env.values())
+        return self.url is None and (
+            bool(self.session.files) or any(SESSION in text for text in texts if text is not None)
+        )
+
+    def hidden(self) -> dict[str, str]:
+        """Name -> value of what no answer may show: variables that it names, keys, and the search path."""
+        found: dict[str, str] = {}
+        for text in (*self.args, *self.env.values(), *self.headers.values(), self.url or ""):
+            found.update((name, os.environ.get(name, "")) for name in _VARIABLE.findall(text))
+        for name, value in (*self.env.items(), *self.headers.items()):
+            if _SECRET_NAME.search(name):
+                found[name] = _VARIABLE.sub(lambda match: os.environ.get(match[1], ""), value)
+        if self.command is not None:
+            found["PATH"] = self.env.get("PATH", os.environ.get("PATH", ""))
+        return {name: value for name, value in found.items() if len(value) >= _SHORTEST_SECRET}
+
     def digest(self) -> str:
-        """A hash of how the server is described, with the variables' names and not their values."""
+        """A hash of how the server is described and of its files; of variables the names, not the values."""
         plain = self.model_dump(mode="json", exclude={"home"})
-        return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
+        files = digests(self.home / name for name in self.session.files)
+        return fingerprint(plain, {os.path.relpath(path, self.home): one for path, one in files.items()})
 
 
 def _value(match: re.Match[str]) -> str:

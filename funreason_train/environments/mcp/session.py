@@ -11,8 +11,9 @@ import asyncio
 import contextlib
 import functools
 import json
+import logging
+import os
 import shutil
-import tempfile
 import threading
 from collections.abc import AsyncIterator
 from concurrent.futures import Future
@@ -22,7 +23,10 @@ from typing import TYPE_CHECKING, Any
 
 from ...errors import UserError
 from ..protocol import Result, brief
-from .servers import Server
+from .answers import replaced, result_of
+from .folders import ALIAS, folder_state, make_folder
+from .servers import SESSION, Server
+from .standard_error import StandardError
 
 if TYPE_CHECKING:
     from mcp import ClientSession
@@ -34,6 +38,9 @@ _CLOSE_SECONDS = 10.0
 @functools.cache
 def _loop() -> asyncio.AbstractEventLoop:
     """The event loop of all sessions, in a thread of its own."""
+    # What a server writes beside the protocol is told in our own words, if it matters.
+    for name in ("mcp", "client"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     loop = asyncio.new_event_loop()
     threading.Thread(target=loop.run_forever, name="mcp", daemon=True).start()
     return loop
@@ -49,14 +56,16 @@ class Session:
     Attributes:
         tools: The documents as the server listed them.
         fault: Why the session can no longer be used, or None.
-        folder: The session's own.
+        folder: The session's own, from its start to its end.
     """
 
     def __init__(self, name: str, server: Server) -> None:
         self.name, self.server = name, server
         self.fault: str | None = None
         self.tools: list[Tool] = []
-        self.folder = Path(tempfile.mkdtemp(prefix=f"mcp-{name}-"))
+        self.folder = Path()
+        self._hidden = server.hidden()
+        self._errors: StandardError | None = None
         self._status = 200  # of the last HTTP response
         self._stop: asyncio.Event | None = None
         self._session: ClientSession | None = None
@@ -69,6 +78,7 @@ class Session:
         Raises:
             UserError: It does not start, ask for a login, or does not answer in time.
         """
+        self.folder = make_folder(self.name)
         try:
             self._copy_files()
             self._done = asyncio.run_coroutine_threadsafe(self._live(), _loop())
@@ -76,9 +86,11 @@ class Session:
             if self.server.session.reset:
                 self._reset(self.server.session.reset)
         except FutureTimeout:
+            said = self._errors.last_line() if self._errors is not None else ""
             self.close()
+            told = f"; it wrote: {brief(self._plain(said))}" if said else ""
             raise self._error(
-                f"did not answer within {self.server.session.start_seconds:g} s of its start"
+                f"did not answer within {self.server.session.start_seconds:g} s of its start{told}"
             ) from None
         except UserError:
             self.close()
@@ -86,11 +98,18 @@ class Session:
         return self
 
     def call(self, name: str, arguments: dict[str, Any]) -> Result:
-        """Calls a tool and waits; never raises. Without an answer the state is unknown: see `fault`."""
+        """Calls a tool and waits; never raises. Without an answer the state is unknown: see `fault`.
+
+        The name `{session}` calls no tool: it answers with what stands in the session's folder.
+        """
+        if name == SESSION:
+            state = replaced(folder_state(self.folder), str(self.folder), ALIAS)
+            return Result(json.dumps(state, ensure_ascii=False), True, state)
         if self.fault is not None or self._session is None:
             return Result(f"Error: {self.fault or 'the session is closed'}", False)
         seconds = self.server.session.seconds
-        asked = self._session.call_tool(name, arguments, seconds)
+        meant = replaced(arguments, ALIAS, str(self.folder)) if self.server.knows_folder else arguments
+        asked = self._session.call_tool(name, meant, seconds)
         future = asyncio.run_coroutine_threadsafe(asked, _loop())
         try:
             return self._result(name, future.result(seconds + 1))
@@ -110,33 +129,31 @@ class Session:
                 self._done.result(_CLOSE_SECONDS)
             self._done.cancel()
         self._session = None
-        shutil.rmtree(self.folder, ignore_errors=True)
+        if self.folder != Path():
+            shutil.rmtree(self.folder, ignore_errors=True)
 
     def _failed(self, name: str, error: Exception) -> Result:
         from mcp.shared.exceptions import MCPError
         from mcp_types import CONNECTION_CLOSED, REQUEST_TIMEOUT
 
         code = error.error.code if isinstance(error, MCPError) else None
+        said = self._plain(error)
         if code == REQUEST_TIMEOUT:
             self.fault = f"the MCP server {self.name} gave no answer to {name}"
         elif code == CONNECTION_CLOSED or not isinstance(error, MCPError | RuntimeError):
-            self.fault = f"the MCP server {self.name} is gone ({type(error).__name__}: {brief(error)})"
-        return Result(f"Error: {brief(error, 2000)}", False)
+            self.fault = f"the MCP server {self.name} is gone ({said or type(error).__name__})"
+        return Result(f"Error: {said or type(error).__name__}", False)
 
     def _result(self, name: str, answer: CallToolResult) -> Result:
-        text = "\n".join(_shown(part) for part in answer.content)
-        if not text and answer.structured_content is not None:
-            text = json.dumps(answer.structured_content, ensure_ascii=False)
-        if len(text) > self.server.session.most_characters:
-            most = self.server.session.most_characters
-            return Result(f"Error: the answer has {len(text):,} characters; at most {most:,} are read", False)
-        if answer.is_error:
-            return Result(text or "Error: the tool failed without a word", False)
-        value = answer.structured_content
-        if value is None:
-            with contextlib.suppress(ValueError, RecursionError):
-                value = json.loads(text)
-        return Result(text, True, value)
+        aliases = {str(self.folder): ALIAS} if self.server.knows_folder else {}
+        return result_of(answer, self.server.session.most_characters, self._hidden, aliases)
+
+    def _plain(self, said: Any) -> str:
+        """What a server said, on one line and without what is hidden."""
+        text = brief(said, 2000)
+        for name, value in self._hidden.items():
+            text = text.replace(value, f"({name})")
+        return text.replace(str(self.folder), ALIAS) if self.server.knows_folder else text
 
     async def _live(self) -> None:
         """The task that opens the connection, keeps it, and closes it."""
@@ -152,7 +169,7 @@ class Session:
             if not self._ready.done():
                 self._ready.set_exception(self._error(self._why(error)))
             elif self.fault is None:
-                self.fault = f"the MCP server {self.name} is gone ({brief(_first(error))})"
+                self.fault = f"the MCP server {self.name} is gone ({self._plain(_first(error))})"
             if isinstance(error, asyncio.CancelledError):
                 raise
 
@@ -165,11 +182,16 @@ class Session:
             if server.command is not None:
                 from mcp.client.stdio import StdioServerParameters, stdio_client
 
-                errors = stack.enter_context((self.folder / ".stderr").open("w", encoding="utf-8"))
+                self._errors = stack.enter_context(StandardError())
+                command, *words = _ending_with_us([server.command, *server.args], server)
                 started = StdioServerParameters(
-                    command=server.command, args=list(server.args), env=server.env, cwd=server.cwd
+                    command=command,
+                    args=words,
+                    env=server.env,
+                    cwd=server.cwd,
+                    encoding_error_handler="replace",
                 )
-                streams = await stack.enter_async_context(stdio_client(started, errlog=errors))
+                streams = await stack.enter_async_context(stdio_client(started, errlog=self._errors.file))
             else:
                 import httpx2
                 from mcp.client.streamable_http import streamable_http_client
@@ -207,17 +229,34 @@ class Session:
     def _why(self, error: BaseException) -> str:
         """Why the server did not start, with the last line that it wrote."""
         first = _first(error)
-        said = ""
-        with contextlib.suppress(OSError):
-            lines = (self.folder / ".stderr").read_text(encoding="utf-8", errors="replace").split("\n")
-            said = next((line for line in reversed(lines) if line.strip()), "")
+        if isinstance(first, _NotThere):
+            return f"does not start: there is no program {first}"
         if self._status in (401, 403):
             return "asks for a login: give it one in `headers` or `env` of its description"
-        why = f"does not start ({type(first).__name__}: {brief(first)})"
-        return f"{why}; it wrote: {brief(said)}" if said else why
+        why = f"does not start ({type(first).__name__}: {self._plain(first)})"
+        said = self._errors.last_line() if self._errors is not None else ""
+        return f"{why}; it wrote: {brief(self._plain(said))}" if said else why
 
     def _error(self, what: str) -> UserError:
         return UserError(f"the MCP server {self.name} {what}")
+
+
+class _NotThere(Exception):
+    """A program that cannot be found."""
+
+
+def _ending_with_us(words: list[str], server: Server) -> list[str]:
+    """The command, so that the server ends when this process is killed: one that hangs would not notice.
+
+    Raises:
+        _NotThere: the program cannot be found.
+    """
+    path = (server.env or {}).get("PATH", os.environ.get("PATH"))
+    place = words[0] if "/" in words[0] else shutil.which(words[0], path=path)
+    if place is None or not (Path(server.cwd or ".") / place).is_file():
+        raise _NotThere(words[0])
+    wrapper = shutil.which("setpriv")  # of util-linux
+    return words if wrapper is None else [wrapper, "--pdeathsig", "KILL", "--", place, *words[1:]]
 
 
 def _first(error: BaseException) -> BaseException:
@@ -236,14 +275,3 @@ async def _all_tools(session: ClientSession) -> list[Tool]:
         page = await session.list_tools(params=PaginatedRequestParams(cursor=page.next_cursor))
         tools += page.tools
     return tools
-
-
-def _shown(part: Any) -> str:
-    """A part of an answer as text; what is no text is named."""
-    if part.type == "text":
-        return str(part.text)
-    if part.type == "resource" and getattr(part.resource, "text", None) is not None:
-        return str(part.resource.text)
-    if part.type == "resource_link":
-        return f"[{part.uri}]"
-    return f"[{part.type}]"

@@ -143,7 +143,7 @@ class OfflineAgents:
             return rng.choice(phrases.ASK).format(spoken(str(job.reference)))
         if job.kind == "no_tool":
             return rng.choice(phrases.NO_TOOL)
-        return rng.choice(phrases.DONE).format(str(job.reference) or "nothing else was asked")
+        return phrases.closing(rng, str(job.reference) or "nothing else was asked")
 
 
 def _wrong(call: Call) -> Call:

@@ -82,6 +82,12 @@ _BELONGS = re.compile(r"^.*?Tool description:\s*", re.DOTALL)
 _VERB = re.compile(r"^[A-Z]?[a-z]+$")
 
 
+def closing(rng: Any, facts: str) -> str:
+    """What is said once everything is done; a sentence of its own begins with a capital."""
+    frame = rng.choice(DONE)
+    return str(frame.format(facts[:1].upper() + facts[1:] if ". {" in frame else facts))
+
+
 def goal(document: dict[str, Any] | Any) -> str:
     """What a tool does, as an imperative that fits after `please`."""
     text = _BELONGS.sub("", str(document.get("description") or "")).strip()

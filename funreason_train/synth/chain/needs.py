@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..explore.graph import Graph
-from ..explore.trace import Executed, Path, Source, at, leaves
+from ..explore.trace import Executed, Path, Source, at, leaves, pattern
+from ..explore.words import names_it
 
 Described = tuple[str, Any]
+_ALIKE = 0.5  # least likeness of names for "the same as before" to say which value is meant
 
 
 @dataclass(frozen=True)
@@ -89,7 +91,11 @@ def needs_of(trace: Sequence[Executed], everything: Sequence[Executed], graph: G
                             given.setdefault(
                                 (named[0], repr(named[1])), Given(number, parameter, value, named)
                             )
-                    elif named is None and _latest(everything, start, step, path, value):
+                    elif (
+                        named is None
+                        and _latest(everything, start, step, path, value)
+                        and names_it(parameter.rpartition(".")[2], _label(everything[step], path)) >= _ALIKE
+                    ):
                         earlier.setdefault(parameter, Given(number, parameter, value))
                     else:
                         given.setdefault((parameter, repr(value)), Given(number, parameter, value))
@@ -165,6 +171,11 @@ def _speakable(value: Any) -> bool:
         mixed = any(c.isdigit() for c in value) and any(c.isalpha() for c in value)
         return 2 < len(value) < 60 and not mixed
     return isinstance(value, (int, float))
+
+
+def _label(executed: Executed, path: Path) -> str:
+    """How an answer names what stands in it."""
+    return f"{executed.call.name}/{pattern(path)}"
 
 
 def _latest(everything: Sequence[Executed], start: int, step: int, path: Path, value: Any) -> bool:

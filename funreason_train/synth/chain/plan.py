@@ -134,7 +134,7 @@ def plan_turn(
 
 
 def _pruned(sampled: Sampled) -> tuple[list[Executed], dict[int, list[Executed]]]:
-    """The trace without lookups that nothing needed, and the failures of what is left."""
+    """The trace without lookups that nothing needed or that were made before; the failures of the rest."""
     trace = sampled.trace
     keep = [True] * len(trace)
     target = next(n for n, one in enumerate(trace) if one.call.name == sampled.target)
@@ -145,6 +145,8 @@ def _pruned(sampled: Sampled) -> tuple[list[Executed], dict[int, list[Executed]]
                 and any(s.kind == "result" and s.step == trace[number].number for s in one.sources.values())
                 for later, one in enumerate(trace)
             )
+    for number in _repeated(trace):
+        keep[number] = keep[number] and number == target
     kept: list[Executed] = []
     failures: dict[int, list[Executed]] = {}
     for number, one in enumerate(trace):
@@ -153,6 +155,20 @@ def _pruned(sampled: Sampled) -> tuple[list[Executed], dict[int, list[Executed]]
                 failures[len(kept)] = sampled.failures[number]
             kept.append(one)
     return kept, failures
+
+
+def _repeated(trace: Sequence[Executed]) -> list[int]:
+    """Numbers of calls that only ask once more what was answered already, and whose answer nothing uses."""
+    used = {s.step for one in trace for s in one.sources.values() if s.kind == "result"}
+    found, seen = [], list[Call]()
+    for number, one in enumerate(trace):
+        if one.changed:
+            seen = []
+        elif one.call in seen and one.number not in used:
+            found.append(number)
+        else:
+            seen.append(one.call)
+    return found
 
 
 def _joined(trace: Sequence[Executed], sampler: Sampler) -> list[tuple[Executed, ...]]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Mapping, Sequence
 from random import Random
 from typing import Any
 
 from .attempts import Attempts
+from .formats import counts, in_format
 from .graph import Graph
 from .state import State
 from .trace import Executed, Path, Source, leaves, pattern, traits
@@ -19,6 +21,7 @@ _TYPES: Mapping[str, tuple[type, ...]] = {
     "boolean": (bool,),
 }
 _OPTIONAL_SHARE = 0.25
+_EXAMPLE_SHARE = 0.75  # of the calls of a tool for which the user gave examples
 _LIKE = 0.5  # least likeness of names for a value to be tried
 _MOST = 400  # values of answers that are looked at, the latest first
 _AGAIN = 0.6  # of the draws that take the value that was spoken of last
@@ -116,7 +119,30 @@ class Drawer:
         self._taken: set[tuple[int, Path]] = set()
         self._rng, self._tool = rng, tool
         self._fitting: Fitting = fitting if fitting and rng.random() < _FITTING else {}
-        return self._object(self._graph.tools[tool].document["parameters"], ""), self._sources
+        return self._example() or self._object(self._alternative(), ""), self._sources
+
+
+    def _example(self) -> dict[str, Any]:
+        """One of the calls that the user gave as examples; empty if there are none, or by chance."""
+        examples = self._graph.tools[self._tool].examples
+        if not examples or self._rng.random() > _EXAMPLE_SHARE:
+            return {}
+        chosen = self._rng.choice(examples)
+        for path, _ in leaves(chosen):
+            place = ".".join(str(part) for part in path if not isinstance(part, int))
+            self._sources[place] = Source("example")
+        return copy.deepcopy(dict(chosen))
+
+    def _alternative(self) -> Mapping[str, Any]:
+        """The tool's parameters; of a choice between sets of them, one."""
+        schema: Mapping[str, Any] = self._graph.tools[self._tool].document["parameters"]
+        branches = [one for key in ("anyOf", "oneOf") for one in schema.get(key) or ()]
+        if not branches:
+            return schema
+        chosen = self._rng.choice(branches)
+        required = [*schema.get("required", ()), *chosen.get("required", ())]
+        properties = {**schema.get("properties", {}), **chosen.get("properties", {})}
+        return {"properties": properties, "required": required}
 
     # -- one value -----------------------------------------------------------------------------------------
 
@@ -317,13 +343,16 @@ class Drawer:
         self._sources[place] = Source(kind)
         if kind == "example":
             return self._rng.choice(what)
+        if schema.get("type") == "number" and counts(place.rpartition(".")[2]):
+            schema = {**schema, "type": "integer"}
         if schema.get("type") in ("integer", "number"):
             told = self._graph.told(self._tool, place)
             failed = self.attempts.number(self._tool, place)
             if failed is not None and self._rng.random() < _LESS and failed / 2 >= schema.get("minimum", 1):
                 schema = {"minimum": failed / 8, **schema, "maximum": failed / 2}
             return number_for(dict(schema), self._rng, told, _EDGE if self._learning else 0.0)
-        return text_for(place, self._rng, self._graph.told(self._tool, place))
+        text = text_for(place, self._rng, self._graph.told(self._tool, place))
+        return in_format(schema, text, self._rng)
 
     def _from_answer(self, label: str, types: Any, place: str) -> Any:
         entries = [one for one in self._answers[label] if type(one[2]) in types]

@@ -57,6 +57,7 @@ class Graph:
         for one in documents:
             shown = {key: one[key] for key in ("name", "description", "parameters")}
             record = self.tools[one["name"]] = ToolRecord(shown, tuple(one.get("requires", ())))
+            record.examples = tuple(one.get("examples", ()))
             record.fields.update(declared_fields(one.get("returns", {})))
         self.flows: Counter[tuple[str, str, str, str]] = Counter()
         self.keys: set[tuple[str, str]] = set()

@@ -138,6 +138,9 @@ def _sections(funnel: Mapping[str, Any], sampling: Mapping[str, Any]) -> Iterato
         about = f"{funnel['hints_refused']:,} hints held a gold call and were not passed on."
         yield {"title": "Critiques", "about": about, "table": Table("", ("reason", "tries"), cells)}
     yield from _cost(funnel)
+    if out := [(name, *one) for name, tools in funnel["left_out"].items() for one in tools.items()]:
+        table = Table("", ("environment", "tool", "why"), tuple(out), texts=3)
+        yield {"title": "Tools that are left out", "about": "", "table": table}
     cells = tuple(
         (name, f"{one['tools']:.0%}", f"{one['edges']:.0%}") for name, one in funnel["coverage"].items()
     )

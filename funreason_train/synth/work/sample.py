@@ -44,7 +44,9 @@ class World:
         self.without_values = Directions(graph, by_value=False)
         known = [one for one in targets or self.directions.targets if one in graph.tools]
         self.targets = [one for one in known if graph.tools[one].ok]
-        self.documents = {name: shown(record.document) for name, record in graph.tools.items()}
+        self.documents = {
+            name: shown(record.document) for name, record in graph.tools.items() if name not in graph.avoided
+        }
 
 
 class Samples:
@@ -61,8 +63,8 @@ class Samples:
         self.settings, self.seed, self.split = job["settings"], job["seed"], job["split"]
         self.agents = agents
         self._faults: Counter[str] = Counter()
-        for name, tools in (job.get("unsteady") or {}).items():
-            configured_environment(name)._unsteady = frozenset(tools)  # type: ignore[attr-defined]
+        for name, learnt in (job.get("learnt") or {}).items():
+            configured_environment(name).adopt(learnt)  # type: ignore[attr-defined]
         self.names = list(job["graphs"])
         self.worlds = {
             name: World(name, Graph.from_json(graph), (job["targets"] or {}).get(name))

@@ -122,10 +122,12 @@ def crash() -> str:
     os._exit(3)
 
 
+if "grows" in WORDS and time.time_ns() % 2:
+    server.tool(name="another")(lambda: "new")
 if "changes" in WORDS:
     mark = STATE.with_name("started_before")
     if mark.exists():
-        server.tool(name="another")(lambda: "new")
+        server.remove_tool("order_book")
     mark.touch()
 if "dies" in WORDS:
     sys.exit("the database is locked")

@@ -1,0 +1,127 @@
+"""A server's answer as a `Result`: text that a model can read, and the value behind it (pure)."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from ..protocol import Result
+from .reading import value_in
+
+_FAILURE = re.compile(
+    r"\W{0,4}(?:(?:\w+[ ]){0,3}\w*(?:error|exception)\b[^\n]{0,60}?(?::|$)"
+    r"|(?:failed|unable) to\b|(?:request|call|operation) failed\b|traceback\b|not found\b"
+    r"|(?:invalid|unknown|unsupported|missing) \w+|(?:access|permission) denied\b)",
+    re.IGNORECASE,
+)
+
+if TYPE_CHECKING:
+    from mcp_types import CallToolResult
+
+
+def result_of(
+    answer: CallToolResult,
+    most: int,
+    hidden: Mapping[str, str] | None = None,
+    aliases: Mapping[str, str] | None = None,
+) -> Result:
+    """What a tool answered.
+
+    An answer without any text (an image alone) is a failed call, since a model would learn to call what it
+    cannot read. Where the structured content holds values that the text does not show, it is written below
+    the text: a later call may need them.
+
+    Args:
+        answer: As the SDK has it.
+        most: The longest text, in characters; a longer one is a failed call.
+        hidden: Name -> value of what no answer may show, such as keys; an answer that holds one is a failed
+            call without it.
+        aliases: What stands in answers -> what is shown instead (the session's own folder).
+    """
+    shown = [_shown(part) for part in answer.content]
+    text = "\n".join(text for text, _ in shown)
+    if len(text) > most:
+        return _too_long(text, most)
+    structured = answer.structured_content
+    if structured is not None and not _holds(text, structured):
+        written = json.dumps(structured, ensure_ascii=False)
+        text = f"{text}\n{written}" if any(readable for _, readable in shown) else written
+    elif shown and not any(readable for _, readable in shown):
+        return Result(f"Error: the answer holds nothing that can be read as text: {text}"[:most], False)
+    if len(text) > most:
+        return _too_long(text, most)
+    if name := next((n for n, value in (hidden or {}).items() if value in text), None):
+        return Result(
+            f"Error: the answer was withheld, since it shows {name} of the server's environment", False
+        )
+    for there, instead in (aliases or {}).items():
+        text = text.replace(there, instead)
+        structured = replaced(structured, there, instead)
+    if answer.is_error:
+        return Result(text or "Error: the tool failed without a word", False)
+    value = structured if structured is not None else value_in(text)
+    return Result(text, not is_failure(text, value), value)
+
+
+def is_failure(text: str, value: Any) -> bool:
+    """Whether an answer that does not say so tells of a failure, as many servers' do: in its first words, or
+    as an object whose `error` is not empty.
+    """
+    if not text.lstrip().startswith(("{", "[")):
+        return _FAILURE.match(text) is not None
+    if not isinstance(value, Mapping):
+        return False
+    return bool(value.get("error") or value.get("errors")) or False in (value.get("success"), value.get("ok"))
+
+
+def _too_long(text: str, most: int) -> Result:
+    return Result(f"Error: the answer has {len(text):,} characters; at most {most:,} are read", False)
+
+
+def _shown(part: Any) -> tuple[str, bool]:
+    """A part of an answer as text, and whether it is one; what is not text is named."""
+    if part.type == "text":
+        return str(part.text), True
+    if part.type == "resource":
+        if (text := getattr(part.resource, "text", None)) is not None:
+            return str(text), True
+        return f"[{part.resource.mime_type or 'binary'} resource {part.resource.uri}, not shown]", False
+    if part.type == "resource_link":
+        told = f": {part.description}" if part.description else ""
+        return f"[{part.name}: {part.uri}{told}]", True
+    return f"[{getattr(part, 'mime_type', None) or part.type}, not shown]", False
+
+
+def _holds(text: str, value: Any) -> bool:
+    """Whether a text shows every scalar of a value."""
+    shown = value_in(text)
+    if shown is not None and shown in (value, value.get("result") if isinstance(value, Mapping) else None):
+        return True
+    return all(any(one in text for one in spellings) for spellings in _written(value))
+
+
+def _written(value: Any) -> Iterator[tuple[str, ...]]:
+    """The ways in which a text may show each scalar; what is true, false or nothing is not looked for."""
+    if isinstance(value, Mapping):
+        for one in value.values():
+            yield from _written(one)
+    elif isinstance(value, (list, tuple)):
+        for one in value:
+            yield from _written(one)
+    elif isinstance(value, str):
+        yield value, json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1]
+    elif not isinstance(value, bool) and value is not None:
+        yield (json.dumps(value),)
+
+
+def replaced(value: Any, there: str, instead: str) -> Any:
+    """A JSON value with one text for another in every text of it."""
+    if isinstance(value, str):
+        return value.replace(there, instead)
+    if isinstance(value, Mapping):
+        return {key: replaced(one, there, instead) for key, one in value.items()}
+    if isinstance(value, list):
+        return [replaced(one, there, instead) for one in value]
+    return value

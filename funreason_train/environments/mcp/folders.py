@@ -1,0 +1,121 @@
+"""The folder of a session: where it is, what a model is told of it, and what stands in it as a state."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import re
+import shutil
+import sqlite3
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Final
+
+ALIAS: Final = "/session"
+"""How calls and answers name the folder, which is another one in each session."""
+
+_MOST_FILES = 500
+_MOST_KNOWN = 60  # paths
+_SHOWN_BYTES = 4_000  # of a file that is shown as its text; a larger one as its digest
+_READ_BYTES = 20_000_000
+_SHOWN_ROWS = 40
+_SQLITE = b"SQLite format 3\x00"
+_SIDE_FILES = ("-wal", "-shm", "-journal")
+
+
+def make_folder(name: str) -> Path:
+    """A new folder for a session of this process."""
+    return Path(tempfile.mkdtemp(prefix=f"mcp-{name}-{os.getpid()}-"))
+
+
+def remove_leftovers(name: str) -> None:
+    """Removes the folders of processes that were killed."""
+    for folder in Path(tempfile.gettempdir()).glob(f"mcp-{name}-*"):
+        match = re.fullmatch(rf"mcp-{re.escape(name)}-(\d+)-\w+", folder.name)
+        with contextlib.suppress(OSError):
+            if match and not _alive(int(match[1])) and folder.stat().st_uid == os.getuid():
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+def known_paths(home: Path, copied: Iterable[str]) -> dict[str, list[str]]:
+    """The paths of a session that its user knows, from the files that are copied into it.
+
+    Returns:
+        Folders and files, each under the names that parameters for them have.
+    """
+    folders, files = [ALIAS], list[str]()
+    for name in copied:
+        source = home / name
+        for path in (source, *sorted(source.rglob("*"))) if source.is_dir() else (source,):
+            if len(folders) + len(files) < _MOST_KNOWN:
+                place = f"{ALIAS}/{path.relative_to(source.parent)}"
+                (folders if path.is_dir() else files).append(place)
+    return {"directory_folder_path_repo_root_cwd": folders, "file_path_filename_source": files}
+
+
+def _alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def folder_state(folder: Path) -> dict[str, Any]:
+    """What stands in a folder: path -> text, tables of a database, or a digest of what is neither.
+
+    Times and access rights do not count.
+    """
+    found: dict[str, Any] = {}
+    for place, names, files in os.walk(folder):
+        names.sort()
+        for file in sorted(files):
+            if len(found) >= _MOST_FILES:
+                return found
+            path = Path(place) / file
+            if not file.endswith(_SIDE_FILES):
+                found[str(path.relative_to(folder))] = _content(path)
+        for name in names:
+            if not any((Path(place) / name).iterdir()):
+                found[f"{(Path(place) / name).relative_to(folder)}/"] = {}
+    return found
+
+
+def _content(path: Path) -> Any:
+    try:
+        if not path.is_file():
+            return "neither a file nor a folder"
+        size = path.stat().st_size
+        with path.open("rb") as file:
+            data = file.read(_READ_BYTES)
+    except OSError as error:
+        return f"cannot be read ({error.strerror})"
+    if data.startswith(_SQLITE):
+        with contextlib.suppress(sqlite3.Error):
+            return _tables(path)
+    if size <= _SHOWN_BYTES:
+        with contextlib.suppress(UnicodeDecodeError):
+            return data.decode("utf-8")
+    return f"{size} bytes, {hashlib.blake2b(data, digest_size=16).hexdigest()}"
+
+
+def _tables(path: Path) -> dict[str, Any]:
+    """A database by its tables, since its bytes depend on the order in which they were written."""
+    connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=2.0)
+    try:
+        named = connection.execute("SELECT name, sql FROM sqlite_master WHERE type = 'table' ORDER BY name")
+        found: dict[str, Any] = {}
+        for name, made in named.fetchall():
+            quoted = str(name).replace('"', '""')
+            rows = sorted(map(repr, connection.execute(f'SELECT * FROM "{quoted}"')))
+            if len(rows) > _SHOWN_ROWS:
+                digest = hashlib.blake2b("\n".join(rows).encode(), digest_size=16).hexdigest()
+                rows = [f"{len(rows)} rows, {digest}"]
+            found[str(name)] = {"made": made, "rows": rows}
+        return found
+    finally:
+        connection.close()

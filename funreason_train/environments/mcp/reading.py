@@ -1,0 +1,87 @@
+"""What stands in an answer's text, as JSON values, so that later calls can use it (pure).
+
+Servers answer with JSON, with Python's notation, or with lines that people read. Only values that stand in
+the text are found, so that whoever reads the text can know them.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any, Final
+
+from ...calls import CallSyntaxError, parse_calls
+
+_LONGEST: Final = 200_000
+_LINE: Final = re.compile(r"^[-*•\s]{0,4}([A-Za-z][\w /-]{0,40}?)\s*[:=]\s+(\S.{0,300}?)\s*$")
+_NUMBER: Final = re.compile(r"-?(?:0|[1-9]\d{0,14})(?:\.\d{1,12})?")
+_START: Final = re.compile(r"(?:^|(?<=\n)|(?<=: ))[\[{]")
+
+
+def value_in(text: str) -> Any:
+    """The value that a text shows; None if it shows none.
+
+    JSON first, as the whole text or as a part that begins a line; then the same in Python's notation; then
+    lines like `Name: value`, as an object, or as a list of objects where names come again.
+    """
+    if len(text) > _LONGEST:
+        return None
+    stripped = text.strip()
+    for read in (_json, _python):
+        try:
+            return read(stripped)
+        except (ValueError, RecursionError):
+            continue
+    if (found := _part(stripped)) is not None:
+        return found
+    return _lines(stripped)
+
+
+def _json(text: str) -> Any:
+    return json.loads(text)
+
+
+def _python(text: str) -> Any:
+    if not text.startswith(("[", "{", "(")):
+        raise ValueError("no list and no object")
+    try:
+        (call,) = parse_calls(f"[f(a={text})]")
+    except CallSyntaxError as error:
+        raise ValueError(str(error)) from None
+    return call.arguments["a"]
+
+
+def _part(text: str) -> Any:
+    """The first list or object of JSON that begins a line or follows a colon."""
+    decoder = json.JSONDecoder()
+    for match in list(_START.finditer(text))[:20]:
+        try:
+            value, _ = decoder.raw_decode(text, match.start())
+        except (ValueError, RecursionError):
+            continue
+        if value and isinstance(value, (dict, list)):
+            return value
+    return None
+
+
+def _lines(text: str) -> Any:
+    records: list[dict[str, Any]] = []
+    for line in text.splitlines()[:500]:
+        if (match := _LINE.match(line)) is None:
+            continue
+        name = "_".join(match[1].lower().replace("-", " ").replace("/", " ").split())
+        if not records or name in records[-1]:
+            records.append({})
+        records[-1][name] = _scalar(match[2])
+    if not records:
+        return None
+    return records[0] if len(records) == 1 else records
+
+
+def _scalar(text: str) -> Any:
+    """A number where the text is one exactly, else the text."""
+    if _NUMBER.fullmatch(text):
+        number = float(text) if "." in text else int(text)
+        if str(number) == text:
+            return number
+    return text.strip("\"'`") or text

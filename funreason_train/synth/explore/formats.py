@@ -1,0 +1,110 @@
+"""Values that a JSON schema asks for beyond its type: formats, lengths, numbers that count (pure)."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from random import Random
+from typing import Any
+
+from .words import tokens
+
+_COUNTING = frozenset(
+    [
+        "count",
+        "number",
+        "num",
+        "page",
+        "limit",
+        "offset",
+        "size",
+        "step",
+        "steps",
+        "line",
+        "lines",
+        "max",
+        "min",
+        "maximum",
+        "minimum",
+        "head",
+        "tail",
+        "top",
+        "index",
+        "id",
+        "year",
+        "month",
+        "day",
+        "days",
+        "week",
+        "weeks",
+        "hour",
+        "hours",
+        "minute",
+        "minutes",
+        "second",
+        "seconds",
+        "quantity",
+        "amount",
+        "age",
+        "total",
+        "level",
+        "depth",
+        "width",
+        "height",
+        "port",
+        "length",
+        "duration",
+        "copies",
+        "stock",
+        "times",
+    ]
+)
+_MEASURED = frozenset({"price", "cost", "rate", "ratio", "score", "weight", "temperature", "balance"})
+
+
+def in_format(schema: Mapping[str, Any], text: str, rng: Random) -> str:
+    """A text that keeps to the schema's `format` and lengths.
+
+    Args:
+        schema: Of a string.
+        text: What would be said without them; stays as it is where the schema asks for nothing.
+        rng: Draws what is made.
+    """
+    made = _FORMATS.get(str(schema.get("format")))
+    if made is not None:
+        return made(rng)
+    least, most = schema.get("minLength", 0), schema.get("maxLength", len(text))
+    while len(text) < least:
+        text = f"{text} {text}" if text else "a note"
+    if len(text) <= most:
+        return text
+    cut = text[:most].rpartition(" ")[0] or text[:most]
+    return cut if len(cut) >= least else text[:most]
+
+
+def counts(name: str) -> bool:
+    """Whether a number of this name is a whole one: servers write `number` in a schema for both."""
+    words = tokens(name)
+    return bool(words & _COUNTING) and not words & _MEASURED
+
+
+def _date(rng: Random) -> str:
+    return f"2026-{rng.randint(1, 12):02d}-{rng.randint(1, 28):02d}"
+
+
+def _time(rng: Random) -> str:
+    return f"{rng.randint(7, 20):02d}:{rng.choice((0, 15, 30, 45)):02d}:00"
+
+
+_FORMATS = {
+    "date": _date,
+    "time": _time,
+    "date-time": lambda rng: f"{_date(rng)}T{_time(rng)}Z",
+    "email": lambda rng: f"{rng.choice(('ada', 'noor', 'sven', 'mia'))}@mail.example",
+    "uri": lambda rng: f"https://example.org/{rng.choice(('news', 'about', 'items', 'help'))}",
+    "url": lambda rng: f"https://example.org/{rng.choice(('news', 'about', 'items', 'help'))}",
+    "hostname": lambda rng: f"{rng.choice(('mail', 'web', 'files'))}.example.org",
+    "ipv4": lambda rng: f"192.0.2.{rng.randint(1, 250)}",
+    "uuid": lambda rng: str(uuid.UUID(int=rng.getrandbits(128), version=4)),
+    "duration": lambda rng: f"PT{rng.randint(1, 12)}H",
+}

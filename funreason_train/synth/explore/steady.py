@@ -1,0 +1,129 @@
+"""Tools with which no conversation can be replayed: their answer, or the state after it, differs each time.
+
+A clock, a random id, a time that is written into a record. They are found by playing some calls twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from random import Random
+from typing import Any
+
+from ...calls import Call
+from ...environments import Environment, Result
+from .arguments import Drawer
+from .directions import Directions
+from .graph import Graph
+from .sampler import Sampler
+
+_TARGETS = 6  # tools that one conversation works towards
+_CALLS = 40
+_ROUNDS = 4  # each without the tools that the rounds before have found
+
+
+@dataclass(frozen=True)
+class Played:
+    """A call and what came of it.
+
+    Attributes:
+        call: The call.
+        result: Its answer.
+        state: The snapshot after it; None where it could not be read.
+    """
+
+    call: Call
+    result: Result
+    state: Any
+
+
+class _Kept(Environment):
+    """An environment whose calls are kept."""
+
+    name = "kept"
+
+    def __init__(self, inner: Environment) -> None:
+        self._inner = inner
+        self.played: list[Played] = []
+
+    @property
+    def fault(self) -> str | None:  # type: ignore[override]
+        return self._inner.fault
+
+    def reset(self, config: Mapping[str, Any]) -> None:
+        self._inner.reset(config)
+        self.played = []
+
+    def tools(self) -> list[dict[str, Any]]:
+        return self._inner.tools()
+
+    def call(self, call: Call) -> Result:
+        result = self._inner.call(call)
+        self.played.append(Played(call, result, _state(self._inner)))
+        return result
+
+    def snapshot(self) -> Any:
+        return self._inner.snapshot()
+
+
+def unsteady_tools(
+    environment: Environment,
+    scenario: Callable[[Random], Mapping[str, Any]],
+    graph: Graph,
+    seed: str,
+) -> dict[str, str]:
+    """The tools of which two plays of the same calls differ, each with what differs.
+
+    Args:
+        environment: Reset for each play.
+        scenario: Draws a configuration.
+        graph: What was learnt; its `avoided` grows by what is found.
+        seed: Of all draws.
+    """
+    found: dict[str, str] = {}
+    for number in range(_ROUNDS):
+        new = dict(_round(environment, scenario, graph, f"{seed}/steady/{number}"))
+        graph.avoided |= new.keys()
+        found |= new
+        if not new:
+            break
+    return found
+
+
+def _round(
+    environment: Environment, scenario: Callable[[Random], Mapping[str, Any]], graph: Graph, seed: str
+) -> Iterator[tuple[str, str]]:
+    directions = Directions(graph)
+    targets = [name for name in directions.targets if graph.tools[name].ok]
+    for start in range(0, len(targets), _TARGETS):
+        rng = Random(f"{seed}/{start}")
+        config = scenario(rng)
+        kept = _Kept(environment)
+        kept.reset(config)
+        sampler = Sampler(kept, graph, directions, Drawer(graph, config), rng, most=_CALLS // 2)
+        for target in targets[start : start + _TARGETS]:
+            if len(kept.played) < _CALLS and not kept.fault:
+                sampler.turn(target)
+        environment.reset(config)
+        if (differing := _first_difference(environment, kept.played)) is not None:
+            yield differing
+
+
+def _first_difference(environment: Environment, played: list[Played]) -> tuple[str, str] | None:
+    """The tool whose call first came to something else, and to what."""
+    for one in played:
+        again = environment.call(one.call)
+        if environment.fault:
+            return None
+        if (again.ok, again.text) != (one.result.ok, one.result.text):
+            return one.call.name, "its answer to the same call is another one each time"
+        if _state(environment) != one.state:
+            return one.call.name, "the state that it leaves is another one each time"
+    return None
+
+
+def _state(environment: Environment) -> Any:
+    try:
+        return environment.snapshot()
+    except ValueError:
+        return None
