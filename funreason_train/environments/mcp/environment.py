@@ -68,6 +68,7 @@ class _Offer:
         shown = {original: spelt for spelt, original in self.names.items()}
         self.arguments = {shown[tool.name]: policy.argument_names(tool) for tool in offered}
         self.documents = policy.documents(offered, rules)
+        self.only_reads = all(policy.reads_only(tool) for tool in offered)
         self.observing = [tool.name for tool in offered if policy.may_observe(tool)]
 
 
@@ -137,7 +138,7 @@ class McpEnvironment(Environment):
         return self._ask(original, {own.get(name, name): value for name, value in call.arguments.items()})
 
     def snapshot(self) -> Any:
-        """The observing tools' answers, by name, and the session's folder.
+        """The observing tools' answers, by name, and the session's folder; nothing where all tools only read.
 
         Raises:
             ValueError: No tool shows the state, or one of those failed.
@@ -153,7 +154,7 @@ class McpEnvironment(Environment):
                 state[name] = self.settled(result.value)
             else:
                 state[name] = result.text if result.value is None else result.value
-        if not state:
+        if not state and not self._offer().only_reads:
             raise ValueError(
                 f"the state of {self.name} cannot be read: no tool that only reads works without arguments; "
                 "name some in session.observe of its description, or give the server a folder with {session}"

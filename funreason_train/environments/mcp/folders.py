@@ -39,20 +39,24 @@ def remove_leftovers(name: str) -> None:
                 shutil.rmtree(folder, ignore_errors=True)
 
 
-def known_paths(home: Path, copied: Iterable[str]) -> dict[str, list[str]]:
+def known_paths(home: Path, copied: Iterable[str]) -> dict[str, Any]:
     """The paths of a session that its user knows, from the files that are copied into it.
 
     Returns:
         Folders and files, each under the names that parameters for them have.
     """
-    folders, files = [ALIAS], list[str]()
+    folders, files = list[str](), list[str]()
     for name in copied:
         source = home / name
         for path in (source, *sorted(source.rglob("*"))) if source.is_dir() else (source,):
             if len(folders) + len(files) < _MOST_KNOWN:
                 place = f"{ALIAS}/{path.relative_to(source.parent)}"
                 (folders if path.is_dir() else files).append(place)
-    return {"directory_folder_path_repo_root_cwd": folders, "file_path_filename_source": files}
+    return {
+        "root_directory_folder_path_repo_cwd": ALIAS,  # alone, so that the lists are no tables of records
+        "directory_folder_path_repo_cwd": folders,
+        "file_path_filename_source": files,
+    }
 
 
 def _alive(process: int) -> bool:

@@ -142,7 +142,8 @@ def _document(name: str, tool: Tool, rules: SessionRules) -> dict[str, Any]:
 def _spelt(name: str, kind: str) -> str:
     """A name that calls can hold, for one that they cannot."""
     plain = re.sub(r"\W+", "_", name).strip("_")
-    return plain if is_argument_name(plain) else f"{kind}_{plain}".rstrip("_")
+    fits = is_tool_name if kind == "tool" else is_argument_name
+    return plain if fits(plain) else f"{kind}_{plain}".rstrip("_")
 
 
 def _unique(name: str, taken: Mapping[str, str]) -> str:

@@ -8,7 +8,7 @@ from random import Random
 from typing import Any
 
 from .attempts import Attempts
-from .formats import counts, in_format
+from .formats import counts, examples_in, in_format
 from .graph import Graph
 from .state import State
 from .trace import Executed, Path, Source, leaves, pattern, traits
@@ -267,7 +267,8 @@ class Drawer:
                 options.append((self._weight(place, f"said:{label}", prior * 5.0), "said", label))
         if way is not None and (same := [one for one in options if self._comes_from(one, way[1])]):
             options = same
-        examples = [one for one in schema.get("examples", ()) if type(one) in types]
+        given = [*schema.get("examples", ()), *examples_in(self._described)]
+        examples = [one for one in given if type(one) in types]
         if "default" in schema and type(schema["default"]) in types:
             examples.append(schema["default"])
         if way is None or not same:

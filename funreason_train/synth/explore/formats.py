@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Mapping
 from random import Random
@@ -60,6 +61,8 @@ _COUNTING = frozenset(
     ]
 )
 _MEASURED = frozenset({"price", "cost", "rate", "ratio", "score", "weight", "temperature", "balance"})
+_EXAMPLES = re.compile(r"(?:e\.g\.|for example|for instance|such as)[,:]?\s*([^()\n]{0,300})", re.IGNORECASE)
+_QUOTED = re.compile(r"'([^'\n]{1,80})'|\"([^\"\n]{1,80})\"|`([^`\n]{1,80})`")
 
 
 def in_format(schema: Mapping[str, Any], text: str, rng: Random) -> str:
@@ -80,6 +83,12 @@ def in_format(schema: Mapping[str, Any], text: str, rng: Random) -> str:
         return text
     cut = text[:most].rpartition(" ")[0] or text[:most]
     return cut if len(cut) >= least else text[:most]
+
+
+def examples_in(described: str) -> list[str]:
+    """The quoted values that a description gives as examples: `(e.g. 'Europe/London', 'Asia/Tokyo')`."""
+    found = _EXAMPLES.search(described)
+    return [one[0] or one[1] or one[2] for one in _QUOTED.findall(found.group(1))] if found else []
 
 
 def counts(name: str) -> bool:

@@ -28,6 +28,7 @@ class ToolRecord:
         unaided: [successful, failed] calls while none of `enabled` had been called.
         fields: Names of what its answers hold, declared or seen.
         said: One whole message of each kind of error, which may show how a value is written.
+        examples: Arguments that the user says it can be called with.
         remedies: Message of an error -> tool -> what the same call answered after that tool: the message of
             another error, or nothing where it succeeded -> how often.
         helped: The same, and then the arguments by which it did, as `trace.free` has them -> how often.
@@ -45,6 +46,7 @@ class ToolRecord:
     unaided: list[int] = field(default_factory=lambda: [0, 0])
     fields: set[str] = field(default_factory=set)
     said: list[str] = field(default_factory=list)
+    examples: tuple[Mapping[str, Any], ...] = ()
     remedies: dict[str, dict[str, Counter[str]]] = field(default_factory=dict)
     helped: dict[str, dict[str, dict[str, Counter[str]]]] = field(default_factory=dict)
     asked: dict[str, Counter[str]] = field(default_factory=dict)
@@ -89,6 +91,7 @@ class ToolRecord:
             "description": self.document["description"],
             "parameters": self.document["parameters"],
             "requires": list(self.requires),
+            **({"examples": list(self.examples)} if self.examples else {}),
             "ok": self.ok,
             "failed": self.failed,
             "changes": self.changes,

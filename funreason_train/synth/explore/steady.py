@@ -5,6 +5,7 @@ A clock, a random id, a time that is written into a record. They are found by pl
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from random import Random
@@ -17,6 +18,7 @@ from .directions import Directions
 from .graph import Graph
 from .sampler import Sampler
 
+_A_SECOND = 1.1  # seconds, after which a clock shows another time
 _TARGETS = 6  # tools that one conversation works towards
 _CALLS = 40
 _ROUNDS = 4  # each without the tools that the rounds before have found
@@ -95,6 +97,7 @@ def _round(
 ) -> Iterator[tuple[str, str]]:
     directions = Directions(graph)
     targets = [name for name in directions.targets if graph.tools[name].ok]
+    plays: list[tuple[Mapping[str, Any], list[Played]]] = []
     for start in range(0, len(targets), _TARGETS):
         rng = Random(f"{seed}/{start}")
         config = scenario(rng)
@@ -104,8 +107,11 @@ def _round(
         for target in targets[start : start + _TARGETS]:
             if len(kept.played) < _CALLS and not kept.fault:
                 sampler.turn(target)
+        plays.append((config, kept.played))
+    time.sleep(_A_SECOND)
+    for config, played in plays:
         environment.reset(config)
-        if (differing := _first_difference(environment, kept.played)) is not None:
+        if (differing := _first_difference(environment, played)) is not None:
             yield differing
 
 

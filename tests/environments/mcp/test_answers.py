@@ -1,0 +1,151 @@
+"""What servers answer, as results that a model can read: texts, values, hidden failures, secrets."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from mcp_types import (
+    AudioContent,
+    BlobResourceContents,
+    CallToolResult,
+    ContentBlock,
+    EmbeddedResource,
+    ImageContent,
+    ResourceLink,
+    TextContent,
+    TextResourceContents,
+)
+
+from funreason_train.environments.mcp.answers import result_of
+from funreason_train.environments.mcp.reading import value_in
+from funreason_train.environments.protocol import Result
+
+
+def text(words: str) -> TextContent:
+    return TextContent(type="text", text=words)
+
+
+IMAGE = ImageContent(type="image", data="aGk=", mime_type="image/png")
+SOUND = AudioContent(type="audio", data="aGk=", mime_type="audio/wav")
+BLOB = EmbeddedResource(
+    type="resource",
+    resource=BlobResourceContents(uri="demo://blob/1", blob="aGk=", mime_type="application/gzip"),
+)
+WORDS = EmbeddedResource(type="resource", resource=TextResourceContents(uri="demo://text/1", text="Inside."))
+LINK = ResourceLink(type="resource_link", name="report", uri="demo://report")
+
+
+def answered(*parts: ContentBlock, most: int = 1000, **more: Any) -> Result:
+    told = {key: more.pop(key) for key in ("hidden", "aliases") if key in more}
+    return result_of(CallToolResult(content=list(parts), **more), most, **told)
+
+
+def test_what_is_not_text_is_named_and_the_text_stays() -> None:
+    result = answered(text("Here it is:"), IMAGE, SOUND, BLOB, WORDS, LINK)
+    assert result.ok
+    for said in (
+        "Here it is:",
+        "[image/png, not shown]",
+        "[audio/wav, not shown]",
+        "Inside.",
+        "demo://report",
+    ):
+        assert said in result.text
+    assert "[application/gzip resource demo://blob/1, not shown]" in result.text and "aGk=" not in result.text
+
+
+@pytest.mark.parametrize("part", [IMAGE, SOUND, BLOB])
+def test_an_answer_that_nobody_can_read_is_a_failed_call(part: ContentBlock) -> None:
+    assert not answered(part).ok
+
+
+def test_an_empty_answer_is_one() -> None:
+    assert answered() == Result("", True, None)
+
+
+def test_structured_content_that_the_text_does_not_show_is_shown() -> None:
+    content = {"id": 17, "tags": ["new", 'say "hi"\n'], "done": True}
+    shown = answered(text("Made it."), structured_content=content)
+    assert shown.text.startswith("Made it.\n") and json.loads(shown.text.split("\n", 1)[1]) == content
+    for same in (json.dumps(content), json.dumps(content, indent=2), '17: new, say "hi"\n'):
+        assert answered(text(same), structured_content=content) == Result(same, True, content)
+    wrapped = answered(text("[1, 2]"), structured_content={"result": [1, 2]})
+    assert wrapped == Result("[1, 2]", True, {"result": [1, 2]})
+    assert answered(structured_content=content).text == json.dumps(content)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "Error: Only SELECT queries are allowed",
+        'Database error: near "x": syntax error',
+        "Error executing tool f: Invalid timezone",
+        "ValueError: 3",
+        "Failed to open",
+        "Unknown tool: x",
+        "Traceback (most recent call last)",
+        '{"error": "no such book"}',
+        '{"success": false, "message": "no"}',
+    ],
+)
+def test_a_failure_that_does_not_say_so_is_one(said: str) -> None:
+    assert not answered(text(said)).ok
+
+
+@pytest.mark.parametrize(
+    "said",
+    ["No errors found.", "Errors: 0", '{"error": null, "id": 3}', "Operation completed", "[]", "Ready: 3"],
+)
+def test_what_only_looks_like_a_failure_is_none(said: str) -> None:
+    assert answered(text(said)).ok
+
+
+def test_an_answer_with_a_secret_is_withheld_whole() -> None:
+    hidden = {"SHOP_TOKEN": "s3cret-value"}
+    for result in (
+        answered(text("it is s3cret-value"), hidden=hidden),
+        answered(text("done"), structured_content={"env": {"A": "s3cret-value"}}, hidden=hidden),
+        answered(text("x s3cret-value"), is_error=True, hidden=hidden),
+    ):
+        assert not result.ok and "SHOP_TOKEN" in result.text
+        assert "s3cret" not in result.text and result.value is None
+
+
+def test_the_sessions_folder_has_one_name_in_texts_and_values() -> None:
+    found = answered(text('{"path": "/tmp/mcp-1/a"}'), aliases={"/tmp/mcp-1": "/session"})
+    assert found.text == '{"path": "/session/a"}' and found.value == {"path": "/session/a"}
+
+
+def test_ten_megabytes_are_a_failed_call() -> None:
+    result = answered(text("x" * 10_000_000))
+    assert not result.ok and "10,000,000 characters; at most 1,000" in result.text
+
+
+@pytest.mark.parametrize(
+    ("said", "value"),
+    [
+        ('{"a": 1}', {"a": 1}),
+        ("[{'id': 1, 'name': \"Lamp's\", 'x': None}]", [{"id": 1, "name": "Lamp's", "x": None}]),
+        ('Found 2:\n[{"a": 1}]', [{"a": 1}]),
+        ('Result: {"id": 7}', {"id": 7}),
+        (
+            "Commit: abc12\nAuthor: Ada\n\nCommit: de3\nAuthor: Bo",
+            [{"commit": "abc12", "author": "Ada"}, {"commit": "de3", "author": "Bo"}],
+        ),
+        ("- size: 12\n- isFile: true", {"size": 12, "isfile": "true"}),
+        ("[FILE] a.txt", None),
+        ("It is warm.", None),
+        ("[" * 50_000, None),
+        ("{'a': __import__('os')}", None),
+    ],
+)
+def test_the_value_that_a_text_shows(said: str, value: Any) -> None:
+    assert value_in(said) == value
+
+
+@given(st.text(max_size=200))
+def test_any_text_can_be_read(said: str) -> None:
+    value_in(said)
+    assert isinstance(answered(text(said)).text, str)

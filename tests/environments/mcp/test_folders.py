@@ -1,0 +1,70 @@
+"""What stands in a session's folder, as a state."""
+
+import os
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+from random import Random
+
+from funreason_train.environments.mcp.folders import folder_state, known_paths, make_folder, remove_leftovers
+from funreason_train.synth.explore.arguments import Drawer
+from funreason_train.synth.explore.graph import Graph
+
+
+def test_texts_are_shown_and_other_files_by_a_digest(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "in" / "a.txt").write_text("é")
+    (tmp_path / "b.bin").write_bytes(b"\xff\xfe")
+    before = folder_state(tmp_path)
+    assert before["in/a.txt"] == "é" and before["empty/"] == {} and before["b.bin"].startswith("2 bytes")
+    os.utime(tmp_path / "b.bin", (1, 1))
+    assert folder_state(tmp_path) == before, "times do not count"
+    (tmp_path / "b.bin").write_bytes(b"\xff\xff")
+    assert folder_state(tmp_path) != before
+
+
+def test_a_database_is_what_stands_in_its_tables(tmp_path: Path) -> None:
+    states = []
+    for name, rows in (("one", (1, 2)), ("two", (2, 1))):
+        folder = tmp_path / name
+        folder.mkdir()
+        with sqlite3.connect(folder / "shop.db") as database:
+            database.execute("CREATE TABLE t (n)")
+            for row in rows:
+                database.execute("INSERT INTO t VALUES (?)", (row,))
+        database.close()
+        states.append(folder_state(folder))
+    assert states[0] == states[1], "the order of writing does not count"
+    with sqlite3.connect(tmp_path / "two" / "shop.db") as database:
+        database.execute("DELETE FROM t WHERE n = 1")
+    database.close()
+    assert folder_state(tmp_path / "two") != states[0]
+
+
+def test_a_file_that_cannot_be_read_is_no_error(tmp_path: Path) -> None:
+    (tmp_path / "gone").symlink_to(tmp_path / "nowhere")
+    (tmp_path / "broken.db").write_bytes(b"SQLite format 3\x00 and then nothing")
+    assert folder_state(tmp_path).keys() == {"gone", "broken.db"}
+
+
+def test_folders_of_killed_processes_are_removed_and_no_others() -> None:
+    code = "from funreason_train.environments.mcp import folders; print(folders.make_folder('leftover-test'))"
+    made = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    left, mine = Path(made.stdout.strip()), make_folder("leftover-test")
+    assert left.is_dir()
+    remove_leftovers("leftover-test")
+    assert not left.exists() and mine.is_dir()
+    mine.rmdir()
+
+
+def test_paths_are_known_to_the_user(tmp_path: Path) -> None:
+    (tmp_path / "plans").mkdir()
+    (tmp_path / "plans" / "sunday.txt").write_text("walk")
+    (tmp_path / "notes.txt").write_text("milk")
+    known = known_paths(tmp_path, ["plans", "notes.txt"])
+    text = {"type": "object", "properties": {"path": {"type": "string"}}, "required": ["path"]}
+    graph = Graph("x", [{"name": "read_file", "description": "Reads a file.", "parameters": text}])
+    drawn = {Drawer(graph, {"known": known}).arguments("read_file", Random(n))[0]["path"] for n in range(60)}
+    assert {"/session/plans/sunday.txt", "/session/notes.txt", "/session/plans", "/session"} <= drawn
