@@ -35,9 +35,17 @@ if TYPE_CHECKING:
 _CLOSE_SECONDS = 10.0
 
 
-@functools.cache
+_ONE_LOOP = threading.Lock()  # sessions are started by several threads, and must not get a loop each
+
+
 def _loop() -> asyncio.AbstractEventLoop:
     """The event loop of all sessions, in a thread of its own."""
+    with _ONE_LOOP:
+        return _made_loop()
+
+
+@functools.cache
+def _made_loop() -> asyncio.AbstractEventLoop:
     # What a server writes beside the protocol is told in our own words, if it matters.
     for name in ("mcp", "client"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
