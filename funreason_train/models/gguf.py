@@ -71,7 +71,7 @@ def read_fields(file: Path) -> dict[str, Any]:
     except ImportError:
         raise UserError(
             "reading a GGUF file needs the package gguf",
-            fix="Install it: pip install 'funreason-train[gguf]'.",
+            fix="bash launch/smollm2.sh FOLDER brings it; else pip install gguf.",
         ) from None
     try:
         reader = GGUFReader(file)
@@ -122,7 +122,9 @@ def build_tokenizer(fields: Mapping[str, Any], where: str) -> Tokenizer:
 def _load(file: Path) -> Any:
     import torch
     from transformers import AutoModelForCausalLM
+    from transformers.utils import logging
 
+    logging.disable_progress_bar()
     try:
         return AutoModelForCausalLM.from_pretrained(file.parent, gguf_file=file.name, dtype=torch.float32)
     except Exception as error:  # an architecture or a quantisation that transformers does not read

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from funreason_train.errors import UserError
-from funreason_train.run.paths import RunDir
 from funreason_train.settings.compose import compose
+from funreason_train.settings.resolve import run_of
 from funreason_train.synth import stage
 
 SERVER = str(Path(__file__).parents[1] / "environments" / "mcp" / "hostile_server.py")
@@ -35,7 +35,7 @@ def synthesise(tmp_path: Path, *words: str, out: str = "out") -> dict[str, Any]:
     config = compose(
         "synth", [*SMALL, f"servers={tmp_path / 'servers.json'}", f"out={tmp_path / out}", *words]
     )
-    return stage.run(config, RunDir.at(tmp_path / "run"))
+    return stage.run(config, run_of(config, tmp_path / "run"))
 
 
 def rows(folder: Path) -> list[dict[str, Any]]:
@@ -123,20 +123,21 @@ def test_a_kill_in_mid_run_loses_nothing_and_several_processes_go_on(tmp_path: P
     process.send_signal(signal.SIGKILL)
     process.wait()
     config = compose("synth", [*many, f"out={tmp_path / 'out'}"])
-    assert stage.run(config, RunDir.at(tmp_path / "run"))["conversations"] == 24
+    assert stage.run(config, run_of(config, tmp_path / "run"))["conversations"] == 24
     found = rows(tmp_path / "out")
     assert len({row["id"] for row in found}) == 24
     whole = compose("synth", [*many, "processes=1", f"out={tmp_path / 'whole'}"])
-    stage.run(whole, RunDir.at(tmp_path / "run2"))
+    stage.run(whole, run_of(whole, tmp_path / "run2"))
     assert found == rows(tmp_path / "whole")
 
 
 _RUN = """
 import os, sys
 from pathlib import Path
-from funreason_train.run.paths import RunDir
+from funreason_train.settings.resolve import run_of
 from funreason_train.settings.compose import compose
 from funreason_train.synth import stage
 if __name__ == "__main__":
-    stage.run(compose("synth", sys.argv[1:]), RunDir.at(Path(os.environ["RUN"])))
+    config = compose("synth", sys.argv[1:])
+    stage.run(config, run_of(config, Path(os.environ["RUN"])))
 """

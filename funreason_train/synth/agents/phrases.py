@@ -92,12 +92,15 @@ def goal(document: dict[str, Any] | Any) -> str:
     """What a tool does, as an imperative that fits after `please`."""
     text = _BELONGS.sub("", str(document.get("description") or "")).strip()
     text = re.split(r"(?<=[a-z\d)])[.;\n]", text)[0].strip().rstrip(".")
+    name = str(document["name"])
+    if name in text and not name.isalpha():  # people do not speak of tools by their names
+        text = text.replace(name, spoken(name))
     if not text:
         return spoken(str(document["name"]))
     first, _, rest = text.partition(" ")
     if _VERB.match(first):
         verb = first.lower()
-        if verb.endswith("es") and verb[:-2].endswith(("ch", "sh", "ss", "x")):
+        if verb.endswith("es") and verb[:-2].endswith(("ch", "sh", "ss", "x", "o")):
             verb = verb[:-2]
         elif verb.endswith("s") and not verb.endswith("ss") and len(verb) > 3:
             verb = verb[:-1]

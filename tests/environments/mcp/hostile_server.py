@@ -14,11 +14,12 @@ from typing import Any
 
 WORDS = sys.argv[1:]
 READS = {"readOnlyHint": True}
+TOLD = {"get_note": "Shows the note that was kept.", "set_note": "Keeps a note, as set_note does."}
 
 
 def tool(name: str, parameters: dict[str, Any] | None = None, **more: Any) -> dict[str, Any]:
     schema = {"type": "object", "properties": parameters or {}, "required": list(parameters or {})}
-    return {"name": name, "description": f"Does {name}.", "inputSchema": schema, **more}
+    return {"name": name, "description": TOLD.get(name, ""), "inputSchema": schema, **more}
 
 
 def tools() -> list[dict[str, Any]]:
