@@ -51,6 +51,8 @@ class Drawer:
     ) -> None:
         self._graph, self._learning, self._by_value = graph, learning, by_value
         self._state = State(config)
+        # Of a server's documents less can be expected than of those that were written for this.
+        self._served = graph.environment.startswith("mcp/")
         self._answers: dict[str, list[tuple[int, Path, Any]]] = {}
         self._latest: dict[str, int] = {}
         self._values: dict[int, Any] = {}
@@ -120,7 +122,6 @@ class Drawer:
         self._rng, self._tool = rng, tool
         self._fitting: Fitting = fitting if fitting and rng.random() < _FITTING else {}
         return self._example() or self._object(self._alternative(), ""), self._sources
-
 
     def _example(self) -> dict[str, Any]:
         """One of the calls that the user gave as examples; empty if there are none, or by chance."""
@@ -267,7 +268,8 @@ class Drawer:
                 options.append((self._weight(place, f"said:{label}", prior * 5.0), "said", label))
         if way is not None and (same := [one for one in options if self._comes_from(one, way[1])]):
             options = same
-        given = [*schema.get("examples", ()), *examples_in(self._described)]
+        told = examples_in(self._described) if self._served else ()
+        given = [*schema.get("examples", ()), *told]
         examples = [one for one in given if type(one) in types]
         if "default" in schema and type(schema["default"]) in types:
             examples.append(schema["default"])
@@ -344,7 +346,7 @@ class Drawer:
         self._sources[place] = Source(kind)
         if kind == "example":
             return self._rng.choice(what)
-        if schema.get("type") == "number" and counts(place.rpartition(".")[2]):
+        if self._served and schema.get("type") == "number" and counts(place.rpartition(".")[2]):
             schema = {**schema, "type": "integer"}
         if schema.get("type") in ("integer", "number"):
             told = self._graph.told(self._tool, place)
