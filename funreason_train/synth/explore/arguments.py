@@ -148,7 +148,7 @@ class Drawer:
     # -- one value -----------------------------------------------------------------------------------------
 
     def _object(self, schema: Mapping[str, Any], prefix: str) -> dict[str, Any]:
-        required = set(schema.get("required", ()) if prefix else self._required())
+        required = {*schema.get("required", ()), *(() if prefix else self._required())}
         found = {}
         for name, part in schema.get("properties", {}).items():
             share = 0.5 if self._learning else _OPTIONAL_SHARE
