@@ -259,7 +259,7 @@ def _run(name: str, words: list[str]) -> int:
         show(stages, config, run_dir, words)
         return 0
     if name == "sft" and config.sft.tokenise_only:
-        from .ahead import tokenise
+        from .preflight.ahead import tokenise
 
         say(tokenise(config, run_dir))
         return 0

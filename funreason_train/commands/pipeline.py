@@ -14,7 +14,7 @@ from ..run.stage import Stage
 from .display import console, print_table, say
 from .execution.execute import execute
 from .execution.restart import restarted
-from .hub import settle_models
+from .preflight.hub import settle_models
 from .preflight.look import before
 from .stages import stage_of
 

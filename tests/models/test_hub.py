@@ -47,7 +47,7 @@ def fetch(job: dict[str, Any]) -> str:
 
 
 def settle(job: dict[str, Any]) -> list[str]:
-    from funreason_train.commands.hub import settle_models
+    from funreason_train.commands.preflight.hub import settle_models
     from funreason_train.run.paths import RunDir
     from funreason_train.settings.load import load_settings
 

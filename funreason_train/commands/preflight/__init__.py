@@ -1,1 +1,1 @@
-"""What is looked at on every node before a stage starts; `doctor` shows it."""
+"""What is done before a stage starts: nodes are looked at (`doctor`), models fetched, rows tokenised."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..run.lock import locked
-from ..run.paths import RunDir
+from ...run.lock import locked
+from ...run.paths import RunDir
 from .hub import settle_models
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ def tokenise(config: DictConfig, run: RunDir) -> str:
     Raises:
         UserError: for data and settings that could not be trained on.
     """
-    from ..sft.stage import tokenise
+    from ...sft.stage import tokenise
 
     with locked(run):
         settle_models(config, run, ["sft"])

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import Problem, refuse
-from ..models.folder import folder_problems
-from ..models.hub import fetch_model, is_hub_id
-from ..run.paths import RunDir
-from .display import say
+from ...errors import Problem, refuse
+from ...models.folder import folder_problems
+from ...models.hub import fetch_model, is_hub_id
+from ...run.paths import RunDir
+from ..display import say
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
