@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 from ..cluster import Profile, gpu_problem
 from ..errors import UserError, refuse
 from ..models.folder import local_folder, model_problems, read_config
-from ..models.maskable import unmaskable
 from ..models.weights import weight_defects
 from ..parity import gate
 from ..run.files import fresh_folder, read_json, write_json
@@ -24,6 +23,7 @@ from .brief import lines as brief_lines
 from .brief import saving
 from .llamafactory import deepspeed
 from .llamafactory.arguments import Paths, argument_problems, batch_of, compose, objective_of, tree_of
+from .maskable import unmaskable
 from .tokens import dataset
 from .train import checkpoints
 from .train.worker import DONE, MERGED, clear_final

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from funreason_train.models import tree_attention
-from funreason_train.models.maskable import unmaskable
+from funreason_train.sft.maskable import unmaskable
 
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")

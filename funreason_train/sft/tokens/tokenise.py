@@ -21,9 +21,9 @@ from ...calls.markers import TOKEN_LIKE
 from ...dialogue import StepEncoder
 from ...dialogue.chat_template import structure
 from ...errors import UserError
-from ...models.maskable import unmaskable
 from ...run.files import write_json
 from ...run.parallel import Workers
+from ..maskable import unmaskable
 from . import tables, trees
 from .packing import IGNORED, joined, pack
 from .rows import Form, Part, RowError, conversation, parts, read

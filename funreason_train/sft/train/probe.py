@@ -1,6 +1,6 @@
 """Asks the model itself, before the first step on trees, whether one branch can see another.
 
-Settings tell of the kinds of layers that are known (`models.maskable`); this finds the others. Loaded inside
+Settings tell of the kinds of layers that are known (`sft.maskable`); this finds the others. Loaded inside
 a training process (imports torch).
 """
 
