@@ -15,8 +15,8 @@ from funreason_train.environments.domains.shop import Shop
 from funreason_train.environments.tables import TableWorld
 from funreason_train.environments.tools import ToolError, tool
 from funreason_train.errors import UserError
-from funreason_train.synth.explore.arguments import Drawer
 from funreason_train.synth.explore.directions import Directions
+from funreason_train.synth.explore.draw.arguments import Drawer
 from funreason_train.synth.explore.graph import Graph
 from funreason_train.synth.explore.learn import learn
 from funreason_train.synth.explore.measure import measure

@@ -11,9 +11,9 @@ from funreason_train.calls import Call
 from funreason_train.environments import Result
 from funreason_train.environments.tables import TableWorld
 from funreason_train.environments.tools import ToolError, tool
-from funreason_train.synth.explore.arguments import Drawer
-from funreason_train.synth.explore.attempts import Attempts
 from funreason_train.synth.explore.directions import Directions
+from funreason_train.synth.explore.draw.arguments import Drawer
+from funreason_train.synth.explore.draw.attempts import Attempts
 from funreason_train.synth.explore.evidence import named_in_error, named_tools, without_values
 from funreason_train.synth.explore.graph import Graph
 from funreason_train.synth.explore.learn import learn

@@ -23,7 +23,7 @@ from ...environments import Environment, Task, TaskTurn
 from ..agents import phrases
 from ..agents.base import Abstracting, Agents, Querying
 from ..agents.offline import answer_text
-from ..explore.arguments import Drawer
+from ..explore.draw.arguments import Drawer
 from ..explore.graph import Graph
 from .advanced import AdvancedTool, advanced_problems
 from .needs import Given

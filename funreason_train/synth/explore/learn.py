@@ -10,8 +10,8 @@ from typing import Any
 
 from ...calls import Call
 from ...environments import Environment
-from .arguments import Drawer, Fitting
 from .directions import Directions
+from .draw.arguments import Drawer, Fitting
 from .evidence import named_tools
 from .graph import Graph
 from .trace import Executed, fingerprint

@@ -7,8 +7,8 @@ from random import Random
 from typing import Any
 
 from ...environments import Environment
-from .arguments import Drawer
 from .directions import Directions
+from .draw.arguments import Drawer
 from .graph import Graph
 from .sampler import Policy, Sampler
 

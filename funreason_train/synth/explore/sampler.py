@@ -21,8 +21,8 @@ from typing import Any, Literal
 
 from ...calls import Call
 from ...environments import Environment
-from .arguments import Drawer
 from .directions import Directions
+from .draw.arguments import Drawer
 from .evidence import without_values
 from .graph import Graph
 from .trace import Executed, Source, fingerprint

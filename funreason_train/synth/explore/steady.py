@@ -13,8 +13,8 @@ from typing import Any
 
 from ...calls import Call
 from ...environments import Environment, Result
-from .arguments import Drawer
 from .directions import Directions
+from .draw.arguments import Drawer
 from .graph import Graph
 from .sampler import Sampler
 

@@ -16,8 +16,8 @@ from ...errors import UserError
 from ..agents.base import Agents
 from ..chain.conversation import Asks, Rejected, Writer
 from ..chain.plan import KINDS, CannotPlan, Planned, plan_turn
-from ..explore.arguments import Drawer
 from ..explore.directions import Directions
+from ..explore.draw.arguments import Drawer
 from ..explore.graph import Graph
 from ..explore.sampler import Sampler
 from ..rows import conversation_row, line

@@ -8,7 +8,7 @@ from pathlib import Path
 from random import Random
 
 from funreason_train.environments.mcp.folders import folder_state, known_paths, make_folder, remove_leftovers
-from funreason_train.synth.explore.arguments import Drawer
+from funreason_train.synth.explore.draw.arguments import Drawer
 from funreason_train.synth.explore.graph import Graph
 
 

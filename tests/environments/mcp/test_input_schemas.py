@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from funreason_train.calls import Call, check_call, index_tools
 from funreason_train.environments.mcp.schemas import parameters_of
-from funreason_train.synth.explore.arguments import Drawer
+from funreason_train.synth.explore.draw.arguments import Drawer
 from funreason_train.synth.explore.graph import Graph
 
 NODE = {

@@ -9,7 +9,7 @@ from mcp_types import Tool, ToolAnnotations, ToolExecution
 from funreason_train.calls import Call, is_tool_name, parse_calls, render_calls
 from funreason_train.environments.mcp import policy
 from funreason_train.environments.mcp.servers import Server, SessionRules
-from funreason_train.synth.explore.formats import examples_in
+from funreason_train.synth.explore.draw.formats import examples_in
 
 
 def tool(name: str, parameters: dict[str, Any] | None = None, **more: Any) -> Tool:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from random import Random
 from typing import Any
 
-from .words import tokens
+from ..words import tokens
 
 _COUNTING = frozenset(
     [

@@ -7,12 +7,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from random import Random
 from typing import Any
 
+from ..graph import Graph
+from ..state import State
+from ..trace import Executed, Path, Source, leaves, pattern, traits
+from ..words import count_for, number_for, options_in, text_for
+from .answers import Answers
 from .attempts import Attempts
 from .formats import counts, examples_in, in_format
-from .graph import Graph
-from .state import State
-from .trace import Executed, Path, Source, leaves, pattern, traits
-from .words import count_for, number_for, options_in, text_for
 
 _TYPES: Mapping[str, tuple[type, ...]] = {
     "string": (str,),
@@ -23,7 +24,6 @@ _TYPES: Mapping[str, tuple[type, ...]] = {
 _OPTIONAL_SHARE = 0.25
 _EXAMPLE_SHARE = 0.75  # of the calls of a tool for which the user gave examples
 _LIKE = 0.5  # least likeness of names for a value to be tried
-_MOST = 400  # values of answers that are looked at, the latest first
 _AGAIN = 0.6  # of the draws that take the value that was spoken of last
 _ANY_SHARE = 0.08  # of the draws while learning that look at every value of the type
 _FITTING = 0.8  # of the draws that do as a call did that helped before
@@ -53,32 +53,22 @@ class Drawer:
         self._state = State(config)
         # Of a server's documents less can be expected than of those that were written for this.
         self._served = graph.environment.startswith("mcp/")
-        self._answers: dict[str, list[tuple[int, Path, Any]]] = {}
-        self._latest: dict[str, int] = {}
-        self._values: dict[int, Any] = {}
+        self._answers = Answers()
         self._recent: dict[str, tuple[Any, Source]] = {}
         self._spoken: dict[str, list[Any]] = {}
-        self._made_with: dict[int, tuple[str, ...]] = {}
-        self._traits_of: dict[tuple[int, Path], tuple[str, ...]] = {}
         self.attempts = Attempts()
 
     def remember(self, number: int, executed: Executed) -> None:
         """Takes in the answer of the conversation's call of that number."""
         if not executed.result.ok:
             return
-        self._values[number] = executed.result.value
+        bears: tuple[str, ...] = ()
         if executed.changed:  # what it made bears the names that it was given
-            self._made_with[number] = traits(executed.call.arguments, self._optional(executed.call.name))
+            bears = traits(executed.call.arguments, self._optional(executed.call.name))
             for name, value in executed.call.arguments.items():
                 if isinstance(value, str) and len(value) > 1:
                     self._spoken.setdefault(f"{executed.call.name}/{name}", []).append(value)
-        for count, (path, value) in enumerate(leaves(executed.result.value)):
-            if count >= _MOST:
-                break
-            if value is not None and not isinstance(value, bool) and value != "":
-                label = f"{executed.call.name}/{pattern(path)}"
-                self._answers.setdefault(label, []).append((number, path, value))
-                self._latest[label] = number
+        self._answers.add(number, executed.call.name, executed.result.value, bears)
 
     def _optional(self, tool: str) -> list[str]:
         schema = self._graph.tools[tool].document["parameters"]
@@ -241,17 +231,17 @@ class Drawer:
         options: list[tuple[float, str, Any]] = []
         anything = self._learning and self._rng.random() < _ANY_SHARE
         asked = f"{self._tool} {name}"
-        newest = max(self._latest.values(), default=-1)
+        newest = max(self._answers.latest.values(), default=-1)
         priors, scale = self._priors(place, "result"), 10.0 if self._by_value else 0.5
-        for label, latest in self._latest.items():
+        for label, latest in self._answers.latest.items():
             prior = priors.get(label)
             if prior is None:
                 prior = priors[label] = self._prior_of(label, place, "result")
-            if (prior or anything) and self._some(self._answers[label], types):
+            if (prior or anything) and any(type(one[2]) in types for one in self._answers.values[label]):
                 prior = (prior * scale or 0.2) * (1.5 if latest == newest else 1.0)
                 weight = self._weight(place, f"result:{label}", prior)
                 if self.attempts.asking:
-                    weight *= self._urged(one[2] for one in self._answers[label])
+                    weight *= self._urged(one[2] for one in self._answers.values[label])
                 options.append((weight, "result", label))
         priors = self._priors(place, "state")
         for label, held in self._state.values.items():
@@ -327,9 +317,6 @@ class Drawer:
         share = (ok + 1.0) / (ok + failed + 1.5)
         return prior * (share if self._learning else share**3) + 1e-6
 
-    def _some(self, entries: Sequence[tuple[int, Path, Any]], types: tuple[type, ...]) -> bool:
-        return any(type(value) in types for _, _, value in entries)
-
     def _take(
         self, options: list[tuple[float, str, Any]], schema: Mapping[str, Any], types: Any, place: str
     ) -> Any:
@@ -358,7 +345,7 @@ class Drawer:
         return in_format(schema, text, self._rng)
 
     def _from_answer(self, label: str, types: Any, place: str) -> Any:
-        entries = [one for one in self._answers[label] if type(one[2]) in types]
+        entries = [one for one in self._answers.values[label] if type(one[2]) in types]
         latest = [one for one in entries if one[0] == entries[-1][0]]
         # What stands together belongs together: a second value comes from the first one's place, but two
         # values of one kind are two.
@@ -372,30 +359,15 @@ class Drawer:
             choices = entries
             fresh = [self._fresh(place, one[2]) for one in choices]
         weights = [
-            self._suits(self._tool, place, self._traits(one[0], one[1])) * new
+            self._suits(self._tool, place, self._answers.traits(one[0], one[1])) * new
             for one, new in zip(choices, fresh, strict=True)
         ]
         number, path, value = self._rng.choices(choices, weights)[0]
         self._taken.add((number, path))
-        found = self._traits(number, path)
+        found = self._answers.traits(number, path)
         self._sources[place] = Source("result", label, number, path, traits=found)
         self._anchor(value)
         return value
-
-    def _record(self, number: int, path: Path) -> Any:
-        """The object of an answer that holds a value."""
-        record = self._values[number]
-        for part in path[:-1]:
-            record = record[part]
-        return record
-
-    def _traits(self, number: int, path: Path) -> tuple[str, ...]:
-        """What is known of the record that an answer's value names, what it was made with included."""
-        place = (number, path[:-1])
-        if place not in self._traits_of:
-            found = traits(self._record(number, path))
-            self._traits_of[place] = (*found, *self._made_with.get(number, ()))
-        return self._traits_of[place]
 
     def _fresh(self, place: str, value: Any) -> float:
         """Little for a value that has just failed, more for one that an error asked for."""

@@ -7,8 +7,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from .evidence import named_in_error
-from .trace import Executed, leaves
+from ..evidence import named_in_error
+from ..trace import Executed, leaves
 
 _TOKEN = re.compile(r"[\w.:@-]*\w")
 _Place = tuple[str, Any]  # a dotted parameter and a value

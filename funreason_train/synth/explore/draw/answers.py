@@ -1,0 +1,55 @@
+"""What the answers of a conversation's calls hold, by where it stands in them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..trace import Path, leaves, pattern, traits
+
+_MOST = 400  # values of one answer
+
+
+class Answers:
+    """The values of a conversation's answers.
+
+    Attributes:
+        values: Label (`TOOL/pattern of the path`) -> number of the call, path and value, oldest first.
+        latest: Label -> number of the last call whose answer holds such a value.
+    """
+
+    def __init__(self) -> None:
+        self.values: dict[str, list[tuple[int, Path, Any]]] = {}
+        self.latest: dict[str, int] = {}
+        self._whole: dict[int, Any] = {}
+        self._bears: dict[int, tuple[str, ...]] = {}
+        self._traits: dict[tuple[int, Path], tuple[str, ...]] = {}
+
+    def add(self, number: int, tool: str, answer: Any, bears: tuple[str, ...]) -> None:
+        """Takes in an answer.
+
+        Args:
+            number: Of the call in the conversation.
+            tool: That was called.
+            answer: Its result.
+            bears: Traits of what the call made, from what it was given; see `trace.traits`.
+        """
+        self._whole[number] = answer
+        if bears:
+            self._bears[number] = bears
+        for count, (path, value) in enumerate(leaves(answer)):
+            if count >= _MOST:
+                break
+            if value is not None and not isinstance(value, bool) and value != "":
+                label = f"{tool}/{pattern(path)}"
+                self.values.setdefault(label, []).append((number, path, value))
+                self.latest[label] = number
+
+    def traits(self, number: int, path: Path) -> tuple[str, ...]:
+        """What is known of the record that a value names, what it was made with included."""
+        place = (number, path[:-1])
+        if place not in self._traits:
+            record = self._whole[number]
+            for part in path[:-1]:
+                record = record[part]
+            self._traits[place] = (*traits(record), *self._bears.get(number, ()))
+        return self._traits[place]
