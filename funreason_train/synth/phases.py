@@ -162,8 +162,16 @@ class Phases:
                 if amount["measure"]
                 else {}
             )
+        except ValueError as error:  # its state could be read at first and no longer can
+            fix = "Look at the environment; the same command begins again with it."
+            raise UserError(f"{name} failed while its graph was learnt ({error})", fix=fix) from None
         finally:
             environment.close()
+        if served and kind.cassette is not None and kind.cassette.missed:
+            raise UserError(
+                f"the cassette of {name} does not hold this run: {kind.cassette.missed}",
+                fix="Replay with the settings and the seed that it was recorded with.",
+            )
         for tool, record in graph.tools.items():
             if not record.ok and tool not in left_out:
                 said = f"; the last error: {record.said[-1]}" if record.said else ""
@@ -241,6 +249,7 @@ class Phases:
                 told = self.spending.after(made) if self.spending is not None else ""
                 report(done, wanted, f"{done} of {wanted} {split} conversations{told}")
         except UserError as error:
+            store.forget_faults(split)
             done = store.accepted(split)
             what = f"{error.what}; {done} of {wanted} {split} conversations are finished"
             raise UserError(what, where=error.where, fix=error.fix) from None

@@ -91,6 +91,7 @@ class Cassette:
     def __init__(self, file: Path) -> None:
         from mcp_types import Tool
 
+        self.missed: str | None = None  # the first call that no session had made
         try:
             lines = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
             self.sessions = [[_key(call) for call in line["calls"]] for line in lines]
@@ -125,6 +126,7 @@ class Playback:
         going_on = [one for one in self._following if len(sessions[one]) > at and sessions[one][at] == asked]
         if not going_on:
             self.fault = f"no recorded session made this call {at + 1}th: {name}"
+            self._cassette.missed = self._cassette.missed or self.fault
             return Result(f"Error: {self.fault}", False)
         self._following, self._at = going_on, at + 1
         return self._cassette.answers[going_on[0]][at]

@@ -81,11 +81,13 @@ class McpEnvironment(Environment):
     Attributes:
         server: The description.
         opener: Opens a session and says how it is let go.
+        cassette: What answers in place of the server; None where there is a server.
         fault: Why the server, not the caller, has failed; the conversation then counts for nothing.
     """
 
     server: ClassVar[Server]
     opener: ClassVar[Callable[[], tuple[Any, Callable[[], None]]]]
+    cassette: ClassVar[Cassette | None] = None
     _offered: ClassVar[_Offer | None] = None
     _digests: ClassVar[dict[str, str] | None] = None
     _unsteady: ClassVar[frozenset[str]] = frozenset()
@@ -280,10 +282,11 @@ def _kind(
     """The class of a server; the same description gives the same class, with the sessions that it has."""
     server = Server.model_validate_json(described).model_copy(update={"home": home})
     learnt: dict[str, Any] | None = None
+    cassette: Cassette | None = None
     if replay is not None:
-        cassette = Cassette(replay / f"{name}.jsonl")
+        cassette = tape = Cassette(replay / f"{name}.jsonl")
         learnt = read_learnt(replay, name)
-        opener: Callable[[], tuple[Any, Callable[[], None]]] = lambda: _opened(cassette.play())  # noqa: E731
+        opener: Callable[[], tuple[Any, Callable[[], None]]] = lambda: _opened(tape.play())  # noqa: E731
     else:
         pools: dict[int, Pool] = {}  # a forked process has its own
 
@@ -305,6 +308,7 @@ def _kind(
         "name": f"{PREFIX}{name}",
         "server": server,
         "opener": staticmethod(opener),
+        "cassette": cassette,
         "__doc__": McpEnvironment.__doc__,
     }
     kind: type[McpEnvironment] = type(f"Mcp_{name}", (McpEnvironment,), attributes)

@@ -149,6 +149,9 @@ class Samples:
         except (CannotPlan, Rejected):
             if not any(one.fault for one in used):
                 raise
+        except ValueError as error:  # its state cannot be read any more
+            if not any(one.fault for one in used):
+                raise Rejected("trace", "state_cannot_be_read", str(error)) from None
         why = why or next((one.fault for one in used if one.fault), "")
         if made is not None and not why:
             self._faults[name] = 0

@@ -84,6 +84,12 @@ class Store:
                 "INSERT OR IGNORE INTO samples VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows
             )
 
+    def forget_faults(self, split: str) -> None:
+        """Lets samples be made again that failed through an environment's own fault."""
+        query = "DELETE FROM samples WHERE split = ? AND ok = 0 AND told LIKE '%environment/fault%'"
+        with self._connection:
+            self._connection.execute(query, (split,))
+
     def missing(self, split: str, numbers: range) -> list[int]:
         """Those of some numbers that are not there yet."""
         found = self._connection.execute(
