@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 from omegaconf import DictConfig
 
+from funreason_train.settings import load_settings
 from funreason_train.settings.compose import compose, recipes, shipped
+from funreason_train.settings.resolve import run_of
 
 
 def dry_run(command: str, recipe: str, run: Path) -> str:
@@ -41,6 +43,19 @@ def test_a_dry_run_resolves_everything_and_imports_no_framework(
     assert files == {"config.yaml", "commands.txt", *(f"{stage}.yaml" for stage in stages), *jobs}
     assert "nothing was started" in " ".join(out.split())
     assert not (tmp_path / "manifest.json").exists()
+
+
+@pytest.mark.parametrize("words", [[], ["synth.out={}/elsewhere"]])
+def test_the_quickstart_trains_on_what_its_synth_makes_wherever_that_is_put(
+    words: list[str], tmp_path: Path
+) -> None:
+    config = load_settings(
+        "pipeline",
+        ["+recipe=quickstart_cpu", f"run_dir={tmp_path}", *(word.format(tmp_path) for word in words)],
+    )
+    assert [config.data[name].path for name in config.data.datasets] == [
+        str(run_of(config).synth_conversations)
+    ]
 
 
 def test_a_dry_run_of_rl_says_in_brief_what_it_comes_to(tmp_path: Path) -> None:

@@ -111,7 +111,7 @@ def _network(config: DictConfig) -> str:
             where="pipeline.rehearsal.network",
             fix="Run as root with the packages iproute2 and util-linux installed, or set network=loopback",
         )
-    say(f"Hosts are addresses of the loopback network, since namespaces cannot be had ({why}).")
+    say(f"Hosts are addresses of the loopback network, since this machine permits no namespaces ({why}).")
     return "loopback"
 
 
