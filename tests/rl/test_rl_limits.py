@@ -111,7 +111,7 @@ def test_the_shipped_limits_name_figures_that_every_step_has(tmp_path: Path) -> 
 def test_mistakes_are_named(tmp_path: Path) -> None:
     config, _ = small_run(tmp_path, "rl.health.stop.over_long=much", "rl.health.patience=0")
     found = " ".join(told(config))
-    assert "rl.health.stop.over_long=much: must be a number, or null" in found
+    assert "rl.health.stop.over_long=much: must be a number of at least 0, or null" in found
     assert "rl.health.patience=0: must be a whole number of at least 1" in found
 
 

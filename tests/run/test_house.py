@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections import Counter
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -118,3 +119,8 @@ def test_every_folder_can_be_taken_in_at_a_glance() -> None:
 def test_every_room_has_its_place_in_the_order() -> None:
     rooms = {file.relative_to(PACKAGE).with_suffix("").parts[0] for file in FILES} - {"__init__"}
     assert rooms == set(BELOW)
+
+
+def test_every_test_file_has_a_name_of_its_own() -> None:
+    names = Counter(file.name for file in Path(__file__).parents[1].rglob("test_*.py"))
+    assert [name for name, count in names.items() if count > 1] == []  # pytest imports them by name
