@@ -12,8 +12,8 @@ from typing import Any
 #: Longest prompt and answer of the data in tokens, and what an untrained model may write.
 PROMPT, TARGET, RESPONSE = 2048, 512, 64
 SFT_STEPS, RL_STEPS = 6, 2
-#: Long enough for a host to fail in the middle.
-SFT_STEPS_WITH_FAILURE, RL_STEPS_WITH_FAILURE = 12, 6
+#: Long enough for a host to fail in the middle; with 12 steps SFT was over before it had.
+SFT_STEPS_WITH_FAILURE, RL_STEPS_WITH_FAILURE = 40, 6
 #: Logical CPUs of a host for Ray: more than there are, since nothing of a rehearsal fills one.
 HOST_CPUS = 16
 _TASKS = 4  # that evaluation plays, of each kind
