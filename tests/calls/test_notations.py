@@ -137,3 +137,21 @@ def test_total(text: str, names: tuple[str, ...]) -> None:
         assert find_intent(text, names) is None or reading.text == text
     if reading.calls is not None:
         json.dumps([call.to_json() for call in reading.calls], ensure_ascii=False).encode()
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        'Thought: t\nAction: b\ud800ook\nAction Input: {"city": "x"}',
+        'Action: book\nAction Input: {"city": "\ud800"}',
+        "<tool_call><function=b\ud800ook><parameter=city>x</parameter></function></tool_call>",
+        "<tool_call><function=book><parameter=city>\ud800</parameter></function></tool_call>",
+        '<function=b\ud800ook>{"city": "x"}</function>',
+        '<tool_call>{"name": "b\ud800ook", "arguments": {"city": "x"}}</tool_call>',
+        '[TOOL_CALLS]b\ud800ook[ARGS]{"city": "x"}',
+        "[b\ud800ook(city='x')]",
+    ],
+)
+def test_half_a_character_is_never_in_a_call(written: str) -> None:
+    found = read_notation(written, ("book", "b\ud800ook"))
+    assert not found.calls

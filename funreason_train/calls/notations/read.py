@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 
 from ..intent import Intent, find_intent
+from ..tokens import has_surrogates
 from ..types import Call
 from .body import read_body, read_python
 from .harmony import read_harmony
@@ -53,4 +54,7 @@ def read_notation(text: str, tool_names: Collection[str] = ()) -> Reading:
 
 
 def _read(text: str, intent: Intent, tool_names: Collection[str]) -> list[Call]:
-    return _READERS[intent.notation](text[intent.start : intent.end].strip(), tool_names)
+    calls = _READERS[intent.notation](text[intent.start : intent.end].strip(), tool_names)
+    if any(has_surrogates(call.name) or has_surrogates(call.arguments) for call in calls):
+        raise Unreadable("bad_character", "a call holds an unpaired surrogate")
+    return calls
