@@ -1,7 +1,8 @@
-"""Plain values, JSON's types: remembering what was made of one, and writing any that a model wrote."""
+"""Plain values, JSON's types: remembering what was made of one, writing any, reading Python's text of one."""
 
 from __future__ import annotations
 
+import ast
 import json
 import marshal
 import math
@@ -13,6 +14,7 @@ Value = TypeVar("Value")
 Result = TypeVar("Result")
 
 
+_LONGEST_LITERAL = 1_000_000  # characters
 _MOST_BITS = 14_000  # Python does not write integers of more than 4,300 decimal digits
 
 
@@ -90,3 +92,24 @@ def last(function: Callable[[Value], Result]) -> Callable[[Value], Result]:
         return result
 
     return remembered
+
+
+def literal(text: str) -> Any:
+    """The value of a Python literal, which executes nothing; None for any other text.
+
+    A dictionary with a key twice is none: one of its values would be lost.
+    """
+    if len(text) > _LONGEST_LITERAL:
+        return None
+    try:
+        tree = ast.parse(text.strip(), mode="eval")
+        if any(_repeats(node) for node in ast.walk(tree) if isinstance(node, ast.Dict)):
+            return None
+        return ast.literal_eval(tree)
+    except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
+        return None
+
+
+def _repeats(node: ast.Dict) -> bool:
+    keys = [(type(key.value), key.value) for key in node.keys if isinstance(key, ast.Constant)]
+    return len(set(keys)) < len(keys)

@@ -1,6 +1,6 @@
 """Directed against uniform sampling, on this project's environments and on BFCL's.
 
-python benchmarks/synth/sampling.py --traces 400
+python benchmarks/synth/sampling.py --traces 400 --seed 1
 
 Uniform sampling draws among the legal tools, and both draw arguments in the same way; the targets are all
 tools that ever succeeded while the graph was learnt. A trace is given up after 60 calls, failures too.
@@ -22,7 +22,7 @@ from funreason_train.synth.explore.measure import measure
 _GIVEN_UP = 60
 
 
-def row(name: str, episodes: int, traces: int) -> tuple[str, dict[str, dict[str, Any]]]:
+def row(name: str, episodes: int, traces: int, seed: str) -> tuple[str, dict[str, dict[str, Any]]]:
     """One environment's line of the table, and its figures."""
     kind = environment_class(name)
 
@@ -31,9 +31,9 @@ def row(name: str, episodes: int, traces: int) -> tuple[str, dict[str, dict[str,
 
     environment = kind()
     began = time.perf_counter()
-    graph = learn(environment, scenario, "0", episodes, 40)
+    graph = learn(environment, scenario, seed, episodes, 40)
     learnt = time.perf_counter() - began
-    found = measure(environment, scenario, graph, "0", traces, _GIVEN_UP)
+    found = measure(environment, scenario, graph, seed, traces, _GIVEN_UP)
     environment.close()
     never = sum(not record.ok for record in graph.tools.values())
     directed, uniform = found["directed"], found["uniform"]
@@ -51,6 +51,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--traces", type=int, default=400, help="a policy and environment")
     parser.add_argument("--episodes", type=int, default=200, help="to learn a graph from")
+    parser.add_argument("--seed", default="1", help="of graphs and traces; the sampler was written with 0")
     arguments = parser.parse_args()
     heads = "tools | never succeeded | edges | learnt in | directed reached | uniform reached"
     print(f"| environment | {heads} | directed calls | uniform calls | ratio |")
@@ -58,7 +59,7 @@ def main() -> None:
     for title, names in (("ours", sorted(ENVIRONMENTS)), ("BFCL's", [f"bfcl/{name}" for name in CLASSES])):
         figures = []
         for name in names:
-            line, found = row(name, arguments.episodes, arguments.traces)
+            line, found = row(name, arguments.episodes, arguments.traces, arguments.seed)
             print(line, flush=True)
             figures.append(found)
         means = {

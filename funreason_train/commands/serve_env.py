@@ -44,7 +44,7 @@ def serve_env(config: DictConfig, run: RunDir) -> None:
     except OSError as error:
         raise UserError(
             f"nothing can listen at {settings.host}:{settings.port} ({error.strerror})",
-            fix="Choose another port=PORT.",
+            fix="Choose another port=PORT",
         ) from None
 
 

@@ -8,10 +8,11 @@ rollouts and evaluation see the same tokens.
 
 from __future__ import annotations
 
-import ast
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
+
+from ..plain import literal
 
 ASKED_AGAIN = "I have updated some more functions you can choose from. What about now?"
 """What BFCL says after the documents (`constants/default_prompts.py`)."""
@@ -62,11 +63,7 @@ def _read(text: str) -> list[Any] | None:
     try:
         value, _ = json.JSONDecoder().raw_decode(text)
     except (ValueError, RecursionError):
-        line, _, _ = text.partition("\n")
-        try:
-            value = ast.literal_eval(line)
-        except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
-            return None
+        value = literal(text.partition("\n")[0])
     return value if isinstance(value, list) else None
 
 

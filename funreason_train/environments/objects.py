@@ -140,7 +140,7 @@ def object_world(target: type, name: str) -> type[ObjectWorld]:
             if inspect.isfunction(function):
                 documents.append(_document(target, method, function))
     if not documents:
-        raise UserError(f"the class {name} has no public method", fix="Its public methods become the tools.")
+        raise UserError(f"the class {name} has no public method", fix="Its public methods become the tools")
     members = {"_documents": tuple(documents), "_schemas": index_tools(documents)}
     return type(target.__name__, (ObjectWorld,), {"name": name, "target": target, **members})
 
@@ -151,7 +151,7 @@ def _document(target: type, name: str, function: Any) -> dict[str, Any]:
     except TypeError as error:
         raise UserError(
             f"{target.__name__}.{name} cannot be a tool: {error}",
-            fix="Annotate its parameters with types that JSON has, or begin its name with an underscore.",
+            fix="Annotate its parameters with types that JSON has, or begin its name with an underscore",
         ) from None
 
 

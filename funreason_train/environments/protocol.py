@@ -121,7 +121,7 @@ class Environment(ABC):
         """
         raise UserError(
             f"the environment {cls.name} makes no starting configurations of its own",
-            fix="Give one, or add a `scenario(random, size)` to the environment's class.",
+            fix="Give one, or add a `scenario(random, size)` to the environment's class",
         )
 
 

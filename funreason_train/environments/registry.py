@@ -40,11 +40,11 @@ def environment_class(name: str) -> type[Environment]:
     if ":" in name:
         raise UserError(
             f"the environment {name} is not loaded",
-            fix=f"Name it in the configuration: environment_modules=[{name}].",
+            fix=f"Name it in the configuration: environment_modules=[{name}]",
         )
     known = f"{', '.join(ENVIRONMENTS)}, {PREFIX}CLASS for a class of BFCL's"
     own = "or name the module of your own in environment_modules"
-    raise UserError(f"there is no environment {name}", fix=f"Choose one of {known}, {own}.")
+    raise UserError(f"there is no environment {name}", fix=f"Choose one of {known}, {own}")
 
 
 def make_environment(name: str) -> Environment:
@@ -69,7 +69,7 @@ def register_environment(kind: type[Environment]) -> type[Environment]:
         UserError: Another class has that name.
     """
     if ENVIRONMENTS.setdefault(kind.name, kind) is not kind:
-        raise UserError(f"there are two environments {kind.name}", fix="Give one of them another name.")
+        raise UserError(f"there are two environments {kind.name}", fix="Give one of them another name")
     return kind
 
 
@@ -94,7 +94,7 @@ def load_environments(names: Iterable[str]) -> None:
     """
     if isinstance(names, str) or not isinstance(names, Iterable):
         raise UserError(
-            f"environment_modules={names} is not a list", fix="Write it as environment_modules=[…]."
+            f"environment_modules={names} is not a list", fix="Write it as environment_modules=[…]"
         )
     for name in map(str, names):
         if ":" in name:
@@ -133,7 +133,7 @@ def _load_class(path: str) -> None:
     if not isinstance(found, type):
         raise UserError(
             f"the module {module} has no class {attribute}",
-            fix="Write it as package.module:Class.",
+            fix="Write it as package.module:Class",
         )
     if not issubclass(found, Environment):
         _PATHS[path] = object_world(found, path)
@@ -147,5 +147,5 @@ def _import(module: str) -> Any:
     except ImportError as error:
         raise UserError(
             f"the module {module} of environment_modules cannot be imported ({error})",
-            fix="Install it in this environment, or put its folder on PYTHONPATH.",
+            fix="Install it in this environment, or put its folder on PYTHONPATH",
         ) from None

@@ -43,7 +43,7 @@ def convert(file: Path, out: Path) -> dict[str, int]:
             the folder is there already, or what reads such files is not installed.
     """
     if out.exists():
-        raise UserError("is there already", where=str(out), fix="Name a new folder, or remove this one.")
+        raise UserError("is there already", where=str(out), fix="Name a new folder, or remove this one")
     fields = read_fields(file)
     tokenizer = build_tokenizer(fields, str(file))
     model = _load(file)
@@ -52,7 +52,7 @@ def convert(file: Path, out: Path) -> dict[str, int]:
         raise UserError(
             f"the tokenizer has {tokenizer.get_vocab_size():,} tokens and the weights are for {rows:,}",
             where=str(file),
-            fix="Use a file whose tokenizer belongs to its weights.",
+            fix="Use a file whose tokenizer belongs to its weights",
         )
     _write(model, tokenizer, fields, out)
     return {"parameters": int(model.num_parameters()), "vocab_size": rows}
@@ -65,20 +65,22 @@ def read_fields(file: Path) -> dict[str, Any]:
         UserError: it is not there, is not a GGUF file, or the package `gguf` is not installed.
     """
     if not file.is_file():
-        raise UserError("there is no such file", where=str(file), fix="Give a .gguf file.")
+        raise UserError("there is no such file", where=str(file), fix="Give a .gguf file")
     try:
         from gguf import GGUFReader
     except ImportError:
         raise UserError(
             "reading a GGUF file needs the package gguf",
-            fix="bash launch/smollm2.sh FOLDER brings it; else pip install gguf.",
+            fix="bash launch/smollm2.sh FOLDER brings it; else pip install gguf",
         ) from None
     try:
         reader = GGUFReader(file)
         return {name: field.contents() for name, field in reader.fields.items()}
     except Exception as error:  # numpy's errors of a file that is cut or is something else
         raise UserError(
-            f"is not a whole GGUF file ({type(error).__name__}: {error})", where=str(file)
+            f"is not a whole GGUF file ({type(error).__name__}: {error})",
+            where=str(file),
+            fix="Fetch it again",
         ) from None
 
 
@@ -100,7 +102,7 @@ def build_tokenizer(fields: Mapping[str, Any], where: str) -> Tokenizer:
         raise UserError(
             f"its vocabulary ({kind}, {split}) is not the byte-level BPE of SmolLM2",
             where=where,
-            fix="Use a model's own Hugging Face folder instead.",
+            fix="Use a model's own Hugging Face folder instead",
         )
     pairs = [tuple(one.split(" ", 1)) for one in merges]
     tokenizer = Tokenizer(models.BPE(vocab={one: n for n, one in enumerate(tokens)}, merges=pairs))
@@ -115,7 +117,11 @@ def build_tokenizer(fields: Mapping[str, Any], where: str) -> Tokenizer:
     special = [one for one, number in zip(tokens, kinds, strict=True) if number == _SPECIAL]
     tokenizer.add_special_tokens([AddedToken(one, special=True, normalized=False) for one in special])
     if (read_back := tokenizer.decode(tokenizer.encode(_PROBE).ids)) != _PROBE:
-        raise UserError(f"its tokenizer does not give a text back as it was ({read_back!r})", where=where)
+        raise UserError(
+            f"its tokenizer does not give a text back as it was ({read_back!r})",
+            where=where,
+            fix="Use a model's own Hugging Face folder instead",
+        )
     return tokenizer
 
 
@@ -129,7 +135,9 @@ def _load(file: Path) -> Any:
         return AutoModelForCausalLM.from_pretrained(file.parent, gguf_file=file.name, dtype=torch.float32)
     except Exception as error:  # an architecture or a quantisation that transformers does not read
         raise UserError(
-            f"transformers cannot read its weights ({type(error).__name__}: {error})", where=str(file)
+            f"transformers cannot read its weights ({type(error).__name__}: {error})",
+            where=str(file),
+            fix="Use a model's own Hugging Face folder instead",
         ) from None
 
 

@@ -85,7 +85,7 @@ def tasks(split: Split, count: int, seed: int, categories: Mapping[str, float]) 
 def _drawn(split: Split, count: int, seed: int, categories: Mapping[str, float]) -> Iterator[Trajectory]:
     for key, value, known in (("split", {split}, SPLITS), ("category", set(categories), CATEGORIES)):
         if unknown := sorted(value - set(known)):
-            raise UserError(f"there is no {key} {unknown[0]!r} here", fix=f"There are {', '.join(known)}.")
+            raise UserError(f"there is no {key} {unknown[0]!r} here", fix=f"There are {', '.join(known)}")
     names, weights = list(categories), list(categories.values())
     for index in range(count):
         rng = random.Random(f"bfcl/{seed}/{split}/{index}")
@@ -102,7 +102,7 @@ def _executed(rng: random.Random, split: Split, category: str, identity: str) ->
             reason = error.detail
     raise UserError(
         f"no task of the category {category} can be solved in BFCL's environments ({reason})",
-        fix="Install the bfcl-eval that this package names, or set categories." + category + "=0",
+        fix="Install the bfcl-eval that this package names, or set categories" + category + "=0",
     )
 
 

@@ -131,7 +131,7 @@ class Phases:
         if dead := [n for n, graph in self.graphs.items() if not any(r.ok for r in graph.tools.values())]:
             raise UserError(
                 f"no call of the environment {dead[0]} ever succeeded while its graph was learnt",
-                fix="Raise synth.graph.episodes, or leave it out of synth.environments.",
+                fix="Raise synth.graph.episodes, or leave it out of synth.environments",
             )
         if self.settings["targets"] != COVERAGE:
             tools = {name: tuple(graph.tools) for name, graph in self.graphs.items()}
@@ -170,7 +170,7 @@ class Phases:
         if served and kind.cassette is not None and kind.cassette.missed:
             raise UserError(
                 f"the cassette of {name} does not hold this run: {kind.cassette.missed}",
-                fix="Replay with the settings and the seed that it was recorded with.",
+                fix="Replay with the settings and the seed that it was recorded with",
             )
         for tool, record in graph.tools.items():
             if not record.ok and tool not in left_out:
@@ -207,7 +207,7 @@ class Phases:
         except ValueError as error:
             raise UserError(
                 f"conversations in {name} could not be replayed and compared ({error})",
-                fix="Leave it out of synth.environments, or let it show its state.",
+                fix="Leave it out of synth.environments, or let it show its state",
             ) from None
 
     # -- samples -------------------------------------------------------------------------------------------

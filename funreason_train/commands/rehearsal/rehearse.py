@@ -97,7 +97,7 @@ def _network(config: DictConfig) -> str:
     """How hosts are made here.
 
     Raises:
-        UserError: if namespaces are asked for and cannot be had.
+        UserError: if namespaces are asked for and not permitted.
     """
     asked = str(config.pipeline.rehearsal.network)
     if asked == "loopback":
@@ -226,7 +226,10 @@ def _play(job: Path, namespaces: bool) -> int:
     except KeyboardInterrupt:
         os.close(held)
         held = -1
-        process.wait(_END_SECONDS)
+        try:
+            process.wait(_END_SECONDS)
+        except subprocess.TimeoutExpired:  # hosts that do not end; in a rack the kernel ends them with it
+            process.kill()
         return 130
     finally:
         signal.signal(signal.SIGTERM, before)

@@ -17,8 +17,8 @@ from typing import Any
 
 from ...calls import Call, Schema
 from ...calls.schema import type_of
+from ...plain import literal
 from ..read.json_text import loads
-from ..read.literals import literal
 from ..read.rows import RowError
 
 _INTEGER = re.compile(r"0|-?[1-9][0-9]{0,17}")

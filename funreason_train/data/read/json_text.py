@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from .literals import literal
+from ...plain import literal
 from .rows import RowError
 
 

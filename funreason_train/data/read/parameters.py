@@ -139,11 +139,10 @@ def _listed(lists: Mapping[str, Any], tool: str, notes: dict[str, None]) -> Sche
             raise RowError("tool_shape", f"the {key} of {tool:.60} are not a list of named parameters")
         for one in parameters:
             name = one["name"]
-            if "in" in one and isinstance(
-                one.get("schema"), Mapping
-            ):  # OpenAPI's, optional unless it says so
+            schema = one.get("schema")
+            if "in" in one and isinstance(schema, Mapping):  # OpenAPI's, optional unless it says so
                 own = {k: v for k, v in one.items() if k not in ("in", "schema")}
-                one = {"required": False, **one["schema"], **own}
+                one = {"required": False, **schema, **own}
             if name in found:
                 raise RowError("tool_shape", f"{tool:.60} has two parameters called {name:.60}")
             found[name] = {k: v for k, v in one.items() if k != "name" and not (k == "default" and blank(v))}
@@ -151,9 +150,9 @@ def _listed(lists: Mapping[str, Any], tool: str, notes: dict[str, None]) -> Sche
                 required.append(name)
             elif key == "optional_parameters":
                 found[name]["required"] = False
-    schema = _python_like(found, tool, notes)
-    listed = [name for name in found if name in required or name in schema["required"]]
-    return {**schema, "required": listed}
+    whole = _python_like(found, tool, notes)
+    listed = [name for name in found if name in required or name in whole["required"]]
+    return {**whole, "required": listed}
 
 
 def _looks_like_parameters(value: Any, depth: int = 0) -> bool:

@@ -9,9 +9,9 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
+from ...plain import literal
 from .fields import blank
 from .json_text import DECODER
-from .literals import literal
 
 FLAG = "format_instructions_dropped"
 

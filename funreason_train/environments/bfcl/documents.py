@@ -50,7 +50,7 @@ def class_documents(class_name: str) -> tuple[dict[str, Any], ...]:
     if folder is None:
         raise UserError(
             f"the environment bfcl/{class_name} needs bfcl-eval, which is not installed",
-            fix="Install the extra cpu or gpu of this package, as launch/bootstrap.sh does.",
+            fix="Install the extra cpu or gpu of this package, as launch/bootstrap.sh does",
         )
     text = (folder / "multi_turn_func_doc" / f"{name}.json").read_text(encoding="utf-8")
     documents = map(json.loads, filter(None, text.splitlines()))

@@ -159,9 +159,9 @@ def environment_kind(name: str) -> type[BfclEnvironment]:
     if unknown := [one for one in classes if one not in CLASSES]:
         raise UserError(
             f"there is no environment {name}: BFCL has no class {unknown[0]!r} that can be played",
-            fix=f"Choose from {', '.join(CLASSES)}, several joined by +.",
+            fix=f"Choose from {', '.join(CLASSES)}, several joined by +",
         )
     if len(set(classes)) < len(classes):
-        raise UserError(f"the environment {name} names a class twice", fix="Name each class once.")
+        raise UserError(f"the environment {name} names a class twice", fix="Name each class once")
     documented = frozenset(one["name"] for kind in classes for one in class_documents(kind))
     return type("Bfcl", (BfclEnvironment,), {"name": name, "classes": classes, "_names": documented})

@@ -101,7 +101,7 @@ class Cassette:
             raise UserError(
                 f"cannot be read as a cassette ({type(error).__name__}: {error})",
                 where=str(file),
-                fix="Record one with synth.cassette.record=DIR.",
+                fix="Record one with synth.cassette.record=DIR",
             ) from None
 
     def play(self) -> Playback:

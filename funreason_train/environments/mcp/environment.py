@@ -226,7 +226,7 @@ class McpEnvironment(Environment):
                 raise UserError(
                     f"the MCP server of {self.name} has changed its tools while it was used: it {gone} "
                     f"{', '.join(others[:3])}",
-                    fix="Start again with another out=DIR, once its tools no longer change.",
+                    fix="Start again with another out=DIR, once its tools no longer change",
                 )
         if kind._offered is None:
             known = tools if kind._digests is None else [one for one in tools if one.name in kind._digests]
@@ -268,7 +268,7 @@ def load_servers(file: Path, record: Path | None = None, replay: Path | None = N
         server = servers.get(name.removeprefix(PREFIX))
         if server is None:
             known = ", ".join(f"{PREFIX}{one}" for one in servers)
-            raise UserError(f"there is no MCP server {name}", fix=f"{file} has {known}.")
+            raise UserError(f"there is no MCP server {name}", fix=f"{file} has {known}")
         return _kind(name.removeprefix(PREFIX), server.home, server.model_dump_json(), record, replay)
 
     register_family(PREFIX, find)

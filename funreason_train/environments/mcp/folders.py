@@ -72,20 +72,27 @@ def _alive(process: int) -> bool:
 def folder_state(folder: Path) -> dict[str, Any]:
     """What stands in a folder: path -> text, tables of a database, or a digest of what is neither.
 
-    Times and access rights do not count.
+    Times and access rights do not count. Beyond some hundred files, one digest stands for all others.
     """
     found: dict[str, Any] = {}
+    others, digest = 0, hashlib.blake2b(digest_size=16)
     for place, names, files in os.walk(folder):
         names.sort()
         for file in sorted(files):
-            if len(found) >= _MOST_FILES:
-                return found
             path = Path(place) / file
-            if not file.endswith(_SIDE_FILES):
-                found[str(path.relative_to(folder))] = _content(path)
+            if file.endswith(_SIDE_FILES):
+                continue
+            inside, content = str(path.relative_to(folder)), _content(path)
+            if len(found) < _MOST_FILES:
+                found[inside] = content
+            else:
+                others += 1
+                digest.update(repr((inside, content)).encode(errors="surrogatepass"))
         for name in names:
             if not any((Path(place) / name).iterdir()):
                 found[f"{(Path(place) / name).relative_to(folder)}/"] = {}
+    if others:
+        found["/"] = f"{others} further files, {digest.hexdigest()}"
     return found
 
 

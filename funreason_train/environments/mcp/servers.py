@@ -183,7 +183,7 @@ def read_servers(file: Path) -> dict[str, Server]:
 def _server(name: str, described: Any, file: Path) -> Server:
     if not re.fullmatch(r"[\w.-]+", name):
         raise UserError(
-            f"'{name}' cannot name an MCP server", where=str(file), fix="Use letters, digits, . _ and -."
+            f"'{name}' cannot name an MCP server", where=str(file), fix="Use letters, digits, . _ and -"
         )
     try:
         server = Server.model_validate(described)

@@ -27,7 +27,7 @@ def make_agents(settings: Mapping[str, Any]) -> Agents:
         from .offline import OfflineAgents
 
         return OfflineAgents(settings["errors"])
-    raise UserError(f"there are no agents '{settings['kind']}'", fix=f"There are {', '.join(AGENTS)}.")
+    raise UserError(f"there are no agents '{settings['kind']}'", fix=f"There are {', '.join(AGENTS)}")
 
 
 def budget_of(limits: Mapping[str, Any]) -> Budget:

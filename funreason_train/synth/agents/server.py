@@ -102,5 +102,5 @@ def _error(model: str, what: str, log: Path) -> UserError:
     return UserError(
         f"the vLLM server of {model} {what}{f'; it wrote: {said[-500:]}' if said else ''}",
         where=str(log),
-        fix="Set what it needs in synth.vllm.arguments, or more time in synth.vllm.start_seconds.",
+        fix="Set what it needs in synth.vllm.arguments, or more time in synth.vllm.start_seconds",
     )

@@ -112,12 +112,12 @@ def examples(
 ) -> Iterator[Example]:
     """Conversations of one split with their demonstrations; categories are drawn by weight."""
     if split not in SPLITS:
-        raise UserError(f"there is no split {split!r}", fix=f"Use one of {', '.join(SPLITS)}.")
+        raise UserError(f"there is no split {split!r}", fix=f"Use one of {', '.join(SPLITS)}")
     if unknown := sorted(set(categories) - set(CATEGORIES)):
         raise UserError(
             f"the embedded generator has no category {unknown[0]!r}",
             where="categories",
-            fix=f"It has {', '.join(CATEGORIES)}.",
+            fix=f"It has {', '.join(CATEGORIES)}",
         )
     teacher = Teacher(errors)
     names, weights = list(categories), list(categories.values())

@@ -66,10 +66,10 @@ class Teacher:
                 raise UserError(
                     f"the embedded teacher has no error {error!r}",
                     where="errors",
-                    fix=f"It has {', '.join(ERRORS.values())}.",
+                    fix=f"It has {', '.join(ERRORS.values())}",
                 )
             if not 0 <= rate <= 1:
-                raise UserError(f"{error} is {rate}, not a probability", where="errors", fix="Use 0 to 1.")
+                raise UserError(f"{error} is {rate}, not a probability", where="errors", fix="Use 0 to 1")
         self.rates = dict(rates)
 
     def slip(

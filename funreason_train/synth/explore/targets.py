@@ -58,7 +58,7 @@ def read_targets(path: str, tools: Mapping[str, tuple[str, ...]]) -> dict[str, l
         raise UserError(
             "no tool of these environments is named",
             where=str(file),
-            fix=f"Write one a line, for example {next(iter(next(iter(tools.values()), ('TOOL',))))}.",
+            fix=f"Write one a line, for example {next(iter(next(iter(tools.values()), ('TOOL',))))}",
         )
     return found
 

@@ -68,3 +68,12 @@ def test_paths_are_known_to_the_user(tmp_path: Path) -> None:
     graph = Graph("x", [{"name": "read_file", "description": "Reads a file.", "parameters": text}])
     drawn = {Drawer(graph, {"known": known}).arguments("read_file", Random(n))[0]["path"] for n in range(60)}
     assert {"/session/plans/sunday.txt", "/session/notes.txt", "/session/plans", "/session"} <= drawn
+
+
+def test_a_change_in_any_of_many_files_is_another_state(tmp_path: Path) -> None:
+    for number in range(520):
+        (tmp_path / f"{number:03}.txt").write_text("a")
+    before = folder_state(tmp_path)
+    (tmp_path / "519.txt").write_text("b")
+    after = folder_state(tmp_path)
+    assert before != after and before.keys() == after.keys()

@@ -11,9 +11,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ....calls.types import Call
+from ....plain import literal
 from ..fields import blank, field_name
 from ..json_text import unwrap
-from ..literals import literal
 from ..rows import RowError
 from ..toolsets import Tool
 

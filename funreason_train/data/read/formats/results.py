@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ....plain import literal
 from ..json_text import loads
-from ..literals import literal
 from ..rows import RowError
 
 
