@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from ..calls.markers import THINK_OPEN
@@ -21,7 +22,8 @@ def conversation_row(trajectory: Trajectory) -> dict[str, Any]:
 
     Returns:
         `{"id", "conversations": [{"role", "content"}, …], "tools", "synth"}`; roles are system, user,
-        assistant (`<think>…</think>`, then the call list or the text) and tool (one message a result).
+        assistant (`<think>…</think>`, then the call list or the text) and tool (one message a result; see
+        `_unambiguous`).
     """
     messages = [{"role": "system", "content": system_prompt(trajectory.tools, "bfcl")}]
     answers = iter(rendered_answers(trajectory))
@@ -30,12 +32,19 @@ def conversation_row(trajectory: Trajectory) -> dict[str, Any]:
         for step in turn.steps:
             said = THINK_OPEN + render_target(step.thought, next(answers))
             messages.append({"role": "assistant", "content": said})
-            messages += ({"role": "tool", "content": result} for result in step.results)
+            messages += ({"role": "tool", "content": one} for one in _unambiguous(step.results))
     row: dict[str, Any] = {"id": trajectory.id, "conversations": messages, "tools": list(trajectory.tools)}
     if trajectory.meta.get("error_tool_response"):
         row["error_tool_response"] = True
     row["synth"] = {key: trajectory.meta[key] for key in KEYS if key in trajectory.meta}
     return row
+
+
+def _unambiguous(results: Sequence[str]) -> Sequence[str]:
+    """Results as messages; one alone that looks like FunReason-MT's list of results stands in such a list."""
+    if len(results) == 1 and results[0].startswith("[") and results[0].endswith("]"):
+        return [str([results[0]])]
+    return results
 
 
 def line(value: Any) -> str:

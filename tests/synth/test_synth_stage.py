@@ -8,12 +8,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from funreason_train.calls import Call
 from funreason_train.commands.cli import main
 from funreason_train.commands.line.loading import every_problem
 from funreason_train.data.read.formats import funreason_mt
 from funreason_train.data.read.rows import RowError
-from funreason_train.dialogue import Trajectory
+from funreason_train.dialogue import AssistantStep, Trajectory, Turn
 from funreason_train.environments import read_tasks
 from funreason_train.errors import UserError
 from funreason_train.run.paths import RunDir
@@ -66,6 +69,24 @@ def test_data_reads_back_exactly_the_conversation_that_was_made() -> None:
         read = funreason_mt.convert(json.loads(json.dumps(conversation_row(one))), OPTIONS)
         assert (read.id, read.turns, read.tools, read.meta) == (one.id, one.turns, one.tools, one.meta)
         assert [json.dumps(tool) for tool in read.tools] == [json.dumps(tool) for tool in one.tools]
+
+
+ANSWERS = st.one_of(
+    st.text(min_size=1),
+    st.lists(st.text(), max_size=3).map(str),
+    st.lists(st.text(), max_size=3).map(json.dumps),
+    st.sampled_from(["['Error: log in']", "[]", "[['a']]", "['a', 'b']", " ['a'] ", "[1]", "['a'", "null"]),
+)
+
+
+@given(st.lists(ANSWERS, min_size=1, max_size=3))
+def test_answers_of_tools_are_read_back_as_they_were(results: list[str]) -> None:
+    tool = {"name": "look", "description": "Looks.", "parameters": {"type": "object", "properties": {}}}
+    asked = AssistantStep("", calls=(Call("look", {}),) * len(results), results=tuple(results))
+    turn = Turn("Look.", (asked, AssistantStep("", text="Done.")))
+    row = conversation_row(Trajectory("1", "synth", (tool,), (turn,)))
+    read = funreason_mt.convert(json.loads(json.dumps(row)), OPTIONS)
+    assert [step.results for step in read.turns[0].steps] == [tuple(results), ()]
 
 
 def test_a_conversation_is_in_the_form_of_funreason_mt(synthesise: Synthesise) -> None:
