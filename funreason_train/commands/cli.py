@@ -24,38 +24,40 @@ if TYPE_CHECKING:
 class Command:
     """A command: its section of the configuration, one line of help, an example, and what it does.
 
+    `run` takes the configuration, the run directory and the words of the command.
+
     A word without an equals sign, if the command takes one, is the value of the key `word`.
     """
 
     section: str
     summary: str
     example: str
-    run: Callable[[DictConfig, RunDir], None]
+    run: Callable[[DictConfig, RunDir, Sequence[str]], None]
     word: str = ""
 
 
-def _stage(name: str) -> Callable[[DictConfig, RunDir], None]:
-    def run(config: DictConfig, run_dir: RunDir) -> None:
+def _stage(name: str) -> Callable[[DictConfig, RunDir, Sequence[str]], None]:
+    def run(config: DictConfig, run_dir: RunDir, words: Sequence[str]) -> None:
         from .pipeline import run_stages
 
-        run_stages([name], config, run_dir)
+        run_stages([name], config, run_dir, command=words)
 
     return run
 
 
-def _pipeline(config: DictConfig, run_dir: RunDir) -> None:
+def _pipeline(config: DictConfig, run_dir: RunDir, words: Sequence[str]) -> None:
     from .pipeline import run_stages
 
-    run_stages(list(config.pipeline.stages), config, run_dir, summarise=True)
+    run_stages(list(config.pipeline.stages), config, run_dir, summarise=True, command=words)
 
 
-def _doctor(config: DictConfig, run_dir: RunDir) -> None:
+def _doctor(config: DictConfig, run_dir: RunDir, words: Sequence[str]) -> None:
     from .doctor import doctor
 
     doctor(config, run_dir)
 
 
-def _serve_env(config: DictConfig, run_dir: RunDir) -> None:
+def _serve_env(config: DictConfig, run_dir: RunDir, words: Sequence[str]) -> None:
     from .serve_env import serve_env
 
     serve_env(config, run_dir)
@@ -264,7 +266,7 @@ def _run(name: str, words: list[str]) -> int:
         say(tokenise(config, run_dir))
         return 0
     try:
-        command.run(config, run_dir)
+        command.run(config, run_dir, [name, *words])
     except StageFailed as error:
         print(f"funreason-train: {error}", file=sys.stderr)
         return 1

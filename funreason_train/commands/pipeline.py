@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ..cluster import Profile, gpu_problem
 from ..errors import Problem, refuse
 from ..pages.table import Table
+from ..run.attempts import Attempt
 from ..run.lock import locked
 from ..run.paths import RunDir
 from ..run.stage import Stage
@@ -22,15 +23,24 @@ if TYPE_CHECKING:
     from omegaconf import DictConfig
 
 
-def run_stages(names: list[str], config: DictConfig, run: RunDir, summarise: bool = False) -> None:
+def run_stages(
+    names: list[str], config: DictConfig, run: RunDir, summarise: bool = False, command: Sequence[str] = ()
+) -> None:
     """Runs the named stages; a finished one is skipped, an interrupted one resumes.
+
+    Args:
+        names: Which, in order.
+        config: Resolved.
+        run: The run directory.
+        summarise: Write the run's summary and report at the end.
+        command: The command's words, for the record.
 
     Raises:
         UserError: if anything is found that the user has to fix, before a framework starts.
         StageFailed: if a stage crashed.
     """
     stages = [stage_of(name) for name in names]
-    with locked(run) as lock:
+    with locked(run) as lock, Attempt(run, command) as attempt:
         with restarted(config, run, stages) as told:
             refuse(_everything(stages, config, run))
             settle_models(config, run, [stage.name for stage in stages])
@@ -42,7 +52,7 @@ def run_stages(names: list[str], config: DictConfig, run: RunDir, summarise: boo
             if number > 1:  # what the stages before have made can be checked only now
                 refuse(stage.problems(config, run))
             place = f"[{number}/{len(stages)}] " if len(stages) > 1 else ""
-            result = execute(stage, config, run, lock)
+            result = execute(stage, config, run, lock, attempt)
             done = "already done, skipped" if result["skipped"] else "done"
             console.print(f"{place}{stage.title}: {done}{_headline(result)}", highlight=False, soft_wrap=True)
             in_summary = stage.name == "eval" and summarise and config.eval.benchmark == "heldout"

@@ -218,7 +218,7 @@ def _play(config: DictConfig, run: RunDir, job: Job, tasks: int) -> None:
     left = max(len(model.groups) for model in job.models)
     variables = replica_environments(config, job.engine, 1 if job.endpoint else None, left)
     text = f"{tasks} tasks, {len(config.eval.models)} model{'s' if len(config.eval.models) > 1 else ''}"
-    play_job(job, variables, run.logs / "eval", float(config.eval.patience_seconds), text)
+    play_job(job, variables, run.latest_logs / "eval", float(config.eval.patience_seconds), text)
 
 
 def _seconds(models: Sequence[Model]) -> dict[str, float]:

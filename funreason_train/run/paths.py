@@ -107,8 +107,14 @@ class RunDir:
 
     @property
     def logs(self) -> Path:
-        """One file a stage and attempt."""
+        """A folder for each attempt, by number (`run.attempts`)."""
         return self.root / "logs"
+
+    @property
+    def latest_logs(self) -> Path:
+        """The logs of the attempt that runs, or ran last."""
+        latest = self.logs / "latest"
+        return latest.resolve() if latest.is_dir() else self.logs
 
     @property
     def old(self) -> Path:

@@ -50,17 +50,16 @@ class Spawned:
 
     def __init__(self) -> None:
         self.done: list[str] = []
-        self.logs: list[int] = []
+        self.logs: list[str] = []
         self.crash: dict[str, BaseException] = {}
 
     def __call__(
-        self, stage: Stage, config: DictConfig, run: RunDir, lock: int, number: int
+        self, stage: Stage, config: DictConfig, run: RunDir, lock: int, log: Path
     ) -> tuple[dict[str, Any], int]:
         folder = run.root / stage.name
         self.done.append(stage.name)
-        self.logs.append(number)
-        run.logs.mkdir(exist_ok=True)
-        (run.logs / f"{stage.name}.{number}.log").write_text("")
+        self.logs.append(str(log.relative_to(run.logs)))
+        log.write_text("")
         write_json(folder / "begun", {"epochs": config.sft.epochs, "attempt": len(self.done)})
         if stage.name in self.crash:
             raise self.crash.pop(stage.name)

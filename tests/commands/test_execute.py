@@ -44,7 +44,7 @@ def test_a_finished_stage_whose_output_is_gone_runs_again(run: RunDir, spawned: 
     command(run)
     (run.root / "sft" / "made").unlink()
     command(run)
-    assert spawned.done == ["sft", "sft"] and spawned.logs == [1, 2]
+    assert spawned.done == ["sft", "sft"] and spawned.logs == ["1/sft.log", "2/sft.log"]
 
 
 def test_a_failed_stage_runs_again_and_counts_its_attempts(run: RunDir, spawned: Spawned) -> None:
@@ -53,7 +53,7 @@ def test_a_failed_stage_runs_again_and_counts_its_attempts(run: RunDir, spawned:
         command(run)
     assert Manifest(run).stage("sft")["state"] == "failed"
     command(run)
-    assert spawned.logs == [1, 2] and Manifest(run).stage("sft")["attempts"] == 2
+    assert spawned.logs == ["1/sft.log", "2/sft.log"] and Manifest(run).stage("sft")["attempts"] == 2
 
 
 def test_other_settings_are_refused_with_the_key_and_the_ways_out(run: RunDir, spawned: Spawned) -> None:

@@ -30,7 +30,9 @@ def test_a_restart_keeps_what_was_there(run: RunDir, spawned: Spawned) -> None:
         ("rl", "done"),
         ("export", "done"),
     ]
-    assert spawned.logs == [1, 1, 1, 2, 2], "logs of the earlier attempts are kept"
+    assert spawned.logs == ["1/sft.log", "1/rl.log", "1/export.log", "2/rl.log", "2/export.log"], (
+        "logs of the earlier attempts are kept"
+    )
 
 
 @pytest.mark.parametrize("end", [KeyboardInterrupt(), SystemExit(1)])

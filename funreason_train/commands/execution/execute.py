@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import re
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from ... import __version__
+from ...run.attempts import Attempt
 from ...run.files import write_text
 from ...run.manifest import Manifest
 from ...run.paths import RunDir
@@ -23,10 +24,17 @@ if TYPE_CHECKING:
     from omegaconf import DictConfig
 
 
-def execute(stage: Stage, config: DictConfig, run: RunDir, lock: int) -> dict[str, Any]:
+def execute(stage: Stage, config: DictConfig, run: RunDir, lock: int, attempt: Attempt) -> dict[str, Any]:
     """Runs a stage in a process of its own, unless it is done already.
 
     Settings that do not touch its result may change; with more steps or epochs it goes on.
+
+    Args:
+        stage: Which.
+        config: Of the command.
+        run: The run directory.
+        lock: The descriptor of its lock.
+        attempt: The command's go at the run, which begins here if the stage has something to do.
 
     Returns:
         The stage's result, with `skipped` true if nothing had to be done.
@@ -52,25 +60,29 @@ def execute(stage: Stage, config: DictConfig, run: RunDir, lock: int) -> dict[st
         return {**record["result"], "skipped": True}
     if record and found.grown:
         say(f"{stage.title} goes on: {'; '.join(found.grown)}")
-    attempt = int(record.get("attempts", 0)) + 1
+    text = OmegaConf.to_yaml(config, resolve=True)
+    attempt.begin(text)
     manifest.update(
         stage.name,
         state="running",
         fingerprint=job.fingerprint,
         settings=job.settings,
         inputs=job.inputs,
-        attempts=attempt,
+        attempts=int(record.get("attempts", 0)) + 1,
         versions={"funreason-train": __version__},
     )
-    write_text(run.config, OmegaConf.to_yaml(config, resolve=True))
+    write_text(run.config, text)
     started = time.monotonic()
     try:
-        result, peak = spawn(stage, config, run, lock, _free_log(run, stage, attempt))
+        result, peak = spawn(stage, config, run, lock, attempt.stage_begins(stage.name))
     except BaseException:
-        manifest.update(stage.name, state="failed")
+        with suppress(OSError):  # a full disk must not hide the error
+            manifest.update(stage.name, state="failed")
+            attempt.stage_ends(stage.name, "failed")
         raise
     seconds = record.get("seconds", 0.0) + time.monotonic() - started
     if STOPPED in result:
+        attempt.stage_ends(stage.name, "stopped")
         manifest.update(stage.name, state="stopped", seconds=round(seconds, 1), peak_bytes=peak)
         at = (
             f"saved at step {result[STOPPED]} and stopped"
@@ -78,6 +90,7 @@ def execute(stage: Stage, config: DictConfig, run: RunDir, lock: int) -> dict[st
             else "stopped before its first step"
         )
         raise StageStopped(f"{stage.title}: {at}, as asked; the same command goes on from there")
+    attempt.stage_ends(stage.name, "done")
     manifest.update(stage.name, state="done", result=result, seconds=round(seconds, 1), peak_bytes=peak)
     return {**result, "skipped": False}
 
@@ -88,10 +101,3 @@ def _set_aside(stage: Stage, config: DictConfig, run: RunDir, manifest: Manifest
     manifest.set_aside({stage.name: move.target}, {})
     if move.target:
         say(f"{stage.title}: what it is made of has changed; the earlier result is kept in {move.target}")
-
-
-def _free_log(run: RunDir, stage: Stage, attempt: int) -> int:
-    """The number of the next log: a restart counts its attempts anew and keeps the logs that are there."""
-    pattern = re.compile(rf"{re.escape(stage.name)}\.(\d+)\.log")
-    used = [int(found[1]) for path in run.logs.glob("*.log") if (found := pattern.fullmatch(path.name))]
-    return max([attempt, *(number + 1 for number in used)])

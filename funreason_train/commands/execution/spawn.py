@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...run.paths import RunDir
@@ -23,9 +24,7 @@ class StageFailed(Exception):
     """A stage crashed; the message names its log and shows its first error."""
 
 
-def spawn(
-    stage: Stage, config: DictConfig, run: RunDir, lock: int, attempt: int
-) -> tuple[dict[str, Any], int]:
+def spawn(stage: Stage, config: DictConfig, run: RunDir, lock: int, log: Path) -> tuple[dict[str, Any], int]:
     """Runs a stage to its end; interrupted, it ends the stage as Ctrl-C would.
 
     Args:
@@ -33,7 +32,7 @@ def spawn(
         config: Of the command; the stage reads it from `run.config`.
         run: The run directory.
         lock: The descriptor of the run directory's lock.
-        attempt: Number of the log.
+        log: Where its output goes.
 
     Returns:
         The stage's result, and the peak of its memory in bytes.
@@ -44,8 +43,6 @@ def spawn(
         StageStopped: if it was ended as asked.
         KeyboardInterrupt: if it was ended from outside.
     """
-    run.logs.mkdir(exist_ok=True)
-    log = run.logs / f"{stage.name}.{attempt}.log"
     progress = run.root / ".stage" / f"{stage.name}.progress"
     progress.parent.mkdir(exist_ok=True)
     progress.unlink(missing_ok=True)

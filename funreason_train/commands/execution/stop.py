@@ -19,6 +19,9 @@ _SIGNALS = (signal.SIGUSR1, signal.SIGTERM)
 class StageStopped(Exception):
     """A stage has ended as asked; the message says how far it is."""
 
+    #: Of the attempt (`run.attempts`).
+    outcome = "stopped"
+
 
 class StopRequest:
     """Listens while a stage runs. A first signal asks the stage to save and end, a second SIGTERM interrupts.

@@ -74,7 +74,7 @@ def evaluate(config: DictConfig, run: RunDir) -> dict[str, Any]:
     options = _options(config, categories)
     for attempt in attempts.all:
         own = replace(options, sampling=replace(options.sampling, seed=attempt.sampling_seed))
-        _answer([_at(model, attempt, attempts) for model in models], own, run.logs)
+        _answer([_at(model, attempt, attempts) for model in models], own, run.latest_logs)
     played = {model.name: _played(model, attempts) for model in models}
     return _write(config, run, models, played, attempts, round(time.monotonic() - started, 1))
 
