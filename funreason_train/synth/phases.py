@@ -20,11 +20,13 @@ from .agents.prompts import digests
 from .explore.graph import Graph
 from .explore.learn import learn
 from .explore.measure import measure
+from .explore.seen import changes
 from .explore.steady import unsteady_tools
 from .explore.targets import read_targets
 from .settings import COVERAGE, load_all, servers_used
+from .work.rounds import Rounds, rounds
 from .work.spending import Spending
-from .work.store import SPLITS, Store
+from .work.store import SPLITS, Store, Tally
 from .work.workers import CHUNK, Chunk, Made
 
 #: Settings that say how much is made or by whom, and not what a sample is.
@@ -43,7 +45,7 @@ _ASIDE = (
     "embedded",
     "bfcl_world",
 )
-_STORE = 2  # version of the store's form; another one's file is not read
+_STORE = 3  # version of the store's form; another one's file is not read
 _HANGS = "it does not answer in time, or it ends the server"
 _MOST = 20  # samples that may be tried for each that is wanted
 _SPLITS = dict(zip(SPLITS, ("trajectories", "tuning_tasks", "heldout_tasks"), strict=True))
@@ -79,6 +81,7 @@ class Phases:
         self.key = fingerprint({"synth": self.decides, "seed": seed, "store": _STORE}, {})[:16]
         self.graphs: dict[str, Graph] = {}
         self.sampling: dict[str, Any] = {}
+        self.changes: dict[str, Any] = {}
         self.learnt: dict[str, Any] = {}
         self.left_out: dict[str, dict[str, str]] = {}
         self.targets: dict[str, list[str]] | None = None
@@ -106,6 +109,9 @@ class Phases:
             self._learn(store)
             for split, key in _SPLITS.items():
                 store.ends[split] = self._make(store, split, self.settings[key])
+            grown = self._rounds(store).after(SPLITS[0], store.ends[SPLITS[0]])
+            self.changes = {name: changes(self.graphs[name], graph) for name, graph in grown.items()}
+            self.graphs = grown
             written = self._write(store, store.ends)
         return written
 
@@ -212,14 +218,20 @@ class Phases:
 
     # -- samples -------------------------------------------------------------------------------------------
 
-    def job(self, split: str) -> dict[str, Any]:
-        """What workers are told."""
+    def job(self, split: str, number: int, graphs: Mapping[str, Any]) -> dict[str, Any]:
+        """What workers are told about one round.
+
+        Args:
+            split: One of `SPLITS`.
+            number: Of the round.
+            graphs: Environment -> its graph in this round, as JSON.
+        """
         return {
-            "key": f"{self.key}/{split}",
+            "key": f"{self.key}/{split}/{number}",
             "seed": self.seed,
             "split": split,
             "settings": self.decides,
-            "graphs": {name: graph.to_json() for name, graph in self.graphs.items()},
+            "graphs": graphs,
             "targets": self.targets,
             "modules": list(self.settings["modules"] or ()),
             "servers": self.settings["servers"],
@@ -228,26 +240,34 @@ class Phases:
             "agents": {"kind": self.settings["agents"], "errors": self.settings["offline"]["errors"]},
         }
 
+    def _rounds(self, store: Store) -> Rounds:
+        return Rounds(store, self.graphs, self.settings["graph"]["round"])
+
     def _make(self, store: Store, split: str, wanted: int) -> int:
         """Makes samples until enough are accepted; returns the number after the last one that counts."""
         if not wanted:
             return 0
         limit = _MOST * wanted + 20 * CHUNK
+        tally = Tally(store, split, wanted)
 
-        def chunks() -> Iterator[Chunk]:
+        def chunks(numbers: range) -> Iterator[Chunk]:
             size = min(CHUNK, wanted)  # which changes nothing but how much is made in vain
-            for start in range(0, limit, size):
-                if store.end(split, wanted) is not None:
+            for start in range(numbers.start, numbers.stop, size):
+                if tally.end is not None:
                     return
-                if numbers := store.missing(split, range(start, start + size)):
-                    yield numbers
+                if missing := store.missing(split, range(start, min(start + size, numbers.stop))):
+                    yield missing
 
         try:
-            for made in self.spread(self.job(split), chunks()):
-                store.add(split, made)
-                done = min(wanted, store.accepted(split))
-                told = self.spending.after(made) if self.spending is not None else ""
-                report(done, wanted, f"{done} of {wanted} {split} conversations{told}")
+            for number, numbers in enumerate(rounds(self.settings["graph"]["round"], limit)):
+                if tally.end is not None:
+                    break
+                graphs = self._rounds(store).graphs(split, number)
+                for made in self.spread(self.job(split, number, graphs), chunks(numbers)):
+                    store.add(split, made)
+                    done = min(wanted, tally.after(made))
+                    told = self.spending.after(made) if self.spending is not None else ""
+                    report(done, wanted, f"{done} of {wanted} {split} conversations{told}")
         except UserError as error:
             store.forget_faults(split)
             done = store.accepted(split)
@@ -285,12 +305,13 @@ class Phases:
             for split in reversed(SPLITS[1:])
         }
         funnel = funnel_of(store.told("train", ends["train"]), self.graphs)
-        funnel["left_out"] = self.left_out
+        funnel["left_out"], funnel["while_sampling"] = self.left_out, self.changes
         if self.spending is not None:
             funnel["asked"] = self.spending.to_json()
         write_json(self.out / "funnel.json", funnel)
         graphs = {
-            name: {**graph.to_json(), "sampling": self.sampling[name]} for name, graph in self.graphs.items()
+            name: {**graph.to_json(), "sampling": self.sampling[name], "while_sampling": self.changes[name]}
+            for name, graph in self.graphs.items()
         }
         write_json(self.out / "graph.json", {"format": 1, "environments": graphs})
         write_card(

@@ -88,6 +88,7 @@ class GraphLearning(Section):
     episodes: Count
     calls: Count
     measure: CountOrZero
+    round: Count | None
     servers: ServerLearning
 
 

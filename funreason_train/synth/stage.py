@@ -87,7 +87,7 @@ def _phases(config: DictConfig, settings: dict[str, Any], seed: int, out: Path) 
     from .phases import Phases
     from .work.asking import model_spread
     from .work.funnel import in_words
-    from .work.workers import in_processes, on_ray
+    from .work.workers import Processes, on_ray
 
     (out / "manifest.json").unlink(missing_ok=True)
     processes = settings["processes"] or len(os.sched_getaffinity(0))
@@ -105,8 +105,9 @@ def _phases(config: DictConfig, settings: dict[str, Any], seed: int, out: Path) 
             phases = Phases(settings, seed, out, partial(on_ray, cpus=cpus))
             made = phases.run()
     else:
-        phases = Phases(settings, seed, out, partial(in_processes, processes=processes))
-        made = phases.run()
+        with Processes(processes) as workers:
+            phases = Phases(settings, seed, out, workers)
+            made = phases.run()
     _manifest(out, settings, seed)
     for path in out.glob(".samples-*"):  # what it held stands in the files now
         path.unlink()

@@ -370,6 +370,7 @@ def test_an_agent_that_waits_needs_a_loop_and_gives_the_same() -> None:
         (["environments=[shop,shop]"], "shop is named twice"),
         (["agents=ofline"], "Did you mean offline?"),
         (["turns=0"], "synth.turns=0: must"),
+        (["graph.round=0"], "synth.graph.round=0: must"),
         (["known_ids=1.5"], "must be a number from 0 to 1"),
         (["offered_tools=[5,2]"], "must be two numbers, from and to"),
         (["sampler.extra_calls=[1]"], "must be two numbers, from and to"),

@@ -85,11 +85,12 @@ class Graph:
         record.failed += not ok
         record.changes += executed.changed
         done = list(before)
-        if not any(one.call.name in record.enabled and one.result.ok for one in done):
+        known = self._known(record, executed.call.name)
+        if not any(one.call.name in known.enabled and one.result.ok for one in done):
             record.unaided[not ok] += 1
         if not ok:
             message = without_values(executed.result.text, executed.call.arguments)
-            if message not in record.errors and len(record.said) < MOST_MESSAGES:
+            if message not in known.errors and len(record.said) < MOST_MESSAGES:
                 record.said.append(executed.result.text[:160])
             if message in record.errors or len(record.errors) < MOST_MESSAGES:
                 record.errors[message] += 1
@@ -108,6 +109,10 @@ class Graph:
         if ok:
             record.fields.update(seen_fields(executed.result.value))
             self._observe_flows(executed, done)
+
+    def _known(self, record: ToolRecord, tool: str) -> ToolRecord:
+        """What is known of a tool already, by which a new call of it is read."""
+        return record
 
     def _observe_asked(self, record: ToolRecord, executed: Executed, before: list[Executed]) -> None:
         """An error that quotes a number of an earlier answer says what it wanted: `95.14 is due`."""

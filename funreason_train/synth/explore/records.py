@@ -11,6 +11,7 @@ MOST_MESSAGES = 20
 """Different errors of a tool that are kept."""
 
 _MOST_WAYS = 12  # different arguments of a tool that are kept for each error they removed
+_MOST_LABELS = 400  # different sources of a parameter that are kept
 
 
 @dataclass
@@ -64,7 +65,9 @@ class ToolRecord:
         self.ok += other.ok
         self.failed += other.failed
         self.changes += other.changes
-        self.errors += other.errors
+        for message, count in other.errors.items():
+            if message in self.errors or len(self.errors) < MOST_MESSAGES:
+                self.errors[message] += count
         self.enabled += other.enabled
         self.fields |= other.fields
         self.said = list(dict.fromkeys([*self.said, *other.said]))[:MOST_MESSAGES]
@@ -75,15 +78,19 @@ class ToolRecord:
             for tool, lefts in helpers.items():
                 ways = self.helped.setdefault(message, {}).setdefault(tool, {})
                 for left, counts in lefts.items():
-                    ways.setdefault(left, Counter()).update(counts)
+                    known = ways.setdefault(left, Counter())
+                    for arguments, count in counts.items():
+                        if arguments in known or len(known) < _MOST_WAYS:
+                            known[arguments] += count
         for parameter, asked in other.asked.items():
             self.asked.setdefault(parameter, Counter()).update(asked)
         self.unaided = [one + two for one, two in zip(self.unaided, other.unaided, strict=True)]
         for parameter, sources in other.sources.items():
-            known = self.sources.setdefault(parameter, {})
+            labels = self.sources.setdefault(parameter, {})
             for label, seen in sources.items():
-                held = known.setdefault(label, [0, 0])
-                held[:] = [held[0] + seen[0], held[1] + seen[1]]
+                if label in labels or len(labels) < _MOST_LABELS:
+                    held = labels.setdefault(label, [0, 0])
+                    held[:] = [held[0] + seen[0], held[1] + seen[1]]
 
     def to_json(self) -> dict[str, Any]:
         """The record as JSON values, in an order that does not depend on what was seen first."""
@@ -92,6 +99,12 @@ class ToolRecord:
             "parameters": self.document["parameters"],
             "requires": list(self.requires),
             **({"examples": list(self.examples)} if self.examples else {}),
+            **self.counts(),
+        }
+
+    def counts(self) -> dict[str, Any]:
+        """What was seen, without the document, as JSON values; `read` is the inverse."""
+        return {
             "ok": self.ok,
             "failed": self.failed,
             "changes": self.changes,
@@ -107,23 +120,23 @@ class ToolRecord:
         }
 
     def read(self, value: Mapping[str, Any]) -> None:
-        """Takes over what `to_json` wrote."""
-        self.ok, self.failed, self.changes = value["ok"], value["failed"], value["changes"]
-        self.errors, self.enabled = Counter(value["errors"]), Counter(value["enabled"])
-        self.unaided, self.fields = list(value["unaided"]), set(value["fields"])
-        self.said = list(value["said"])
+        """Takes over what `to_json` or `counts` wrote; what is not there was not seen."""
+        self.ok, self.failed, self.changes = (value.get(key, 0) for key in ("ok", "failed", "changes"))
+        self.errors, self.enabled = (Counter(value.get(key, {})) for key in ("errors", "enabled"))
+        self.unaided, self.fields = list(value.get("unaided", (0, 0))), set(value.get("fields", ()))
+        self.said = list(value.get("said", ()))
         self.remedies = {
             message: {tool: Counter(lefts) for tool, lefts in tools.items()}
-            for message, tools in value["remedies"].items()
+            for message, tools in value.get("remedies", {}).items()
         }
         self.helped = {
             message: {
                 tool: {left: Counter(ways) for left, ways in lefts.items()} for tool, lefts in tools.items()
             }
-            for message, tools in value["helped"].items()
+            for message, tools in value.get("helped", {}).items()
         }
-        self.asked = {p: Counter(counts) for p, counts in value["asked"].items()}
-        self.sources = {p: {k: list(v) for k, v in s.items()} for p, s in value["sources"].items()}
+        self.asked = {p: Counter(counts) for p, counts in value.get("asked", {}).items()}
+        self.sources = {p: {k: list(v) for k, v in s.items()} for p, s in value.get("sources", {}).items()}
 
 
 def ordered(value: Any) -> Any:

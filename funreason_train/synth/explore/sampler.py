@@ -25,11 +25,13 @@ from .directions import Directions
 from .draw.arguments import Drawer
 from .evidence import without_values
 from .graph import Graph
+from .seen import Seen
 from .trace import Executed, Source, fingerprint
 
 _HELP = 2  # times that a turn does what one error of a tool asks for
 _KNOWN = 0.8  # of the calls whose value nobody can know that wait until an answer holds one
 _REDRAWS = 8  # sets of arguments that are drawn in place of one that has failed in this very state
+_LOOKS = 3  # failed calls of a conversation that are made once more at its end
 _BACK = 0.8  # of the steps without a way on that ask a tool again which gave values that did not do
 
 Policy = Literal["directed", "uniform"]
@@ -69,6 +71,7 @@ class Sampler:
         rng: Of every choice.
         draws: How often arguments are drawn for one tool before another is chosen.
         most: Calls of one turn, failed ones included.
+        seen: Counts what the calls show; None for nobody.
     """
 
     def __init__(
@@ -81,9 +84,11 @@ class Sampler:
         *,
         draws: int = 6,
         most: int = 24,
+        seen: Seen | None = None,
     ) -> None:
         self.environment, self.directions, self.drawer, self.rng = environment, directions, drawer, rng
-        self.draws, self.most, self.graph = draws, most, graph
+        self.draws, self.most, self.graph, self.seen = draws, most, graph, seen
+        self._failed: list[Executed] = []
         self._needs: dict[str, list[str]] = {}  # what a tool's last error asks for
         self._ways: dict[
             str, Mapping[str, int]
@@ -145,15 +150,41 @@ class Sampler:
             state = fingerprint(self.environment)
             changed, self._state = state != self._state, state
         executed = Executed(call, result, changed, sources or {}, len(self.history))
+        if self.seen is not None:
+            self.seen.observe(executed, self.history)
         if changed or (result.ok and self.graph.tools[call.name].changes):  # a state may have hidden parts
             self.drawer.attempts.changed()
         if not result.ok:
             self.drawer.attempts.failed(executed)
+            self._failed.append(executed)
         else:
             self.drawer.remember(len(self.history), executed)
             self.history.append(executed)
             self.called.add(call.name)
         return executed
+
+    def look_back(self) -> None:
+        """Makes calls once more that failed before something changed, to learn whether that helped.
+
+        For the end of a conversation, since it changes the state. Where more than one call changed the state
+        in between, nobody can tell which of them it was.
+        """
+        if self.seen is None or getattr(self.environment, "fault", None):
+            return
+        last = {json.dumps([one.call.name, one.call.arguments], sort_keys=True): one for one in self._failed}
+        for failed in list(last.values())[-_LOOKS:]:
+            name = failed.call.name
+            helpers = [one for one in self.history[failed.number :] if one.changed]
+            if len(helpers) != 1 or helpers[0].call.name == name:
+                continue
+            result = self.environment.call(failed.call)
+            if getattr(self.environment, "fault", None):
+                return
+            again = Executed(failed.call, result, False, failed.sources, len(self.history))
+            self.seen.observe(again, self.history)
+            self.seen.learn_enabling(helpers[0], failed.call, failed.result, result)
+            if result.ok:  # the state is another now
+                return
 
     def _call(self, name: str, found: Sampled) -> Executed | None:
         """A successful call of this tool; None if no arguments were found for one."""

@@ -75,7 +75,8 @@ def write_card(
         graphs=[
             {
                 "name": name,
-                "about": f"{len(graph.tools)} tools, {len(graph.edges())} edges",
+                "about": f"{len(graph.tools)} tools, {len(graph.edges())} edges, of which "
+                f"{len(funnel['while_sampling'][name]['edges_added'])} learnt while sampling",
                 "drawn": draw(graph),
             }
             for name, graph in graphs.items()

@@ -37,7 +37,7 @@ def funnel_of(told: Iterable[Mapping[str, Any]], graphs: Mapping[str, Graph]) ->
     jumps: Counter[int] = Counter()
     roles: dict[str, Counter[str]] = {}
     tools: dict[str, Counter[str]] = {name: Counter() for name in graphs}
-    edges: dict[str, set[str]] = {name: set() for name in graphs}
+    pairs: dict[str, set[str]] = {name: set() for name in graphs}
     for one in told:
         counts["samples"] += 1
         counts["accepted"] += one["ok"]
@@ -60,7 +60,7 @@ def funnel_of(told: Iterable[Mapping[str, Any]], graphs: Mapping[str, Graph]) ->
         jumps.update(figures["jumps"])
         counts["executed_calls"] += figures["sampled_calls"]
         tools[one["environment"]].update(figures["tools"])
-        edges[one["environment"]].update(figures["edges"])
+        pairs[one["environment"]].update(figures["pairs"])
     return {
         "format": 1,
         "samples": counts["samples"],
@@ -81,12 +81,17 @@ def funnel_of(told: Iterable[Mapping[str, Any]], graphs: Mapping[str, Graph]) ->
         "coverage": {
             name: {
                 "tools": round(len(tools[name]) / max(1, len(graph.tools)), 4),
-                "edges": round(len(edges[name]) / max(1, len(graph.edges())), 4),
+                "edges": round(_followed(pairs[name], graph) / max(1, len(graph.edges())), 4),
                 "calls": dict(sorted(tools[name].items())),
             }
             for name, graph in graphs.items()
         },
     }
+
+
+def _followed(pairs: set[str], graph: Graph) -> int:
+    """How many edges of a graph stand among pairs of calls, `FIRST>LATER`, of one turn."""
+    return sum(f"{one}>{two}" in pairs for one, two in graph.edges())
 
 
 def in_words(funnel: Mapping[str, Any], sampling: Mapping[str, Mapping[str, Any]], style: str) -> str:

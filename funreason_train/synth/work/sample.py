@@ -20,6 +20,7 @@ from ..explore.directions import Directions
 from ..explore.draw.arguments import Drawer
 from ..explore.graph import Graph
 from ..explore.sampler import Sampler
+from ..explore.seen import Seen
 from ..rows import conversation_row, line
 from ..settings import load_all
 
@@ -109,16 +110,18 @@ class Samples:
         """One sample.
 
         Returns:
-            `{"index", "ok", "kind", "environment", "draws", "lost": {phase/reason: count}}`; of one that was
-            accepted also `row` and `task` (lines), `opening` and `calls` (digests, the latter None where
-            there are no calls) and `figures`.
+            `{"index", "ok", "kind", "environment", "draws", "lost": {phase/reason: count}, "seen"}`, the last
+            being what its calls have shown (`explore.seen`), under its environment; of one that was accepted
+            also `row` and `task` (lines), `opening` and `calls` (digests, the latter None where there are no
+            calls) and `figures`.
         """
         lost: Counter[str] = Counter()
         name, kind = self.names[index % len(self.names)], self.kind_of(index)
         result: dict[str, Any] = {"index": index, "ok": False, "kind": kind, "environment": name}
+        shown_by: list[dict[str, Any]] = []
         for draw in range(self.settings["draws"]):
             try:
-                made = await self._sound(index, draw, name, kind)
+                made = await self._sound(index, draw, name, kind, shown_by)
             except CannotPlan as error:
                 lost[f"trace/{error.reason}"] += 1
             except Rejected as error:
@@ -127,15 +130,22 @@ class Samples:
             else:
                 result |= {"ok": True, **made}
                 break
-        return {**result, "draws": draw + 1, "lost": dict(lost)}
+        return {**result, "draws": draw + 1, "lost": dict(lost), "seen": [name, shown_by]}
 
-    async def _sound(self, index: int, draw: int, name: str, kind: str) -> dict[str, Any]:
+    async def _sound(
+        self, index: int, draw: int, name: str, kind: str, shown_by: list[dict[str, Any]]
+    ) -> dict[str, Any]:
         """A draw in which no environment itself has failed; whatever else went wrong, that is told.
+
+        Args:
+            index, draw, name, kind: What to make.
+            shown_by: Takes what its calls have shown.
 
         Raises:
             UserError: it fails every time.
         """
         used: list[Environment] = []
+        seen = Seen(self.worlds[name].graph)
 
         def make() -> Environment:
             used.append(self.worlds[name].kind())
@@ -143,11 +153,12 @@ class Samples:
 
         why, made = "", None
         try:
-            made = await self._draw(index, draw, name, kind, make)
+            made = await self._draw(index, draw, name, kind, make, seen)
         except UserError as error:  # it does not start, or is no longer what it was
             why = str(error)
         except (CannotPlan, Rejected):
             if not any(one.fault for one in used):
+                shown_by.append(seen.to_json())
                 raise
         except ValueError as error:  # its state cannot be read any more
             if not any(one.fault for one in used):
@@ -155,6 +166,7 @@ class Samples:
         why = why or next((one.fault for one in used if one.fault), "")
         if made is not None and not why:
             self._faults[name] = 0
+            shown_by.append(seen.to_json())
             return made
         self._faults[name] += 1
         if self._faults[name] >= _MOST_FAULTS:
@@ -162,7 +174,7 @@ class Samples:
         raise Rejected("environment", "fault", why)
 
     async def _draw(
-        self, index: int, draw: int, name: str, kind: str, make: Callable[[], Environment]
+        self, index: int, draw: int, name: str, kind: str, make: Callable[[], Environment], seen: Seen
     ) -> dict[str, Any]:
         rng = Random(f"{self.seed}/{self.split}/{index}/{draw}")
         world = self.worlds[name]
@@ -182,8 +194,12 @@ class Samples:
                     rng,
                 ),
                 most=self.settings["sampler"]["most_calls"],
+                seen=seen,
             )
-            plans, states = self._plans(index, draw, name, kind, sampler, rng)
+            try:
+                plans, states = self._plans(index, draw, name, kind, sampler, rng)
+            finally:
+                sampler.look_back()
         finally:
             environment.close()
         tools = self._offer(world, plans, kind, rng)
@@ -199,7 +215,7 @@ class Samples:
             "task": line(written.task.to_json()),
             "opening": _digest(opening),
             "calls": _digest(json.dumps([name, calls])) if any(calls) else None,
-            "figures": {**written.figures, **self._figures(world, plans)},
+            "figures": {**written.figures, **self._figures(plans)},
         }
 
     def _plans(
@@ -245,22 +261,21 @@ class Samples:
         rng.shuffle(chosen)
         return [world.documents[name] for name in chosen]
 
-    def _figures(self, world: World, plans: Sequence[Planned]) -> dict[str, Any]:
+    def _figures(self, plans: Sequence[Planned]) -> dict[str, Any]:
         """What the card counts of the traces."""
         tools = Counter(call.name for plan in plans for call in plan.gold)
-        known = world.graph.edges()
-        edges: set[str] = set()
+        pairs: set[str] = set()
         for plan in plans:
             called: set[str] = set()
             for call in plan.gold:
-                edges |= {f"{one}>{call.name}" for one in called if (one, call.name) in known}
+                pairs |= {f"{one}>{call.name}" for one in called}
                 called.add(call.name)
         distances = [plan.sampled.distance for plan in plans if plan.sampled.distance is not None]
         return {
             "calls": [len(plan.gold) for plan in plans if plan.gold],
             "sampled_calls": sum(plan.sampled.calls for plan in plans),
             "tools": dict(sorted(tools.items())),
-            "edges": sorted(edges),
+            "pairs": sorted(pairs),
             "distances": distances,
             "jumps": [len(plan.needs.hidden) for plan in plans if plan.gold],
         }

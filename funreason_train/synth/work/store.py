@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
@@ -15,11 +16,12 @@ SPLITS = ("train", "tuning", "heldout")
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS samples (
   split TEXT NOT NULL, number INTEGER NOT NULL, ok INTEGER NOT NULL, opening TEXT, calls TEXT, row TEXT,
-  task TEXT, told TEXT NOT NULL, PRIMARY KEY (split, number)
-) WITHOUT ROWID;
+  task TEXT, told TEXT NOT NULL, seen BLOB, PRIMARY KEY (split, number)
+);
+CREATE INDEX IF NOT EXISTS accepted ON samples (split, ok, number, opening, calls);
 CREATE TABLE IF NOT EXISTS notes (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 """
-_COLUMNS = ("row", "task", "opening", "calls")
+_COLUMNS = ("row", "task", "opening", "calls", "seen")
 _BUSY = 60.0  # seconds to wait for another process's commit
 
 
@@ -77,11 +79,12 @@ class Store:
                 (
                     *(split, one["index"], int(one["ok"]), one.get("opening")),
                     *(one.get("calls"), one.get("row"), one.get("task"), json.dumps(told)),
+                    _packed(one.get("seen")),
                 )
             )
         with self._connection:
             self._connection.executemany(
-                "INSERT OR IGNORE INTO samples VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows
+                "INSERT OR IGNORE INTO samples VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", rows
             )
 
     def forget_faults(self, split: str) -> None:
@@ -109,6 +112,16 @@ class Store:
         query = f"SELECT number FROM samples WHERE split = ? AND ok = 1{self._apart(split)} ORDER BY number"
         found = self._connection.execute(f"{query} LIMIT 1 OFFSET ?", (split, count - 1)).fetchone()
         return found[0] + 1 if found else None
+
+    def seen(self, split: str, numbers: range) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+        """Environment and what its calls have shown (`explore.seen`), of every sample of some numbers."""
+        query = (
+            "SELECT seen FROM samples WHERE split = ? AND number >= ? AND number < ? AND seen IS NOT NULL"
+            " ORDER BY number"
+        )
+        for (packed,) in self._connection.execute(query, (split, numbers.start, numbers.stop)):
+            environment, seen = json.loads(zlib.decompress(packed))
+            yield environment, seen
 
     def told(self, split: str, end: int) -> Iterator[dict[str, Any]]:
         """What is told of every sample of a split before a number, in order."""
@@ -147,3 +160,35 @@ class Store:
             for column in ("opening", "calls")
             if before
         )
+
+
+class Tally:
+    """How many samples of a split are accepted, without counting all of them each time.
+
+    Args:
+        store: Of the samples.
+        split: Whose samples.
+        wanted: How many are to be accepted.
+
+    Attributes:
+        end: The number after the last one that counts; None while there are too few.
+    """
+
+    def __init__(self, store: Store, split: str, wanted: int) -> None:
+        self._store, self._split, self._wanted = store, split, wanted
+        self._most = 0
+        self.end: int | None = None
+        self.after(())
+
+    def after(self, made: Iterable[Mapping[str, Any]]) -> int:
+        """Takes in samples that were just added; returns how many are accepted by now, or somewhat more."""
+        self._most += sum(bool(one["ok"]) for one in made)
+        if self._most >= self._wanted or not made:  # some may be told apart from no other split's
+            self._most = self._store.accepted(self._split)
+            self.end = self._store.end(self._split, self._wanted)
+        return self._most
+
+
+def _packed(seen: Any) -> bytes | None:
+    """What a sample's calls have shown, as little of the file as can be."""
+    return zlib.compress(json.dumps(seen).encode(), 1) if seen else None

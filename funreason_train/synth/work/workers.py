@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
+import json
 import multiprocessing
 import os
 from collections import deque
@@ -23,20 +23,19 @@ _AHEAD = 2  # chunks a worker that are under way
 _samples: dict[str, Samples] = {}
 
 
-def make_chunk(job: Mapping[str, Any], numbers: Chunk) -> Made:
+def make_chunk(key: str, packed: str, numbers: Chunk) -> Made:
     """Makes the samples of some numbers; what is prepared for a job is kept for the next chunk.
 
     Args:
-        job: See `Samples`; `key` tells jobs apart, `agents` says who writes.
+        key: Tells jobs apart.
+        packed: The job (see `Samples`) as JSON; its `agents` says who writes.
         numbers: Of the samples.
     """
-    if job["key"] not in _samples:
+    if key not in _samples:
         _samples.clear()
-        _samples[job["key"]] = Samples(job, make_agents(job["agents"]))
-    samples = _samples[job["key"]]
-    if job["agents"]["kind"] == "offline":
-        return [at_once(samples.make(number)) for number in numbers]
-    return asyncio.run(_together(samples, numbers))
+        job = json.loads(packed)
+        _samples[key] = Samples(job, make_agents(job["agents"]))
+    return [at_once(_samples[key].make(number)) for number in numbers]
 
 
 def at_once(work: Awaitable[dict[str, Any]]) -> dict[str, Any]:
@@ -49,40 +48,74 @@ def at_once(work: Awaitable[dict[str, Any]]) -> dict[str, Any]:
     raise RuntimeError("an offline agent has waited for something")
 
 
-async def _together(samples: Samples, numbers: Chunk) -> Made:
-    return list(await asyncio.gather(*map(samples.make, numbers)))
+class Processes:
+    """Makes chunks in order, in processes of this machine that stay for the length of the context.
+
+    Args:
+        processes: 1 makes everything here.
+    """
+
+    def __init__(self, processes: int) -> None:
+        self._processes = processes
+        self._pool: ProcessPoolExecutor | None = None
+
+    def __enter__(self) -> Processes:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=True)
+            self._pool = None
+
+    def __call__(self, job: Mapping[str, Any], chunks: Iterable[Chunk]) -> Iterator[Made]:
+        """Made by all processes; no process is started before there is a chunk.
+
+        Args:
+            job: See `Samples`; `key` tells jobs apart.
+            chunks: Asked for one by one; the work ends when they do.
+        """
+        packed = json.dumps(dict(job))
+        if self._processes == 1:
+            for numbers in chunks:
+                yield make_chunk(job["key"], packed, numbers)
+            return
+
+        def submit(numbers: Chunk) -> Future[Made]:
+            if self._pool is None:
+                context = multiprocessing.get_context("spawn")
+                self._pool = ProcessPoolExecutor(
+                    self._processes, context, initializer=_start, initargs=(os.getpid(),)
+                )
+            return self._pool.submit(make_chunk, job["key"], packed, numbers)
+
+        yield from _ordered(chunks, submit, _result, self._processes)
 
 
 def in_processes(job: Mapping[str, Any], chunks: Iterable[Chunk], processes: int) -> Iterator[Made]:
-    """Chunks in order, made by processes of this machine.
+    """The same with processes that are ended after the job.
 
     Args:
-        job: See `make_chunk`.
-        chunks: Asked for one by one; the work ends when they do.
-        processes: 1 makes everything here.
+        job: See `Processes`.
+        chunks: As there.
+        processes: As there.
     """
-    if processes == 1:
-        for numbers in chunks:
-            yield make_chunk(job, numbers)
-        return
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(processes, context, initializer=_start, initargs=(os.getpid(),)) as pool:
-        yield from _ordered(chunks, lambda numbers: pool.submit(make_chunk, job, numbers), _result, processes)
+    with Processes(processes) as workers:
+        yield from workers(job, chunks)
 
 
 def on_ray(job: Mapping[str, Any], chunks: Iterable[Chunk], cpus: int) -> Iterator[Made]:
     """The same as Ray tasks; Ray is connected already.
 
     Args:
-        job: See `make_chunk`.
-        chunks: As in `in_processes`.
+        job: See `Processes`.
+        chunks: As there.
         cpus: Cores of the cluster, one a task.
     """
     import ray
 
     task = ray.remote(num_cpus=1, max_retries=3)(make_chunk)
-    held = ray.put(dict(job))
-    yield from _ordered(chunks, lambda numbers: task.remote(held, numbers), ray.get, cpus)
+    held = ray.put(json.dumps(dict(job)))
+    yield from _ordered(chunks, lambda numbers: task.remote(job["key"], held, numbers), ray.get, cpus)
 
 
 def _ordered(
