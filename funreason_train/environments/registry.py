@@ -7,7 +7,7 @@ names what is already there.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from typing import Any
 
 from ..errors import UserError
@@ -16,7 +16,41 @@ from .domains import WORLDS
 from .objects import object_world
 from .protocol import Environment
 
-ENVIRONMENTS: dict[str, type[Environment]] = {kind.name: kind for kind in WORLDS}
+
+class Environments(MutableMapping[str, type[Environment]]):
+    """Name -> class; a class of this package is imported when it is first looked up.
+
+    Args:
+        known: Name -> `module:Class`.
+    """
+
+    def __init__(self, known: Mapping[str, str]) -> None:
+        self._kinds: dict[str, str | type[Environment]] = dict(known)
+
+    def __getitem__(self, name: str) -> type[Environment]:
+        kind = self._kinds[name]
+        if isinstance(kind, str):
+            module, _, attribute = kind.partition(":")
+            kind = self._kinds[name] = getattr(importlib.import_module(module), attribute)
+        return kind
+
+    def __setitem__(self, name: str, kind: type[Environment]) -> None:
+        self._kinds[name] = kind
+
+    def __delitem__(self, name: str) -> None:
+        del self._kinds[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._kinds
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._kinds)
+
+    def __len__(self) -> int:
+        return len(self._kinds)
+
+
+ENVIRONMENTS = Environments(WORLDS)
 
 _FAMILIES: dict[str, Callable[[str], type[Environment]]] = {PREFIX: environment_kind}
 _PATHS: dict[str, type[Environment]] = {}  # `package.module:Class`, once loaded

@@ -7,7 +7,6 @@ import pytest
 
 from funreason_train.calls import Call, is_tool_name
 from funreason_train.environments import ENVIRONMENTS, make_environment
-from funreason_train.environments.domains import WORLDS
 from funreason_train.errors import UserError
 
 
@@ -16,9 +15,7 @@ def answer(environment: Any, name: Any, **arguments: Any) -> Any:
 
 
 def test_the_three_oldest_worlds_are_as_the_quickstart_knows_them() -> None:
-    documents = [
-        tool for kind in WORLDS if kind.name in ("helpdesk", "shop", "travel") for tool in kind.tools()
-    ]
+    documents = [tool for name in ("helpdesk", "shop", "travel") for tool in make_environment(name).tools()]
     assert len({tool["name"] for tool in documents}) == len(documents) == 30
     for tool in documents:
         assert is_tool_name(tool["name"])

@@ -2,6 +2,8 @@
 
 import json
 import random
+import subprocess
+import sys
 from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
@@ -12,8 +14,9 @@ from environments.driver import Driver
 from funreason_train.calls import Call, is_tool_name
 from funreason_train.environments import ENVIRONMENTS, make_environment
 from funreason_train.environments.bfcl.documents import CLASSES, bfcl_folder, class_documents
-from funreason_train.environments.domains import WORLDS
+from funreason_train.environments.domains import WORLDS as OURS
 
+WORLDS: list[Any] = [ENVIRONMENTS[name] for name in OURS]
 OLD = ("helpdesk", "shop", "travel")
 KINDS = {kind.name: kind for kind in WORLDS}
 NEW = [kind.name for kind in WORLDS if kind.name not in OLD]
@@ -216,3 +219,15 @@ def test_leaving_ends_what_needs_a_session(name: Any) -> None:
         pass
     assert driver.play(leave)[1].ok
     assert f"needs {enter} to be called first" in driver.environment.call(Call(leave)).text
+
+
+def test_a_world_is_imported_when_it_is_first_looked_up() -> None:
+    code = (
+        "import sys, funreason_train.environments as e\n"
+        "there = lambda: sorted(n for n in sys.modules if '.domains.' in n)\n"
+        "assert not there() and 'bank' in e.ENVIRONMENTS, there()\n"
+        "assert e.make_environment('bank').name == 'bank'\n"
+        "assert 'funreason_train.environments.domains.bank' in there()\n"
+        "assert 'funreason_train.environments.domains.travel' not in there()"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
