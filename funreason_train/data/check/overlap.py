@@ -8,8 +8,9 @@ short for one n-gram counts when a user message is that very question.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from ...dialogue import Trajectory
 from ...errors import UserError
 from .words import Hashes, joined, ngrams, spoken, whole, words
 
+_SIEVE = np.uint64((1 << 21) - 1)  # the bits of an n-gram that tell most of those apart which no entry holds
 _SHORTEST = 5  # words: shorter questions, such as "How are you?", are everybody's
 _STATES = (
     "initial_config",
@@ -39,6 +41,7 @@ class Index:
         entries: Numbers of the entries that hold an n-gram.
         sizes: Distinct n-grams of each entry.
         names: What each entry is called.
+        sieve: Whether some n-gram has these low bits; asked first, which is far quicker than searching.
     """
 
     kind: str
@@ -47,6 +50,7 @@ class Index:
     entries: NDArray[np.int64]
     sizes: NDArray[np.int64]
     names: tuple[str, ...]
+    sieve: NDArray[np.bool_]
 
     @classmethod
     def of(cls, kind: str, texts: Iterable[tuple[str, str]], size: int) -> Index:
@@ -60,18 +64,20 @@ class Index:
         seen: set[bytes] = set()
         names: list[str] = []
         grams: list[Hashes] = []
-        for name, text in texts:
-            found = np.unique(ngrams(words(text), size))
-            if len(found) and (key := found.tobytes()) not in seen:
+        pairs = [(name, words(text)) for name, text in texts]
+        for number, found in _distinct([said for _, said in pairs], size):
+            if (key := found.tobytes()) not in seen:
                 seen.add(key)
-                names.append(name)
+                names.append(pairs[number][0])
                 grams.append(found)
         sizes = np.array([len(one) for one in grams], np.int64)
         together = np.concatenate(grams) if grams else np.empty(0, np.uint64)
         owners = np.repeat(np.arange(len(grams)), sizes)
         order = np.argsort(together, kind="stable")
         hashes, starts = np.unique(together[order], return_index=True)
-        return cls(kind, hashes, np.r_[starts, len(order)], owners[order], sizes, tuple(names))
+        sieve = np.zeros(int(_SIEVE) + 1, np.bool_)
+        sieve[hashes & _SIEVE] = True
+        return cls(kind, hashes, np.r_[starts, len(order)], owners[order], sizes, tuple(names), sieve)
 
     def overlap(self, found: Hashes) -> tuple[str, float] | None:
         """The entry that a text holds the largest share of, and that share; None if it shares no n-gram.
@@ -79,7 +85,8 @@ class Index:
         Args:
             found: The n-grams of the text.
         """
-        if not len(found) or not len(self.hashes):
+        found = found[self.sieve[found & _SIEVE]]
+        if not len(found):
             return None
         places = np.searchsorted(self.hashes, found)
         places[places == len(self.hashes)] = 0
@@ -90,6 +97,22 @@ class Index:
         shares = np.bincount(owners, minlength=len(self.sizes)) / self.sizes
         best = int(shares.argmax())
         return self.names[best], float(shares[best])
+
+
+def _distinct(texts: Sequence[Hashes], size: int) -> Iterator[tuple[int, Hashes]]:
+    """Number and sorted distinct n-grams of each text that has any; all at once, since texts are short."""
+    owners = np.repeat(np.arange(len(texts)), [len(one) for one in texts])
+    runs = ngrams(joined(list(texts)), size)
+    inside = owners[: len(runs)] == owners[size - 1 :]  # a run that begins and ends in one text
+    runs, owners = runs[inside], owners[: len(runs)][inside]
+    if not len(runs):
+        return
+    order = np.lexsort((runs, owners))
+    runs, owners = runs[order], owners[order]
+    first = np.r_[True, (runs[1:] != runs[:-1]) | (owners[1:] != owners[:-1])][: len(runs)]
+    runs, owners = runs[first], owners[first]
+    starts = np.flatnonzero(np.r_[True, owners[1:] != owners[:-1]][: len(owners)])
+    yield from zip(owners[starts].tolist(), np.split(runs, starts[1:]), strict=True)
 
 
 @dataclass(frozen=True)
@@ -121,13 +144,9 @@ class Benchmark:
         Raises:
             UserError: the folder holds no questions.
         """
-        questions = [
-            (name, text)
-            for row in _rows(
-                [*folder.glob("BFCL_v*.json"), *folder.glob("memory_prereq_conversation/*.json")]
-            )
-            for name, text in _questions(row)
-        ]
+        entries = list(_rows(folder.glob("BFCL_v*.json")))
+        earlier = _rows(folder.glob("memory_prereq_conversation/*.json"))
+        questions = [pair for row in chain(entries, earlier) for pair in _questions(row)]
         if not questions:
             raise UserError(
                 "BFCL's data files hold no questions",
@@ -139,7 +158,7 @@ class Benchmark:
             hashed = words(text)
             if _SHORTEST <= len(hashed) < size:
                 short.setdefault(whole(hashed), name)
-        states = (pair for row in _rows(folder.glob("BFCL_v*.json")) for pair in _states(row, size))
+        states = (pair for row in entries for pair in _states(row, size))
         traces = (
             (str(row["id"]), _trace(row["ground_truth"]))
             for row in _rows(folder.glob("possible_answer/BFCL_v*.json"))

@@ -20,7 +20,7 @@ _INSIDE = {"anyOf", "enum", "items", "properties", "nullable"}
 _NAMES = ("name", "function_name", "api_name", "tool_name")
 _DESCRIPTIONS = ("description", "api_description", "desc", "docstring", "summary")
 _KINDS = ("function", "tool", "custom", "object")
-_HOLDERS = ("functionDeclarations", "function_declarations", "tools", "functions")  # of lists of tools
+_HOLDERS = frozenset(("functionDeclarations", "function_declarations", "tools", "functions"))  # of lists
 _INNER = ("function", "toolSpec")
 #: What the root of a schema may say beside properties and required.
 _OF_ROOT = ("anyOf", "additionalProperties", "patternProperties", "minProperties", "maxProperties")
@@ -175,6 +175,8 @@ def _of_text(text: str) -> Any:
 
 def _holder(declared: Mapping[str, Any]) -> str | None:
     """The key under which an object holds a list of tools and nothing else."""
+    if _HOLDERS.isdisjoint(declared):
+        return None
     held = [key for key in _HOLDERS if isinstance(declared.get(key), list)]
     return (
         held[0]
@@ -190,7 +192,7 @@ def _single(declared: Sequence[Any]) -> Iterator[Any]:
             one = opened(one)
         if blank(one):
             continue
-        key = _holder(one) if isinstance(one, Mapping) else None
+        key = _holder(one) if isinstance(one, (dict, Mapping)) else None
         yield from _single(one[key]) if key else (one,)
 
 

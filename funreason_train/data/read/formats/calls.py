@@ -26,6 +26,7 @@ _NAMES = ("name", "tool_name", "function_name", "tool", "function", "action")
 _WRAPPERS = ("function", "functionCall", "function_call", "tool_call", "tool_use", "toolUse")
 _IDS = ("id", "call_id", "tool_call_id", "tool_use_id", "toolUseId", "index")
 _KINDS = ("function", "function_call", "tool_call", "tool_use", "tool")
+_PLAIN = {"name", "arguments"}
 
 
 def read_calls(
@@ -59,6 +60,10 @@ def call_id(declared: Any) -> Any:
 
 
 def _call(one: Any, tools: Iterable[Tool], flags: list[str]) -> Call:
+    if type(one) is dict and one.keys() == _PLAIN:  # nearly all of them: nothing to look for
+        name, arguments = one["name"], one["arguments"]
+        if isinstance(name, str) and name and isinstance(arguments, dict):
+            return Call(name, dict(arguments))
     fields = _opened(one)
     names = {key: fields[key] for key in _NAMES if isinstance(fields.get(key), str) and fields[key]}
     if not names:
