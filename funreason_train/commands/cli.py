@@ -260,6 +260,11 @@ def _run(name: str, words: list[str]) -> int:
         stages = list(config.pipeline.stages) if name == "pipeline" else [name]
         show(stages, config, run_dir, words)
         return 0
+    if config.dry_run and name == "doctor":
+        from .doctor import show_plan
+
+        show_plan(config, run_dir, words)
+        return 0
     if name == "sft" and config.sft.tokenise_only:
         from .preflight.ahead import tokenise
 

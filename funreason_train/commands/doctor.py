@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..cluster import Profile
 from ..cluster.preflight import Finding, Level, by_level
+from ..cluster.topology import node_commands
 from ..errors import UserError
 from ..pages.table import Table
 from ..reward.sample import Audit, audit_file
 from ..run.paths import RunDir
 from .display import console, print_table, say
+from .dry_run import words_for_nodes
 from .preflight.look import look, refuse_errors, show
+from .preflight.needs import needs
 from .stages import stage_of
 
 if TYPE_CHECKING:
@@ -28,13 +31,36 @@ def doctor(config: DictConfig, run: RunDir) -> None:
     Raises:
         UserError: if anything would stop or spoil a run.
     """
-    stages = [name for name in config.pipeline.stages if stage_of(name).nodes]
-    nodes = look(config, run, stages)
+    nodes = look(config, run, _stages(config))
     found = by_level([*nodes, *_reward(config, run), *_tokenizer(config)])
     here = Profile.of(config.cluster).joins() is None
     show(found, "This machine" if here else "Every node")
     refuse_errors(found)
     console.print("No problems found.")
+
+
+def show_plan(config: DictConfig, run: RunDir, words: Sequence[str]) -> None:
+    """`dry_run=true`: which machines would be looked at, how, and at what; looks at none."""
+    profile = Profile.of(config.cluster)
+    wanted = needs(config, run, _stages(config))
+    machines = f"{profile.nodes} machines" if profile.nodes > 1 else "one machine"
+    gpus = f", {profile.gpus_per_node} GPUs each" if profile.gpus_per_node else ""
+    say(f"doctor would look at {machines} (cluster={profile.name}{gpus}) and there at")
+    for what, asked in (
+        ("folders", wanted.asked["folders"]),
+        ("files", wanted.asked["files"] or ["none: there is neither model nor data yet"]),
+        ("addresses", wanted.asked["hosts"]),
+    ):
+        for one in asked:
+            say(f"  {what}: {one}")
+    console.rule("to run", align="left")
+    say("\n".join(node_commands(config.cluster, "doctor", words_for_nodes(words))))
+    say("Dry run: nothing was looked at. The same command without dry_run=true does it.")
+
+
+def _stages(config: DictConfig) -> list[str]:
+    """The stages of the run that are done on nodes."""
+    return [name for name in config.pipeline.stages if stage_of(name).nodes]
 
 
 def _reward(config: DictConfig, run: RunDir) -> Iterator[Finding]:

@@ -57,7 +57,7 @@ def show(names: list[str], config: DictConfig, run: RunDir, words: list[str]) ->
             if not found:  # otherwise it is the same mistake, met again
                 raise
         if stage.nodes:
-            kept = [word for word in words if not _said_anyhow(word)]
+            kept = words_for_nodes(words)
             commands += node_commands(config.cluster, name, kept)
             if config.cluster.device == "cuda":
                 documents[f"rayjob_{name}.yaml"] = _ray_job(config, name, kept)
@@ -84,6 +84,11 @@ def _contents(file: str) -> str:
     if file.startswith("rayjob_"):
         return "the same for KubeRay"
     return _CONTENTS.get(file, "what the framework is given")
+
+
+def words_for_nodes(words: Sequence[str]) -> list[str]:
+    """The user's settings as each node's command repeats them."""
+    return [word for word in words if not _said_anyhow(word)]
 
 
 def _said_anyhow(word: str) -> bool:

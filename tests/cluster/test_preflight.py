@@ -91,6 +91,20 @@ def test_a_fault_of_one_node_is_one_error_that_names_it(changes: dict[str, Any],
     assert found.count(". ") >= 1, "and says how to fix it"
 
 
+def test_a_node_that_cannot_write_the_shared_folder_is_told_once() -> None:
+    failed = {"failed": "OSError: [Errno 30] Read-only file system"}
+    nodes = pair(shared=failed, disk={"/shared/run": {"free": 2**50, "writable": False}})
+    nodes[0]["shared"] = ["0@h20-0"]
+    (found,) = errors(nodes)
+    assert found == "1@h20-1: disk: /shared/run cannot be written. Choose another run_dir"
+
+
+def test_a_node_on_which_no_gpu_works_is_no_case_for_another_cublas() -> None:
+    nodes = pair(gpus={"failed": "FileNotFoundError: nvidia-smi"}, matmul="ended with code 1 (no driver)")
+    (found,) = errors(nodes)
+    assert found.startswith("1@h20-1: matrix probe: no GPU can be used there") and "cuBLAS" not in found
+
+
 def test_a_node_with_another_lock_is_named_beside_the_others() -> None:
     (found,) = errors(pair(packages={"torch": "2.10.0", "ray": "2.60.0"}))
     assert "torch is 2.10.0 on 1@h20-1; 2.11.0 on 0@h20-0" in found

@@ -148,3 +148,30 @@ def test_a_tokenizer_that_loses_tags_is_found() -> None:
     assert lost_in_decoding(Tokenizer()) == []
     assert len(lost_in_decoding(Tokenizer("</think>"))) == 3
     assert len(lost_in_decoding(Tokenizer("<tool_call>"))) == 1
+
+
+def test_the_launch_scripts_first_check_looks_at_no_machine(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`bash launch/stage.sh doctor` asks for a dry run on rank 0 before any node has joined."""
+    words = ["doctor", "+recipe=funreason_mt_4b", "cluster=h20x32", f"run_dir={tmp_path}", "dry_run=true"]
+    assert main(words) == 0
+    said = capsys.readouterr().out
+    assert "4 machines (cluster=h20x32, 8 GPUs each)" in said and str(tmp_path) in said
+    lines = [line for line in said.splitlines() if line.startswith("NNODES=4 NODE_RANK=")]
+    assert len(lines) == 4 and all("bash launch/stage.sh doctor cluster=h20x32" in line for line in lines)
+    assert main([*words, "rl.stepz=3"]) == 2
+    assert "rl.stepz" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [["cluster=h20x32"], ["cluster.nodes=3"]])
+def test_one_of_several_machines_says_that_it_is_alone_and_nothing_else_is_wrong(
+    tmp_path: Path, words: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    assert main(["doctor", *words, f"run_dir={tmp_path / 'run'}"]) == 2
+    shown = capsys.readouterr()
+    (line,) = shown.err.splitlines()
+    assert "funreason-train: machines: " in line and "RAY_ADDRESS" in line
+    assert "1 error, " in shown.out and "route" not in shown.out
+    assert not (tmp_path / "run").exists() or not list((tmp_path / "run").iterdir()), "it left a file"

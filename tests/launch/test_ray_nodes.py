@@ -47,6 +47,20 @@ def test_any_stage_runs_on_any_number_of_nodes(cluster: Cluster) -> None:
     assert cluster.living() == []
 
 
+def test_the_doctor_is_asked_once_all_nodes_have_joined(cluster: Cluster) -> None:
+    words = ("doctor", "+recipe=funreason_mt_16gpu", "cluster=gpu80x16")
+    worker = cluster.node(1, 2, *words, script="stage.sh")
+    code, messages = end(cluster.node(0, 2, *words, script="stage.sh", FUNREASON_FAKE_CODE=2))
+    assert code == 2, "an error that the doctor finds is the script's own"
+    assert end(worker)[0] == 0, messages
+    asked = " ".join(words)
+    assert cluster.calls() == [
+        f"RAY_ADDRESS= {asked} dry_run=true",
+        f"RAY_ADDRESS=127.0.0.1:{cluster.port} {asked}",
+    ]
+    assert cluster.living() == []
+
+
 def test_without_a_stage_the_general_script_asks_for_one(cluster: Cluster) -> None:
     code, messages = end(cluster.node(0, 2, script="stage.sh"))
     assert code == 2 and "which stage?" in messages

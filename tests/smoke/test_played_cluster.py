@@ -1,6 +1,6 @@
 """The launch script with the real Ray on two played hosts, up to the preflight of every node: no training.
 
-There are no data, so a run that passes the preflight ends with that; a full disk ends it before.
+There are no data, so a run that passes the preflight ends with that; a fault of a host ends it before.
 """
 
 from __future__ import annotations
@@ -21,35 +21,47 @@ from funreason_train.commands.rehearsal.play import Job
 AS_ROOT = os.getuid() == 0
 #: What a host does before the launch script: its own view of the shared folder takes nothing more.
 FULL = "mount -t tmpfs -o size=64k full {run}; head -c 1000000 /dev/zero >{run}/rest 2>/dev/null"
+READ_ONLY = "mount --bind {run} {run} && mount -o remount,ro,bind {run}"
+#: Of host 1 a driver of yesterday and a GPU that somebody uses.
+NVIDIA_SMI = """#!/bin/sh
+if [ "$(hostname)" = host1 ]; then driver=550.54.15 free=20480; else driver=580.95.05 free=97000; fi
+case "$*" in
+    *query-gpu*) echo "0, NVIDIA H20, 97871, $free, $driver" ;;
+    *compute-apps*) [ "$free" = 97000 ] || echo "77, python" ;;
+    *topo*) echo "GPU0 X NV18" ;;
+esac
+"""
 
 pytestmark = pytest.mark.smoke
+needs_namespaces = pytest.mark.skipif(
+    why_not(AS_ROOT) is not None, reason="without namespaces no disk or name belongs to one host alone"
+)
 
 
-def launch_sft(tmp_path: Path, network: str, before: str = ":") -> str:
-    """What the hosts say when SFT is launched on them; `before` is run on host 1 first."""
-    run = tmp_path / "run"
-    words = ["+recipe=funreason_mt_4b", "rehearsal.hosts=2", "rehearsal.network=loopback", f"run_dir={run}"]
-    assert main(["pipeline", "rehearse=true", "dry_run=true", *words]) == 0
-    place = tmp_path / "run.rehearsal"
-    (place / "run").mkdir()
-    launch = f"bash launch/stage.sh sft +recipe={place}/recipe.yaml cluster={place}/hosts.yaml"
-    before = before.format(run=place / "run")
-    step = Step("sft", 2, ("bash", "-c", f"if [ $NODE_RANK = 1 ]; then {before}; fi; {launch}"))
+def launch(place: Path, network: str, words: str, before: str = ":", path: Path | None = None) -> str:
+    """What two hosts say when `launch/stage.sh` is started on them; it has to end with code 2.
+
+    Args:
+        place: A rehearsal's folder.
+        network: `namespaces` or `loopback`.
+        words: The stage and its settings.
+        before: Runs on host 1 first.
+        path: A folder that comes first on PATH.
+    """
+    step = Step(
+        "sft", 2, ("bash", "-c", f"if [ $NODE_RANK = 1 ]; then {before}; fi; bash launch/stage.sh {words}")
+    )
     scratch = Path("/tmp") / f"fr{os.getpid()}{network[0]}"  # Ray's sockets need a short path
     scratch.mkdir()
     job = scratch / "job.json"
     Job(str(place), network == "namespaces", 2, 16, str(scratch), (step,), {}).write(job)
     lifeline, held = os.pipe()
     rack = enter_rack(AS_ROOT) if network == "namespaces" else []
-    command = [
-        *rack,
-        sys.executable,
-        "-m",
-        "funreason_train.commands.rehearsal.play",
-        str(job),
-        str(lifeline),
-    ]
-    environment = {**console_environment(tmp_path), "FUNREASON_RAY_PORT": "6397"}
+    module = "funreason_train.commands.rehearsal.play"
+    command = [*rack, sys.executable, "-m", module, str(job), str(lifeline)]
+    environment = {**console_environment(place.parent), "FUNREASON_RAY_PORT": "6397", "COLUMNS": "400"}
+    if path is not None:
+        environment["PATH"] = f"{path}{os.pathsep}{environment['PATH']}"
     done = subprocess.run(
         command, capture_output=True, text=True, pass_fds=(lifeline,), env=environment, cwd=ROOT, timeout=600
     )
@@ -58,7 +70,18 @@ def launch_sft(tmp_path: Path, network: str, before: str = ":") -> str:
     subprocess.run(["rm", "-rf", str(scratch)], check=True)
     logs = "".join(file.read_text() for file in sorted((place / "logs").glob("*.log")))
     assert done.returncode == 2, done.stdout + done.stderr + logs
+    assert "Traceback" not in logs, logs
     return logs
+
+
+def launch_sft(tmp_path: Path, network: str, before: str = ":") -> str:
+    """What the hosts say when the rehearsal's SFT is launched on them; `before` is run on host 1 first."""
+    words = ["+recipe=funreason_mt_4b", "rehearsal.hosts=2", "rehearsal.network=loopback"]
+    assert main(["pipeline", "rehearse=true", "dry_run=true", *words, f"run_dir={tmp_path / 'run'}"]) == 0
+    place = tmp_path / "run.rehearsal"
+    (place / "run").mkdir()
+    sft = f"sft +recipe={place}/recipe.yaml cluster={place}/hosts.yaml"
+    return launch(place, network, sft, before.format(run=place / "run"))
 
 
 def test_two_nodes_on_loopback_addresses_join_and_are_looked_at(tmp_path: Path) -> None:
@@ -68,12 +91,42 @@ def test_two_nodes_on_loopback_addresses_join_and_are_looked_at(tmp_path: Path) 
     assert "dataset_info.json is missing" in said, "the run went another way"
 
 
-def test_a_host_whose_shared_folder_is_full_is_named_before_anything_is_trained(tmp_path: Path) -> None:
-    if why_not(AS_ROOT) is not None:  # then no disk can be filled for one host alone
-        return
-    said = launch_sft(tmp_path, "namespaces", FULL)
+@needs_namespaces
+@pytest.mark.parametrize("fault", [FULL, READ_ONLY], ids=["full", "read-only"])
+def test_a_host_that_cannot_write_the_shared_folder_is_named_before_anything_is_trained(
+    tmp_path: Path, fault: str
+) -> None:
+    said = launch_sft(tmp_path, "namespaces", fault)
     assert "all 2 nodes have joined" in said
     (line,) = [line for line in said.splitlines() if line.startswith("funreason-train:")]
-    assert "1@host1" in said and "cannot be written" in said, line
-    assert "run_dir" in said
+    assert "1@host1" in line and "cannot be written" in line and "run_dir" in line, "one sentence, and the fix"
     assert "Supervised fine-tuning" not in said, "the stage was started"
+
+
+@needs_namespaces
+def test_doctor_looks_at_every_node_and_names_the_one_with_the_faults(tmp_path: Path) -> None:
+    smi = tmp_path / "bin" / "nvidia-smi"
+    smi.parent.mkdir()
+    smi.write_text(NVIDIA_SMI)
+    smi.chmod(0o755)
+    other = tmp_path / "other" / "torch-2.10.0.dist-info"
+    other.mkdir(parents=True)
+    (other / "METADATA").write_text("Metadata-Version: 2.1\nName: torch\nVersion: 2.10.0\n")
+    run = tmp_path / "run"
+    run.mkdir()
+    before = f"export PYTHONPATH={other.parent}:$PYTHONPATH CC=nowhere; {READ_ONLY.format(run=run)}"
+    words = f"doctor +recipe=funreason_mt_1gpu cluster=gpu80x1 cluster.nodes=2 run_dir={run}"
+    said = launch(tmp_path / "place", "namespaces", words, before, smi.parent)
+    assert "Every node" in said
+    (problem,) = [line for line in said.splitlines() if line.startswith("funreason-train:")]
+    errors = [line for line in said.partition(problem)[2].splitlines() if line.startswith("  - ")]
+    for sentence in (
+        "1@host1: driver: the NVIDIA driver is 550.54.15, CUDA 13 needs 580 or newer. Update the driver",
+        "1@host1: GPU memory: in use: GPU 0 has 20 of 96 GiB free (77 python). End what uses",
+        "1@host1: compiler: no C compiler, which Triton needs at run time. Install gcc on this node",
+        f"1@host1: disk: {run} cannot be written. Choose another run_dir",
+    ):
+        assert len([error for error in errors if sentence in error]) == 1, errors
+    (lock,) = [error for error in errors if "versions" in error]
+    assert "torch is 2.10.0 on 1@host1; " in lock and "on 0@host0" in lock and "bootstrap.sh" in lock
+    assert [error for error in errors if "0@host0: " in error and "matrix probe" not in error] == []

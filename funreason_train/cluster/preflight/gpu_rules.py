@@ -7,7 +7,7 @@ from typing import Any
 
 from .facts import Facts
 from .finding import Finding
-from .rule import Expected, Verdict, each
+from .rule import Expected, Verdict, each, failed
 
 #: The lock's torch is built for CUDA 13.0, as launch/bootstrap.sh says as well.
 LEAST_DRIVER = 580
@@ -79,9 +79,13 @@ def compiler(nodes: Sequence[Facts], expected: Expected) -> Iterator[Finding]:
 
 
 def matmul(nodes: Sequence[Facts], expected: Expected) -> Iterator[Finding]:
+    unseen = {facts["node"] for facts in nodes if failed(facts.get("gpus")) or not facts.get("gpus")}
+
     def wrong(node: str, said: Any) -> Verdict:
         if said == "ok":
             return None
+        if node in unseen:
+            return f"no GPU can be used there: a program {said}", "Check nvidia-smi and what the job was given"
         fix = "Update cuBLAS (install requirements/gpu.lock) or take the node out"
         return f"a half-precision product that H20s are known to fail on {said}", fix
 

@@ -92,7 +92,8 @@ def shared(nodes: Sequence[Facts], expected: Expected) -> Iterator[Finding]:
     """A file written here has to be read there, in both directions."""
     if not expected.several:
         return
-    everyone = {facts["node"] for facts in nodes}
+    # A node that could not write is told as that, by itself and by its disk, and not by everyone else again.
+    everyone = {facts["node"] for facts in nodes if not failed(facts.get("shared"))}
 
     def blind(node: str, seen: Any) -> Verdict:
         if seen is None or not (missing := sorted(everyone - set(seen))):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ...cluster import Profile, gpu_problem
@@ -41,10 +42,23 @@ def look(config: DictConfig, run: RunDir, stages: Sequence[str]) -> list[Finding
         return judge(
             call_in_process("funreason_train.cluster.preflight.nodes:facts_of_cluster", job), wanted.expected
         )
-    found = judge(facts_here(wanted.asked), wanted.expected)
-    if problem := gpu_problem(profile):
-        return [Finding("error", "machines", None, problem), *found]
-    return found
+    problem = gpu_problem(profile) or _one_of_several(profile)
+    # Alone, so there is nobody to reach or to share a folder with.
+    asked, expected = {**wanted.asked, "shared": None}, replace(wanted.expected, nodes=1)
+    if problem:  # for lack of GPUs mostly, each of which would be a finding again
+        asked, expected = {**asked, "gpu": False}, replace(expected, gpus=0)
+    found = judge(facts_here(asked), expected)
+    return [Finding("error", "machines", None, problem), *found] if problem else found
+
+
+def _one_of_several(profile: Profile) -> str | None:
+    """Why the machines of a profile without GPUs cannot be looked at, as `gpu_problem` has it for GPUs."""
+    if profile.nodes == 1:
+        return None
+    return (
+        f"cluster={profile.name} needs {profile.nodes} machines and no Ray cluster was named. Start the launch "
+        "script on every node (launch/*.sh), or set RAY_ADDRESS to a running cluster"
+    )
 
 
 def before(config: DictConfig, run: RunDir, stages: Sequence[str]) -> None:
@@ -97,5 +111,7 @@ def _sentence(finding: Finding) -> str:
 
 def _counts(found: Sequence[Finding]) -> str:
     counts = {level: sum(finding.level == level for finding in found) for level in _LEVELS}
-    words = {"error": "errors", "warning": "warnings", "fine": "fine", "unchecked": "unchecked"}
-    return ", ".join(f"{count} {words[level]}" for level, count in counts.items() if count)
+    several = ("error", "warning")
+    return ", ".join(
+        f"{count} {level}{'s' * (level in several and count > 1)}" for level, count in counts.items() if count
+    )
