@@ -99,7 +99,7 @@ def test_a_host_that_cannot_write_the_shared_folder_is_named_before_anything_is_
     said = launch_sft(tmp_path, "namespaces", fault)
     assert "all 2 nodes have joined" in said
     (line,) = [line for line in said.splitlines() if line.startswith("funreason-train:")]
-    assert "1@host1" in line and "cannot be written" in line and "run_dir" in line, "one sentence, and the fix"
+    assert "1@host1" in line and "cannot be written" in line and "run_dir" in line, line
     assert "Supervised fine-tuning" not in said, "the stage was started"
 
 

@@ -85,7 +85,7 @@ def matmul(nodes: Sequence[Facts], expected: Expected) -> Iterator[Finding]:
         if said == "ok":
             return None
         if node in unseen:
-            return f"no GPU can be used there: a program {said}", "Check nvidia-smi and what the job was given"
+            return f"no GPU can be used there: a program {said}", "Check nvidia-smi and the job's GPUs"
         fix = "Update cuBLAS (install requirements/gpu.lock) or take the node out"
         return f"a half-precision product that H20s are known to fail on {said}", fix
 

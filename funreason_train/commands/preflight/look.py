@@ -56,8 +56,8 @@ def _one_of_several(profile: Profile) -> str | None:
     if profile.nodes == 1:
         return None
     return (
-        f"cluster={profile.name} needs {profile.nodes} machines and no Ray cluster was named. Start the launch "
-        "script on every node (launch/*.sh), or set RAY_ADDRESS to a running cluster"
+        f"cluster={profile.name} needs {profile.nodes} machines and no Ray cluster was named. Start the "
+        "launch script on every node (launch/*.sh), or set RAY_ADDRESS to a running cluster"
     )
 
 
