@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 import time
 from collections.abc import Sequence
@@ -22,11 +21,9 @@ from typing import Any
 
 import record
 from child import execute
-from steps import STEPS, Job, Step, run_step
+from steps import BUDGET, STEPS, Job, Step, limit, run_step
 
 _LEAST_SECONDS = 15.0  # with less time left, a step is not begun
-#: Multiplies every step's limit, for machines slower than the one that the limits are for.
-_SLACK = float(os.environ.get("FUNREASON_PROOF_SLACK", "1"))
 
 
 def main(words: Sequence[str]) -> int:
@@ -44,12 +41,16 @@ def main(words: Sequence[str]) -> int:
     wanted = [step for step in STEPS if not options.steps or step.name in options.steps]
     until = time.monotonic() + options.seconds
     before = {} if options.again else record.latest(record.read(file))
+    pending = []
     for step in wanted:
         done = before.get(step.name)
         if done is not None and done["status"] == "ok" and _same(done, options):
             _say(f"{step.name}: done before")
-            continue
-        _one(step, options, work, file, until)
+        else:
+            pending.append(step)
+    for step in pending:
+        left = until - time.monotonic()
+        _one(step, options, work, file, limit(step.name, [one.name for one in pending], left))
     lines = record.read(file)
     (out / "table.md").write_text(record.table(lines), encoding="utf-8")
     print(record.table(lines), flush=True)
@@ -57,13 +58,11 @@ def main(words: Sequence[str]) -> int:
     return int(any(found.get(step.name, {}).get("status") != "ok" for step in wanted))
 
 
-def _one(step: Step, options: argparse.Namespace, work: Path, file: Path, until: float) -> None:
-    left = until - time.monotonic()
+def _one(step: Step, options: argparse.Namespace, work: Path, file: Path, limit: float) -> None:
     head = {"step": step.name, "device": options.device, "tiny": options.tiny, "at": int(time.time())}
-    if left < _LEAST_SECONDS:
+    if limit < min(_LEAST_SECONDS, step.seconds):
         _add(file, {**head, "status": "skipped", "error": "no time was left"})
         return
-    limit = min(_SLACK * step.seconds, left)
     _say(f"{step.name}: {step.title}, {limit:.0f} s at most")
     command = [sys.executable, str(Path(__file__).absolute()), "--step", step.name]
     notes = work / f"{step.name}.json"
@@ -97,7 +96,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--tiny", action="store_true", help="sizes that take seconds")
     parser.add_argument("--steps", type=_names(names), default=[], help=f"some of {','.join(names)}")
-    parser.add_argument("--seconds", type=float, default=480.0, help="for all steps together")
+    parser.add_argument("--seconds", type=float, default=BUDGET, help="for all steps together")
     parser.add_argument("--work", help="folder for models and runs; default: OUT/work")
     parser.add_argument("--again", action="store_true", help="do steps anew that are done")
     parser.add_argument("--step", choices=names, help=argparse.SUPPRESS)

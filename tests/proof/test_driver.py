@@ -55,7 +55,7 @@ def prove(scripts: Any, out: Any, *words: Any) -> Any:
 
 
 def test_a_step_that_fails_or_hangs_costs_the_others_nothing(scripts: Any, tmp_path: Any) -> None:
-    done, lines = prove(scripts, tmp_path / "out")
+    done, lines = prove(scripts, tmp_path / "out", "--seconds", "60")  # so that none is left over
     assert done.returncode == 1
     assert [(line["step"], line["status"]) for line in lines] == [
         ("good", "ok"),
@@ -85,7 +85,7 @@ def test_steps_that_are_done_are_not_done_again_unless_asked(scripts: Any, tmp_p
 
 
 def test_without_time_left_a_step_is_named_and_not_begun(scripts: Any, tmp_path: Any) -> None:
-    done, lines = prove(scripts, tmp_path / "out", "--seconds", "5")
+    done, lines = prove(scripts, tmp_path / "out", "--seconds", "2")
     assert done.returncode == 1
     assert [line["status"] for line in lines] == ["skipped"] * len(STEPS)
 
@@ -98,10 +98,30 @@ def test_an_unknown_step_is_an_error_that_lists_the_known_ones(scripts: Any, tmp
 def test_the_real_steps_are_there_and_fit_the_time(beside: Any) -> None:
     import importlib
 
+    from steps import BUDGET
     from steps import STEPS as real
 
     for step in real:
         assert (GPU / "steps" / f"{step.name}.py").is_file()
-    # What costs most comes early enough; the whole is cut by --seconds, 480 unless another number is given.
+    # Half of the 15 minutes for which a card can be had, however small it is.
+    assert sum(step.seconds for step in real) <= BUDGET <= 480
     assert [step.name for step in real][:2] == ["machine", "attention"]
     assert importlib.import_module("steps.machine").run
+
+
+def test_a_step_is_sure_of_its_own_time_and_gets_what_was_left_over(beside: Any) -> None:
+    from steps import BUDGET, limit
+    from steps import STEPS as real
+
+    names = [step.name for step in real]
+    own = {step.name: step.seconds for step in real}
+    left = BUDGET
+    for name in names:  # each takes all that it may: none later gets less than its own
+        seconds = limit(name, names, left)
+        assert seconds >= own[name]
+        left -= seconds
+    assert left >= 0
+    assert limit("rl", ["rl", "export"], BUDGET) == BUDGET - own["export"]
+    assert limit("sft", names, 30.0) == 30.0, "never more than there is"
+    early = BUDGET - own["machine"] - 5  # attention took 30 seconds less than it might
+    assert limit("loss", names, early) > own["loss"]

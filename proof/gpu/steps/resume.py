@@ -8,7 +8,7 @@ from pathlib import Path
 import material
 
 from . import Job
-from .stages import command, finish, kill_when, lines
+from .stages import command, finish, kill_when, lines, start
 
 _ROWS, _BATCH, _EPOCHS, _SAVE = 64, 8, 3, 3
 _EPOCH = _ROWS // _BATCH
@@ -16,7 +16,10 @@ _KILLED = 12  # the checkpoint after which it is killed: half of the second epoc
 
 
 def run(job: Job) -> None:
-    """Trains twice, once with a kill, and compares every weight."""
+    """Trains twice, once with a kill, and compares every weight.
+
+    Both runs go on at the same time, since a start takes far longer than the training.
+    """
     base = job.work / "resume_model"
     material.model(base, material.TINY if job.tiny else material.SMALL, job.device)
     words = [
@@ -31,6 +34,7 @@ def run(job: Job) -> None:
         shutil.rmtree(folder, ignore_errors=True)
         material.sft_rows(folder / "data" / "sft", [10 + 3 * (index % 17) for index in range(_ROWS)])
     killed = runs["killed"] / "sft"
+    whole = start(command("sft", job, runs["whole"], *words))
     kill_when(
         command("sft", job, runs["killed"], *words),
         (killed / "checkpoints" / f"checkpoint-{_KILLED}" / "trainer_state.json").exists,
@@ -38,7 +42,8 @@ def run(job: Job) -> None:
     reached = max(line["step"] for line in lines(killed / "metrics.jsonl"))
     job.note(killed_at_step=reached, steps=_EPOCHS * _EPOCH)
     finish(command("sft", job, runs["killed"], *words))
-    finish(command("sft", job, runs["whole"], *words))
+    if code := whole.wait():
+        raise RuntimeError(f"the unkilled run ended with code {code}; its output is above")
     differing, largest = differences(runs["killed"] / "sft" / "model", runs["whole"] / "sft" / "model")
     job.note(weights_that_differ=differing, largest_difference=largest)
     losses = [[line["loss"] for line in lines(folder / "sft" / "metrics.jsonl")] for folder in runs.values()]
