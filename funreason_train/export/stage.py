@@ -64,7 +64,9 @@ def run(config: DictConfig, run: RunDir) -> dict[str, Any]:
     start = _local(config.rl.model)
     before = stored_tensors(start) if start else {}
     dtype = config.export.dtype or _common_type(before) or "bfloat16"
-    state = _write(checkpoint, making, dtype, config.export.shard_size, start)
+    state, tied = _write(checkpoint, making, dtype, config.export.shard_size, start)
+    # A folder may hold its embeddings twice, as the output layer as well; ours never does.
+    before = {name: stored for name, stored in before.items() if name not in tied}
     problems = folder_problems(making)
     problems += verify.key_problems(stored_tensors(making), _wanted(before, state, dtype))
     problems += verify.value_problems(making, state) if not problems else []
@@ -115,8 +117,14 @@ def _wanted(before: dict[str, Stored], state: dict[str, Any], dtype: str) -> dic
     return {name: Stored(dtype, shape, Path()) for name, shape in shapes.items()}
 
 
-def _write(checkpoint: Path, folder: Path, dtype: str, shard_size: str, start: Path | None) -> dict[str, Any]:
-    """Writes the folder and returns the weights it should hold."""
+def _write(
+    checkpoint: Path, folder: Path, dtype: str, shard_size: str, start: Path | None
+) -> tuple[dict[str, Any], set[str]]:
+    """Writes the folder.
+
+    Returns:
+        The weights it should hold, and the names of those that are others by another name (tied).
+    """
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 
@@ -143,7 +151,7 @@ def _write(checkpoint: Path, folder: Path, dtype: str, shard_size: str, start: P
         model.generation_config = GenerationConfig.from_pretrained(actor / "huggingface")
     model.save_pretrained(folder, max_shard_size=shard_size)
     AutoTokenizer.from_pretrained(actor / "huggingface").save_pretrained(folder)
-    return state
+    return state, tied
 
 
 def _reads(config: DictConfig, run: RunDir) -> list[Path]:

@@ -1,5 +1,6 @@
 """Every shipped recipe, composed, checked against the installed frameworks and dry-run."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -7,8 +8,10 @@ from pathlib import Path
 import pytest
 from omegaconf import DictConfig
 
+from funreason_train.commands.cli import main
 from funreason_train.settings import load_settings
 from funreason_train.settings.compose import compose, recipes, shipped
+from funreason_train.settings.places import group_choices
 from funreason_train.settings.resolve import run_of
 
 
@@ -25,6 +28,40 @@ def dry_run(command: str, recipe: str, run: Path) -> str:
     }
     assert imported.isdisjoint({"torch", "ray", "vllm", "verl", "llamafactory", "transformers"})
     return done.stdout
+
+
+def profiles_and_recipes() -> list[tuple[str, str]]:
+    """What docs/cluster.md says which recipe fits which machines."""
+    page = (Path(__file__).parents[2] / "docs" / "cluster.md").read_text()
+    rows = [line.split("|") for line in page.splitlines() if line.startswith("| `")]
+    named = [(cells[1], cells[3]) for cells in rows if len(cells) == 5]
+    found = [
+        (profile.strip(" `"), recipe) for profile, cell in named for recipe in re.findall(r"`(\w+)`", cell)
+    ]
+    return [pair for pair in found if pair[0] in group_choices()["cluster"]]
+
+
+def test_every_profile_has_a_recipe_and_every_recipe_a_profile() -> None:
+    pairs = profiles_and_recipes()
+    assert {profile for profile, _ in pairs} == set(group_choices()["cluster"])
+    assert {recipe for _, recipe in pairs} == set(recipes())
+
+
+@pytest.mark.parametrize(("profile", "recipe"), profiles_and_recipes())
+def test_a_recipe_passes_every_check_on_the_machines_that_it_claims_to_fit(
+    profile: str, recipe: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["dry_run=true", f"+recipe={recipe}", f"cluster={profile}", f"run_dir={tmp_path}"]
+    assert main(["pipeline", *words]) == 0
+    assert "no problems found" in " ".join(capsys.readouterr().out.split())
+    config = load_settings("pipeline", words)
+    assert config.cluster.name == profile
+    commands = (tmp_path / "plan" / "commands.txt").read_text().splitlines()
+    assert len(commands) == config.cluster.nodes * sum(
+        name in ("sft", "rl") for name in config.pipeline.stages
+    )
+    for stage in ("data", "export", "eval", "doctor"):  # by themselves, as the page has it
+        assert main([stage, *words]) == 0, capsys.readouterr().err
 
 
 def compose_recipe(name: str) -> DictConfig:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from funreason_train.models.weights import stored_tensors
 from funreason_train.sft.train.worker import also_stop_at, clear_final
 
 
@@ -34,3 +35,27 @@ def test_what_llamafactory_would_refuse_to_start_beside_is_removed(tmp_path: Pat
     (tmp_path / "merged").mkdir()
     clear_final(tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(kept)
+
+
+@pytest.mark.parametrize("tied", [True, False])
+def test_weights_that_a_model_uses_twice_are_saved_once_also_from_deepspeeds_copies(
+    tmp_path: Path, tied: bool
+) -> None:
+    from transformers import Qwen3Config, Qwen3ForCausalLM
+
+    from funreason_train.sft.train.callbacks import TiedCallback
+
+    model = Qwen3ForCausalLM(
+        Qwen3Config(
+            vocab_size=32, hidden_size=8, intermediate_size=8, num_hidden_layers=1, num_attention_heads=1,
+            num_key_value_heads=1, head_dim=8, tie_word_embeddings=tied,
+        )
+    )  # fmt: skip
+    copies = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    model.save_pretrained(tmp_path / "before", state_dict=dict(copies))
+    assert "lm_head.weight" in stored_tensors(tmp_path / "before"), "there is nothing to be done any more"
+    TiedCallback().on_train_begin(None, None, None, model=model)
+    model.save_pretrained(tmp_path / "after", state_dict=dict(copies))
+    assert ("lm_head.weight" in stored_tensors(tmp_path / "after")) is not tied
+    again = Qwen3ForCausalLM.from_pretrained(tmp_path / "after").state_dict()
+    assert all(again[name].equal(tensor) for name, tensor in copies.items())

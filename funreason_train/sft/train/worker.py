@@ -58,7 +58,7 @@ def _train(job: dict[str, Any], seen: list[Any]) -> None:
     from ..tokens.collate import use_packed_batches
     from ..tokens.order import OrderCallback, seed_epochs
     from ..tokens.tree_batch import use_segments, use_trees
-    from .callbacks import AttentionCallback, LeanCallback, MetricsCallback, StopCallback
+    from .callbacks import AttentionCallback, LeanCallback, MetricsCallback, StopCallback, TiedCallback
     from .lean import liger_shortens
     from .objective import Alpha, Objective, ObjectiveCallback
     from .objective import install as install_objective
@@ -79,7 +79,7 @@ def _train(job: dict[str, Any], seen: list[Any]) -> None:
     kernel = choose(job["attention"], job["device"])
     arguments["flash_attn"] = _LLAMAFACTORY.get(kernel, kernel)
     stop = StopCallback(Path(job["stop"]))
-    further: list[Any] = [stop]
+    further: list[Any] = [stop, TiedCallback()]
     if job["lean"]:
         further.append(LeanCallback(logits=not arguments["enable_liger_kernel"] or liger_shortens()))
     if kernel == attention.VARLEN:
