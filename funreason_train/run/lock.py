@@ -5,13 +5,15 @@ from __future__ import annotations
 import fcntl
 import os
 import platform
+import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
 from ..errors import UserError
+from .lock_folder import alive, guarded
 from .paths import RunDir
 
 #: How long the processes of a command that was killed may take to end, in seconds.
@@ -31,16 +33,21 @@ def locked(run: RunDir) -> Iterator[int]:
         UserError: if another command works in this run directory, or it cannot be written.
     """
     until = time.monotonic() + _ORPHANS_END
-    with _opened(run.root) as file:
-        while not _taken(file):
-            file.seek(0)
-            if _alive(file.read().strip()) or time.monotonic() > until:
-                raise UserError(
-                    "another process is working in this run directory",
-                    where=str(run.root),
-                    fix="Wait for it, or choose another place with run_dir=DIR",
-                )
-            time.sleep(0.2)
+    with _opened(run.root) as file, ExitStack() as guards:
+        try:
+            while not _taken(file):
+                file.seek(0)
+                if alive(file.read().strip()) or time.monotonic() > until:
+                    raise _busy(run)
+                time.sleep(0.2)
+        except _NoLocks:
+            print(
+                f"{run.root} lies on a file system without locks (Lustre without -o flock, some NFS); a "
+                "folder guards it instead, which does not see the processes that a killed command leaves",
+                file=sys.stderr,
+            )
+            if not guards.enter_context(guarded(run.root / ".lock.folder")):
+                raise _busy(run) from None
         file.truncate(0)
         file.write(str(os.getpid()))
         file.flush()
@@ -69,20 +76,23 @@ def _opened(root: Path) -> IO[str]:
     return file
 
 
+class _NoLocks(Exception):
+    """The file system has no locks."""
+
+
 def _taken(file: IO[str]) -> bool:
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
+    except OSError as error:  # ENOSYS, EOPNOTSUPP or ENOLCK, as the file system likes
+        raise _NoLocks from error
     return True
 
 
-def _alive(pid: str) -> bool:
-    if not pid.isdecimal():
-        return False
-    with suppress(PermissionError):
-        try:
-            os.kill(int(pid), 0)
-        except ProcessLookupError:
-            return False
-    return True
+def _busy(run: RunDir) -> UserError:
+    return UserError(
+        "another process is working in this run directory",
+        where=str(run.root),
+        fix="Wait for it, or choose another place with run_dir=DIR",
+    )

@@ -126,6 +126,8 @@ def test_the_h20_recipe_reaches_the_frameworks(tmp_path: Path) -> None:
     assert sft.deepspeed.zero_optimization.stage == 2
     assert (rl.trainer.nnodes, rl.trainer.n_gpus_per_node) == (4, 8)
     assert rl.trainer.device == "cuda"
+    # Weights are gathered within a node, over NVLink.
+    assert rl.actor_rollout_ref.actor.fsdp_config.fsdp_size == rl.trainer.n_gpus_per_node
     assert "cpu" not in str(rl.actor_rollout_ref.model.external_lib or "")
 
 
