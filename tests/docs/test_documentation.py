@@ -88,3 +88,14 @@ def test_every_setting_that_the_pages_show_exists() -> None:
             if key not in known and not free and not key.endswith((".py", ".yaml", ".json")):
                 wrong.append(f"{page.name}: {key}")
     assert wrong == []
+
+
+def test_every_test_that_the_pages_name_exists() -> None:
+    named = 0
+    for page in PAGES:
+        file = ""
+        for path, test in re.findall(r"`(tests/[\w/]+\.py)?::(test_\w+)`", page.read_text(encoding="utf-8")):
+            file = path or file
+            assert f"def {test}(" in (ROOT / file).read_text(encoding="utf-8"), f"{page.name}: {file}::{test}"
+            named += 1
+    assert named > 20

@@ -32,6 +32,9 @@ case "$*" in
 esac
 """
 
+#: What Python loads first on host 1: its clock is an hour off.
+CLOCK = "import time\nnow = time.time\ntime.time = lambda: now() + 3600.0\n"
+
 pytestmark = pytest.mark.smoke
 needs_namespaces = pytest.mark.skipif(
     why_not(AS_ROOT) is not None, reason="without namespaces no disk or name belongs to one host alone"
@@ -112,6 +115,7 @@ def test_doctor_looks_at_every_node_and_names_the_one_with_the_faults(tmp_path: 
     other = tmp_path / "other" / "torch-2.10.0.dist-info"
     other.mkdir(parents=True)
     (other / "METADATA").write_text("Metadata-Version: 2.1\nName: torch\nVersion: 2.10.0\n")
+    (other.parent / "sitecustomize.py").write_text(CLOCK)
     run = tmp_path / "run"
     run.mkdir()
     before = f"export PYTHONPATH={other.parent}:$PYTHONPATH CC=nowhere; {READ_ONLY.format(run=run)}"
@@ -124,6 +128,7 @@ def test_doctor_looks_at_every_node_and_names_the_one_with_the_faults(tmp_path: 
         "1@host1: driver: the NVIDIA driver is 550.54.15, CUDA 13 needs 580 or newer. Update the driver",
         "1@host1: GPU memory: in use: GPU 0 has 20 of 96 GiB free (77 python). End what uses",
         "1@host1: compiler: no C compiler, which Triton needs at run time. Install gcc on this node",
+        "1@host1: clock: its clock is 3,600 s ahead of that of 0@host0. Set it with the time service",
         f"1@host1: disk: {run} cannot be written. Choose another run_dir",
     ):
         assert len([error for error in errors if sentence in error]) == 1, errors
