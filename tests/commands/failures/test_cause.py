@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from funreason_train.commands.execution.cause import Cause, first_cause, in_one_line
 from funreason_train.commands.execution.prose import failure
+from funreason_train.commands.failures.cause import Cause, first_cause, in_one_line
 from funreason_train.run.process import ChildFailed
 
 SERVER = "\x1b[36m(vLLMHttpServer pid=18617)\x1b[0m "
@@ -133,7 +133,7 @@ def test_a_log_without_an_error_has_no_cause() -> None:
             "Memory on the node (IP: 192.0.2.2) was 2.54GB used / 23.54GB limit (0.107922)",
             "machine ran out of memory",
         ),
-        ("OSError: [Errno 98] Address already in use", "another process uses the port"),
+        ("OSError: [Errno 98] Address already in use", "Another process uses the port"),
         ("OSError: [Errno 28] No space left on device", "cluster.temp_dir"),
     ],
 )

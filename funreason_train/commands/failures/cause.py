@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+
+from .signs import CASCADE, ROOT, sign_of
 
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 #: A process's mark; a progress bar without an end of line may stand before it.
@@ -43,57 +45,37 @@ _DEAD_WORKER = re.compile(
     r"(?P<detail>.*?)(?=\.? Some common causes|$)"
 )
 _LONGEST = 300  # characters of an error that are shown
-#: What is known to help, by what the error says.
-_FIXES = (
-    (
-        ("CUDA out of memory", "HIP out of memory"),
-        "a GPU ran out of memory: use fewer tokens or samples a pass (rl.tokens_per_pass, "
-        "rl.samples_per_pass, sft.per_device_batch), or a smaller share for the rollout engine "
-        "(rl.rollout.memory)",
-    ),
-    (
-        ("No available memory for the cache blocks", "KV cache is needed"),
-        "the rollout engine has too little memory for its cache: give it a larger share "
-        "(rl.rollout.memory), or shorter prompts and responses",
-    ),
-    (
-        ("memory pressure", "low on memory", "Cannot allocate memory", "not enough memory", "MemoryError"),
-        "the machine ran out of memory: use fewer processes on it, or shorter and fewer samples at once",
-    ),
-    (
-        ("Address already in use", "EADDRINUSE", "address already in use"),
-        "another process uses the port, often one of an earlier run that has not ended yet",
-    ),
-    (
-        ("No space left on device",),
-        "a disk is full: of the run directory, of checkpoints or of Ray's folder (cluster.temp_dir)",
-    ),
-    (
-        ("exited unexpectedly", "A worker died or was killed"),
-        "a process was killed or crashed without a message; `dmesg` tells if the kernel did it to free "
-        "memory",
-    ),
-)
+_FRAME = re.compile(r'^\s*File "')
+#: What makes a line outside a traceback worth a look where its words could also be harmless.
+_SERIOUS = re.compile(r"(?i)(?!.*(?-i:Warning|WARNING)).*(?:error|exception|fatal|fail|panic|abort|critical)")
 
 
 @dataclass(frozen=True)
 class Cause:
-    """The first error of a log.
+    """An error of a log.
 
     Attributes:
         line: Where its words stand, from 1.
         process: The process that wrote it; empty for the driver.
         error: Its words, on one line.
+        role: `signs.ROOT`: it may be why the stage ended; `CASCADE`: it says that others have gone;
+            `TEARDOWN`: it comes of everything being put away.
+        frames: Of its traceback, `File "…", line N, in NAME`, innermost last.
     """
 
     line: int
     process: str
     error: str
+    role: str = ROOT
+    frames: tuple[str, ...] = field(default=(), compare=False)
 
     @property
     def fix(self) -> str:
         """What is known to help; empty if nothing is."""
-        return next((fix for parts, fix in _FIXES if any(part in self.error for part in parts)), "")
+        sign = sign_of(self.error)
+        if sign is None:
+            return ""
+        return sign.fix or (sign.kind.fix if sign.role == ROOT else "")
 
 
 def first_cause(lines: Iterable[str]) -> Cause | None:
@@ -102,33 +84,63 @@ def first_cause(lines: Iterable[str]) -> Cause | None:
     Args:
         lines: The log. Tracebacks that only repeat what another process suffered are passed over.
     """
-    found: Cause | None = None
-    going_on = False  # the error's words may go on in the next line
-    inside: dict[str, bool] = {}  # process -> whether its lines belong to a traceback
+    found = findings(lines)
+    roots = [one for one in found if one.role == ROOT]
+    echoes = [one for one in found if one.role == CASCADE and not _ECHOES.search(one.error)]
+    return next(iter([*roots, *echoes]), None)
+
+
+def findings(lines: Iterable[str]) -> list[Cause]:
+    """Every error after the last sign of health, in the order of the log.
+
+    Args:
+        lines: The log.
+    """
+    found: list[Cause] = []
+    going_on = False  # the last error's words may go on in the next line
+    inside: dict[
+        str, list[str]
+    ] = {}  # process -> the frames so far of the traceback that its lines belong to
     names: dict[str, str] = {}  # pid -> the process that Ray calls a worker of that pid
     for number, process, text in _spoken(lines):
         names.setdefault(process.rpartition("pid=")[2], process)
         if _HEALTHY.match(text):
-            found, inside = None, {}
-        elif found is not None:
-            going_on = going_on and process == found.process and text[:1].isspace() and bool(text.strip())
-            if going_on:
-                found = replace(found, error=_short(f"{found.error} {text}"))
-        elif text.endswith(_TRACEBACK):
-            inside[process] = True
-        elif inside.get(process) and text and not text[0].isspace():
-            inside[process] = False
-            # An echo's own traceback goes on below its first line.
+            found, inside, going_on = [], {}, False
+            continue
+        if going_on and process == found[-1].process and text[:1].isspace() and text.strip():
+            found[-1] = replace(found[-1], error=_short(f"{found[-1].error} {text}"))
+            continue
+        going_on = False
+        if text.endswith(_TRACEBACK):
+            inside[process] = []
+        elif process in inside and text and not text[0].isspace():
+            frames = tuple(inside.pop(process))
             if _ECHOES.search(text):
-                inside[process] = "RayTaskError" in text
+                if "RayTaskError" in text:  # an echo's own traceback goes on below its first line
+                    inside[process] = []
+                found.append(Cause(number, process, _short(text), _role(text, CASCADE), frames))
             elif _EXCEPTION.match(text):
-                found, going_on = Cause(number, process, _short(text)), True
+                found.append(Cause(number, process, _short(text), _role(text, ROOT), frames))
+                going_on = True
+        elif process in inside:
+            if _FRAME.match(text):
+                inside[process].append(text.strip())
         elif dead := _DEAD_WORKER.search(text):
             who = names.get(dead["pid"], f"worker pid={dead['pid']}")
-            found = Cause(number, who, _short(f"A worker died or was killed ({dead['detail']})"))
+            found.append(Cause(number, who, _short(f"A worker died or was killed ({dead['detail']})")))
         elif any(part in text for part in _WITHOUT_A_WORD):
-            found = Cause(number, process, _short(text))
+            found.append(Cause(number, process, _short(text)))
+        elif (sign := sign_of(text)) and (sign.strong or sign.role != ROOT or _SERIOUS.match(text)):
+            found.append(Cause(number, process, _short(text), sign.role))
     return found
+
+
+def _role(text: str, otherwise: str) -> str:
+    """What an exception's words make of it; those that no sign fits are what they seem."""
+    sign = sign_of(text)
+    if sign is None or (otherwise == CASCADE and sign.role == ROOT):
+        return otherwise
+    return sign.role
 
 
 def in_one_line(error: str) -> str:
