@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ..cluster import Profile, gpu_problem
@@ -18,6 +19,7 @@ from .execution.restart import restarted
 from .preflight.hub import settle_models
 from .preflight.look import before
 from .stages import stage_of
+from .supervise.supervise import supervised
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -52,7 +54,7 @@ def run_stages(
             if number > 1:  # what the stages before have made can be checked only now
                 refuse(stage.problems(config, run))
             place = f"[{number}/{len(stages)}] " if len(stages) > 1 else ""
-            result = execute(stage, config, run, lock, attempt)
+            result = supervised(stage, config, run, partial(execute, stage, config, run, lock, attempt))
             done = "already done, skipped" if result["skipped"] else "done"
             console.print(f"{place}{stage.title}: {done}{_headline(result)}", highlight=False, soft_wrap=True)
             in_summary = stage.name == "eval" and summarise and config.eval.benchmark == "heldout"

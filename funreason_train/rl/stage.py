@@ -288,4 +288,5 @@ STAGE = Stage(
     plan=lambda config, run: Plan(brief(config, run), {"rl.yaml": plan(config, run)}),
     run=run,
     nodes=True,
+    reached=lambda config, run: checkpoints.latest(run.rl_checkpoints),
 )

@@ -92,6 +92,44 @@ def beat(who: str, phase: str, step: int = -1) -> None:
             _answer_for_stacks(Path(folder), who)
 
 
+class Work:
+    """Pieces of work that a process does side by side; it is idle while there are none.
+
+    Args:
+        role: Of the process; its machine and number are added.
+    """
+
+    def __init__(self, role: str) -> None:
+        self.role, self.running, self.done = role, 0, 0
+
+    def begins(self, phase: str) -> None:
+        """A piece begins."""
+        self.running += 1
+        self.at(phase)
+
+    def at(self, phase: str) -> None:
+        """A piece has come this far; counted, so that the same phase of another piece is news."""
+        self.done += 1
+        beat(self.who, phase, self.done)
+
+    @property
+    def who(self) -> str:
+        """This process, also where the object was made before it was forked."""
+        return f"{self.role}.{os.uname().nodename}.{os.getpid()}"
+
+    def ends(self, phase: str) -> None:
+        """A piece has ended, well or not."""
+        self.running -= 1
+        self.done += 1
+        beat(self.who, phase if self.running else IDLE, self.done)
+
+
+def inherited() -> dict[str, str]:
+    """What processes on other machines need to be told, to leave signs as well."""
+    folder = os.environ.get(VARIABLE)
+    return {VARIABLE: folder} if folder else {}
+
+
 def _answer_for_stacks(folder: Path, who: str) -> None:
     """Makes this process write its stacks to `WHO.stack` when it is asked to."""
     _voice.stacks = file = (folder / f"{who}.stack").open("w", encoding="utf-8")

@@ -117,6 +117,19 @@ class RunDir:
         return latest.resolve() if latest.is_dir() else self.logs
 
     @property
+    def incidents(self) -> Path:
+        """Failures in plain words, and the stacks of stages that hung."""
+        return self.root / "incidents"
+
+    def progress(self, stage: str) -> Path:
+        """How far a stage that runs is (`run.progress`)."""
+        return self.root / ".stage" / f"{stage}.progress"
+
+    def beats(self, stage: str) -> Path:
+        """The signs of life of a stage's processes (`run.beat`)."""
+        return self.root / ".stage" / f"{stage}.beats"
+
+    @property
     def old(self) -> Path:
         """Results that a restart has set aside."""
         return self.root / "old"

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 #: A variable with one of these words in its name holds a secret: HF_TOKEN, OPENAI_API_KEY, DB_PASSWORD.
 _WORDS = frozenset(
-    ["KEY", "TOKEN", "SECRET", "PASSWORD", "PASSWD", "PASS", "CREDENTIAL", "CREDENTIALS", "APIKEY"]
+    ("KEY", "TOKEN", "SECRET", "PASSWORD", "PASSWD", "PASS", "CREDENTIAL", "CREDENTIALS", "APIKEY")
 )
 _SHORTEST = 6  # characters of a value that is worth hiding; shorter ones occur in ordinary words
 _ADDRESS = re.compile(r"(://[^\s/:@]*:)[^\s/@]+@")

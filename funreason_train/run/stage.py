@@ -80,6 +80,8 @@ class Stage:
         out: The user's own place for the result (`out=DIR`), which then has its record beside it; None for
             the run directory.
         nodes: It runs on all nodes of a cluster.
+        reached: The step from which it would go on: that of the last verified checkpoint; 0 where it begins
+            anew.
         again: What happens to a result of other settings or inputs. `refuse`: it is kept, and the command
             refused. `beside`: the stage tells the results of different jobs apart by itself. `aside`: the old
             one is moved to `old/`, and it is made again, since it costs little.
@@ -96,6 +98,7 @@ class Stage:
     plan: Callable[[DictConfig, RunDir], Plan] = _no_plan
     out: Callable[[DictConfig], str | None] = lambda config: None
     nodes: bool = False
+    reached: Callable[[DictConfig, RunDir], int] = lambda config, run: 0
     again: str = "refuse"
 
     def problems(self, config: DictConfig, run: RunDir) -> list[Problem]:

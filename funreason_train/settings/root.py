@@ -56,6 +56,16 @@ class CallLimits(Section):
     waiting: CountOrZero
 
 
+class Supervision(Section):
+    """How patient the supervisor of a run is."""
+
+    retries: CountOrZero
+    wait_seconds: Positive
+    most_wait_seconds: Positive
+    hang_seconds: Positive
+    start_seconds: Positive
+
+
 class Root(Section):
     """The keys outside of any section (configs/config.yaml)."""
 
@@ -64,6 +74,9 @@ class Root(Section):
     dry_run: bool
     output: Literal["file", "screen"]
     restart: Restart | None
+    supervise: bool
+    supervision: Supervision
+    notify: Text | None
     environment_modules: list[Text]
     call_limits: CallLimits
 

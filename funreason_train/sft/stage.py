@@ -84,8 +84,7 @@ def run(config: DictConfig, run: RunDir) -> dict[str, Any]:
         fit(job, config.cluster, run.sft / "ray", paths.tensorboard, config.sft)
         done = _finished(paths.checkpoints, total)
     if done is None and run.stop("sft").exists():
-        latest = checkpoints.latest_complete(paths.checkpoints, batch.workers)
-        return {STOPPED: (checkpoints.read_step(latest) or 0) if latest else 0}
+        return {STOPPED: _reached(config, run)}
     if done is None:
         raise RuntimeError(f"training ended before step {total}; the reason is in the stage's log")
     publish(_final(paths.checkpoints), run.sft_model, base)
@@ -305,6 +304,12 @@ def _round_up(tokens: int, unit: int = 64) -> int:
     return -(-tokens // unit) * unit
 
 
+def _reached(config: DictConfig, run: RunDir) -> int:
+    """The step of the newest whole checkpoint."""
+    latest = checkpoints.latest_complete(Paths.of(config, run).checkpoints, batch_of(config).workers)
+    return (checkpoints.read_step(latest) or 0) if latest else 0
+
+
 def _unused(config: DictConfig) -> Iterator[str]:
     if config.sft.finetuning_type != "lora":
         yield "sft.lora.*"
@@ -346,4 +351,5 @@ STAGE = Stage(
     plan=lambda config, run: Plan(brief=brief(config, run), files={"sft.yaml": plan(config, run)}),
     run=run,
     nodes=True,
+    reached=_reached,
 )

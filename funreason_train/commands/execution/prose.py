@@ -9,7 +9,7 @@ from ...run.changes import Changes
 from ...run.paths import RunDir
 from ...run.process import ChildFailed
 from ...run.stage import Stage
-from ..failures.cause import first_cause, in_one_line
+from ..supervise.failures.cause import first_cause, in_one_line
 
 _MOST = 5  # changes that are shown
 _AFTER = "the same command continues where it stopped"

@@ -1,1 +1,1 @@
-"""Keeps a stage going: what hangs is found, what can pass is tried again, and every failure is told in words."""
+"""Keeps a stage going: finds what hangs, tries again what can pass, and tells every failure in words."""

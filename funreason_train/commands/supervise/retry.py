@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from ..failures.judge import Verdict
-from ..failures.kinds import Again
+from .failures.judge import Verdict
+from .failures.kinds import Again
 
 _CHANGING = re.compile(r"0x[0-9a-f]+|\d+", re.I)
 

@@ -17,8 +17,8 @@ class Hang:
 
     Attributes:
         silent: The processes that have not come further, the one that is furthest behind first.
-        seconds: How long the first of them has been silent.
-        limit: How long it might have been.
+        seconds: How long the longest silence has lasted.
+        limit: How long it might have.
     """
 
     silent: tuple[Beat, ...]
@@ -31,7 +31,7 @@ class Hang:
         others = f", and {len(self.silent) - 1} more processes" if len(self.silent) > 1 else ""
         return (
             f"{first.who} ({first.phase}{step}) has not moved for {self.seconds:.0f} s, more than the "
-            f"{self.limit:.0f} s that it may take{others}"
+            f"{self.limit:.0f} s that are allowed{others}"
         )
 
 
@@ -85,9 +85,15 @@ class Watch:
         working = [seen for seen in silent if seen.beat.phase != IDLE]
         if not working and (not self._seen or len(silent) < len(self._seen)):
             return None  # those that wait for work do so while another one still moves
-        chosen = sorted(working or silent, key=lambda seen: (seen.beat.step, seen.at))
-        first = chosen[0]
-        return Hang(tuple(seen.beat for seen in chosen), now - first.at, self._limit(first))
+        # Those that wait for the one that hangs may have fallen silent a little before it.
+        near = [
+            seen
+            for seen in self._seen.values()
+            if seen.beat.phase != IDLE and now - seen.at > self._limit(seen) / 2
+        ]
+        chosen = sorted(near or silent, key=lambda seen: (seen.beat.step, seen.at))
+        late = max(silent, key=lambda seen: now - seen.at)
+        return Hang(tuple(seen.beat for seen in chosen), now - late.at, self._limit(late))
 
     def _limit(self, seen: _Seen) -> float:
         if seen.beat.step < 1 and seen.longest == 0.0:

@@ -16,6 +16,7 @@ from verl.experimental.agent_loop.agent_loop import AgentLoopBase, AgentLoopMetr
 from verl.trainer.ppo.reward import get_custom_reward_fn
 
 from ...dialogue import end_tokens
+from ...run.beat import Work
 from ..train.records import over_long
 from .sampling import sample_seed
 from .tokens import completion_text, prompt_ids
@@ -24,6 +25,8 @@ from .tokens import completion_text, prompt_ids
 class ProtocolLoop(AgentLoopBase):
     """One prompt, one completion, one score. verl makes one of these a sample, so it is cheap to make."""
 
+    #: What this process is doing, for the watchdog.
+    work: ClassVar[Work] = Work("agent")
     #: The reward function that verl's configuration names, loaded once a process.
     _score: ClassVar[Callable[..., Mapping[str, Any]] | None] = None
 
@@ -39,6 +42,7 @@ class ProtocolLoop(AgentLoopBase):
     def scored(self, row: Mapping[str, Any], text: str, extra_info: dict[str, Any]) -> dict[str, Any]:
         """What the reward says of a completion: `score`, and numbers besides."""
         assert ProtocolLoop._score is not None
+        self.work.at("reward")
         return dict(
             ProtocolLoop._score(
                 data_source=row["data_source"],
@@ -58,6 +62,13 @@ class ProtocolLoop(AgentLoopBase):
         Raises:
             ValueError: if the prompt is longer than the run allows; it is never cut.
         """
+        self.work.begins("rollout")
+        try:
+            return await self._sample(sampling_params, row)
+        finally:
+            self.work.ends("rollout")
+
+    async def _sample(self, sampling_params: dict[str, Any], row: dict[str, Any]) -> AgentLoopOutput:
         ids = prompt_ids(row["raw_prompt"], self.tokenizer)
         if len(ids) > self.rollout_config.prompt_length:
             raise ValueError(

@@ -13,6 +13,9 @@ import os
 from collections.abc import MutableMapping
 from typing import Any
 
+from ...run import beat
+from . import beats
+
 #: Seconds that a collective may wait for the slowest process; from `rl.collective_timeout`.
 TIMEOUT = "FUNREASON_COLLECTIVE_SECONDS"
 _VERL = "without_our_defaults"
@@ -59,3 +62,5 @@ def _head_address() -> str | None:
 
 if os.environ.get(TIMEOUT):
     set_group_defaults()
+if os.environ.get(beat.VARIABLE):
+    beats.install()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ...cluster import Profile
 from ...cluster.environment import thread_variables
 from ...models.hub import offline
+from ...run import beat
 from ...run.paths import RunDir
 from .process import TIMEOUT
 
@@ -44,6 +45,7 @@ def environment(config: DictConfig, run: RunDir) -> dict[str, str]:
         "TENSORBOARD_DIR": str(run.rl / "tensorboard"),
         TIMEOUT: str(int(config.rl.collective_timeout)),
         **offline(config.cluster.env),
+        **beat.inherited(),
     }
     if config.cluster.device == "cpu":
         variables |= _cpu(config, run)

@@ -9,6 +9,7 @@ from typing import Any
 
 from transformers import TrainerCallback
 
+from ...run.beat import beat
 from ...run.files import write_text
 from ...run.progress import report
 
@@ -86,6 +87,43 @@ class MetricsCallback(TrainerCallback):
     def _speed(self, state: Any) -> float:
         seconds = max(1e-9, time.monotonic() - self._started)
         return float(self._tokens(state) - self._first_tokens) / seconds
+
+
+class BeatCallback(TrainerCallback):
+    """Leaves a sign of life at every step, on every rank, for the watchdog of a supervised run.
+
+    Args:
+        rank: Of this process.
+    """
+
+    def __init__(self, rank: int) -> None:
+        self.who = f"training.{rank}"
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """The first batch is awaited."""
+        beat(self.who, "first step", state.global_step)
+
+    def on_step_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """The batch is there."""
+        beat(self.who, "step", state.global_step)
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """What comes next stands in the trainer's flags."""
+        following = "evaluation" if control.should_evaluate else "loading a batch"
+        beat(self.who, "saving" if control.should_save else following, state.global_step)
+
+    def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """A checkpoint is written."""
+        beat(self.who, "loading a batch", state.global_step)
+
+    def on_prediction_step(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """One more batch is evaluated."""
+        self.batches = getattr(self, "batches", 0) + 1
+        beat(self.who, f"evaluation, batch {self.batches}", state.global_step)
+
+    def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """The model is saved by all, then looked at by one."""
+        beat(self.who, "saving the model", state.global_step)
 
 
 class StopCallback(TrainerCallback):

@@ -13,6 +13,7 @@ from ...cluster.demand import Demand
 from ...cluster.environment import thread_variables
 from ...errors import UserError
 from ...models.hub import offline
+from ...run import beat
 from . import failures, worker
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ def worker_environment(cluster: DictConfig, workers: int, tensorboard: Path) -> 
         **thread_variables(profile.threads(workers)),
         "TENSORBOARD_LOGGING_DIR": str(tensorboard),
         **offline(profile.env),
+        **beat.inherited(),
         "LLAMAFACTORY_VERBOSITY": os.environ.get("LLAMAFACTORY_VERBOSITY", "WARNING"),
         "RAY_TRAIN_ENABLE_PRINT_PATCH": "0",  # would print every line twice
         "RAY_TRAIN_METRICS_ENABLED": "0",  # for a dashboard that does not run

@@ -13,6 +13,7 @@ from ...dialogue import turn_close
 from ...errors import UserError
 from ...models import attention, tree_attention
 from ...models.weights import ADAPTER, MODEL
+from ...run.beat import IDLE, beat
 from ...run.files import read_json, write_json
 from . import checkpoints, failures
 
@@ -42,6 +43,8 @@ def train(job: dict[str, Any]) -> None:
         step = seen[0].step if seen and seen[0].began else -1
         failures.note(Path(job["failures"]), int(os.environ.get("RANK", "0")), step, error)
         raise
+    finally:
+        beat(f"training.{os.environ.get('RANK', '0')}", IDLE)
 
 
 def _train(job: dict[str, Any], seen: list[Any]) -> None:
@@ -58,7 +61,14 @@ def _train(job: dict[str, Any], seen: list[Any]) -> None:
     from ..tokens.collate import use_packed_batches
     from ..tokens.order import OrderCallback, seed_epochs
     from ..tokens.tree_batch import use_segments, use_trees
-    from .callbacks import AttentionCallback, LeanCallback, MetricsCallback, StopCallback, TiedCallback
+    from .callbacks import (
+        AttentionCallback,
+        BeatCallback,
+        LeanCallback,
+        MetricsCallback,
+        StopCallback,
+        TiedCallback,
+    )
     from .lean import liger_shortens
     from .objective import Alpha, Objective, ObjectiveCallback
     from .objective import install as install_objective
@@ -103,6 +113,8 @@ def _train(job: dict[str, Any], seen: list[Any]) -> None:
     if balanced or tree:
         install_objective(objective)
         first.append(ObjectiveCallback(objective))  # before the one that counts its tokens
+    further.append(BeatCallback(dist.get_rank()))  # last: it reads what the others have decided
+    beat(f"training.{dist.get_rank()}", "loading the model")
     run_exp(arguments, [*first, callback, OrderCallback(), *further])
     dist.barrier()
     if leader and not stop.stopped:

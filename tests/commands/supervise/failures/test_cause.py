@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from funreason_train.commands.execution.prose import failure
-from funreason_train.commands.failures.cause import Cause, first_cause, in_one_line
+from funreason_train.commands.supervise.failures.cause import Cause, first_cause, in_one_line
 from funreason_train.run.process import ChildFailed
 
 SERVER = "\x1b[36m(vLLMHttpServer pid=18617)\x1b[0m "

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from commands.failures.failure_corpus import NAMES, confusion, excerpts, role_table, table
+from commands.supervise.failures.failure_corpus import NAMES, confusion, excerpts, role_table, table
 from hypothesis import given
 from hypothesis import strategies as some
 
-from funreason_train.commands.failures.judge import judge, judge_mistake
-from funreason_train.commands.failures.kinds import KINDS, Again
-from funreason_train.commands.failures.signs import ANY, SIGNS
+from funreason_train.commands.supervise.failures.judge import judge, judge_mistake
+from funreason_train.commands.supervise.failures.kinds import KINDS, Again
+from funreason_train.commands.supervise.failures.signs import ANY, SIGNS
 
 
 def test_at_least_ten_known_excerpts_of_each_kind_are_judged_rightly() -> None:

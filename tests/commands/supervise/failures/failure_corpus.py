@@ -1,10 +1,10 @@
 """Excerpts of logs with what they are, and how often the classifier is right about them.
 
-    python tests/commands/failures/failure_corpus.py        prints the matrices that docs/operating.md shows
+    python tests/commands/supervise/failures/failure_corpus.py     prints what docs/operating.md shows
 
-`tests/fixtures/failures/known` were there while the rules were written. Those in `held_out` were written after
-them, and no rule was changed on their account. A file holds the excerpts of one kind. An excerpt begins with
-`--- code=EXIT_CODE`; two letters stand before each of its lines: `R ` cause, `C ` consequence, `T ` tidying up.
+`tests/fixtures/failures/known` were there while the rules were written. Those in `held_out` were written
+after them, and no rule was changed on their account. A file holds the excerpts of one kind. An excerpt begins
+with `--- code=EXIT_CODE`; before each line stands what it is: `R ` cause, `C ` consequence, `T ` tidying up.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from funreason_train.commands.failures.judge import Verdict, judge
-from funreason_train.commands.failures.kinds import KINDS
+from funreason_train.commands.supervise.failures.judge import Verdict, judge
+from funreason_train.commands.supervise.failures.kinds import KINDS
 
-FOLDER = Path(__file__).resolve().parents[2] / "fixtures" / "failures"
+FOLDER = Path(__file__).resolve().parents[3] / "fixtures" / "failures"
 ROLES = {"R": "cause", "C": "consequence", "T": "tidying up", " ": "not told"}
 NAMES = [kind.name for kind in KINDS if kind.name != "hang"]
 
