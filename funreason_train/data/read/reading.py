@@ -18,7 +18,7 @@ from ..export.split import opening_key
 from ..ledger import Account
 from ..spool import Kept, Spool, body, encode
 from ..steps import closing_steps, untrained_steps
-from .files import Unparsed, Unreadable, records
+from .files import Unparsed, Unreadable, records, rows_in
 from .formats import source_module
 from .json_text import unwrap
 from .rows import Rejection, RowError, excerpt
@@ -79,12 +79,25 @@ class _Examine:
     sign: bool
 
     def __call__(self, rows: Sequence[Rejection | tuple[str, Any]]) -> list[Rejection | Passed]:
-        return [row if isinstance(row, Rejection) else self._one(*row) for row in rows]
+        return [one for row in rows for one in self._each(row)]
 
-    def _one(self, position: str, row: Any) -> Rejection | Passed:
-        shown = row
-        if isinstance(row, Unparsed):
-            shown, row = row.line.strip(), row.parsed()
+    def _each(self, row: Rejection | tuple[str, Any]) -> Iterator[Rejection | Passed]:
+        """What becomes of what stands in one place: of one row, or of several that stand there as a list."""
+        if isinstance(row, Rejection):
+            yield row
+            return
+        position, held = row
+        shown = held
+        if isinstance(held, Unparsed):
+            shown, held = held.line.strip(), held.parsed()
+        several = rows_in(held)
+        if several[0] is held:
+            yield self._one(position, held, shown)
+            return
+        for number, one in enumerate(several):
+            yield self._one(f"{position}[{number}]", one, one)
+
+    def _one(self, position: str, row: Any, shown: Any) -> Rejection | Passed:
         if isinstance(row, Unreadable):
             return _rejection(self.name, position, row.raw, row.error)
         try:

@@ -25,6 +25,7 @@ REASONS = {
     "call_without_result": "a call is never answered although the conversation goes on",
     "unclosed_think": "a think block is not closed, or there is more than one",
     "empty_answer": "a response has neither calls nor text",
+    "cut_off": "the source says that a response was broken off before its end",
     "call_syntax": "a response looks like a call list but cannot be read as one",
     "error_tool_response": "the environment's reply is deliberately wrong (error_tool_response: drop)",
     "unknown_tool": "a call names a tool that is not offered",

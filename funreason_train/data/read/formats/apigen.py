@@ -11,10 +11,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from ....dialogue.messages import AssistantStep, Trajectory, Turn
+from ..conversation.calls import read_calls
 from ..fields import unread
 from ..rows import RowError
 from ..toolsets import read_tools
-from .calls import read_calls
 
 __all__ = ["convert", "read_calls"]
 

@@ -12,9 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ....dialogue.messages import Trajectory
-from .messages import read_chat
-
-#: Keys of its node beyond those of every data set, and the values they take.
+from ..conversation.messages import read_chat
 
 
 def convert(row: Any, options: Mapping[str, Any]) -> Trajectory:

@@ -15,11 +15,11 @@ from dataclasses import replace
 from typing import Any
 
 from ....dialogue.messages import Trajectory
+from ..conversation.chat import messages_of
+from ..conversation.messages import read_chat
+from ..conversation.responses import read_response
 from ..rows import RowError
-from .chat import messages_of
 from .made import made
-from .messages import read_chat
-from .responses import read_response
 
 __all__ = ["convert", "read_response"]
 

@@ -8,19 +8,22 @@ parallel), or both, and its thought as `reasoning_content` or inside `<think>`. 
 `tool_call_id` the call that it answers, or else by `name`; results are put into the order of the calls. The
 older `function_call`, role `function` and `functions` are read as well. An assistant message of `weight` 0 is
 not trained on: it stands in the history of those after it, its calls need not be right, and it is not a step
-(`meta["untrained"]`).
+(`meta["untrained"]`). Rows of the Responses API, Gemini, Bedrock's Converse and LangChain are told by their
+keys and translated first (see the module of each).
 Source: the reference of OpenAI's chat completions API and its fine-tuning guide.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from ....dialogue.messages import Trajectory
-from .messages import read_chat
+from ..conversation.messages import read_chat
+from . import bedrock, gemini, langchain, openai_responses
 
-#: Keys of its node beyond those of every data set, and the values they take.
+_DIALECTS = (gemini, bedrock, openai_responses, langchain)
 
 
 def convert(row: Any, options: Mapping[str, Any]) -> Trajectory:
@@ -35,4 +38,10 @@ def convert(row: Any, options: Mapping[str, Any]) -> Trajectory:
     Raises:
         RowError: the row cannot be used.
     """
+    for other in _DIALECTS:
+        if other.speaks(row):
+            own, flags = other.translated(row)
+            found = read_chat(own, options, "openai")
+            raised = [*found.meta.get("flags", ()), *flags]
+            return replace(found, meta={**found.meta, "flags": raised} if raised else found.meta)
     return read_chat(row, options, "openai")

@@ -24,10 +24,10 @@ from ....dialogue import Trajectory
 from ....environments import Task, make_environment
 from ....environments.gold import GoldError, gold_conversation
 from ....errors import UserError
+from ..conversation.calls import read_calls
 from ..fields import blank, unread
 from ..json_text import loads
 from ..rows import RowError
-from .calls import read_calls
 
 _FIELDS = frozenset({"id", "category", "environment", "config", "tools", "turns"})
 _OF_TURNS = frozenset({"user", "steps", "text"})

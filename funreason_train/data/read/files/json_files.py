@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import codecs
 import json
+import lzma
 import re
 import zlib
 from collections.abc import Iterator
 from typing import Any, BinaryIO
 
-from .json_text import DECODER, LENIENT, is_utf8, json_problem, loads
-from .rows import RowError
+from ..json_text import DECODER, LENIENT, is_utf8, json_problem, loads
+from ..rows import RowError
 
-_SPACE = re.compile(r"[\s,]*")
+_SPACE = re.compile(r"[\s,\ufeff]*")  # files that were put together have byte order marks inside
 _ROW_LINE = re.compile(r"\n(?=[{\[])")
 _CHUNK = 1 << 20
 _LINE = 1 << 20  # bytes of a line that are looked at before a file is read
@@ -50,7 +51,7 @@ class Unparsed:
     def parsed(self) -> Any:
         """The row; an `Unreadable` where the line is damaged."""
         try:
-            return loads(self.line.decode("utf-8"))
+            return loads(self.line.removeprefix(codecs.BOM_UTF8).decode("utf-8"))
         except UnicodeDecodeError as error:
             return Unreadable(RowError("encoding", f"byte {error.start} of the line is not UTF-8"), self.line)
         except RowError as error:
@@ -62,6 +63,9 @@ def is_row_a_line(stream: BinaryIO) -> bool:
 
     Its first line decides: a whole value is a row, unless it is a list of anything but messages; one that
     breaks off where a printed value goes on is the beginning of one.
+
+    Args:
+        stream: The file at its beginning; a part of it is read.
     """
     head = b""
     while not head.strip() and (line := stream.readline(_LINE)):
@@ -71,9 +75,8 @@ def is_row_a_line(stream: BinaryIO) -> bool:
     try:
         while whole and not rest.strip() and (line := stream.readline(_LINE)):
             rest = line
-    except (OSError, EOFError, zlib.error):  # damage is told where it is read
+    except (OSError, EOFError, zlib.error, lzma.LZMAError):  # damage is told where it is read
         pass
-    stream.seek(0)
     text = head.decode("utf-8", "replace").removeprefix("\ufeff").strip()
     if not text.startswith(("[", "{")):
         return True
@@ -84,8 +87,11 @@ def is_row_a_line(stream: BinaryIO) -> bool:
     except RecursionError:
         return True
     except json.JSONDecodeError as error:
-        if error.msg == "Extra data" and text[error.pos :].strip() == ",":
-            return False  # the elements of an array without its brackets
+        if error.msg == "Extra data":
+            rest_of_line = text[error.pos :].strip()
+            # The elements of an array without its brackets, or values that stand on one line.
+            if rest_of_line == "," or rest_of_line.startswith(("{", "[")):
+                return False
         return not text.endswith(_BREAKS)
     except ValueError:
         return True
@@ -110,14 +116,24 @@ def _is_message(value: Any) -> bool:
             value = LENIENT.decode(value)
         except (ValueError, RecursionError):
             return False
-    return isinstance(value, dict) and isinstance(value.get("role", value.get("from")), str)
+    if not isinstance(value, dict):
+        return False
+    if isinstance(value.get("role", value.get("from")), str):
+        return True
+    # LangChain names the speaker in `type`, or in the class that it was.
+    return isinstance(value.get("type"), str) and not value.keys().isdisjoint(("data", "content", "lc"))
+
+
+def rows_in(value: Any) -> list[Any]:
+    """The rows that a line holds: the elements of a list of objects that are no messages, else itself."""
+    if isinstance(value, list) and value and isinstance(value[0], dict) and not _is_message(value[0]):
+        return value
+    return [value]
 
 
 def lines(stream: BinaryIO, name: str) -> Iterator[Record]:
     for number, line in enumerate(stream, start=1):
-        if number == 1:
-            line = line.removeprefix(codecs.BOM_UTF8)
-        if not line.strip():
+        if not line.removeprefix(codecs.BOM_UTF8).strip():
             continue
         yield f"{name}:{number}", Unparsed(line)
 
@@ -211,30 +227,31 @@ class Values:
     def __iter__(self) -> Iterator[Record]:
         self._more()
         self._text = self._text.removeprefix("\ufeff")
-        array = self._next_is("[")
-        self._at += array
-        number, value = 0, None
-        if array and not self._done() and not self._next_is("]"):
-            value = self._value()
-            if _is_message(value):  # the list is one conversation, and others may follow
-                array, value = False, self._conversation(value)
-            yield f"{self._name}[0]", value
-            number = 1
-        while not self._done() and not (array and self._next_is("]")):
-            value = self._value()
+        number = 0
+        for value in self._array() if self._next_is("[") else ():
             yield f"{self._name}[{number}]", value
             number += 1
-        if not array:
+        if number and not self._done() and not self._text.startswith(("[", "{"), self._at):
+            error = RowError("damaged_file", "text follows the end of the list")
+            yield f"{self._name}[{number}]", Unreadable(error, self._text[self._at :][:2000])
             return
-        end = f"{self._name}[{number}]"
-        if self._done() and not isinstance(value, Unreadable):
-            yield end, Unreadable(RowError("damaged_file", "the file ends before its list does"))
+        while not self._done():
+            yield f"{self._name}[{number}]", self._value()
+            number += 1
+
+    def _array(self) -> Iterator[Any]:
+        """The elements of the list that begins here; the list itself if it is a conversation."""
         self._at += 1
+        value: Any = None
+        first = True
+        while not self._done() and not self._next_is("]"):
+            value = self._value()
+            if first and _is_message(value):
+                yield self._conversation(value)
+                return
+            first = False
+            yield value
         if not self._done():
-            yield (
-                end,
-                Unreadable(
-                    RowError("damaged_file", "text follows the end of the list"),
-                    self._text[self._at :][:2000],
-                ),
-            )
+            self._at += 1
+        elif not isinstance(value, Unreadable):
+            yield Unreadable(RowError("damaged_file", "the file ends before its list does"))

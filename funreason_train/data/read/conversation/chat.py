@@ -10,7 +10,7 @@ from typing import Any
 
 from ....calls.types import Call
 from ....dialogue.messages import AssistantStep, Turn
-from ..json_text import unwrap
+from ..json_text import opened, unwrap
 from ..rows import RowError
 from ..system import find_tools, own_instructions
 from ..toolsets import Tool, infer_tools, no_tools, read_tools
@@ -40,14 +40,14 @@ def messages_of(row: Any) -> tuple[Mapping[str, Any], list[Mapping[str, Any]]]:
         used = {key} if key else set(numbered)
         outer = {name: value for name, value in row.items() if name not in used}
     if isinstance(messages, str):
-        messages = unwrap(messages)
+        messages = opened(messages)
     if not isinstance(messages, Sequence) or isinstance(messages, (str, bytes)) or not messages:
         raise RowError("row_shape", "the row holds no list of messages")
-    opened = [unwrap(message) if isinstance(message, str) else message for message in messages]
-    for message in opened:
+    listed = [unwrap(message) if isinstance(message, str) else message for message in messages]
+    for message in listed:
         if not isinstance(message, Mapping):
             raise RowError("row_shape", f"a message is a {type(message).__name__}, not an object")
-    return outer, opened
+    return outer, listed
 
 
 def identity(outer: Mapping[str, Any]) -> str:

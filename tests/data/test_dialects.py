@@ -1,0 +1,334 @@
+"""Conversations as OpenAI's Responses API, Gemini, Bedrock's Converse and LangChain write them."""
+
+# ruff: noqa: E501
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from funreason_train.calls import Call
+from funreason_train.data.read.formats import openai
+from funreason_train.data.read.rows import RowError
+from funreason_train.dialogue.messages import AssistantStep, Trajectory, Turn
+
+OPTIONS = {"tools_missing": "infer", "text_with_calls": "thought"}
+SCHEMA = {
+    "type": "object",
+    "properties": {"a": {"type": "integer"}, "b": {"type": "array", "items": {"type": "string"}}},
+    "required": [],
+}
+TOOLS = [{"name": name, "description": "Does it.", "parameters": SCHEMA} for name in ("look_up", "book")]
+Row = dict[str, Any]
+
+
+def _read(row: Any) -> Trajectory:
+    return openai.convert(json.loads(json.dumps(row)), OPTIONS)
+
+
+def _ids(turns: tuple[Turn, ...]) -> Iterator[tuple[AssistantStep, list[str]]]:
+    for number, turn in enumerate(turns):
+        for place, step in enumerate(turn.steps):
+            yield step, [f"c{number}_{place}_{n}" for n in range(len(step.calls))]
+
+
+# Each writes a conversation as that API's client would hold it.
+
+
+def _responses(system: str, turns: tuple[Turn, ...]) -> Row:
+    ids = dict((id(step), named) for step, named in _ids(turns))
+    items: list[Any] = []
+    for turn in turns:
+        items.append({"role": "user", "content": [{"type": "input_text", "text": turn.user}]})
+        for step in turn.steps:
+            if step.thought:
+                summary = [{"type": "summary_text", "text": step.thought}]
+                items.append({"type": "reasoning", "id": "rs_1", "summary": summary})
+            if step.text:
+                said = {"type": "output_text", "text": step.text, "annotations": []}
+                items.append(
+                    {
+                        "type": "message",
+                        "id": "m",
+                        "role": "assistant",
+                        "status": "completed",
+                        "content": [said],
+                    }
+                )
+            for call, named in zip(step.calls, ids[id(step)], strict=True):
+                items.append(
+                    {
+                        "type": "function_call",
+                        "id": "fc_" + named,
+                        "call_id": named,
+                        "name": call.name,
+                        "arguments": json.dumps(call.arguments),
+                        "status": "completed",
+                    }
+                )
+            results = list(zip(step.results, ids[id(step)], strict=False))
+            for text, named in reversed(results):  # they may come in any order
+                items.append({"type": "function_call_output", "call_id": named, "output": text})
+    return {
+        "instructions": system,
+        "input": items,
+        "tools": [{"type": "function", "strict": None, **tool} for tool in TOOLS],
+    }
+
+
+def _gemini(system: str, turns: tuple[Turn, ...]) -> Row:
+    contents: list[Any] = []
+    for turn in turns:
+        contents.append({"role": "user", "parts": [{"text": turn.user}]})
+        for step in turn.steps:
+            parts: list[Any] = [{"text": step.thought, "thought": True}] if step.thought else []
+            parts += [{"text": step.text}] if step.text else []
+            parts += [{"functionCall": {"name": c.name, "args": dict(c.arguments)}} for c in step.calls]
+            contents.append({"role": "model", "parts": parts})
+            answers = [
+                {"functionResponse": {"name": call.name, "response": json.loads(text)}}
+                for call, text in zip(step.calls, step.results, strict=False)
+            ]
+            if answers:
+                contents.append({"role": "user", "parts": answers})
+    return {
+        "systemInstruction": {"parts": [{"text": system}]},
+        "contents": contents,
+        "tools": [{"functionDeclarations": TOOLS}],
+    }
+
+
+def _bedrock(system: str, turns: tuple[Turn, ...]) -> Row:
+    ids = dict((id(step), named) for step, named in _ids(turns))
+    messages: list[Any] = []
+    for turn in turns:
+        messages.append({"role": "user", "content": [{"text": turn.user}]})
+        for step in turn.steps:
+            reasoning = {"reasoningContent": {"reasoningText": {"text": step.thought}}}
+            blocks: list[Any] = [reasoning] if step.thought else []
+            blocks += [{"text": step.text}] if step.text else []
+            blocks += [
+                {"toolUse": {"toolUseId": named, "name": call.name, "input": dict(call.arguments)}}
+                for call, named in zip(step.calls, ids[id(step)], strict=True)
+            ]
+            messages.append({"role": "assistant", "content": blocks})
+            answers = [
+                {
+                    "toolResult": {
+                        "toolUseId": named,
+                        "content": [{"json": json.loads(text)}],
+                        "status": "success",
+                    }
+                }
+                for text, named in zip(step.results, ids[id(step)], strict=False)
+            ]
+            if answers:
+                messages.append({"role": "user", "content": answers})
+    specs = [
+        {
+            "toolSpec": {
+                "name": tool["name"],
+                "description": tool["description"],
+                "inputSchema": {"json": tool["parameters"]},
+            }
+        }
+        for tool in TOOLS
+    ]
+    return {"system": [{"text": system}], "messages": messages, "toolConfig": {"tools": specs}}
+
+
+def _langchain(wrap: Callable[[str, Row], Row]) -> Callable[[str, tuple[Turn, ...]], Row]:
+    def write(system: str, turns: tuple[Turn, ...]) -> Row:
+        ids = dict((id(step), named) for step, named in _ids(turns))
+        messages = [wrap("system", {"content": system})]
+        for turn in turns:
+            messages.append(wrap("human", {"content": turn.user, "example": False}))
+            for step in turn.steps:
+                calls = [
+                    {"name": call.name, "args": dict(call.arguments), "id": named, "type": "tool_call"}
+                    for call, named in zip(step.calls, ids[id(step)], strict=True)
+                ]
+                told = [
+                    {
+                        "id": named,
+                        "type": "function",
+                        "function": {"name": call.name, "arguments": json.dumps(call.arguments)},
+                    }
+                    for call, named in zip(step.calls, ids[id(step)], strict=True)
+                ]
+                own: Row = {"tool_calls": told} if told else {}
+                own |= {"reasoning_content": step.thought} if step.thought else {}
+                said = {"content": step.text, "additional_kwargs": own, "tool_calls": calls}
+                messages.append(wrap("ai", {**said, "invalid_tool_calls": [], "id": "run-1"}))
+                for text, named in zip(step.results, ids[id(step)], strict=False):
+                    messages.append(
+                        wrap(
+                            "tool",
+                            {"content": text, "tool_call_id": named, "status": "success", "artifact": None},
+                        )
+                    )
+        return {"messages": messages, "tools": [{"type": "function", "function": tool} for tool in TOOLS]}
+
+    return write
+
+
+_CLASSES = {"system": "SystemMessage", "human": "HumanMessage", "ai": "AIMessage", "tool": "ToolMessage"}
+WRITERS: dict[str, Callable[[str, tuple[Turn, ...]], Row]] = {
+    "responses": _responses,
+    "gemini": _gemini,
+    "bedrock": _bedrock,
+    "langchain_data": _langchain(lambda kind, said: {"type": kind, "data": {**said, "type": kind}}),
+    "langchain_flat": _langchain(lambda kind, said: {**said, "type": kind}),
+    "langchain_lc": _langchain(
+        lambda kind, said: {
+            "lc": 1,
+            "type": "constructor",
+            "id": ["langchain", "schema", "messages", _CLASSES[kind]],
+            "kwargs": {**said, "type": kind},
+        }
+    ),
+}
+
+_WORDS = st.text(st.characters(categories=["L", "Nd"], exclude_characters="\u0130"), min_size=1, max_size=9)
+_TEXT = st.lists(_WORDS, min_size=1, max_size=4).map(" ".join)
+_CALLS = st.builds(
+    Call,
+    st.sampled_from(["look_up", "book"]),
+    st.fixed_dictionaries({}, optional={"a": st.integers(-9, 9), "b": st.lists(_TEXT, max_size=2)}),
+)
+_RESULT = st.dictionaries(_WORDS, st.integers() | _TEXT | st.none(), max_size=2).map(
+    lambda value: json.dumps(value, ensure_ascii=False)
+)
+
+
+@st.composite
+def _steps(draw: Callable[..., Any]) -> tuple[AssistantStep, ...]:
+    thoughts = st.just("") | _TEXT
+    steps = []
+    for _ in range(draw(st.integers(0, 2))):
+        calls = tuple(draw(st.lists(_CALLS, min_size=1, max_size=3, unique_by=lambda call: call.name)))
+        results = tuple(draw(_RESULT) for _ in calls)
+        steps.append(AssistantStep(draw(thoughts), calls, "", results))
+    return (*steps, AssistantStep(draw(thoughts), (), draw(_TEXT)))
+
+
+_TURNS = st.lists(st.builds(Turn, _TEXT, _steps()), min_size=1, max_size=3).map(tuple)
+
+
+@pytest.mark.parametrize("written", WRITERS)
+@given(system=_TEXT, turns=_TURNS)
+def test_a_conversation_is_read_as_it_was(written: str, system: str, turns: tuple[Turn, ...]) -> None:
+    row = WRITERS[written](system, turns)
+    found = _read(row)
+    assert (found.system, found.turns, list(found.tools)) == (system, turns, TOOLS)
+    assert not found.meta.get("flags")
+    if written != "responses":  # the bare list, as a line of a file may hold it
+        key = "contents" if written == "gemini" else "messages"
+        assert _read(row[key]).turns == turns
+
+
+_DONE = AssistantStep("", (), "It is done.")
+_PLAIN = (
+    Turn(
+        "Please look it up.", (AssistantStep("Hm.", (Call("look_up", {"a": 1}),), "", ('{"x": 1}',)), _DONE)
+    ),
+)
+
+
+def _changed(written: str, change: Callable[[Row], Any]) -> Row:
+    row = json.loads(json.dumps(WRITERS[written]("Be kind.", _PLAIN)))
+    change(row)
+    return row  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize(
+    ("written", "change", "reason", "named"),
+    [
+        ("responses", lambda r: r["input"].append({"type": "web_search_call", "id": "x"}), "row_shape", "web_search_call"),
+        ("responses", lambda r: r["input"][2].update(namespace="n"), "call_syntax", "namespace"),
+        ("responses", lambda r: r["input"][4].update(status="incomplete"), "cut_off", "incomplete"),
+        ("responses", lambda r: r.update(status="incomplete"), "cut_off", "incomplete"),
+        ("responses", lambda r: r.update(previous_response_id="resp_0"), "row_shape", "previous_response_id"),
+        ("responses", lambda r: r["input"][3].update(call_id="other"), "result_without_call", "other"),
+        ("responses", lambda r: r["input"].append(r["input"][4]), "role_order", "two responses"),
+        ("responses", lambda r: r["tools"].append({"type": "web_search"}), "tool_shape", "name"),
+        ("gemini", lambda r: r["contents"][1]["parts"].append({"inlineData": {"data": "x"}}), "row_shape", "inlineData"),
+        ("gemini", lambda r: r["contents"][1]["parts"][1]["functionCall"].update(willContinue=True), "call_syntax", "willContinue"),
+        ("gemini", lambda r: r["contents"][1]["parts"].append({"executableCode": {"code": "x"}}), "row_shape", "executableCode"),
+        ("gemini", lambda r: r.update(candidates=[{"content": {}}, {"content": {}}]), "row_shape", "2 answers"),
+        ("gemini", lambda r: r.update(candidates=[{"finishReason": "MAX_TOKENS", "content": {"parts": []}}]), "cut_off", "MAX_TOKENS"),
+        ("gemini", lambda r: r["contents"][2]["parts"][0]["functionResponse"].pop("response"), "row_shape", "response"),
+        ("gemini", lambda r: r["tools"].append({"googleSearch": {}}), "tool_shape", "name"),
+        ("bedrock", lambda r: r["messages"][0]["content"].append({"image": {"format": "png"}}), "row_shape", "image"),
+        ("bedrock", lambda r: r["messages"][1]["content"][1]["toolUse"].update(type="server_tool_use"), "row_shape", "server_tool_use"),
+        ("bedrock", lambda r: r["messages"][1]["content"][0].update(text="also"), "row_shape", "reasoningContent and text"),
+        ("bedrock", lambda r: r.update(stopReason="max_tokens"), "cut_off", "max_tokens"),
+        ("bedrock", lambda r: r["messages"][2]["content"][0]["toolResult"]["content"].append({"image": {}}), "row_shape", "image"),
+        ("langchain_data", lambda r: r["messages"][2]["data"].update(invalid_tool_calls=[{"name": "x"}]), "call_syntax", "invalid_tool_calls"),
+        ("langchain_data", lambda r: r["messages"][2]["data"]["tool_calls"][0]["args"].update(a=2), "call_syntax", "different"),
+        ("langchain_data", lambda r: r["messages"][4]["data"].update(response_metadata={"finish_reason": "length"}), "cut_off", "length"),
+        ("langchain_flat", lambda r: r["messages"][2]["tool_calls"][0].update(extra={"b": 1}), "call_syntax", "extra"),
+        ("langchain_lc", lambda r: r["messages"][1].update(id=["langchain", "RemoveMessage"]), "row_shape", "RemoveMessage"),
+    ],
+)  # fmt: skip
+def test_what_is_not_read_is_named(written: str, change: Any, reason: str, named: str) -> None:
+    with pytest.raises(RowError, match=named) as caught:
+        _read(_changed(written, change))
+    assert caught.value.reason == reason
+
+
+@pytest.mark.parametrize(
+    ("written", "change", "flag"),
+    [
+        ("responses", lambda r: r.update(model="gpt-x"), "unread_row_field:model"),
+        ("responses", lambda r: r["input"][1].update(encrypted_content="x"), "unread_message_field:encrypted_content"),
+        ("responses", lambda r: r["input"][4]["content"][0].update(annotations=[1]), "unread_part_field:annotations"),
+        ("gemini", lambda r: r["contents"][1]["parts"][1].update(thoughtSignature="x"), "unread_part_field:thoughtSignature"),
+        ("gemini", lambda r: r.update(generationConfig={"t": 1}), "unread_row_field:generationConfig"),
+        ("gemini", lambda r: r["contents"][2]["parts"][0]["functionResponse"].update(scheduling="x"), "unread_message_field:scheduling"),
+        ("bedrock", lambda r: r["toolConfig"].update(toolChoice={"auto": {"x": 1}}), "unread_row_field:toolChoice"),
+        ("bedrock", lambda r: r["messages"][0]["content"].append({"cachePoint": {"type": "default"}}), "unread_part_field:cachePoint"),
+        ("bedrock", lambda r: r["messages"][2]["content"][0]["toolResult"].update(status="error"), "unread_part_field:status"),
+        ("langchain_data", lambda r: r["messages"][3]["data"].update(artifact={"x": 1}), "unread_message_field:artifact"),
+        ("langchain_lc", lambda r: r["messages"][2]["kwargs"].update(usage_metadata={"n": 1}), "unread_message_field:usage_metadata"),
+        ("langchain_flat", lambda r: r["messages"][2]["additional_kwargs"].update(audio={"x": 1}), "unread_message_field:additional_kwargs.audio"),
+    ],
+)  # fmt: skip
+def test_what_is_left_out_is_flagged(written: str, change: Any, flag: str) -> None:
+    found = _read(_changed(written, change))
+    assert found.turns == _PLAIN
+    assert flag in found.meta["flags"]
+
+
+def test_the_answer_of_an_api_ends_the_conversation() -> None:
+    for written, take in (
+        ("responses", lambda r: r.update(output=r["input"][4:], input=r["input"][:4], status="completed")),
+        (
+            "gemini",
+            lambda r: r.update(
+                candidates=[{"content": r["contents"].pop(), "finishReason": "STOP", "index": 0}]
+            ),
+        ),
+        ("bedrock", lambda r: r.update(output={"message": r["messages"].pop()}, stopReason="end_turn")),
+    ):
+        assert _read(_changed(written, take)).turns == _PLAIN
+
+
+def test_they_go_through_the_stage(
+    prepare: Callable[..., tuple[Path, dict[str, Any]]], tmp_path: Path
+) -> None:
+    path = tmp_path / "rows.jsonl"
+    with path.open("w") as stream:
+        for number, (name, write) in enumerate(WRITERS.items()):
+            turns = (Turn(f"Please look up number {number} for {name}.", _PLAIN[0].steps),)
+            stream.write(json.dumps(write("Be kind.", turns)) + "\n")
+    words = ("data.val_share=0", "data.decontaminate=off", "data.dedup=exact", "data.datasets=[openai]")
+    out, result = prepare(*words, f"data.openai.path={path}")
+    assert result["sources"]["openai"]["kept"] == len(WRITERS)
+    shown = (out / "sft" / "train.json").read_text()
+    assert shown.count("[look_up(a=1)]") >= len(WRITERS)
