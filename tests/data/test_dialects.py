@@ -41,7 +41,7 @@ def _ids(turns: tuple[Turn, ...]) -> Iterator[tuple[AssistantStep, list[str]]]:
 
 
 def _responses(system: str, turns: tuple[Turn, ...]) -> Row:
-    ids = dict((id(step), named) for step, named in _ids(turns))
+    ids = {id(step): named for step, named in _ids(turns)}
     items: list[Any] = []
     for turn in turns:
         items.append({"role": "user", "content": [{"type": "input_text", "text": turn.user}]})
@@ -104,7 +104,7 @@ def _gemini(system: str, turns: tuple[Turn, ...]) -> Row:
 
 
 def _bedrock(system: str, turns: tuple[Turn, ...]) -> Row:
-    ids = dict((id(step), named) for step, named in _ids(turns))
+    ids = {id(step): named for step, named in _ids(turns)}
     messages: list[Any] = []
     for turn in turns:
         messages.append({"role": "user", "content": [{"text": turn.user}]})
@@ -144,7 +144,7 @@ def _bedrock(system: str, turns: tuple[Turn, ...]) -> Row:
 
 def _langchain(wrap: Callable[[str, Row], Row]) -> Callable[[str, tuple[Turn, ...]], Row]:
     def write(system: str, turns: tuple[Turn, ...]) -> Row:
-        ids = dict((id(step), named) for step, named in _ids(turns))
+        ids = {id(step): named for step, named in _ids(turns)}
         messages = [wrap("system", {"content": system})]
         for turn in turns:
             messages.append(wrap("human", {"content": turn.user, "example": False}))
