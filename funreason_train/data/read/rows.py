@@ -55,6 +55,7 @@ FLAGS = {
     "calls_unanswered": "a call has no result although the conversation goes on",
     "default_contradicts_type": "a tool's default is not of its declared type; both are kept",
     "error_tool_response": "the environment's reply is deliberately wrong (error_tool_response: keep)",
+    "end_marker_dropped": "a response ended in the end marker of a chat template, which was left out",
     "escaped_tools": "letters of the tool list are shown as \\uXXXX, as BFCL does (protocol.escape=true)",
     "escaped_markers": "a text that looks like a control token is escaped",
     "format_instructions_dropped": "the system prompt asked for another form of calls; that was left out",

@@ -16,7 +16,12 @@ from .json_text import DECODER
 FLAG = "format_instructions_dropped"
 
 _LIST = re.compile(r"\[\s*\{")
-_OBJECT_LINE = re.compile(r"^[^\S\n]*(?=\{)", re.MULTILINE)
+#: Where an object that stands alone may begin: on a line, in a tag for tools, after another one.
+_OBJECT = re.compile(
+    r"(?:^[^\S\n]*|<(?:tools?|functions?|available_tools)>\s*|\}\s*,?\s*)(?=\{)", re.MULTILINE
+)
+#: Another family's markers and the words in them, which say nothing without the tools they announced.
+_ONLY_MARKERS = re.compile(r"(?:<\|[^|>\s]*\|>|tool_declare|\s)*")
 _FAILURES = 1_000  # beginnings of a list that are none: beyond, no list is looked for any more
 _READ_AGAIN = 20  # how often all of a text may be read in vain
 _PYTHON = re.compile(r"[\[\s{]*+'")  # how a list of objects begins that Python wrote
@@ -64,7 +69,7 @@ def find_tools(system: str) -> tuple[Any, str] | None:
             break
     reader = _Reader(system)
     found, first, last = [], None, 0
-    for match in _OBJECT_LINE.finditer(system):
+    for match in _OBJECT.finditer(system):
         if match.end() < last:
             continue
         value, end = reader.read(match.end())
@@ -133,7 +138,9 @@ class _Reader:
 def _is_tool(value: Any) -> bool:
     if isinstance(value, Mapping) and isinstance(value.get("function"), Mapping):
         value = value["function"]
-    return isinstance(value, Mapping) and isinstance(value.get("name"), str) and "arguments" not in value
+    if not isinstance(value, Mapping) or not isinstance(value.get("name"), str):
+        return False
+    return "arguments" not in value or "description" in value  # a call has no description
 
 
 def _without(text: str, start: int, end: int) -> str:
@@ -156,6 +163,8 @@ def own_instructions(system: str | None) -> tuple[str | None, list[str]]:
     """
     if blank(system) or system is None:
         return None, []
+    if _ONLY_MARKERS.fullmatch(system):
+        return None, [FLAG]
     bfcl = system.lstrip().startswith(_BFCL)
     if not bfcl and not _MARK.search(system):
         return system, []

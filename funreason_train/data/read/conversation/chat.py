@@ -10,14 +10,16 @@ from typing import Any
 
 from ....calls.types import Call
 from ....dialogue.messages import AssistantStep, Turn
+from ..fields import field_name
 from ..json_text import opened, unwrap
 from ..rows import RowError
 from ..system import find_tools, own_instructions
 from ..toolsets import Tool, infer_tools, no_tools, read_tools
+from .parts import identifier, one_of
 from .results import Result, arranged
 
 #: Where a row holds its messages, if it is an object.
-LISTS = ("conversations", "conversation", "messages", "dialogue")
+LISTS = ("conversations", "conversation", "messages", "dialogue", "traj")
 
 
 def messages_of(row: Any) -> tuple[Mapping[str, Any], list[Mapping[str, Any]]]:
@@ -42,7 +44,8 @@ def messages_of(row: Any) -> tuple[Mapping[str, Any], list[Mapping[str, Any]]]:
     if isinstance(messages, str):
         messages = opened(messages)
     if not isinstance(messages, Sequence) or isinstance(messages, (str, bytes)) or not messages:
-        raise RowError("row_shape", "the row holds no list of messages")
+        named = ", ".join(map(field_name, list(row)[:8])) if isinstance(row, Mapping) else ""
+        raise RowError("row_shape", f"the row holds no list of messages{', but ' * bool(named)}{named}")
     listed = [unwrap(message) if isinstance(message, str) else message for message in messages]
     for message in listed:
         if not isinstance(message, Mapping):
@@ -137,6 +140,11 @@ def _readable(declared: Any) -> tuple[Tool, ...]:
         return ()
 
 
+#: Fields of a tool message that say which call it answers, and of which tool.
+RESULT_IDS = ("tool_call_id", "tool_use_id", "call_id", "toolCallId", "toolUseId")
+RESULT_NAMES = ("name", "tool_name", "toolName")
+
+
 class Conversation:
     """Takes the messages one by one and insists on their order.
 
@@ -185,6 +193,15 @@ class Conversation:
     def awaits_results(self) -> bool:
         """Whether the response before has called something and a result may come."""
         return self._last in ("assistant", "tool") and bool(self._steps and self._steps[-1].calls)
+
+    def answered(self, message: Mapping[str, Any]) -> str | None:
+        """The id of the call that a tool message answers; its own id, where that is a call's."""
+        stated, own = one_of(message, RESULT_IDS), message.get("id")
+        return identifier(own if stated is None and self.is_call(own) else stated)
+
+    def is_call(self, id: Any) -> bool:
+        """Whether this is the id of a call of the last response."""
+        return id is not None and identifier(id) in self._ids
 
     def system(self, text: str) -> None:
         """A system message; several at the beginning are joined.

@@ -17,16 +17,18 @@ from ..fields import blank, field_name, says_nothing, unread
 from ..json_text import opened, unwrap
 from ..rows import RowError
 from .calls import call_id, read_calls
-from .chat import Conversation, identity, messages_of
+from .chat import RESULT_IDS, RESULT_NAMES, Conversation, identity, messages_of
+from .endings import REASONS, check_ending, without_end_marker
 from .padding import without_padding
-from .parts import Said, identifier, sorted_content, stated
+from .parallel import joined
+from .parts import Said, identifier, one_of, sorted_content, stated
 from .responses import read_response
 from .results import tagged_results
 
 ROLES = {
     **dict.fromkeys(("system", "developer"), "system"),
     **dict.fromkeys(("user", "human"), "user"),
-    **dict.fromkeys(("assistant", "gpt", "chatgpt", "model", "bot", "ai"), "assistant"),
+    **dict.fromkeys(("assistant", "gpt", "chatgpt", "model", "bot", "ai", "chatbot"), "assistant"),
     **dict.fromkeys(("function_call", "tool_call", "tool_calls", "function_calls", "functioncall"), "calls"),
     **dict.fromkeys(("tool", "observation", "tool_response", "function_response"), "result"),
     **dict.fromkeys(("function", "tool_result", "ipython", "tool_output", "function_result"), "result"),
@@ -41,7 +43,7 @@ _WEIGHTS = (
 )
 #: Fields that say it the other way round: if true, a response is history alone.
 _MASKS = ("masked", "ignore_loss", "no_loss")
-_THOUGHTS = ("reasoning_content", "reasoning", "thinking", "thought")
+_THOUGHTS = ("reasoning_content", "reasoning", "thinking", "thought", "tool_plan")
 _CALLS = (
     *("tool_calls", "function_call", "tool_call", "function_calls", "toolCalls", "functionCall", "calls"),
     *("functionCalls", "tool_uses"),
@@ -54,9 +56,9 @@ _OF_ALL = frozenset((*_WHO, *_SAID, *_WEIGHTS, *_MASKS))
 _FIELDS = {
     "system": _OF_ALL | set(TOOLS),
     "user": _OF_ALL,
-    "assistant": _OF_ALL | {*_THOUGHTS, *_CALLS, "refusal"},
-    "calls": _OF_ALL | {*_THOUGHTS, *_CALLS},
-    "result": _OF_ALL | {"tool_call_id", "tool_use_id", "name"},
+    "assistant": _OF_ALL | {*_THOUGHTS, *_CALLS, *REASONS, "refusal"},
+    "calls": _OF_ALL | {*_THOUGHTS, *_CALLS, *REASONS},
+    "result": _OF_ALL | {*RESULT_IDS, *RESULT_NAMES},
 }
 _SAYS = {"false": 0, "no": 0, "true": 1, "yes": 1}
 
@@ -93,7 +95,7 @@ def read_chat(
     policy = sorted_content(outer.get("system"), "system", flags)
     if "".join(policy.texts).strip():
         chat.system(_text(policy, outer))
-    for message in messages:
+    for message in joined(messages, _is_call):
         add_message(
             chat, message, text_with_calls=options.get("text_with_calls", "reject"), also_read=of_messages
         )
@@ -130,12 +132,10 @@ def add_message(
     Raises:
         RowError: the row cannot be used.
     """
-    role = stated(message, _WHO)
-    who = ROLES.get(role) or ROLES.get(role.lower().replace("-", "_")) if isinstance(role, str) else None
-    if who is None:
-        raise RowError("row_shape", f"a message has the role {role!r:.40}")
+    who = _who(message)
     if not _FIELDS[who].issuperset(message):
-        chat.flags += _unread(message, who, _FIELDS[who] | set(also_read))
+        used = {"id"} if who == "result" and chat.is_call(message.get("id")) else set()
+        chat.flags += _unread(message, who, _FIELDS[who] | set(also_read) | used)
     said = sorted_content(stated(message, _SAID), who, chat.flags)
     if who in ("assistant", "calls"):
         _respond(chat, message, said, who, text_with_calls)
@@ -155,6 +155,18 @@ def add_message(
             chat.system(text)
     else:
         _user(chat, said, message)
+
+
+def _who(message: Mapping[str, Any]) -> str:
+    role = stated(message, _WHO)
+    who = ROLES.get(role) or ROLES.get(role.lower().replace("-", "_")) if isinstance(role, str) else None
+    if who is None:
+        raise RowError("row_shape", f"a message has the role {role!r:.40}")
+    return who
+
+
+def _is_call(message: Mapping[str, Any]) -> bool:
+    return ROLES.get(str(message.get("role", message.get("from")))) == "calls"
 
 
 def _unread(message: Mapping[str, Any], who: str, known: Collection[str]) -> list[str]:
@@ -225,7 +237,7 @@ def _results(chat: Conversation, message: Mapping[str, Any], said: Said) -> None
     if said.results and not said.texts:
         return
     text = "".join(said.texts)
-    own = identifier(stated(message, ("tool_call_id", "tool_use_id"))), identifier(message.get("name"))
+    own = chat.answered(message), identifier(one_of(message, RESULT_NAMES))
     found = tagged_results(text)
     if len(found) == 1 and (own[0] or own[1]):
         chat.result(found[0].text, *own)
@@ -241,7 +253,8 @@ def _respond(
 ) -> None:
     tools = chat.offer.tools
     calls, ids = _declared_calls(chat, message, said)
-    content = "".join(said.texts)
+    check_ending(message, chat.flags)
+    content = without_end_marker("".join(said.texts), chat.flags)
     if who == "calls" and content.strip():
         if calls:
             raise RowError("call_syntax", "a message of calls has others in another field")

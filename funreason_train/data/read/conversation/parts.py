@@ -50,6 +50,18 @@ def stated(message: Mapping[str, Any], keys: Sequence[str]) -> Any:
     return second if blank(first) and not blank(second) else first
 
 
+def one_of(message: Mapping[str, Any], keys: Sequence[str]) -> Any:
+    """What stands under several names of a field; None if nothing does.
+
+    Raises:
+        RowError: `row_shape` if two have something, and differ.
+    """
+    found = {key: message[key] for key in keys if not blank(message.get(key))}
+    if any(value != next(iter(found.values())) for value in found.values()):
+        raise RowError("row_shape", f"a message has {' and '.join(found)}, which differ")
+    return next(iter(found.values()), None)
+
+
 def sorted_content(content: Any, who: str, flags: list[str]) -> Said:
     """Sorts the parts of a message's content.
 
@@ -97,6 +109,11 @@ def _part(part: Any, said: Said, flags: list[str]) -> None:
         named = next((part[key] for key in known[3:] if part.get(key) is not None), None)
         said.results.append(("".join(inner.texts), identifier(named)))
         return
+    if kind in _THOUGHT_PARTS and isinstance(part.get(kind), list):  # as Mistral writes a thought
+        inner = sorted_content(part[kind], "thought", flags)
+        if inner.calls or inner.results:
+            raise RowError("row_shape", "a thought holds calls or results")
+        part = {**part, kind: "".join((*inner.thoughts, *inner.texts))}
     keys = ("value", "text", *((kind,) if kind in (*_THOUGHT_PARTS, "refusal") else ()))
     texts = [part[key] for key in keys if not blank(part.get(key))]
     if kind not in (None, *_TEXT_PARTS, *_THOUGHT_PARTS) or not all(isinstance(one, str) for one in texts):

@@ -1,9 +1,9 @@
 """The items of OpenAI's Responses API, as messages of the chat format.
 
-Row: `input` (a list of items, or the user's text) and maybe `output`, or one list of items under `items` or
-`messages`, or that list itself; beside it `instructions` and `tools`. Items are messages, `function_call`,
-`function_call_output` and `reasoning`. What stands between the user's or a tool's items is one response; an
-item of another type makes the row unusable.
+Row: `input` (a list of items, or the user's text) and maybe `output` (items, or the answer's text), or one
+list of items under `items` or `messages`, or that list itself; beside it `instructions` and `tools`. Items
+are messages, `function_call`, `function_call_output` and `reasoning`. What stands between the user's or a
+tool's items is one response; an item of another type makes the row unusable.
 Source: the reference of OpenAI's Responses API.
 """
 
@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ..conversation.chat import LISTS
 from ..fields import blank, says_nothing
 from ..rows import RowError
 from .dialect import Translated, listed, objects, whole
@@ -34,9 +35,12 @@ def speaks(row: Any) -> bool:
     """Whether a row is in this form."""
     if not isinstance(row, Mapping):
         return _has_items(row)
-    if isinstance(row.get("output"), list) and "input" in row:
+    if _has_items(listed(row, _LISTS)):
         return True
-    return _has_items(listed(row, _LISTS)) or isinstance(row.get("input"), list)
+    chat = any(not blank(row.get(key)) for key in LISTS)
+    return not chat and (
+        isinstance(row.get("input"), list) or (isinstance(row.get("output"), list) and "input" in row)
+    )
 
 
 def _has_items(value: Any) -> bool:
@@ -61,7 +65,10 @@ def translated(row: Any) -> Translated:
         raise RowError("row_shape", f"the items stand under {' and '.join(held) or 'no key'}")
     said = outer.pop(held[0])
     items = [{"role": "user", "content": said}] if isinstance(said, str) else objects(said, held[0])
-    items += objects(outer.pop("output", None) or [], "output")
+    answer = outer.pop("output", None)
+    items += (
+        [{"role": "assistant", "content": answer}] if _is_text(answer) else objects(answer or [], "output")
+    )
     instructions = outer.pop("instructions", None)
     if not blank(instructions):
         items.insert(0, {"role": "system", "content": instructions})
@@ -132,6 +139,10 @@ class _Messages:
         if self._response:
             self.made.append(self._response)
             self._response = {}
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and not value.lstrip().startswith("[{")
 
 
 def _texts(value: Any, key: str) -> list[str]:
