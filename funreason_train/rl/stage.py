@@ -266,6 +266,8 @@ STAGE = Stage(
             "rl.validate_every",
             "rl.loggers",
             "rl.keep_rollouts",
+            "rl.keep_tokens",
+            "rl.new_log_probs_every",
             "rl.health.*",
             "rl.tokens_per_pass",
             "rl.tokens_per_log_prob_pass",

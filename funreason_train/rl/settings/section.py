@@ -184,6 +184,8 @@ class Rl(Section):
     validate_every: CountOrZero
     loggers: list[Annotated[str, OneOf(tuple(LOGGERS))]]
     keep_rollouts: bool
+    keep_tokens: CountOrZero | None
+    new_log_probs_every: CountOrZero
     health: Health
     verl: Open
     devices: Devices

@@ -8,6 +8,7 @@ PROMPT_SAMPLE_PART (verl/trainer/ppo/v1/agent_loop_tq.py).
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,9 @@ from typing import Any
 from ...reward import REASON_CODES, reason_of
 from ..rollout.sampling import sample_order
 from . import health
+
+#: Series of reasons that another reward function may add to a step's figures.
+_REASONS = 30
 
 
 @dataclass(frozen=True)
@@ -65,21 +69,51 @@ def figures(rows: Sequence[Row]) -> dict[str, float]:
     """The figures of one step: scores are averaged over samples, what concerns an answer over responses.
 
     Returns:
-        `health/groups_without_signal`, `health/score`, `health/responses` (of a sample, in environments) and
-        `reward/NAME` for each number in the details.
+        `health/groups_without_signal`, `health/score`, `health/responses` (of a sample, in environments),
+        `reward/NAME` for each number in the details, and `reason/NAME`, the share of samples scored for that
+        reason.
     """
     samples = last_responses(rows)
+    details = [{name: value for name, value in row.details.items() if name != "reason"} for row in samples]
     found = health.summary(
         [row.prompt for row in samples],
         [row.score for row in samples],
-        [*(row.details for row in samples), *(row.response["figures"] for row in rows if row.response)],
+        [*details, *(row.response["figures"] for row in rows if row.response)],
     )
+    found |= _reasons(samples)
     if samples and rows[0].response:
         found["health/responses"] = len(rows) / len(samples)
     return found
 
 
-def line(row: Row, prompt: str, answer: str, ground_truth: Any, source: str | None = None) -> dict[str, Any]:
+def _reasons(samples: Sequence[Row]) -> dict[str, float]:
+    """The share of each reason: all of ours, so that a series has no gaps; of others, those found."""
+    counts = Counter(str(_reason(row.details)) for row in samples if row.details.get("reason") is not None)
+    if not counts:
+        return {}
+    known = dict.fromkeys(REASON_CODES, 0) if counts.keys() <= REASON_CODES.keys() else {}
+    chosen = known | dict(counts.most_common(_REASONS))
+    return {f"reason/{name}": count / len(samples) for name, count in chosen.items()}
+
+
+def category(info: Mapping[str, Any], source: Any) -> str:
+    """What kind of task a row of the data is: the category of its meta, or the data set it is from."""
+    try:
+        meta = json.loads(info.get("meta") or "{}")
+    except ValueError:
+        meta = {}
+    named = meta.get("category") if isinstance(meta, dict) else None
+    return str(named or source or "")
+
+
+def line(
+    row: Row,
+    prompt: str,
+    answer: str,
+    ground_truth: Any,
+    source: str | None = None,
+    category: str | None = None,
+) -> dict[str, Any]:
     """One line of `rollouts/STEP.jsonl`.
 
     Args:
@@ -88,9 +122,12 @@ def line(row: Row, prompt: str, answer: str, ground_truth: Any, source: str | No
         answer: The exact text that was written, tags included.
         ground_truth: The gold answer of the data's row.
         source: The id of the data's row (`extra_info.id`), which leads back to the data set.
+        category: Of the task.
     """
     _, sample, _ = row.place
     found: dict[str, Any] = {"group": row.prompt, "sample": sample, "row": source}
+    if category is not None:
+        found["category"] = category
     said = {"prompt": prompt, "answer": answer}
     if row.response is None:
         found |= {**said, "gold": ground_truth}

@@ -23,15 +23,13 @@ from verl.utils import tensordict_utils
 from verl.utils.debug import marked_timer
 
 from ...errors import UserError
-from ...plain import json_text
 from ...run import progress
 from ...run.stop import Stopped
 from ..checkpoints import KeepVerified
 from ..rollout.sampling import prompt_name, sample_order
-from ..rollout.tokens import completion_text, text_of
 from ..settings import limits
 from ..verl.compose import ENVIRONMENT
-from . import egpo, health, records
+from . import egpo, health, records, step_batch
 from .group_buffer import BoundedGroups
 from .liveness import Liveness
 
@@ -62,6 +60,7 @@ def train(config: DictConfig, rl: Mapping[str, Any], metrics: Path, stop: Path) 
             config, metrics, rl["health"], estimator
         )
         trainer.stop_file = stop
+        trainer.kept = {name: rl[name] for name in ("keep_tokens", "new_log_probs_every")}
         _prepare_buffer(trainer.replay_buffer, config, rl)
         trainer.checkpoint_callback = KeepVerified(rl["keep_checkpoints"])
         trainer.init()
@@ -105,6 +104,7 @@ def _recording(base: type) -> Any:
             super().__init__(config=config)
             self.stop_file: Path | None = None  # asks to save and to end
             self.stopping = False
+            self.kept: dict[str, int | None] = {"keep_tokens": 0, "new_log_probs_every": 0}
             self.metrics_file = metrics
             self.limits = health
             self.estimator = estimator
@@ -161,7 +161,9 @@ def _recording(base: type) -> Any:
             # Before the checkpoint, which verl saves next: a run killed after it would not make them again.
             if folder := self.config.trainer.rollout_data_dir:
                 with marked_timer("dump_rollout_generations", timing_raw):
-                    _write_rollouts(batch, self.tokenizer, Path(folder) / f"{self.global_steps}.jsonl")
+                    file = Path(folder) / f"{self.global_steps}.jsonl"
+                    tokens = self._tokens(batch)
+                    step_batch.write_rollouts(batch, self.tokenizer, file, tokens, self.kept["keep_tokens"])
             trusting = bool(self.config.algorithm.rollout_correction.bypass_mode)
             metrics.update(_health(batch, trusting, metrics.get("actor/ppo_kl")))
             self.line_at = self.metrics_file.stat().st_size if self.metrics_file.exists() else 0
@@ -170,6 +172,20 @@ def _recording(base: type) -> Any:
                 self.stopping = True
                 self.config.trainer.save_freq = 1  # verl saves next, on all ranks, wherever it would anyway
             return batch
+
+        def _tokens(self, batch: Any) -> dict[str, list[Any]]:
+            """The columns of the token records, at some steps with those of the updated model."""
+            if self.kept["keep_tokens"] == 0:
+                return {}
+            names = ["ids", "mask", "advantage", "rollout", "old", "entropy"]
+            if self.config.algorithm.rollout_correction.bypass_mode:  # no pass before the update
+                names = names[:-1]
+            found = step_batch.token_columns(batch, names)
+            every = self.kept["new_log_probs_every"]
+            if every and (self.global_steps == 1 or self.global_steps % every == 0):
+                temperature = self.config.actor_rollout_ref.rollout.temperature
+                found = {**step_batch.log_probs_now(batch, self.actor_rollout_wg, temperature), **found}
+            return found
 
         def on_step_end(self) -> None:
             if self.stopping:
@@ -215,25 +231,6 @@ def _recording(base: type) -> Any:
     return Recording
 
 
-def _rows(batch: Any, fields: list[str]) -> tuple[list[records.Row], Any]:
-    """A batch's responses and further fields of them; what only pads the batch is left out."""
-    keys = [key for key, tag in zip(batch.keys, batch.tags, strict=True) if not tag.get("is_padding", False)]
-    wanted = ["rm_scores", "extra_fields", *fields]
-    data = tq.kv_batch_get(keys=keys, partition_id=batch.partition_id, select_fields=wanted)
-    scores = [float(row.sum()) for row in data["rm_scores"].unbind()]
-    extras = _objects(data["extra_fields"])
-    rows = [
-        records.Row(key, score, dict(extra.get("reward_extra_info", {})), extra.get("response"))
-        for key, score, extra in zip(keys, scores, extras, strict=True)
-    ]
-    return rows, data
-
-
-def _objects(column: Any) -> list[Any]:
-    """A column that holds no tensors; TransferQueue hands it over in one of several list types."""
-    return list(column.tolist() if hasattr(column, "tolist") else column)
-
-
 def _health(batch: Any, trusting: bool, update_kl: float | None) -> dict[str, float]:
     """The figures of a step.
 
@@ -244,7 +241,7 @@ def _health(batch: Any, trusting: bool, update_kl: float | None) -> dict[str, fl
             measure of how far the two are apart is the one there is.
         update_kl: That measure: the mean of rollout minus actor over the tokens, in nats.
     """
-    rows, data = _rows(batch, ["rollout_log_probs", "old_log_probs", "response_mask"])
+    rows, data = step_batch.rows(batch, ["rollout_log_probs", "old_log_probs", "response_mask"])
     figures = records.figures(rows)
     lists = {
         name: [row.tolist() for row in data[name].unbind()]
@@ -279,17 +276,3 @@ def _numbers(metrics: dict[str, Any]) -> dict[str, float]:
         if isinstance(value, int | float | np.number) and np.isfinite(value):
             found[name] = round(float(value), 6)
     return found
-
-
-def _write_rollouts(batch: Any, tokenizer: Any, file: Path) -> None:
-    rows, data = _rows(batch, ["prompts", "responses", "reward_model", "extra_info"])
-    golds = [row.get("ground_truth") for row in _objects(data["reward_model"])]
-    sources = [row.get("id") for row in _objects(data["extra_info"])]
-    prompts = [text_of(ids.tolist(), tokenizer) for ids in data["prompts"].unbind()]
-    answers = [completion_text(ids.tolist(), tokenizer) for ids in data["responses"].unbind()]
-    ordered = sorted(range(len(rows)), key=lambda at: rows[at].place)
-    lines = (records.line(rows[at], prompts[at], answers[at], golds[at], sources[at]) for at in ordered)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with file.open("w", encoding="utf-8") as written:
-        for line in records.share_prompts(lines):
-            written.write(json_text(line) + "\n")
