@@ -29,7 +29,8 @@ from funreason_train.environments import (
     tool,
 )
 from funreason_train.evaluate.attempts import Attempts
-from funreason_train.evaluate.browser import failed_tasks, write_browser
+from funreason_train.evaluate.browser import played_tasks as browsable
+from funreason_train.evaluate.browser import write_browser
 from funreason_train.evaluate.heldout import EpisodeGame
 from funreason_train.evaluate.play import play
 from funreason_train.evaluate.results import finished, verdicts, write
@@ -163,7 +164,7 @@ def _write_files(rows: list[dict[str, Any]], folder: Path) -> list[str]:
         for line in (folder / "failures.jsonl").read_text(encoding="utf-8").split("\n")[:-1]:
             json.loads(line)
         json.loads((folder / "scores.json").read_text(encoding="utf-8"))
-        write_browser(folder / "failures.html", "fuzz", {"fuzz": failed_tasks([rows], Attempts())}, len(rows))
+        write_browser(folder / "failures.html", "fuzz", {"fuzz": browsable([rows], Attempts())})
     except Exception as error:
         return [f"files: {error!r}"]
     return []

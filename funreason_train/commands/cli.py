@@ -63,6 +63,12 @@ def _serve_env(config: DictConfig, run_dir: RunDir, words: Sequence[str]) -> Non
     serve_env(config, run_dir)
 
 
+def _report(config: DictConfig, run_dir: RunDir) -> None:
+    from .report.command import report
+
+    report(config, run_dir)
+
+
 COMMANDS = {
     "synth": Command(
         "synth",
@@ -111,6 +117,13 @@ COMMANDS = {
         "look at this machine or every node of a cluster; score gold and trivial answers with the reward",
         "funreason-train doctor reward=runs/mine/data/rl/train.parquet",
         _doctor,
+    ),
+    "report": Command(
+        "report",
+        "write a run's report, report.html, or show it in a browser while the run goes on",
+        "funreason-train report serve run_dir=runs/mine",
+        _report,
+        word="report.do",
     ),
     "serve-env": Command(
         "serve_env",

@@ -1,4 +1,4 @@
-"""The sections `pipeline`, `doctor` and `serve_env`."""
+"""The sections `pipeline`, `doctor`, `report` and `serve_env`."""
 
 from __future__ import annotations
 
@@ -33,6 +33,16 @@ class Doctor(Section):
     reward: Path | None
     rows: Count | None
     tokenizer: ModelName | None
+
+
+class Report(Section):
+    """configs/report.yaml explains each key."""
+
+    do: Literal["write", "serve"]
+    rollouts: Count
+    megabytes: Annotated[float, Ge(2), Le(2000)]
+    host: Text
+    port: Annotated[int, Ge(1), Le(65535)]
 
 
 class ServeEnv(Section):

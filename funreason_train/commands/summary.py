@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from ..evaluate.results import read_scores
 from ..evaluate.results import verdicts as read_verdicts
-from ..pages.charts import Share
 from ..pages.comparison import compare, difference
 from ..pages.table import Table
 from ..run.files import write_json
 from ..run.manifest import Manifest
 from ..run.paths import RunDir
 from .display import console, print_table
-from .run_page import write_report
+from .report import write_report
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -38,11 +37,6 @@ def heldout(run: RunDir, names: list[str]) -> tuple[dict[str, Any], Table]:
     return figures, compare(scores, verdicts, "Held-out tasks done right (never used in training or tuning)")
 
 
-def _shares(run: RunDir, names: list[str]) -> list[Share]:
-    scores = ((name, read_scores(run.eval(name))) for name in names)
-    return [Share(name, score["accuracy"], *score["ci95"]) for name, score in scores]
-
-
 def summarise(config: DictConfig, run: RunDir) -> dict[str, Any]:
     """Writes `summary.json` and `report.html` and prints the closing table."""
     evaluated = "eval" in config.pipeline.stages
@@ -57,7 +51,7 @@ def summarise(config: DictConfig, run: RunDir) -> dict[str, Any]:
         "seed": config.seed,
     }
     write_json(run.summary, summary)
-    write_report(run, table, summary, stages, _shares(run, names) if table is not None else [])
+    write_report(run, config.report.rollouts, config.report.megabytes)
     if table is not None:
         print_table(table)
     minutes = summary["seconds"]["total"] / 60

@@ -21,7 +21,7 @@ from ..run.paths import RunDir
 from ..run.progress import report
 from . import results
 from .attempts import Attempts
-from .browser import failed_tasks, write_browser
+from .browser import played_tasks, write_browser
 from .custom import is_rows, read_own_tasks, read_rows
 from .job import Job, Model, fingerprint, model_fingerprint
 from .serve.replicas import play_job
@@ -76,7 +76,7 @@ def evaluate(config: DictConfig, run: RunDir) -> dict[str, Any]:
         "responses_per_turn": job.responses,
         "prompt_style": job.style,
     }
-    scores, failed = {}, {}
+    scores, shown = {}, {}
     for name in config.eval.models:
         models = [model for model in job.models if model.name == name]
         played = _rows(models, plan.ids)
@@ -87,12 +87,12 @@ def evaluate(config: DictConfig, run: RunDir) -> dict[str, Any]:
         }
         folder = run.eval(name, benchmark)
         scores[name] = results.write(folder, played, plan.attempts, {**provenance, **about})
-        failed[name] = failed_tasks(played, plan.attempts)
+        shown[name] = played_tasks(played, plan.attempts)
     verdicts = {name: results.verdicts(run.eval(name, benchmark) / "episodes.jsonl") for name in scores}
     table = compare(scores, verdicts, _TITLES[benchmark])
     write_text(run.eval_table(benchmark), table.markdown())
     shares = [Share(name, value["accuracy"], *value["ci95"]) for name, value in scores.items()]
-    write_browser(run.eval_failures(benchmark), table.title, failed, len(plan.ids), shares)
+    write_browser(run.eval_failures(benchmark), table.title, shown, shares, "../report.html")
     return {
         "models": {
             name: {key: value[key] for key in ("accuracy", "right", "tasks", "ci95")}

@@ -45,6 +45,7 @@ _FILES = (
     ("eval", "eval"),
     ("pipeline", "pipeline"),
     ("doctor", "doctor"),
+    ("report", "report"),
     ("serve_env", "serve_env"),
 )
 

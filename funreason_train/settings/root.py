@@ -30,6 +30,7 @@ _MODELS = {
     "eval": "evaluate.settings:Eval",
     "pipeline": "commands.settings:Pipeline",
     "doctor": "commands.settings:Doctor",
+    "report": "commands.settings:Report",
     "serve_env": "commands.settings:ServeEnv",
 }
 

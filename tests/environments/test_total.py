@@ -30,7 +30,7 @@ from funreason_train.environments import (
 from funreason_train.environments.bfcl.documents import bfcl_folder
 from funreason_train.evaluate import results
 from funreason_train.evaluate.attempts import Attempts
-from funreason_train.evaluate.browser import failed_tasks, read_browser, write_browser
+from funreason_train.evaluate.browser import played_tasks, read_browser, write_browser
 from funreason_train.evaluate.heldout import Rules, play_tasks
 from funreason_train.evaluate.serve.generate import Generated, Sampling
 from funreason_train.plain import json_text
@@ -156,8 +156,8 @@ def test_episodes_of_fuzzed_completions_are_played_and_written(tmp_path: Path) -
         assert [row["id"] for row in read] == [row["id"] for row in rows]
         answers = [one for row in read for turn in row["turns"] for one in turn["responses"]]
         assert {ok for one in answers for ok in one["ok"]} == {True, False}
-        write_browser(tmp_path / "failures.html", "Fuzz", {"m": failed_tasks([rows], Attempts())}, len(rows))
-        assert read_browser(tmp_path / "failures.html")["tasks"] == len(rows)
+        write_browser(tmp_path / "failures.html", "Fuzz", {"m": played_tasks([rows], Attempts())})
+        assert len(read_browser(tmp_path / "failures.html")["entries"]) == len(rows)
 
 
 TEMPLATE = jinja2.Template(QWEN_CHAT_TEMPLATE, trim_blocks=True, lstrip_blocks=True)

@@ -20,7 +20,7 @@ def test_it_has_every_setting_with_default_range_and_comment() -> None:
     assert "| `learning_rate` | `4.0e-5` | a number above 0 and at most 1 | Not published; 4e-5" in page
     assert "| `bfcl.call_seconds` | `5` | a number above 0 | Seconds of processor time" in page
     free = ("sft.llamafactory.", "rl.verl.", "rl.devices.", "rl.reward.", "rl.algorithm.")
-    for section in ("sft", "rl", "export", "eval", "doctor", "pipeline", "synth", "serve_env"):
+    for section in ("sft", "rl", "export", "eval", "doctor", "pipeline", "synth", "report", "serve_env"):
         listed = {f"{section}.{one.key}" for one in settings_of(CONFIGS / f"{section}.yaml")}
         there = {key for key in leaves(compose(None)) if key.startswith(f"{section}.")}
         missing = {key for key in there - listed if not key.startswith(free)}

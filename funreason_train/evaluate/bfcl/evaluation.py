@@ -204,8 +204,8 @@ def _write(
         run.eval_failures("bfcl"),
         f"BFCL {version}",
         {name: _browsable(one.rows, attempts) for name, one in played.items()},
-        entries,
         _shares(scores),
+        "../report.html",
     )
     return {
         "models": {name: {"columns": found["columns"]} for name, found in scores.items()},
@@ -298,10 +298,14 @@ def _browsable(played: Sequence[scoring.Rows], attempts: Attempts) -> dict[str, 
                 "category": row["category"],
                 "right": row["right"],
                 "why": [str(reason) for reason in row["reasons"]],
-                "question": _question(row.get("question")),
-                "gold": _gold(row.get("gold")),
-                "completions": [str(text) for text in row["completions"]],
-                "results": [],
+                "turns": [
+                    {
+                        "user": _question(row.get("question")),
+                        "gold": [_gold(row.get("gold"))],
+                        "completions": [str(text) for text in row["completions"]],
+                        "results": [],
+                    }
+                ],
                 "prompt": str(row.get("prompt") or ""),
                 "attempt": label(row["seed"], row["sample"]) if "seed" in row else "",
             }

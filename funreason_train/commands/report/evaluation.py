@@ -1,0 +1,126 @@
+"""What the models of a run reached, benchmark by benchmark, from the files that the evaluations wrote."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ...errors import UserError
+from ...evaluate.results import read_scores
+from ...evaluate.results import verdicts as read_verdicts
+from ...pages.comparison import compare, share
+from ...pages.table import Table
+from ...run.files import read_json
+from ...run.paths import RunDir
+
+_TITLES = {"heldout": "Held-out tasks", "custom": "Tasks of one's own", "bfcl": "BFCL"}
+#: What comes first where all of them are there.
+_ORDER = ("base", "sft", "rl")
+
+
+def evaluations(run: RunDir) -> list[dict[str, Any]]:
+    """Each benchmark with the shares of its models, its tables and the page of its tasks.
+
+    A result that another version wrote, or that cannot be read, is named with the reason.
+    """
+    return [found for benchmark in _TITLES if (found := _benchmark(run, benchmark))]
+
+
+def _benchmark(run: RunDir, benchmark: str) -> dict[str, Any] | None:
+    scores: dict[str, Mapping[str, Any]] = {}
+    notes = []
+    for name in _models(run, benchmark):
+        try:
+            scores[name] = read_scores(run.eval(name, benchmark))
+        except UserError as error:
+            notes.append(str(error))
+    if not scores and not notes:
+        return None
+    page = run.eval_failures(benchmark)
+    return {
+        "title": _TITLES[benchmark],
+        "benchmark": benchmark,
+        "shares": _shares(scores),
+        "tables": [table.to_json() for table in _tables(run, benchmark, scores, notes)],
+        "notes": notes,
+        "page": str(page.relative_to(run.root)) if page.is_file() else None,
+    }
+
+
+def _models(run: RunDir, benchmark: str) -> list[str]:
+    folder = run.root / "eval"
+    found = [
+        path.name for path in folder.glob("*") if (run.eval(path.name, benchmark) / "scores.json").is_file()
+    ]
+    return sorted(found, key=lambda name: (_ORDER.index(name) if name in _ORDER else len(_ORDER), name))
+
+
+def _shares(scores: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """How often each model is right, where a benchmark has one figure for it."""
+    return [
+        {
+            "name": name,
+            "value": one["accuracy"],
+            "low": one["ci95"][0],
+            "high": one["ci95"][1],
+            "tasks": one["tasks"],
+        }
+        for name, one in scores.items()
+        if "accuracy" in one
+    ]
+
+
+def _tables(
+    run: RunDir, benchmark: str, scores: Mapping[str, Mapping[str, Any]], notes: list[str]
+) -> list[Table]:
+    if not scores:
+        return []
+    if benchmark == "bfcl":
+        return [_columns(scores)]
+    try:
+        verdicts = {name: read_verdicts(run.eval(name, benchmark) / "episodes.jsonl") for name in scores}
+        return [compare(scores, verdicts, "Tasks done right"), _reasons(scores)]
+    except (OSError, ValueError, KeyError) as error:
+        notes.append(f"The models cannot be set side by side: {error}.")
+        return []
+
+
+def _reasons(scores: Mapping[str, Mapping[str, Any]]) -> Table:
+    names = list(scores)
+    counts = {name: dict(one.get("wrong_because", {})) for name, one in scores.items()}
+    totals: dict[str, int] = {}
+    for one in counts.values():
+        for reason, count in one.items():
+            totals[reason] = totals.get(reason, 0) + count
+    rows = tuple(
+        (reason, *(f"{counts[name].get(reason, 0):,}" for name in names))
+        for reason in sorted(totals, key=lambda reason: -totals[reason])
+    )
+    return Table("Why tasks went wrong", ("first reason", *names), rows, notes=())
+
+
+def _columns(scores: Mapping[str, Mapping[str, Any]]) -> Table:
+    """BFCL's columns with their intervals."""
+    names = list(scores)
+    keys = dict.fromkeys(key for one in scores.values() for key in one.get("columns", {}))
+    rows = []
+    for key in keys:
+        parts = [scores[name].get("columns", {}).get(key, {}) for name in names]
+        if any("value" in part for part in parts):
+            rows.append((key.replace("_", " "), *(_figure(part) for part in parts)))
+    version = next((str(one["bfcl_version"]) for one in scores.values() if "bfcl_version" in one), "")
+    return Table(f"BFCL {version}".strip(), ("column", *names), tuple(rows))
+
+
+def _figure(part: Mapping[str, Any]) -> str:
+    if "value" not in part:
+        return "not run"
+    return share(part["value"], part["ci95"]) if "ci95" in part else f"{100 * part['value']:.1f} %"
+
+
+def summary_figures(run: RunDir) -> Mapping[str, Any]:
+    """The held-out figures of `summary.json`; empty without one."""
+    try:
+        return dict(read_json(run.summary)).get("heldout", {})
+    except (OSError, ValueError, TypeError):
+        return {}

@@ -1,0 +1,104 @@
+"""`report serve`: the report on this machine, refreshed while the run goes on.
+
+The server sends the page, its blocks, and nothing else: no file of the run directory, no listing.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from ...errors import UserError
+from ..display import say
+from .build import Report
+
+#: A look at the run's files is as fresh as so many seconds.
+_FRESH = 5.0
+_BLOCK = re.compile(r"/block/([\w-]+)")
+
+
+class ReportServer(ThreadingHTTPServer):
+    """Serves one report.
+
+    Args:
+        report: What is shown; its blocks are fetched one by one.
+        host: The address to listen at.
+        port: 0 for any that is free.
+    """
+
+    daemon_threads = True
+
+    def __init__(self, report: Report, host: str, port: int) -> None:
+        super().__init__((host, port), _Handler)
+        self.report = report
+        self._lock = threading.Lock()
+        self._looked = 0.0
+        #: Names that a request may call this server: a page of another name must not read it (DNS rebinding).
+        self.names = {host, "localhost", "127.0.0.1", "[::1]"}
+
+    def fresh(self) -> Report:
+        """The report as it is now."""
+        with self._lock:
+            if not self._looked or time.monotonic() - self._looked > _FRESH:
+                self.report.refresh()
+                self._looked = time.monotonic()
+            return self.report
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: ReportServer
+    protocol_version = "HTTP/1.1"
+    server_version = "funreason-train"
+    sys_version = ""
+
+    def do_GET(self) -> None:
+        """The page or a block of it."""
+        name = (self.headers.get("Host") or "").rpartition(":")[0] or self.headers.get("Host") or ""
+        if self.server.names.isdisjoint({name}) and "0.0.0.0" not in self.server.names:
+            self._send(403, "text/plain", "this server answers to its own name only")
+        elif self.path in ("/", "/report.html"):
+            self._send(200, "text/html", self.server.fresh().page())
+        elif (found := _BLOCK.fullmatch(self.path)) and (block := self.server.fresh().blocks.get(found[1])):
+            self._send(200, "text/plain", block)
+        else:
+            self._send(404, "text/plain", "the report is at /")
+
+    do_HEAD = do_GET
+
+    def _send(self, code: int, kind: str, text: str) -> None:
+        body = text.encode("utf-8", "backslashreplace")
+        self.send_response(code)
+        self.send_header("Content-Type", f"{kind}; charset=utf-8")
+        self.send_header("Content-Length", str(len(body)))
+        self.send_header("Cache-Control", "no-store")
+        self.send_header("X-Content-Type-Options", "nosniff")
+        self.send_header("X-Frame-Options", "DENY")
+        self.send_header("Referrer-Policy", "no-referrer")
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    def log_message(self, format: str, *values: object) -> None:
+        """Nothing: the terminal shows where the report is, and stays readable."""
+
+
+def serve(report: Report, host: str, port: int) -> None:
+    """Serves until it is interrupted.
+
+    Raises:
+        UserError: if nothing can listen there.
+    """
+    try:
+        server = ReportServer(report, host, port)
+    except OSError as error:
+        raise UserError(
+            f"nothing can listen at {host}:{port} ({error.strerror})", fix="Choose another port=PORT"
+        ) from None
+    say(f"Report: http://{host}:{server.server_port}/ (Ctrl-C ends it)")
+    with server:
+        try:
+            server.serve_forever(poll_interval=0.2)
+        except KeyboardInterrupt:
+            return
