@@ -63,7 +63,7 @@ def _serve_env(config: DictConfig, run_dir: RunDir, words: Sequence[str]) -> Non
     serve_env(config, run_dir)
 
 
-def _report(config: DictConfig, run_dir: RunDir) -> None:
+def _report(config: DictConfig, run_dir: RunDir, words: Sequence[str]) -> None:
     from .report.command import report
 
     report(config, run_dir)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +15,7 @@ from ...pages.table import Table
 from ...run.changes import flat
 from ...run.files import write_text
 from ...run.paths import RunDir
+from ...run.secrets import is_secret, redacted
 from . import head, rejected
 from .evaluation import evaluations
 from .rollouts import Rollouts
@@ -48,6 +50,7 @@ class Report:
             self._rollouts = Rollouts(self.run.rl / "rollouts", self.samples, size)
         self._rollouts.refresh()
         value, blocks = self._gathered()
+        value = json.loads(redacted(json.dumps(value)))
         digest = hashlib.sha256(pack(value).encode()).hexdigest()[:16]
         self.blocks = {"report": pack({**value, "version": digest}), **blocks}
         return digest
@@ -71,7 +74,7 @@ class Report:
             "evaluations": evaluations(run),
             "data": {"account": rejected.account(data), "rejected": refused},
             "rollouts": self._rollouts.index(),
-            "settings": [[key, _shown(one)] for key, one in flat(config, "").items()] if config else [],
+            "settings": _settings(config),
         }
         blocks = self._rollouts.blocks | ({"rejected": examples} if examples else {})
         return value, blocks
@@ -122,12 +125,19 @@ def _data_folder(run: RunDir, config: Mapping[str, Any]) -> Path:
 
 def _plan(run: RunDir) -> dict[str, Any] | None:
     """The plan beside what was measured, where a dry run left one."""
-    import json
-
     try:
         return Table.of_json(json.loads((run.plan / "compared.json").read_text(encoding="utf-8"))).to_json()
     except (OSError, ValueError, KeyError, TypeError):
         return None
+
+
+def _settings(config: Mapping[str, Any]) -> list[list[str]]:
+    """Every setting as text; the value of one whose name says that it is a secret is not shown."""
+    found = flat(config, "") if config else {}
+    return [
+        [key, "(hidden)" if value is not None and is_secret(key.rpartition(".")[2]) else _shown(value)]
+        for key, value in found.items()
+    ]
 
 
 def _shown(value: Any) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 
 from ... import __version__
 from ...errors import UserError
+from ...run.attempts import attempts
 from ...run.files import read_json
 from ...run.manifest import Manifest
 from ...run.paths import RunDir
@@ -74,20 +75,6 @@ def timeline(run: RunDir, stages: Mapping[str, Mapping[str, Any]]) -> dict[str, 
             }
         )
     return {"rows": rows, "end": clock, "clock": first is not None}
-
-
-def attempts(run: RunDir) -> list[Mapping[str, Any]]:
-    """The records of a run's attempts (`logs/N/attempt.json`), oldest first."""
-    found: list[Mapping[str, Any]] = []
-    for path in sorted(
-        run.logs.glob("*/attempt.json"), key=lambda path: (len(path.parent.name), path.parent.name)
-    ):
-        if path.parent.name.isdecimal() and not path.parent.is_symlink():
-            with suppress(OSError, ValueError):
-                record = read_json(path)
-                if isinstance(record, dict):
-                    found.append(record)
-    return found
 
 
 def _spans(records: Iterable[Mapping[str, Any]]) -> dict[str, list[tuple[float, float, str]]]:
