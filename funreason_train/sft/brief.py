@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..models import evidence
 from ..models.folder import is_hub_id
 from ..models.weights import stored_tensors
 from . import lora
@@ -46,6 +47,7 @@ def lines(config: DictConfig, paths: Paths) -> list[str]:
         f"method: {_method(config)}, AdamW, learning rate {sft.learning_rate:g} ({sft.schedule}, warm-up "
         f"{sft.warmup_ratio:.0%})",
         f"checkpoints: {_checkpoints(config)}",
+        *(f"warning: {one}" for one in evidence.of_sft(str(sft.model), sft.finetuning_type)),
     ]
 
 

@@ -75,7 +75,8 @@ def test_a_dry_run_resolves_everything_and_imports_no_framework(
 ) -> None:
     out = dry_run(command, recipe, tmp_path)
     files = {path.name for path in (tmp_path / "plan").iterdir()}
-    stages = {"sft", "rl"} if command == "pipeline" else {command}
+    named = load_settings("pipeline", [f"+recipe={recipe}"]).pipeline.stages
+    stages = {"sft", "rl"} & {*named} if command == "pipeline" else {command}
     jobs = {f"rayjob_{stage}.yaml" for stage in stages} if recipe != "quickstart_cpu" else set()
     assert files == {"config.yaml", "commands.txt", *(f"{stage}.yaml" for stage in stages), *jobs}
     assert "nothing was started" in " ".join(out.split())

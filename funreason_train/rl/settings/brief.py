@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ...models import evidence
 from ...models.attention import choose
 from ..verl.compose import in_environments, longest_prompt, target_steps
 from .prompts import Prompts
@@ -45,6 +46,7 @@ def lines(config: DictConfig, train: Prompts, val: Prompts) -> list[str]:
         + " (rl.reward.* does not count)" * bool(rl.reward_function),
         f"sampling: temperature {rl.temperature:g}, top-p {rl.top_p:g}",
         f"checkpoints: every {rl.save_every} steps, {rl.keep_checkpoints} kept",
+        *(f"warning: {one}" for one in evidence.of_rl(str(rl.model), train.rows)),
     ]
 
 
