@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..models import evidence
+from ..cluster import evidence
 from ..models.folder import is_hub_id
 from ..models.weights import stored_tensors
 from . import lora

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ...models import evidence
+from ...cluster import evidence
 from ...models.attention import choose
 from ..verl.compose import in_environments, longest_prompt, target_steps
 from .prompts import Prompts

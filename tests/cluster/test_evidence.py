@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from funreason_train.cluster import evidence
 from funreason_train.commands.cli import main
-from funreason_train.models import evidence
 
 
 @pytest.mark.parametrize(
