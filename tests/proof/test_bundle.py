@@ -64,3 +64,80 @@ def test_a_bundle_that_is_missing_or_broken_is_an_error(tmp_path: Any) -> None:
     done = unpacked(tmp_path, tmp_path / "half.tar.xz")
     assert "cannot be unpacked" in done.stderr
     assert not (tmp_path / "site" / ".whole").exists()
+
+
+#: What the machine has itself, as packages.txt says; by the names that are imported.
+MACHINE = {
+    *(
+        "torch",
+        "triton",
+        "numpy",
+        "pandas",
+        "pyarrow",
+        "aiohttp",
+        "grpc",
+        "psutil",
+        "rich",
+        "jinja2",
+        "markupsafe",
+    ),
+    *(
+        "networkx",
+        "tensorboard",
+        "yaml",
+        "safetensors",
+        "huggingface_hub",
+        "filelock",
+        "packaging",
+        "pygments",
+    ),
+    *("typing_extensions", "google", "click", "requests", "certifi", "idna", "urllib3", "charset_normalizer"),
+    *("markdown_it", "mdurl", "fsspec", "tqdm", "regex", "sympy", "mpmath"),
+}
+#: Imports the stages that the proof runs where only such packages can be found.
+IMPORTS = '''
+import json, sys
+
+class Only:
+    """Finds what is allowed, as the finders that were there do, and nothing else."""
+
+    def __init__(self, allowed, finders):
+        self.allowed, self.finders = allowed, finders
+
+    def find_spec(self, name, path=None, target=None):
+        top = name.partition(".")[0]
+        if top in self.allowed or top in sys.stdlib_module_names or top.startswith("_sysconfigdata"):
+            return next((spec for one in self.finders if (spec := one.find_spec(name, path, target))), None)
+
+sys.meta_path[:] = [Only(set(json.loads(sys.argv[1])), list(sys.meta_path))]
+from funreason_train.commands.stages import stage_of
+import funreason_train.commands.cli, funreason_train.commands.execution.worker, funreason_train.sft.train.gang
+import funreason_train.rl.verl.session, funreason_train.models.tiny, funreason_train.settings.compose
+for name in ("sft", "rl", "export"):
+    stage_of(name)
+for command in ("sft", "rl", "export"):
+    words = [command, "dry_run=true", "cluster=gpu80x1", f"run_dir={sys.argv[2]}"]
+    assert funreason_train.commands.cli.main(words) == 0
+'''
+
+
+def test_the_stages_need_nothing_that_neither_the_bundle_nor_the_machine_has(
+    tmp_path: Path, beside: Any
+) -> None:
+    import json
+    import sys
+    from importlib.metadata import packages_distributions
+
+    import locked
+
+    carried = {locked._plain(name) for name in locked.names_in((GPU / "packages.txt").read_text())}
+    there = {
+        module
+        for module, wheels in packages_distributions().items()
+        if {locked._plain(wheel) for wheel in wheels} & carried
+    }
+    allowed = json.dumps([*MACHINE, *there, "funreason_train"])
+    done = subprocess.run(
+        [sys.executable, "-c", IMPORTS, allowed, str(tmp_path)], capture_output=True, text=True, cwd=ROOT
+    )
+    assert done.returncode == 0, done.stdout[-1500:] + done.stderr[-3000:]
