@@ -14,12 +14,14 @@ from ..models import verify
 from ..models.folder import folder_problems
 from ..models.weights import Stored, stored_tensors
 from ..rl import checkpoints
+from ..rl.best import SCORES
 from ..run.paths import RunDir
 from ..run.stage import Decides, Stage
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
+BEST = "best"  # the value of export.checkpoint
 _TYPES = ("float32", "bfloat16", "float16")
 
 
@@ -28,13 +30,19 @@ def check(config: DictConfig, run: RunDir) -> list[str]:
 
     A run that was interrupted before its first whole checkpoint has yet to make one, too.
     """
-    return _problems(config, run, awaited=not config.export.checkpoint)
+    return _problems(config, run, awaited=config.export.checkpoint in (None, BEST))
 
 
 def _problems(config: DictConfig, run: RunDir, awaited: bool) -> list[str]:
     found = []
     checkpoint = _checkpoint(config, run)
-    if checkpoint is None and not awaited:
+    if checkpoint is None and config.export.checkpoint == BEST and not awaited:
+        found.append(
+            f"{run.rl_checkpoints}: no whole checkpoint was validated, so none is best; set "
+            "rl.validate_every to a multiple of rl.save_every, or leave export.checkpoint at null for the "
+            "latest one"
+        )
+    elif checkpoint is None and not awaited:
         found.append(
             f"{run.rl_checkpoints}: there is no whole checkpoint to export; run `funreason-train rl` first, "
             "or name one with export.checkpoint=DIR"
@@ -92,6 +100,9 @@ def run(config: DictConfig, run: RunDir) -> dict[str, Any]:
 
 
 def _checkpoint(config: DictConfig, run: RunDir) -> Path | None:
+    if config.export.checkpoint == BEST:
+        best = checkpoints.best(run.rl_checkpoints)
+        return checkpoints.path_of(run.rl_checkpoints, best.step) if best else None
     if config.export.checkpoint:
         return Path(config.export.checkpoint).expanduser().absolute()
     step = checkpoints.latest(run.rl_checkpoints)
@@ -156,6 +167,8 @@ def _write(
 
 def _reads(config: DictConfig, run: RunDir) -> list[Path]:
     """Of a checkpoint, the file that tells which it is: its weights are tens of gigabytes."""
+    if config.export.checkpoint == BEST:
+        return [run.rl_checkpoints / SCORES]
     if config.export.checkpoint:
         return [Path(config.export.checkpoint).expanduser().absolute() / "actor" / "fsdp_config.json"]
     return [run.rl_checkpoints / checkpoints.TRACKER]

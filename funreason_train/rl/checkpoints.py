@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from ..run.files import write_text
+from .best import Best, best_of, scores
 
 TRACKER = "latest_checkpointed_iteration.txt"
 _PREFIX = "global_step_"
@@ -72,6 +73,12 @@ def latest(folder: Path) -> int:
     return next((step for step in reversed(steps(folder)) if not flaws(path_of(folder, step))), 0)
 
 
+def best(folder: Path) -> Best | None:
+    """The whole checkpoint with the best validation score; None if none was validated."""
+    held = scores(folder)
+    return best_of(held, {step for step in held if not flaws(path_of(folder, step))})
+
+
 def settle(folder: Path) -> int:
     """Makes verl's bookkeeping agree with what is there, and returns the step a run continues from.
 
@@ -90,7 +97,7 @@ def settle(folder: Path) -> int:
 
 
 def prune(folder: Path, keep: int) -> list[int]:
-    """Removes all but the `keep` latest whole checkpoints, and returns the removed steps.
+    """Removes all but the `keep` latest whole checkpoints and the best one, and returns the removed steps.
 
     Nothing goes unless the newest checkpoint is whole; a damaged one does not count as kept.
     """
@@ -99,6 +106,8 @@ def prune(folder: Path, keep: int) -> list[int]:
         return []
     whole = [step for step in present if not flaws(path_of(folder, step))]
     kept = set(whole[-max(1, keep) :])
+    if found := best(folder):
+        kept.add(found.step)
     removed = [step for step in present if step not in kept]
     for step in removed:
         shutil.rmtree(path_of(folder, step))

@@ -25,6 +25,7 @@ from ..run.process import call_in_process
 from ..run.stage import Decides, Plan, Stage, model_files
 from ..run.stop import STOPPED, Stopped
 from . import checkpoints
+from .best import falls, scores
 from .settings import prompts
 from .settings.brief import lines as brief_lines
 from .settings.validate import problems
@@ -92,7 +93,8 @@ def run(config: DictConfig, run: RunDir) -> dict[str, Any]:
         run: The run directory; everything is written below `run.rl`.
 
     Returns:
-        `steps`, `resumed_from`, `checkpoint` and the latest step's `reward` and `groups_without_signal`.
+        `steps`, `resumed_from`, `checkpoint`, `best` (`step` and `score` of the best validated checkpoint, or
+        None) and the latest step's `reward` and `groups_without_signal`.
 
     Raises:
         UserError: for everything that the user can fix, before the cluster is touched.
@@ -114,7 +116,7 @@ def run(config: DictConfig, run: RunDir) -> dict[str, Any]:
             where=str(run.rl_checkpoints),
             fix="Ask for at least as many (rl.steps, rl.epochs), or start afresh with restart=rl",
         )
-    if start < target:
+    if start < target and not _fell(config, run):
         tasks = train.file if in_environments(config) else None
         if config.rl.reward_function is not None:
             _try_reward(config, train)
@@ -123,17 +125,26 @@ def run(config: DictConfig, run: RunDir) -> dict[str, Any]:
             _train(config, run, compose(config, run, train, val), metrics, environment)
         except Stopped:
             return {STOPPED: checkpoints.latest(run.rl_checkpoints)}
-        reached = checkpoints.latest(run.rl_checkpoints)
-        if reached < target:
-            raise RuntimeError(f"verl ended at step {reached} of {target} without an error")
+    reached = checkpoints.latest(run.rl_checkpoints)
+    if reached < target and not _fell(config, run):
+        raise RuntimeError(f"verl ended at step {reached} of {target} without an error")
     last = [*read_lines(metrics)][-1:] or [{}]
+    best = checkpoints.best(run.rl_checkpoints)
     return {
-        "steps": target,
+        "steps": reached,
         "resumed_from": start,
-        "checkpoint": str(checkpoints.path_of(run.rl_checkpoints, max(start, target))),
+        "checkpoint": str(checkpoints.path_of(run.rl_checkpoints, reached)),
+        "best": None if best is None else best._asdict(),
         "reward": last[0].get("health/score"),
         "groups_without_signal": last[0].get("health/groups_without_signal"),
     }
+
+
+def _fell(config: DictConfig, run: RunDir) -> bool:
+    """Whether the validation score has been below its best for as long as `rl.stop_below_best` allows."""
+    patience, folder = config.rl.stop_below_best, run.rl_checkpoints
+    held = {step: score for step, score in scores(folder).items() if step <= checkpoints.latest(folder)}
+    return patience is not None and falls(held, patience)
 
 
 def _prompts(config: DictConfig, run: RunDir) -> tuple[prompts.Prompts, prompts.Prompts]:
@@ -264,6 +275,7 @@ STAGE = Stage(
             "rl.save_every",
             "rl.keep_checkpoints",
             "rl.validate_every",
+            "rl.stop_below_best",
             "rl.loggers",
             "rl.keep_rollouts",
             "rl.keep_tokens",

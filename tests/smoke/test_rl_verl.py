@@ -19,7 +19,7 @@ import pytest
 
 from funreason_train.dialogue.protocol import render_prompt, system_prompt
 from funreason_train.export import stage as export
-from funreason_train.rl import checkpoints
+from funreason_train.rl import best, checkpoints
 from funreason_train.rl.settings import limits
 from funreason_train.rl.train import records
 from funreason_train.run.paths import RunDir
@@ -167,6 +167,37 @@ def test_a_signal_to_the_command_saves_the_step_and_ends_with_75(prepared: Any, 
     assert [line["step"] for line in metrics(run)] == list(range(1, STEPS + 1))
 
 
+FALLING = """
+from pathlib import Path
+
+def score(solution_str, **_):
+    saved = len(list(Path(__file__).with_name("falling").glob("rl/checkpoints/global_step_*/data.pt")))
+    return {"score": 1.0 / (1 + saved) + 0.001 * (sum(solution_str.encode()) % 2)}
+"""
+
+
+def test_a_run_ends_when_its_validation_score_falls(prepared: Any, tmp_path: Path) -> None:
+    root, _, _ = prepared
+    run, log = RunDir.at(tmp_path / "falling"), tmp_path / "log"
+    (tmp_path / "falling.py").write_text(FALLING)
+    words = [
+        "rl.steps=9",
+        "rl.validate_every=1",
+        "rl.stop_below_best=1",
+        f"reward={tmp_path / 'falling.py'}:score",
+        "rl.health.stop={}",
+    ]
+    finish(root, run, log, *words)
+    held = best.scores(run.rl_checkpoints)
+    assert list(held) == [1, 2] and held[2] < held[1]
+    assert checkpoints.latest(run.rl_checkpoints) == 2 and checkpoints.best(run.rl_checkpoints) == (
+        1,
+        held[1],
+    )
+    finish(root, run, log, *words)
+    assert [line["step"] for line in metrics(run)] == [1, 2], "the same command again trains no further"
+
+
 def test_a_killed_run_ends_where_an_unkilled_one_ends(prepared: Any, tmp_path: Path) -> None:
     import torch
 
@@ -191,12 +222,18 @@ def test_a_killed_run_ends_where_an_unkilled_one_ends(prepared: Any, tmp_path: P
     assert checkpoints.latest(killed.rl_checkpoints) == EPOCH
 
     finish(root, killed, log)
-    finish(root, whole, log)
+    # Held-out prompts in between, at temperature 0, which change nothing.
+    finish(root, whole, log, "rl.validate_every=1", "rl.loggers=[]")
 
-    for run in (killed, whole):
+    held = best.scores(whole.rl_checkpoints)
+    assert list(held) == [1, 2, 3, 4] and set(held.values()) <= {0.0, 0.25, 0.5, 0.75, 1.0}
+    top = checkpoints.best(whole.rl_checkpoints)
+    assert top is not None and top.score == max(held.values())
+    assert not best.scores(killed.rl_checkpoints)
+    for run, kept in ((killed, {3, 4}), (whole, {3, 4, top.step})):
         lines = metrics(run)
         assert [line["step"] for line in lines] == [1, 2, 3, 4]
-        assert checkpoints.steps(run.rl_checkpoints) == [3, 4]
+        assert set(checkpoints.steps(run.rl_checkpoints)) == kept
         assert checkpoints.latest(run.rl_checkpoints) == STEPS
         for line in lines:
             # Every group has a signal: the others were replaced.

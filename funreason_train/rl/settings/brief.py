@@ -45,9 +45,17 @@ def lines(config: DictConfig, train: Prompts, val: Prompts) -> list[str]:
         f"reward: {rl.reward_function or rl.reward.variant}"
         + " (rl.reward.* does not count)" * bool(rl.reward_function),
         f"sampling: temperature {rl.temperature:g}, top-p {rl.top_p:g}",
-        f"checkpoints: every {rl.save_every} steps, {rl.keep_checkpoints} kept",
+        f"checkpoints: every {rl.save_every} steps, {rl.keep_checkpoints} kept{_validation(config)}",
         *(f"warning: {one}" for one in evidence.of_rl(str(rl.model), train.rows)),
     ]
+
+
+def _validation(config: DictConfig) -> str:
+    rl = config.rl
+    if not rl.validate_every:
+        return ""
+    end = f"; {rl.stop_below_best} in a row below the best one end the run" * bool(rl.stop_below_best)
+    return f" and the best one of those validated, every {rl.validate_every} steps{end}"
 
 
 def _length(config: DictConfig, train: Prompts) -> str:

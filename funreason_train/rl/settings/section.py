@@ -182,6 +182,7 @@ class Rl(Section):
     save_every: Count
     keep_checkpoints: Count
     validate_every: CountOrZero
+    stop_below_best: Count | None
     loggers: list[Annotated[str, OneOf(tuple(LOGGERS))]]
     keep_rollouts: bool
     keep_tokens: CountOrZero | None
@@ -192,3 +193,14 @@ class Rl(Section):
     reward: Reward
     reward_function: Text | None
     algorithm: Algorithm
+
+    @model_validator(mode="after")
+    def _rules(self) -> Rl:
+        if self.stop_below_best and (not self.validate_every or self.validate_every % self.save_every):
+            raise wrong(
+                "the run may end at any validation, so each needs a checkpoint",
+                f"Set rl.validate_every to a multiple of rl.save_every={self.save_every}, or "
+                "rl.stop_below_best=null",
+                ["stop_below_best"],
+            )
+        return self

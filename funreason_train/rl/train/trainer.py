@@ -25,6 +25,7 @@ from verl.utils.debug import marked_timer
 from ...errors import UserError
 from ...run import progress
 from ...run.stop import Stopped
+from .. import best
 from ..checkpoints import KeepVerified
 from ..rollout.sampling import prompt_name, sample_order
 from ..settings import limits
@@ -35,6 +36,10 @@ from .liveness import Liveness
 
 #: How often the driver looks whether a step's samples are there; verl's own 2 seconds are a long time here.
 _POLL_SECONDS = 0.2
+
+
+class _EnoughError(Exception):
+    """The validation score fell for as long as `rl.stop_below_best` allows."""
 
 
 def train(config: DictConfig, rl: Mapping[str, Any], metrics: Path, stop: Path) -> None:
@@ -60,6 +65,7 @@ def train(config: DictConfig, rl: Mapping[str, Any], metrics: Path, stop: Path) 
             config, metrics, rl["health"], estimator
         )
         trainer.stop_file = stop
+        trainer.stop_below_best = rl["stop_below_best"]
         trainer.kept = {name: rl[name] for name in ("keep_tokens", "new_log_probs_every")}
         _prepare_buffer(trainer.replay_buffer, config, rl)
         trainer.checkpoint_callback = KeepVerified(rl["keep_checkpoints"])
@@ -72,6 +78,8 @@ def train(config: DictConfig, rl: Mapping[str, Any], metrics: Path, stop: Path) 
         )
         trainer.replay_buffer.liveness = Liveness([*manager.agent_loop_workers, *_storage_units()])
         trainer.fit(manager)
+    except _EnoughError:
+        return
     finally:
         if getattr(trainer, "logger", None) is not None:
             trainer.logger.finish()
@@ -104,6 +112,8 @@ def _recording(base: type) -> Any:
             super().__init__(config=config)
             self.stop_file: Path | None = None  # asks to save and to end
             self.stopping = False
+            self.stop_below_best: int | None = None
+            self.fell = False  # for as long as that allows
             self.kept: dict[str, int | None] = {"keep_tokens": 0, "new_log_probs_every": 0}
             self.metrics_file = metrics
             self.limits = health
@@ -173,6 +183,14 @@ def _recording(base: type) -> Any:
                 self.config.trainer.save_freq = 1  # verl saves next, on all ranks, wherever it would anyway
             return batch
 
+        def _validate(self) -> Any:
+            found = super()._validate()
+            score = best.score_of(found)
+            if score is not None:
+                held = best.note(Path(self.config.trainer.default_local_dir), self.global_steps, score)
+                self.fell = bool(self.stop_below_best) and best.falls(held, self.stop_below_best)
+            return found
+
         def _tokens(self, batch: Any) -> dict[str, list[Any]]:
             """The columns of the token records, at some steps with those of the updated model."""
             if self.kept["keep_tokens"] == 0:
@@ -209,6 +227,8 @@ def _recording(base: type) -> Any:
             line = self._write_line(metrics)
             self.lines = [*self.lines, line][-self.limits["patience"] :]
             self._judge(global_steps, f"reward {line['health/score']:.2f}")
+            if self.fell:
+                raise _EnoughError
 
         def _judge(self, step: int, text: str) -> None:
             """Shows the step, warns, and ends the run where a limit says so."""
