@@ -188,7 +188,8 @@ def _recording(base: type) -> Any:
             score = best.score_of(found)
             if score is not None:
                 held = best.note(Path(self.config.trainer.default_local_dir), self.global_steps, score)
-                self.fell = bool(self.stop_below_best) and best.falls(held, self.stop_below_best)
+                patience = self.stop_below_best
+                self.fell = patience is not None and best.falls(held, patience)
             return found
 
         def _tokens(self, batch: Any) -> dict[str, list[Any]]:
