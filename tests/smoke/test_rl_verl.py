@@ -1,7 +1,7 @@
 """The real verl with vLLM rollouts on the smallest model: EGPO with a group filter, killed twice; the export.
 
-The run is killed with SIGKILL in the middle of a save and at the end of an epoch. The same command has to end
-where a run that nobody killed ends: same samples, same weights.
+The run is killed with SIGKILL in the middle of a save and at the end of an epoch, and asked to stop once. The
+same command has to end where a run that nobody disturbed ends: same samples, same weights.
 """
 
 import json
@@ -34,7 +34,7 @@ TOOLS = [
     }
     for name in ("lamp", "light")
 ]
-ROWS, PROMPTS, SAMPLES, STEPS = 12, 4, 4, 4
+ROWS, PROMPTS, SAMPLES, STEPS = 12, 4, 4, 6
 EPOCH = ROWS // PROMPTS
 # An untrained model is never right, so nothing would be learnt: this reward is 1 for every second answer.
 REWARD = "def score(solution_str, **_):\n    return {'score': float(sum(solution_str.encode()) % 2)}\n"
@@ -153,20 +153,6 @@ def weights(run: Any, step: Any) -> Any:
     return {name: getattr(value, "full_tensor", lambda value=value: value)() for name, value in state.items()}
 
 
-def test_a_signal_to_the_command_saves_the_step_and_ends_with_75(prepared: Any, tmp_path: Path) -> None:
-    root, _, _ = prepared
-    run, log = RunDir.at(tmp_path / "run"), tmp_path / "log"
-    process = start(root, run, log, "rl.save_every=1000")
-    await_that(lambda: metrics(run), process, log)
-    process.send_signal(signal.SIGUSR1)
-    assert process.wait(600) == 75, log.read_text()[-3000:]
-    reached = checkpoints.latest(run.rl_checkpoints)
-    assert 1 <= reached < STEPS and f"saved at step {reached} and stopped" in log.read_text()
-    assert [line["step"] for line in metrics(run)] == list(range(1, reached + 1))
-    finish(root, run, log)
-    assert [line["step"] for line in metrics(run)] == list(range(1, STEPS + 1))
-
-
 FALLING = """
 from pathlib import Path
 
@@ -176,6 +162,7 @@ def score(solution_str, **_):
 """
 
 
+@pytest.mark.skipif(not os.environ.get("FUNREASON_SLOW"), reason="a minute; FUNREASON_SLOW=1 runs it")
 def test_a_run_ends_when_its_validation_score_falls(prepared: Any, tmp_path: Path) -> None:
     root, _, _ = prepared
     run, log = RunDir.at(tmp_path / "falling"), tmp_path / "log"
@@ -221,18 +208,27 @@ def test_a_killed_run_ends_where_an_unkilled_one_ends(prepared: Any, tmp_path: P
     process.wait(300)
     assert checkpoints.latest(killed.rl_checkpoints) == EPOCH
 
+    # A signal to the command, which saves the step and ends with the code for "go on with the same command".
+    process = start(root, killed, log, "rl.save_every=1000")
+    await_that(lambda: len(metrics(killed)) > EPOCH, process, log)
+    process.send_signal(signal.SIGUSR1)
+    assert process.wait(600) == 75, log.read_text()[-3000:]
+    reached = checkpoints.latest(killed.rl_checkpoints)
+    assert EPOCH < reached < STEPS and f"saved at step {reached} and stopped" in log.read_text()
+    assert [line["step"] for line in metrics(killed)] == list(range(1, reached + 1))
+
     finish(root, killed, log)
     # Held-out prompts in between, at temperature 0, which change nothing.
     finish(root, whole, log, "rl.validate_every=1", "rl.loggers=[]")
 
     held = best.scores(whole.rl_checkpoints)
-    assert list(held) == [1, 2, 3, 4] and set(held.values()) <= {0.0, 0.25, 0.5, 0.75, 1.0}
+    assert list(held) == [*range(1, STEPS + 1)] and set(held.values()) <= {0.0, 0.25, 0.5, 0.75, 1.0}
     top = checkpoints.best(whole.rl_checkpoints)
     assert top is not None and top.score == max(held.values())
     assert not best.scores(killed.rl_checkpoints)
-    for run, kept in ((killed, {3, 4}), (whole, {3, 4, top.step})):
+    for run, kept in ((killed, {STEPS - 1, STEPS}), (whole, {STEPS - 1, STEPS, top.step})):
         lines = metrics(run)
-        assert [line["step"] for line in lines] == [1, 2, 3, 4]
+        assert [line["step"] for line in lines] == [*range(1, STEPS + 1)]
         assert set(checkpoints.steps(run.rl_checkpoints)) == kept
         assert checkpoints.latest(run.rl_checkpoints) == STEPS
         for line in lines:
