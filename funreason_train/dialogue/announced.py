@@ -9,7 +9,8 @@ rollouts and evaluation see the same tokens.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from ..plain import literal
@@ -57,6 +58,37 @@ def offered(tools: Sequence[Any], users: Iterable[str]) -> Sequence[Any]:
             names = {tool["name"] for tool in tools}
             tools = (*tools, *(tool for tool in more if tool["name"] not in names))
     return tools
+
+
+def renamed(text: str, change: Callable[[Mapping[str, Any]], Mapping[str, Any]]) -> str:
+    """A user's message with other documents in it, written as they were; the text itself if it brings none.
+
+    Args:
+        text: A message.
+        change: A document to the one that takes its place.
+    """
+    found = announced(text)
+    if not found:
+        return text
+    before, told = text[: len(text) - len(text.lstrip())], text.lstrip()
+    try:
+        rest = told[json.JSONDecoder().raw_decode(told)[1] :]
+    except (ValueError, RecursionError):
+        rest = "".join(told.partition("\n")[1:])
+    listed, now = [dict(one) for one in found], [dict(change(one)) for one in found]
+    written = told[: len(told) - len(rest)]
+    form = next((form for form in _FORMS if form(listed) == written.strip()), str)
+    return f"{before}{form(now)}{rest}"
+
+
+_FORMS: tuple[Callable[[Any], str], ...] = (
+    str,
+    *(
+        partial(json.dumps, ensure_ascii=ascii_only, **layout)
+        for ascii_only in (False, True)
+        for layout in ({}, {"separators": (",", ":")}, {"indent": 2}, {"indent": 4})
+    ),
+)
 
 
 def _read(text: str) -> list[Any] | None:

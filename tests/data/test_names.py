@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from functools import partial
 from typing import Any
 
 import pytest
@@ -12,7 +14,7 @@ from funreason_train.calls import Call, CallSyntaxError, is_argument_name, is_to
 from funreason_train.data.check.checks import passes
 from funreason_train.data.read.names import alias_names, original_calls, parse_odd_calls, restore
 from funreason_train.data.read.rows import RowError
-from funreason_train.dialogue import AssistantStep, Trajectory, Turn, steps_of
+from funreason_train.dialogue import AssistantStep, Trajectory, Turn, announced, steps_of
 
 
 def _tool(name: str, *arguments: str, description: str = "") -> dict[str, Any]:
@@ -66,6 +68,26 @@ def test_one_alias_in_tools_calls_history_and_thought() -> None:
         check(after)
     assert "get_user" in steps_of(after)[0].answer
     assert tuple(original_calls(step.calls, after.meta["names"])) == calls
+    assert restore(after) == before
+
+
+@pytest.mark.parametrize(
+    "form", [str, json.dumps, partial(json.dumps, indent=2), partial(json.dumps, separators=(",", ":"))]
+)
+def test_a_tool_that_a_user_brings_along_has_the_alias_that_its_calls_have(form: Any) -> None:
+    new = _tool("find-hotel", "check-in", description="find-hotel, by check-in")
+    text = f"{form([new])}\nWhat about find-hotel now?"
+    calls = (Call("find-hotel", {"check-in": "5 May"}),)
+    steps = (AssistantStep("find-hotel is there now.", calls, "", ("r",)),)
+    before = Trajectory("x", "s", (_tool("look", "q"),), (Turn(text, steps),))
+    after = _aliased(before)
+    (document,) = announced(after.turns[0].user)
+    assert document["name"] == "find_hotel" == after.turns[0].steps[0].calls[0].name
+    assert list(document["parameters"]["properties"]) == ["check_in"] == document["parameters"]["required"]
+    assert document["description"] == "find_hotel, by check_in"
+    assert after.turns[0].user.endswith("\nWhat about find-hotel now?")
+    for check in passes():
+        check(after)
     assert restore(after) == before
 
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from ...calls import Call
 from ...dialogue import AssistantStep, Trajectory, Turn
-from ..read.names import declared_arguments, rename
+from ..read.names import all_tools, declared_arguments, rename
 from ..spool import Kept, encode, read_spool
 from ..steps import closing_steps, untrained_steps
 from .alike import could_answer, words
@@ -172,10 +172,9 @@ class Augment:
     def _masked(self, trajectory: Trajectory) -> Trajectory:
         """Under names that say nothing; `meta["names"]` leads back (see `names.restore`)."""
         draw = self._draw("mask", trajectory.source, trajectory.id)
-        tools = {tool["name"]: None for tool in trajectory.tools}
-        arguments = {
-            name: None for tool in trajectory.tools for name in declared_arguments(tool["parameters"])
-        }
+        every = all_tools(trajectory)
+        tools = {tool["name"]: None for tool in every}
+        arguments = {name: None for tool in every for name in declared_arguments(tool["parameters"])}
         arguments |= {
             name: None
             for turn in trajectory.turns

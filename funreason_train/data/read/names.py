@@ -5,7 +5,8 @@ identifier cannot have becomes `_`; a part that is still not one gets `_` in fro
 `_7SN.pj`); a name that Python would read as another (an accent of its own behind its letter) gets that one's
 spelling; a name that is taken in the row, or stands as a word in its texts, gets `_2`, `_3` … behind it.
 The same row always gets the same aliases. Tools, calls (so the history too), thoughts, replies, instructions
-and descriptions show the alias; what the user and the tools say stays as it is. In prose a name is replaced
+and descriptions show the alias, as do the documents of tools that a user brings along; what else the
+user and the tools say stays as it is. In prose a name is replaced
 where it can only be the name: if it holds a letter and, inside, something that is neither letter, digit nor
 white space (`get-user`); or if it is quoted, or stands as `name(` or `name=`.
 
@@ -16,7 +17,7 @@ A row's aliases stand in its meta, as `names: {"tools": {ALIAS: NAME}, "argument
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -24,6 +25,7 @@ from ...calls import Call, is_argument_name, is_tool_name
 from ...calls.names import normal_name
 from ...calls.parse import CallSyntaxError, parse_calls
 from ...dialogue import Trajectory, Turn
+from ...dialogue.announced import offered, renamed
 from .rows import RowError
 
 #: {"tools": {alias: name}, "arguments": {alias: name}}
@@ -46,7 +48,7 @@ def alias_names(trajectory: Trajectory) -> Trajectory | None:
         RowError: `name_not_callable` for a name of endless length.
     """
     calls = [call for turn in trajectory.turns for step in turn.steps for call in step.calls]
-    odd_tools, odd_arguments, taken = _odd_names(trajectory.tools, calls)
+    odd_tools, odd_arguments, taken = _odd_names(all_tools(trajectory), calls)
     if not odd_tools and not odd_arguments:
         return None
     if any(len(name) > _LONGEST for name in (*odd_tools, *odd_arguments)):
@@ -72,6 +74,11 @@ def restore(trajectory: Trajectory) -> Trajectory:
     flags = [flag for flag in trajectory.meta["flags"] if flag != FLAG]
     meta = {key: value for key, value in trajectory.meta.items() if key not in ("names", "flags")}
     return replace(found, meta={**meta, "flags": flags} if flags else meta)
+
+
+def all_tools(trajectory: Trajectory) -> Sequence[Mapping[str, Any]]:
+    """The tools of the system message, and those that a user's message brings along."""
+    return offered(trajectory.tools, (turn.user for turn in trajectory.turns))
 
 
 def rename(trajectory: Trajectory, names: Names, apart: re.Pattern[str]) -> Trajectory:
@@ -212,8 +219,8 @@ def _texts(trajectory: Trajectory) -> Iterable[str]:
         for step in turn.steps:
             yield step.thought
             yield step.text
-    for tool in trajectory.tools:
-        yield tool["description"]
+    for tool in all_tools(trajectory):
+        yield tool.get("description", "")
         for schema in declared_arguments(tool["parameters"]).values():
             yield schema.get("description", "")
 
@@ -226,6 +233,7 @@ def _rename(
     def turn(one: Turn) -> Turn:
         return replace(
             one,
+            user=renamed(one.user, lambda tool: _tool(tool, names, prose)),
             steps=tuple(
                 replace(
                     step,
@@ -259,7 +267,7 @@ def _tool(
     return {
         **tool,
         "name": names["tools"].get(tool["name"], tool["name"]),
-        "description": prose(tool["description"]),
+        **({"description": prose(tool["description"])} if "description" in tool else {}),
         "parameters": _parameters(tool["parameters"], names["arguments"], prose),
     }
 
