@@ -27,7 +27,7 @@ from omegaconf import OmegaConf
 from funreason_train.environments import Task, make_environment
 from funreason_train.settings.compose import compose
 from funreason_train.synth.phases import Phases
-from funreason_train.synth.work.workers import in_processes
+from funreason_train.synth.work.workers import Processes, in_processes
 
 OURS = "[bank,calendar,clinic,helpdesk,home,music,rental,shop,travel]"
 
@@ -76,13 +76,15 @@ def main() -> None:
         few = Phases({**settings, "trajectories": 1}, 0, out, partial(in_processes, processes=1))
         few.run()
         learnt = time.perf_counter() - began
-        phases = Phases(settings, 0, out, partial(in_processes, processes=processes))
+        workers = Processes(processes)
+        phases = Phases(settings, 0, out, workers)
         profile = cProfile.Profile()
         before = sum(resource.getrusage(resource.RUSAGE_SELF)[:2])
         began = time.perf_counter()
         if arguments.profile:
             profile.enable()
-        made = phases.run()
+        with workers:
+            made = phases.run()
         profile.disable()
         seconds = time.perf_counter() - began
         right, rows = replayed(out)

@@ -210,10 +210,16 @@ def check_call(call: Call, tools: Iterable[Mapping[str, Any]] | Mapping[str, Sch
     return list(_object_problems(schema, call.arguments, call.name))
 
 
+_KINDS: Mapping[type, str] = {
+    **{type(None): "null", bool: "boolean", int: "integer", float: "number", str: "string"},
+    **{dict: "object", list: "array"},
+}
+
+
 def type_of(value: Any) -> str:
     """The JSON schema type of a value: `integer` for int, `number` for float, `boolean` for bool."""
-    if value is None:
-        return "null"
+    if (known := _KINDS.get(type(value))) is not None:
+        return known
     if isinstance(value, bool):
         return "boolean"
     if isinstance(value, int):

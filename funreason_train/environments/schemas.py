@@ -212,6 +212,8 @@ def convert(hint: Any, value: Any) -> Any:
 
     What comes back shares nothing with `value`, which a tool may therefore keep.
     """
+    if hint is str or hint is int or hint is bool:  # of a checked value nothing is to be done
+        return value
     origin, arguments = get_origin(hint), get_args(hint)
     if origin is Annotated:
         return convert(arguments[0], value)
@@ -256,7 +258,9 @@ def bound_problems(schema: Any, value: Any, where: str) -> list[str]:
     """Every number that lies outside its schema's bounds, at any depth."""
     if not isinstance(schema, Mapping):
         return []
-    found = []
+    found: list[str] = []
+    if isinstance(value, str) and "anyOf" not in schema:
+        return found
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         if "minimum" in schema and not value >= schema["minimum"]:
             found.append(f"out_of_range: {where} is less than {schema['minimum']}")

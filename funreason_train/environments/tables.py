@@ -166,6 +166,9 @@ def _failed(reason: str) -> Result:
 
 def _is_sound(value: Any, depth: int = 0) -> bool:
     """Whether a value can be computed with and written: no number beyond Python's, no bottomless nesting."""
+    kind = type(value)
+    if kind is str or kind is bool or value is None:
+        return True
     if isinstance(value, (list, tuple, Mapping)):
         items = value.values() if isinstance(value, Mapping) else value
         return depth < _DEEPEST and all(_is_sound(item, depth + 1) for item in items)

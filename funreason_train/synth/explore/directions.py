@@ -8,6 +8,8 @@ from functools import cached_property
 
 from .graph import Clause, Graph
 
+_MOST_KEPT = 4096  # sets of called tools whose legal ones are remembered
+
 
 class Directions:
     """A graph as it stands, made ready for sampling.
@@ -33,6 +35,7 @@ class Directions:
             found = (graph.hinted_clauses(n) if hinted else {}) | graph.value_clauses(n)
             values[n] = list(found.values())
         self._distances: dict[str, Mapping[str, int]] = {}
+        self._legal: dict[frozenset[str], list[str]] = {}
         while True:
             self.clauses: dict[str, tuple[Clause, ...]] = {
                 n: (*declared[n], *learnt[n], *values[n]) for n in self.names
@@ -62,7 +65,12 @@ class Directions:
 
     def legal(self, called: Collection[str]) -> list[str]:
         """All legal tools, in the environment's order."""
-        return [name for name in self.names if self.is_legal(name, called)]
+        key = frozenset(called)
+        if (found := self._legal.get(key)) is None:
+            if len(self._legal) >= _MOST_KEPT:
+                self._legal.clear()
+            found = self._legal[key] = [name for name in self.names if self.is_legal(name, called)]
+        return found.copy()
 
     def distances(self, target: str) -> Mapping[str, int]:
         """Tool -> how many edges lie between it and the target; tools that do not lead there are left out."""

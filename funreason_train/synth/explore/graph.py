@@ -64,6 +64,7 @@ class Graph:
         self.avoided: set[str] = set()
         self._options: dict[str, tuple[str, ...]] = {}
         self.needed: dict[str, list[str]] = {}  # of a `Drawer`, as `priors`
+        self.opaques: dict[tuple[str, str], bool] = {}  # of a `Drawer`, as `priors`
         self._valued: dict[str, frozenset[str]] = {}
         self._consumers: dict[tuple[str, str], tuple[str, str] | None] = {}
         self._likes: dict[tuple[str, str, str], float] = {}
@@ -127,7 +128,7 @@ class Graph:
             if source.kind in ("made", "example") and is_number(self.schema(executed.call.name, parameter))
         ]
         for earlier in before if wanting else ():
-            for path, value in leaves(earlier.result.value):
+            for path, value in earlier.answered:
                 if isinstance(value, (int, float)) and str(value) in quoted and is_telling(value):
                     label = f"result:{earlier.call.name}/{pattern(path)}"
                     for parameter in wanting:
@@ -143,7 +144,7 @@ class Graph:
             for number, earlier in enumerate(before):
                 if not earlier.result.ok or earlier.call.name == executed.call.name:
                     continue
-                for field_path, found in leaves(earlier.result.value):
+                for field_path, found in earlier.answered:
                     if type(found) is not type(value) or found != value:
                         continue
                     name = pattern(field_path)

@@ -14,6 +14,7 @@ from ..words import count_for, number_for, options_in, text_for
 from .answers import Answers
 from .attempts import Attempts
 from .formats import counts, examples_in, in_format
+from .likely import Likely
 
 _TYPES: Mapping[str, tuple[type, ...]] = {
     "string": (str,),
@@ -23,7 +24,6 @@ _TYPES: Mapping[str, tuple[type, ...]] = {
 }
 _OPTIONAL_SHARE = 0.25
 _EXAMPLE_SHARE = 0.75  # of the calls of a tool for which the user gave examples
-_LIKE = 0.5  # least likeness of names for a value to be tried
 _AGAIN = 0.6  # of the draws that take the value that was spoken of last
 _ANY_SHARE = 0.08  # of the draws while learning that look at every value of the type
 _FITTING = 0.8  # of the draws that do as a call did that helped before
@@ -36,7 +36,7 @@ Fitting = Mapping[str, Sequence[Any]]
 Wanted = tuple[str, str]  # a tool and its parameter
 
 
-class Drawer:
+class Drawer(Likely):
     """Draws the arguments of calls in one conversation.
 
     Args:
@@ -49,8 +49,8 @@ class Drawer:
     def __init__(
         self, graph: Graph, config: Mapping[str, Any], *, learning: bool = False, by_value: bool = True
     ) -> None:
-        self._graph, self._learning, self._by_value = graph, learning, by_value
-        self._state = State(config)
+        super().__init__(graph, State(config), learning)
+        self._by_value = by_value
         # Of a server's documents less can be expected than of those that were written for this.
         self._served = graph.environment.startswith("mcp/")
         self._answers = Answers()
@@ -244,8 +244,8 @@ class Drawer:
                     weight *= self._urged(one[2] for one in self._answers.values[label])
                 options.append((weight, "result", label))
         priors = self._priors(place, "state")
-        for label, held in self._state.values.items():
-            prior = priors.get(label)
+        for label in self._state.values if anything else self._likely(place, priors):
+            held, prior = self._state.values[label], priors.get(label)
             if prior is None:
                 prior = priors[label] = self._prior_of(label, place, "state")
             if (prior or anything) and any(type(value) in types for _, value, _ in held):
@@ -253,8 +253,12 @@ class Drawer:
                 if self.attempts.asking:
                     weight *= self._urged(one[1] for one in held)
                 options.append((weight, "state", label))
+        priors = self._priors(place, "said")
         for label in self._spoken if str in types else ():
-            if not label.startswith(f"{self._tool}/") and (prior := self._prior_of(label, place, "said")):
+            if (prior := priors.get(label)) is None:
+                own = label.startswith(f"{self._tool}/")
+                prior = priors[label] = 0.0 if own else self._prior_of(label, place, "said")
+            if prior:
                 options.append((self._weight(place, f"said:{label}", prior * 5.0), "said", label))
         if way is not None and (same := [one for one in options if self._comes_from(one, way[1])]):
             options = same
@@ -280,7 +284,7 @@ class Drawer:
     def _again(self, name: str, place: str) -> tuple[Any, Source] | None:
         """A value that a call before had under this name: people stay with what they speak of."""
         held = self._recent.get(name)
-        if held is None or self._rng.random() > _AGAIN or not self._graph.opaque(self._tool, place):
+        if held is None or self._rng.random() > _AGAIN or not self._opaque(place):
             return None
         if self.attempts.is_bad(self._tool, place, held[0]):
             return None
@@ -292,30 +296,6 @@ class Drawer:
         """Once a record is named, what else is drawn from the state is its."""
         for table in self._state.keys.get(value, ()):
             self._anchors[table] = str(value)
-
-    def _priors(self, place: str, kind: str) -> dict[str, float]:
-        """Label -> how likely it is before anything was learnt of it, as far as that is known by now."""
-        if self._learning:
-            return {}
-        return self._graph.priors.setdefault((self._tool, place, kind), {})
-
-    def _prior_of(self, label: str, place: str, kind: str) -> float:
-        """How likely a source is before anything was learnt of it; 0 for one that is not tried."""
-        like = self._graph.likeness(self._tool, place, label)
-        found = like**2 * 2.0 if like >= _LIKE else 0.0
-        record, source = self._graph.tools[self._tool], f"{kind}:{label}"
-        if source in record.asked.get(place, ()):
-            return max(found, 1.0)
-        known = record.sources.get(place, {}).get(source)
-        if known and known[0] >= 2 and 4 * known[0] >= known[1] and self._graph.opaque(self._tool, place):
-            return max(found, 1.0)
-        return found
-
-    def _weight(self, place: str, label: str, prior: float) -> float:
-        """The prior, corrected by how calls with a value from there have ended."""
-        ok, failed = self._graph.tools[self._tool].sources.get(place, {}).get(label, (0, 0))
-        share = (ok + 1.0) / (ok + failed + 1.5)
-        return prior * (share if self._learning else share**3) + 1e-6
 
     def _take(
         self, options: list[tuple[float, str, Any]], schema: Mapping[str, Any], types: Any, place: str

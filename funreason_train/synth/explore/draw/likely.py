@@ -1,0 +1,70 @@
+"""How likely a value's source is: by names, by what errors asked for, and by how calls with it have ended."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from ..graph import Graph
+from ..state import State
+
+LIKE = 0.5
+"""Least likeness of names for a value to be tried."""
+
+
+class Likely:
+    """What a drawer knows of sources; what is worked out of a graph that stands still is kept there.
+
+    Args:
+        graph: What is known of the tools; not changed but for what it keeps.
+        state: What the conversation starts from.
+        learning: Whether the graph is still learning.
+    """
+
+    def __init__(self, graph: Graph, state: State, learning: bool) -> None:
+        self._graph, self._state, self._learning = graph, state, learning
+        self._tool = ""
+        self._labels: dict[tuple[str, str], list[str]] = {}
+
+    def _likely(self, place: str, priors: Mapping[str, float]) -> Iterable[str]:
+        """The labels of the state that may be tried; while learning, all of them."""
+        if self._learning:
+            return self._state.values
+        key = (self._tool, place)
+        if (found := self._labels.get(key)) is None:
+            found = [label for label in self._state.values if priors.get(label) != 0.0]
+            if all(label in priors for label in found):
+                self._labels[key] = found
+        return found
+
+    def _opaque(self, place: str) -> bool:
+        """As `Graph.opaque`, asked once where nothing is learnt."""
+        if self._learning:
+            return self._graph.opaque(self._tool, place)
+        known, key = self._graph.opaques, (self._tool, place)
+        if (found := known.get(key)) is None:
+            found = known[key] = self._graph.opaque(self._tool, place)
+        return found
+
+    def _priors(self, place: str, kind: str) -> dict[str, float]:
+        """Label -> how likely it is before anything was learnt of it, as far as that is known by now."""
+        if self._learning:
+            return {}
+        return self._graph.priors.setdefault((self._tool, place, kind), {})
+
+    def _prior_of(self, label: str, place: str, kind: str) -> float:
+        """How likely a source is before anything was learnt of it; 0 for one that is not tried."""
+        like = self._graph.likeness(self._tool, place, label)
+        found = like**2 * 2.0 if like >= LIKE else 0.0
+        record, source = self._graph.tools[self._tool], f"{kind}:{label}"
+        if source in record.asked.get(place, ()):
+            return max(found, 1.0)
+        known = record.sources.get(place, {}).get(source)
+        if known and known[0] >= 2 and 4 * known[0] >= known[1] and self._opaque(place):
+            return max(found, 1.0)
+        return found
+
+    def _weight(self, place: str, label: str, prior: float) -> float:
+        """The prior, corrected by how calls with a value from there have ended."""
+        ok, failed = self._graph.tools[self._tool].sources.get(place, {}).get(label, (0, 0))
+        share = (ok + 1.0) / (ok + failed + 1.5)
+        return prior * (share if self._learning else share**3) + 1e-6
