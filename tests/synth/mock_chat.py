@@ -34,6 +34,8 @@ class Server(ThreadingHTTPServer):
     Attributes:
         latency: Seconds before each answer.
         refuse: Number of the request (from 0) -> (HTTP status, body, headers), or None to serve it.
+        raw: Number of the request -> (Content-Type, body, length that is promised), sent as it is before the
+            connection is closed; or None.
         stall: Number of the request -> whether it gets no answer for a minute.
         usage: Tells the tokens; False: not.
         asked: Every request's body, in order.
@@ -49,6 +51,7 @@ class Server(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.answer, self.latency, self.usage = answer, 0.0, True
         self.refuse, self.stall = (lambda number: None), (lambda number: False)
+        self.raw: Any = lambda number: None
         self.asked: list[dict[str, Any]] = []
         self.keys: list[str | None] = []
         self.lock = threading.Lock()
@@ -105,6 +108,15 @@ class Handler(BaseHTTPRequestHandler):
         if refused := server.refuse(number):
             code, said, headers = refused
             return self.reply(json.dumps(said).encode(), code, headers)
+        if raw := server.raw(number):
+            kind, content, length = raw
+            self.send_response(200)
+            self.send_header("Content-Type", kind)
+            self.send_header("Content-Length", str(length))
+            self.end_headers()
+            self.wfile.write(content)
+            self.close_connection = True
+            return
         said = server.answer(body)
         if isinstance(said, bytes):
             return self.reply(said)

@@ -7,7 +7,6 @@ nobody's request.
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import random
 import threading
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...errors import UserError
 from .account import Account, Usage, most_tokens
+from .answer import Again, Answer, Unanswered, body_of, read_answer
 
 if TYPE_CHECKING:
     from tenacity import RetryCallState
@@ -38,34 +38,6 @@ class Stopped(Exception):
     def __init__(self, error: UserError) -> None:
         self.error = error
         super().__init__(str(error))
-
-
-class Unanswered(Exception):
-    """One request that was given up.
-
-    Args:
-        reason: `timeout`, `busy`, `broken`, `garbage` or `refused`.
-        detail: In the server's words.
-    """
-
-    def __init__(self, reason: str, detail: str) -> None:
-        self.reason, self.detail = reason, detail
-        super().__init__(f"{reason}: {detail}")
-
-
-class _Again(Exception):
-    """One try that failed in a way that may pass.
-
-    Args:
-        reason: As of `Unanswered`.
-        detail: In the server's words.
-        pause: Seconds that the server asks for.
-        charged: Whether it may have cost something all the same.
-    """
-
-    def __init__(self, reason: str, detail: str, pause: float | None = None, *, charged: bool = True) -> None:
-        self.reason, self.detail, self.pause, self.charged = reason, detail, pause, charged
-        super().__init__(detail)
 
 
 @dataclass(frozen=True)
@@ -100,21 +72,6 @@ class Sampling:
     temperature: float
     top_p: float
     max_tokens: int
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What came back.
-
-    Attributes:
-        text: The message.
-        thought: What the server says was thought before it, if it keeps the two apart.
-        usage: What it took.
-    """
-
-    text: str
-    thought: str
-    usage: Usage
 
 
 class Pace:
@@ -195,18 +152,21 @@ class Endpoint:
         self._stopped = self._stopped or error
         self._loop.call_soon_threadsafe(self._settled.set)
 
+    def abandon(self) -> None:
+        """Ends requests under way as well; who waits for one hears of it at once."""
+        self.stop(UserError("the work was ended"))
+        asyncio.run_coroutine_threadsafe(self._cancel(), self._loop).result(30)
+
+    async def _cancel(self) -> None:
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
+
     def close(self) -> None:
         """Ends requests under way, connections and the thread."""
-        self.stop(UserError("the work was ended"))
-
-        async def end() -> None:
-            others = asyncio.all_tasks() - {asyncio.current_task()}
-            for task in others:
-                task.cancel()
-            await asyncio.gather(*others, return_exceptions=True)  # who waits for them hears of it
-            await self._client.close()
-
-        asyncio.run_coroutine_threadsafe(end(), self._loop).result(30)
+        self.abandon()
+        asyncio.run_coroutine_threadsafe(self._client.close(), self._loop).result(30)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(30)
 
@@ -217,13 +177,13 @@ class Endpoint:
 
         trying = AsyncRetrying(
             stop=stop_after_attempt(self.limits.tries),
-            retry=retry_if_exception_type(_Again),
+            retry=retry_if_exception_type(Again),
             wait=_pause,
             reraise=True,
         )
         try:
             answer: Answer = await trying(self._once, model, messages)
-        except _Again as error:
+        except Again as error:
             self._given_up += 1
             if self._given_up >= _IN_A_ROW:
                 raise self._stop(
@@ -249,10 +209,13 @@ class Endpoint:
                 answer = await self._send(model, messages, held)
                 used = answer.usage
                 return answer
-            except (Unanswered, Stopped):
+            except Unanswered as error:
+                used = used if error.reason == "cut_off" else None  # it has been written, if for nothing
+                raise
+            except Stopped:
                 used = None
                 raise
-            except _Again as error:
+            except Again as error:
                 used = used if error.charged else None
                 raise
             finally:
@@ -280,7 +243,7 @@ class Endpoint:
     async def _send(self, model: str, messages: list[dict[str, str]], held: tuple[int, int]) -> Answer:
         import openai
 
-        asked = self._client.chat.completions.with_raw_response.create(
+        asked = self._client.chat.completions.with_streaming_response.create(
             model=model,
             messages=messages,  # type: ignore[arg-type]
             temperature=self.sampling.temperature,
@@ -288,30 +251,16 @@ class Endpoint:
             max_tokens=self.sampling.max_tokens,
         )
         try:
-            raw = await asyncio.wait_for(asked, self.limits.seconds)
+            text = await asyncio.wait_for(body_of(asked), self.limits.seconds)
         except (TimeoutError, openai.APITimeoutError):
-            raise _Again("timeout", f"no answer within {self.limits.seconds:g} s") from None
+            raise Again("timeout", f"no answer within {self.limits.seconds:g} s") from None
         except openai.APIStatusError as error:
             raise self._status(error, model) from None
         except openai.APIConnectionError as error:
-            raise _Again("broken", f"no connection ({self._plain(error.__cause__ or error)})") from None
+            raise Again("broken", f"no connection ({self._plain(error.__cause__ or error)})") from None
         except openai.OpenAIError as error:
-            raise _Again("garbage", self._plain(error)) from None
-        return self._read(raw.text, held)
-
-    def _read(self, text: str, held: tuple[int, int]) -> Answer:
-        """The answer in a response's body, which may be anything."""
-        try:
-            value = json.loads(text)
-            message = value["choices"][0]["message"]
-            said = message.get("content") or ""
-            thought = message.get("reasoning_content") or message.get("reasoning") or ""
-            if not isinstance(said, str) or not isinstance(thought, str) or not said + thought:
-                raise TypeError("the message is no text")
-        except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError):
-            shown = self._plain(text)
-            raise _Again("garbage", f"the answer is not a chat completion: {shown or 'empty'}") from None
-        return Answer(said, thought, _usage(value.get("usage"), held))
+            raise Again("garbage", self._plain(error)) from None
+        return read_answer(text, held, self.sampling.max_tokens, self._plain)
 
     def _status(self, error: Any, model: str) -> Exception:
         """What an HTTP error means: try again, give this request up, or stop."""
@@ -333,9 +282,9 @@ class Endpoint:
                 "Give the address with the version, as in http://localhost:8000/v1, and a model it serves.",
             )
         if code == 429:
-            return _Again("busy", said, _asked_pause(error.response.headers), charged=False)
+            return Again("busy", said, _asked_pause(error.response.headers), charged=False)
         if code in (408, 409) or code >= 500:
-            return _Again(
+            return Again(
                 "broken", f"HTTP {code} ({said})", _asked_pause(error.response.headers), charged=False
             )
         return Unanswered("refused", f"HTTP {code} ({said})")
@@ -353,17 +302,6 @@ class Endpoint:
         return text[:300]
 
 
-def _usage(told: Any, held: tuple[int, int]) -> Usage:
-    """The tokens of a request; where the server tells none, the most they can have been."""
-    told = told if isinstance(told, Mapping) else {}
-    numbers = [told.get("prompt_tokens"), told.get("completion_tokens")]
-    known = [
-        one if isinstance(one, int) and not isinstance(one, bool) and one >= 0 else None for one in numbers
-    ]
-    prompt, completion = (most if one is None else one for one, most in zip(known, held, strict=True))
-    return Usage(1, prompt, completion, int(None in known))
-
-
 def _asked_pause(headers: Mapping[str, str]) -> float | None:
     """Seconds of a `Retry-After`."""
     try:
@@ -375,6 +313,6 @@ def _asked_pause(headers: Mapping[str, str]) -> float | None:
 def _pause(state: RetryCallState) -> float:
     """What the server asks for, or twice as long each time, with some chance so that not all come at once."""
     failed = state.outcome.exception() if state.outcome else None
-    if isinstance(failed, _Again) and failed.pause is not None:
+    if isinstance(failed, Again) and failed.pause is not None:
         return failed.pause
     return min(_LONGEST_PAUSE, 0.5 * 2 ** (state.attempt_number - 1)) * (0.5 + random.random())

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
+import subprocess
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -53,9 +55,39 @@ def vllm_server(
         variables["VLLM_CPU_KVCACHE_SPACE"] = os.environ.get("VLLM_CPU_KVCACHE_SPACE", "1")
     job = {"words": _words(model, arguments, port)}
     log = folder / "vllm.log"
-    with Child(f"{__name__}:serve", job, environment=variables, log=log, group=True) as child:
+    with (
+        _until_nobody_is_left() as watch,
+        Child(f"{__name__}:serve", job, environment=variables, log=log, group=True) as child,
+    ):
+        watch(child.pid)
         _wait(child, f"http://127.0.0.1:{port}", start_seconds, log, model)
         yield f"http://127.0.0.1:{port}/v1"
+
+
+@contextmanager
+def _until_nobody_is_left() -> Iterator[Callable[[int], None]]:
+    """Ends a whole process group at the end, and also where this process is killed and can do nothing.
+
+    Yields:
+        What takes the group. A server's own children are no children of ours, and outlive it if it is killed.
+    """
+    watching: list[tuple[int, subprocess.Popen[bytes]]] = []
+
+    def watch(group: int) -> None:
+        # It reads until the other end is closed, by whatever ends this process.
+        words = ["sh", "-c", 'cat > /dev/null; kill -s KILL -- "-$1" 2> /dev/null', "sh", str(group)]
+        watching.append((group, subprocess.Popen(words, stdin=subprocess.PIPE, start_new_session=True)))
+
+    try:
+        yield watch
+    finally:
+        for group, watcher in watching:
+            watcher.kill()
+            watcher.wait()
+            assert watcher.stdin is not None
+            watcher.stdin.close()
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(group, signal.SIGKILL)
 
 
 def serve(job: Mapping[str, Any]) -> None:

@@ -66,7 +66,7 @@ def in_threads(
                 if found:
                     yield found
         except BaseException:
-            agents.endpoint.stop(UserError("the work was ended"))
+            agents.endpoint.abandon()
             pool.shutdown(wait=False, cancel_futures=True)
             raise
     if stopped is not None:

@@ -1,0 +1,194 @@
+"""Endpoints that answer with anything: a request is lost, or the run ends with one sentence."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+from omegaconf import OmegaConf
+from synth.mock_chat import serving
+from synth.oracle import Oracle, answer_of
+from synth.test_endpoint import ASKED, asking
+
+from funreason_train.calls import parse_calls
+from funreason_train.errors import UserError
+from funreason_train.settings.compose import compose
+from funreason_train.synth.agents import endpoint as module
+from funreason_train.synth.agents.account import Usage
+from funreason_train.synth.agents.answer import LARGEST
+from funreason_train.synth.agents.endpoint import Unanswered
+from funreason_train.synth.agents.make import model_agents, models_of
+from funreason_train.synth.phases import Phases
+from funreason_train.synth.work.threads import in_threads
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    pause = module._pause
+    monkeypatch.setattr(module, "_pause", lambda state: min(0.02, pause(state)))
+
+
+LOGIN = b"<!DOCTYPE html><html><body><form>Sign in</form></body></html>"
+GOOD = json.dumps({"choices": [{"message": {"role": "assistant", "content": "yes"}}]}).encode()
+
+
+def message(**parts: Any) -> bytes:
+    reason = parts.pop("finish_reason", "stop")
+    return json.dumps({"choices": [{"message": parts, "finish_reason": reason}]}).encode()
+
+
+@pytest.mark.parametrize(
+    ("raw", "reason", "detail"),
+    [
+        (("text/html", LOGIN, len(LOGIN)), "garbage", "a web page, as of a login"),
+        (("application/json", LOGIN, len(LOGIN)), "garbage", "a web page, as of a login"),
+        (("text/event-stream", b"data: {}\n\n", 10), "garbage", "not a chat completion"),
+        (("application/json", GOOD[:20], len(GOOD)), "broken", "broke off"),
+        (("application/json", b"", 50), "broken", "broke off"),
+        (("application/json", b"\xff\xfe\x00\xd8{", 5), "garbage", "not a chat completion"),
+        (("application/json", message(content=None), len(message(content=None))), "garbage", "not a chat"),
+        (("application/json", message(content=[1]), len(message(content=[1]))), "garbage", "not a chat"),
+    ],
+)
+def test_an_answer_that_is_none_is_given_up_with_its_reason(raw: Any, reason: str, detail: str) -> None:
+    with (
+        serving(lambda _: "", raw=lambda n: raw) as server,
+        asking(server, tries=2) as endpoint,
+        pytest.raises(Unanswered) as found,
+    ):
+        endpoint.ask("m", ASKED)
+    assert found.value.reason == reason and detail in found.value.detail
+    assert len(found.value.detail) < 400 and "\n" not in found.value.detail
+    assert len(server.asked) == 2 and not endpoint.account.held
+
+
+@pytest.mark.parametrize("kind", ["text/plain", "application/octet-stream", "text/html; charset=latin-1"])
+def test_a_completion_under_another_content_type_is_read(kind: str) -> None:
+    with serving(lambda _: "", raw=lambda n: (kind, GOOD, len(GOOD))) as server, asking(server) as endpoint:
+        assert endpoint.ask("m", ASKED).text == "yes"
+
+
+def test_fifty_megabytes_are_not_read_to_their_end() -> None:
+    body = b'{"choices": [{"message": {"content": "' + b"x" * (50 * 2**20) + b'"}}]}'
+    with (
+        serving(lambda _: "", raw=lambda n: ("application/json", body, len(body))) as server,
+        asking(server, tries=1, seconds=60.0) as endpoint,
+        pytest.raises(Unanswered) as found,
+    ):
+        endpoint.ask("m", ASKED)
+    assert f"more than {LARGEST:,} bytes" in found.value.detail
+
+
+def test_an_answer_that_breaks_off_once_is_asked_for_again() -> None:
+    cut = ("application/json", GOOD[:20], len(GOOD))
+    with (
+        serving(lambda _: "yes", raw=lambda n: cut if n == 0 else None) as server,
+        asking(server) as endpoint,
+    ):
+        assert endpoint.ask("m", ASKED).text == "yes"
+    assert len(server.asked) == 2
+
+
+def test_junk_of_unicode_becomes_a_text_that_can_be_stored() -> None:
+    body = b'{"choices": [{"message": {"content": "a\\ud800b\\u0000 \xff"}}]}'
+    with serving(lambda _: body) as server, asking(server) as endpoint:
+        text = endpoint.ask("m", ASKED).text
+    text.encode("utf-8")
+    assert text.startswith("a") and "b" in text
+
+
+def test_calls_in_place_of_content_are_calls() -> None:
+    native = [{"type": "function", "function": {"name": "look_up", "arguments": '{"city": "Rome", "n": 2}'}}]
+    for said in (message(content=None, tool_calls=native), message(content="", tool_calls=native)):
+        with serving(lambda _, said=said: said) as server, asking(server) as endpoint:
+            (call,) = parse_calls(endpoint.ask("m", ASKED).text)
+        assert (call.name, dict(call.arguments)) == ("look_up", {"city": "Rome", "n": 2})
+
+
+@pytest.mark.parametrize("native", [[{}], [{"function": {"name": "f", "arguments": "{"}}], "f()", [7]])
+def test_calls_in_place_of_content_that_cannot_be_read_are_garbage(native: Any) -> None:
+    said = message(content=None, tool_calls=native)
+    with (
+        serving(lambda _: said) as server,
+        asking(server, tries=1) as endpoint,
+        pytest.raises(Unanswered, match="garbage"),
+    ):
+        endpoint.ask("m", ASKED)
+
+
+def test_an_answer_without_a_word_for_want_of_tokens_is_not_asked_for_again() -> None:
+    said = message(content="", finish_reason="length")
+    with (
+        serving(lambda _: said) as server,
+        asking(server) as endpoint,
+        pytest.raises(Unanswered, match="cut_off: nothing was said within max_tokens=50"),
+    ):
+        endpoint.ask("m", ASKED)
+    assert len(server.asked) == 1 and endpoint.account.spent.requests == 1
+
+
+def test_an_answer_that_was_cut_off_is_what_was_said() -> None:
+    said = message(content="[f(a=", finish_reason="length")
+    with serving(lambda _: said) as server, asking(server) as endpoint:
+        assert endpoint.ask("m", ASKED).text == "[f(a="
+
+
+# -- in the middle of a run --------------------------------------------------------------------------------
+
+SMALL = (
+    *("environments=[shop]", "trajectories=6", "heldout_tasks=0", "tuning_tasks=0", "turns=1", "model=any"),
+    *("graph.measure=0", "graph.episodes=10", "agents=openai", "key_variable=null", "limits.tries=1"),
+    *("limits.concurrency=2", "kinds={plain: 1.0}"),
+)
+
+
+def run(server: Any, out: Path) -> dict[str, Any]:
+    settings: Any = OmegaConf.to_container(compose("synth", SMALL).synth, resolve=True)
+    made = model_agents(settings, server.url, models_of(settings), Usage())
+    agents = Oracle(made.endpoint, models_of(settings))
+    with agents.endpoint:
+        spread = partial(in_threads, agents=agents, most=2)
+        return Phases(settings, 0, out, spread, agents.endpoint.account).run()
+
+
+@pytest.mark.parametrize(
+    ("later", "sentence"),
+    [
+        ((402, {}, {}), "the quota is used up"),
+        ((429, {"error": {"code": "insufficient_quota", "message": "quota"}}, {}), "the quota is used up"),
+        ((401, {}, {}), "it asks for a login"),
+        ((503, {}, {}), "8 requests in a row were given up"),
+    ],
+)
+def test_what_ends_in_the_middle_of_a_run_loses_nothing_finished(
+    tmp_path: Path, later: Any, sentence: str
+) -> None:
+    with serving(answer_of, refuse=lambda n: later if n >= 12 else None) as server:
+        with pytest.raises(UserError, match=rf"{sentence}.*[1-5] of 6 train conversations are finished"):
+            run(server, tmp_path)
+        first = len(server.asked)
+    (store,) = tmp_path.glob(".samples-*.sqlite")
+    with sqlite3.connect(store) as connection:
+        kept = dict(connection.execute("SELECT number, row FROM samples WHERE ok = 1").fetchall())
+    assert kept and not (tmp_path / "conversations.jsonl").exists()
+    with serving(answer_of) as server:
+        assert run(server, tmp_path)["conversations"] == 6
+        assert len(server.asked) < first * 6
+    rows = [json.loads(line) for line in (tmp_path / "conversations.jsonl").open(encoding="utf-8")]
+    assert len({row["id"] for row in rows}) == 6
+    written = {row["id"] for row in rows}
+    assert all(json.loads(row)["id"] in written for row in kept.values())
+    spent = json.loads((tmp_path / "funnel.json").read_text())["asked"]["requests"]
+    assert spent >= len(server.asked), "what the first attempt spent is still counted"
+
+
+def test_a_login_page_in_place_of_answers_ends_the_run_before_much_is_asked(tmp_path: Path) -> None:
+    page = ("text/html", LOGIN, len(LOGIN))
+    with serving(answer_of, raw=lambda n: page) as server:
+        with pytest.raises(UserError, match=r"8 requests in a row were given up.*a web page, as of a login"):
+            run(server, tmp_path)
+        assert len(server.asked) < 12
