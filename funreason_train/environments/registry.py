@@ -183,3 +183,9 @@ def _import(module: str) -> Any:
             f"the module {module} of environment_modules cannot be imported ({error})",
             fix="Install it in this environment, or put its folder on PYTHONPATH",
         ) from None
+    except (Exception, SystemExit) as error:
+        raise UserError(
+            f"the module {module} of environment_modules cannot be imported "
+            f"({type(error).__name__}: {error})",
+            fix="Let it do nothing but define its classes when it is imported",
+        ) from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from random import Random
@@ -10,7 +11,6 @@ from typing import Any
 
 from ..environments import Environment
 from ..environments.mcp import PREFIX, check_isolation, keep_learnt
-from ..environments.registry import configured_environment
 from ..errors import UserError
 from ..run.files import write_json
 from ..run.fingerprint import fingerprint
@@ -24,6 +24,7 @@ from .explore.seen import changes
 from .explore.steady import unsteady_tools
 from .explore.targets import read_targets
 from .settings import COVERAGE, load_all, servers_used
+from .work.guard import check_state, check_tools, environment_of
 from .work.rounds import Rounds, rounds
 from .work.spending import Spending
 from .work.store import SPLITS, Store, Tally
@@ -47,6 +48,7 @@ _ASIDE = (
 )
 _STORE = 3  # version of the store's form; another one's file is not read
 _HANGS = "it does not answer in time, or it ends the server"
+_REASONS = 8  # that are told where too few samples were accepted
 _MOST = 20  # samples that may be tried for each that is wanted
 _SPLITS = dict(zip(SPLITS, ("trajectories", "tuning_tasks", "heldout_tasks"), strict=True))
 
@@ -122,7 +124,7 @@ class Phases:
         load_all(self.settings["modules"], self.settings["servers"], self.settings["cassette"])
         names = list(dict.fromkeys(self.settings["environments"]))
         for number, name in enumerate(names):
-            kind: Any = configured_environment(name)
+            kind: Any = environment_of(name)
             held = store.note(f"graph/{name}")
             if held is None:
                 report(number, len(names), f"learning the graph of {name}")
@@ -135,13 +137,34 @@ class Phases:
                 self.learnt[name] = json.loads(known)
                 kind.adopt(self.learnt[name])
         if dead := [n for n, graph in self.graphs.items() if not any(r.ok for r in graph.tools.values())]:
+            said = next((one.said[-1] for one in self.graphs[dead[0]].tools.values() if one.said), "")
             raise UserError(
-                f"no call of the environment {dead[0]} ever succeeded while its graph was learnt",
+                f"no call of the environment {dead[0]} ever succeeded while its graph was learnt"
+                + (f"; the last error: {' '.join(said.split())[:200]}" if said else ""),
                 fix="Raise synth.graph.episodes, or leave it out of synth.environments",
             )
         if self.settings["targets"] != COVERAGE:
             tools = {name: tuple(graph.tools) for name, graph in self.graphs.items()}
             self.targets = read_targets(self.settings["targets"], tools)
+            self._reachable(self.targets)
+
+    def _reachable(self, targets: Mapping[str, list[str]]) -> None:
+        """Says which targets no call ever reached; refuses where none is left."""
+        every = {(name, tool) for name, tools in targets.items() for tool in tools}
+        never = sorted(
+            (name, tool)
+            for name, tool in every
+            if tool in self.graphs[name].tools and not self.graphs[name].tools[tool].ok
+        )
+        told = ", ".join(f"{tool} of {name}" for name, tool in never[:5])
+        if every and len(never) == len(every):
+            raise UserError(
+                f"no target was ever reached while the graphs were learnt: {told}",
+                where=f"synth.targets={self.settings['targets']}",
+                fix="Name other tools, or raise synth.graph.episodes",
+            )
+        if never:
+            print(f"left out of the targets, since no call of them ever succeeded: {told}", flush=True)
 
     def _explore(self, store: Store, name: str, kind: Any) -> dict[str, Any]:
         """Learns one environment: its graph, how sampling does in it, and which tools are left out."""
@@ -151,6 +174,7 @@ class Phases:
         amount = options["servers"] if served else options
         environment = kind()
         self._apart(store, name, kind)
+        check_tools(name, environment.tools())
         self._comparable(name, kind, environment)
         size = self.settings["size"]
 
@@ -208,8 +232,8 @@ class Phases:
     def _comparable(self, name: str, kind: Any, environment: Environment) -> None:
         """Refuses an environment whose state cannot be compared, before anything is spent on it."""
         try:
-            environment.reset(kind.scenario(Random("state"), self.settings["size"]))
-            environment.snapshot()
+            config = kind.scenario(Random("state"), self.settings["size"])
+            check_state(environment, config, steady=not name.startswith(PREFIX))
         except ValueError as error:
             raise UserError(
                 f"conversations in {name} could not be replayed and compared ({error})",
@@ -272,6 +296,8 @@ class Phases:
             store.forget_faults(split)
             done = store.accepted(split)
             what = f"{error.what}; {done} of {wanted} {split} conversations are finished"
+            if lost := self._lost(store, split, limit):
+                what += f" (draws were lost to {lost})"
             raise UserError(what, where=error.where, fix=error.fix) from None
         finally:
             if self.spending is not None:
@@ -282,16 +308,19 @@ class Phases:
         return end
 
     def _too_few(self, store: Store, split: str, wanted: int, limit: int) -> UserError:
-        lost: dict[str, int] = {}
-        for told in store.told(split, limit):
-            for reason, count in told["lost"].items():
-                lost[reason] = lost.get(reason, 0) + count
-        first = ", ".join(f"{r} {n}" for r, n in sorted(lost.items(), key=lambda one: -one[1])[:4])
+        lost = self._lost(store, split, limit)
         return UserError(
-            f"only {store.accepted(split)} of {wanted} {split} conversations were accepted ({first})",
+            f"only {store.accepted(split)} of {wanted} {split} conversations were accepted ({lost})",
             fix="Ask for fewer, for other kinds (synth.kinds) or targets, or raise synth.draws and "
             "synth.graph.episodes.",
         )
+
+    def _lost(self, store: Store, split: str, limit: int) -> str:
+        """The reasons for which most draws were lost, most frequent first."""
+        lost: Counter[str] = Counter()
+        for told in store.told(split, limit):
+            lost.update(told["lost"])
+        return ", ".join(f"{reason} {count}" for reason, count in lost.most_common(_REASONS))
 
     # -- files ---------------------------------------------------------------------------------------------
 

@@ -110,6 +110,7 @@ class Query(Section):
 
     style: Annotated[str, OneOf(("hard", "easy"))]
     noise: Share
+    varied: bool
     long_sentences: CountOrZero
 
 
@@ -121,7 +122,20 @@ class ChainTries(Section):
 
 
 class Kinds(Section):
-    """Kind of turn -> how often; `chain.plan.KINDS` says what each is."""
+    """Kind of turn -> how often, or None where it is not given; `chain.plan.KINDS` says what each is."""
+
+    plain: NotNegative | None
+    parallel: NotNegative | None
+    missing_parameter: NotNegative | None
+    missing_tool: NotNegative | None
+    no_tool: NotNegative | None
+    error: NotNegative | None
+    correction: NotNegative | None
+    long: NotNegative | None
+
+
+class UsualKinds(Section):
+    """Kind of turn -> how often, where the user says nothing."""
 
     plain: NotNegative
     parallel: NotNegative
@@ -243,6 +257,7 @@ class Synth(Section):
     query: Query
     chain: ChainTries
     kinds: Kinds
+    usual_kinds: UsualKinds
     offline: Offline
     embedded: Embedded
     bfcl_world: BfclWorld
@@ -255,7 +270,7 @@ class Synth(Section):
         twice = [name for name in self.environments if self.environments.count(name) > 1]
         if twice:
             raise wrong(f"{twice[0]} is named twice", "Name each once", keys=["environments"])
-        if not any(self.kinds.model_dump().values()):
+        if not any(kind_shares(self.model_dump()).values()):
             raise wrong("one of them must be above 0", keys=["kinds"])
         if self.cassette.record and self.cassette.replay:
             raise wrong(
@@ -267,6 +282,22 @@ class Synth(Section):
 def _two(key: str, value: list[int]) -> None:
     if len(value) != 2 or value[0] > value[1]:
         raise wrong("must be two numbers, from and to", f"For example {key}=[1,3]", keys=[key])
+
+
+def kind_shares(synth: Mapping[str, Any]) -> dict[str, float]:
+    """Kind of turn -> how often.
+
+    What is named is all there is, so that a recipe with shares of its own has no other kinds; zeros alone
+    take kinds out of the usual ones.
+
+    Args:
+        synth: The section, as plain values.
+    """
+    given, usual = synth["kinds"], synth["usual_kinds"]
+    named = {kind: float(share) for kind, share in given.items() if share is not None}
+    if any(named.values()):
+        return {kind: named.get(kind, 0.0) for kind in usual}
+    return {kind: named.get(kind, float(share)) for kind, share in usual.items()}
 
 
 def problems(synth: Any) -> list[Problem]:

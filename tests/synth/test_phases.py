@@ -80,7 +80,7 @@ def test_it_writes_what_the_contract_names(made: Path) -> None:
 
 
 def test_kinds_come_in_the_shares_that_were_asked_for(made: Path) -> None:
-    shares = compose("synth").synth.kinds
+    shares = compose("synth").synth.usual_kinds
     funnel = json.loads((made / "funnel.json").read_text())
     first = Counter(row["synth"]["category"] for row in rows(made))
     assert set(first) == set(KINDS)

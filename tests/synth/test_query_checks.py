@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from funreason_train.calls import Call, render_calls
 from funreason_train.environments import Result
 from funreason_train.synth.chain.advanced import AdvancedTool, advanced_problems
-from funreason_train.synth.chain.hints import FALLBACK, reveals
+from funreason_train.synth.chain.hints import fallback, reveals
 from funreason_train.synth.chain.needs import Needs, needs_of
 from funreason_train.synth.chain.query import query_problems, says
 from funreason_train.synth.explore.graph import Graph
@@ -155,10 +155,12 @@ def test_a_hint_with_the_gold_call_in_it_is_found_out(call: Call, around: str) -
 
 @given(st.lists(CALLS, max_size=3))
 def test_the_hint_that_is_given_instead_never_holds_it(gold: list[Call]) -> None:
-    assert not reveals(FALLBACK, gold)
+    hint = fallback(gold)
+    assert not hint or not reveals(hint, gold)
 
 
-def test_a_hint_may_name_a_tool_or_a_value_but_not_both() -> None:
+def test_a_hint_may_name_a_tool_but_none_of_its_values() -> None:
     gold = [Call("buy_tickets", {"start": "83214", "end": "74532"})]
     assert not reveals("You forgot to use buy_tickets.", gold)
-    assert not reveals("The start is 83214, look it up.", gold)
+    assert reveals("The start is 83214, look it up.", gold)
+    assert reveals("The end is 74,532.", gold)

@@ -13,7 +13,7 @@ from typing import Any
 from ...calls import Call, render_calls
 from ..chain.advanced import AdvancedTool, inputs_of
 from ..chain.needs import Given
-from ..chain.query import Queries, written
+from ..chain.query import Queries, step_pattern, steps_to_hide
 from ..explore.words import spoken
 from . import phrases
 from .base import Abstracting, Criticising, Querying, Responding
@@ -106,9 +106,17 @@ class OfflineAgents:
         found = []
         for name in dict.fromkeys(names):
             count = names.count(name)
-            goal = phrases.goal(job.graph.tools[name].document)
+            goal = self._goal(job, name)
             found.append(f"{goal} ({count} times)" if count > 1 else goal)
         return found
+
+    def _goal(self, job: Querying, name: str) -> str:
+        """What a tool does; `the open calendar`, which would give `open_calendar` away, is the calendar."""
+        goal = phrases.goal(job.graph.tools[name].document)
+        for step in steps_to_hide(job.needs):
+            if pattern := step_pattern(step):
+                goal = pattern.sub(lambda match: match[1].lstrip(), goal)
+        return goal
 
     def _details(self, job: Querying) -> list[str]:
         given = [one for one in job.needs.given if one not in job.left_out]
@@ -117,8 +125,8 @@ class OfflineAgents:
         for one in given:
             words = phrases.told(*one.shown)
             if names.count(one.shown[0]) > 1:  # which of them is which
-                tool = job.graph.tools[job.needs.trace[one.step].call.name].document
-                words += f" (to {phrases.goal(tool)})" if one.step in job.needs.goals else ""
+                tool = job.needs.trace[one.step].call.name
+                words += f" (to {self._goal(job, tool)})" if one.step in job.needs.goals else ""
             found.append(words)
         found += [f"the same {spoken(one.parameter)} as before" for one in job.needs.earlier]
         return list(dict.fromkeys(found))
@@ -159,10 +167,3 @@ def _wrong(call: Call) -> Call:
     else:
         return Call(f"{call.name}_now", arguments)
     return Call(call.name, arguments)
-
-
-def answer_text(name: str, value: Any, rng: Any) -> str:
-    """The user's answer to a question."""
-    return str(rng.choice(phrases.ANSWER)).format(
-        spoken(name), phrases.shown(value) if value is not None else written(value)
-    )

@@ -22,7 +22,7 @@ from ...dialogue import (
 from ...environments import Environment, Task, TaskTurn
 from ..agents import phrases
 from ..agents.base import Abstracting, Agents, Querying
-from ..agents.offline import answer_text
+from ..agents.wordings import Wordings
 from ..explore.draw.arguments import Drawer
 from ..explore.graph import Graph
 from .advanced import AdvancedTool, advanced_problems
@@ -59,6 +59,7 @@ class Asks:
         by_state: Compare states instead of calls.
         long: Sentences of a pasted text in a turn of kind `long`.
         slips: The imperfect teacher: kind of response -> the rate at which its demonstration is wrong.
+        varied: Whether the user's words that no agent writes vary widely.
     """
 
     easy: bool
@@ -67,6 +68,7 @@ class Asks:
     by_state: bool
     long: int
     slips: Mapping[str, float] = field(default_factory=dict)
+    varied: bool = True
 
 
 @dataclass
@@ -111,6 +113,7 @@ class Writer:
     ) -> None:
         self.identity, self.make, self.config, self.graph = identity, make, config, graph
         self.all_tools, self.agents, self.asks, self.rng = tools, agents, asks, rng
+        self.words = Wordings(asks.varied, rng)
         self.tools = tools  # what the system message offers
         self.turns: list[Turn] = []
         self.task_turns: list[TaskTurn] = []
@@ -165,16 +168,12 @@ class Writer:
         if plan.kind == "no_tool":
             assert plan.foreign is not None
             values = _made_up(plan.foreign, self.rng)
-            goal = phrases.goal(plan.foreign)
-            frames = phrases.NEXT if self.turns else phrases.OPENERS
-            user = self.rng.choice(frames).format(goal) + (f" {values}" if values else "")
+            user = self.words.unserved(phrases.goal(plan.foreign), values, not self.turns)
             await self._play(user, plan, [Response("no_tool", text="none")], None, state)
             return
         if plan.kind == "correction":
             assert plan.corrected is not None
-            name, value = plan.corrected
-            frame = self.rng.choice(phrases.CORRECT)
-            user = frame.format(phrases.spoken(name), phrases.shown(value))
+            user = self.words.correction(*plan.corrected)
             await self._play(user, plan, self._gold(plan), None, state)
             return
         advanced = await self.agents.abstract(Abstracting(plan.needs, self.graph))
@@ -184,11 +183,12 @@ class Writer:
         user = await self._query(plan, advanced, left_out)
         if plan.withheld:
             await self._play(user, plan, [Response("no_tool", text="none")], None, None)
-            user = announcement([tool for tool in self.all_tools if tool["name"] == plan.withheld])
+            new = [tool for tool in self.all_tools if tool["name"] == plan.withheld]
+            user = announcement(new, self.words.new_tool())
         if plan.slot:
             ask = [Response("ask", text=plan.slot.parameter.rpartition(".")[2])]
             await self._play(user, plan, ask, advanced, None)
-            user = answer_text(plan.slot.parameter.rpartition(".")[2], plan.slot.value, self.rng)
+            user = self.words.answer(plan.slot.parameter.rpartition(".")[2], plan.slot.value)
         await self._play(user, plan, self._gold(plan), advanced, state)
 
     async def _query(self, plan: Planned, advanced: AdvancedTool, left_out: tuple[Given, ...]) -> str:
@@ -326,12 +326,9 @@ class Writer:
             environment.close()
 
 
-def _made_up(document: Mapping[str, Any], rng: Random) -> str:
-    """Values for a request that nothing can serve."""
-    arguments = _invented(document, rng)
-    if not arguments:
-        return ""
-    return phrases.TOLD[0].format("; ".join(phrases.told(name, value) for name, value in arguments.items()))
+def _made_up(document: Mapping[str, Any], rng: Random) -> list[str]:
+    """Values for a request that nothing can serve, each with its name."""
+    return [phrases.told(name, value) for name, value in _invented(document, rng).items()]
 
 
 def _invented(document: Mapping[str, Any], rng: Random) -> dict[str, Any]:

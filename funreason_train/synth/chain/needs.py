@@ -47,6 +47,7 @@ class Needs:
         goals: Numbers of the calls that the user wants: those that change something, and those whose answer
             no later call needs.
         earlier: Parameters whose value an earlier turn's answer holds.
+        derived_as: The parameter of each of `derived`, as a dotted path.
     """
 
     trace: tuple[Executed, ...]
@@ -54,6 +55,7 @@ class Needs:
     derived: tuple[Any, ...]
     goals: tuple[int, ...]
     earlier: tuple[Given, ...]
+    derived_as: tuple[str, ...] = ()
 
     @property
     def hidden(self) -> tuple[int, ...]:
@@ -73,7 +75,7 @@ def needs_of(trace: Sequence[Executed], everything: Sequence[Executed], graph: G
     places = {one.number: number for number, one in enumerate(trace)}
     given: dict[tuple[str, str], Given] = {}
     earlier: dict[str, Given] = {}
-    derived: list[Any] = []
+    derived: list[tuple[str, Any]] = []
     used: set[int] = set()
     for number, executed in enumerate(trace):
         for parameter, value in _values(executed.call.arguments):
@@ -86,7 +88,7 @@ def needs_of(trace: Sequence[Executed], everything: Sequence[Executed], graph: G
                     used.add(places[step])
                 if named != _UNCLEAR:
                     if step >= start:
-                        derived.append(value)
+                        derived.append((parameter, value))
                         if named is not None:
                             given.setdefault(
                                 (named[0], repr(named[1])), Given(number, parameter, value, named)
@@ -106,8 +108,11 @@ def needs_of(trace: Sequence[Executed], everything: Sequence[Executed], graph: G
     goals = tuple(
         n for n, executed in enumerate(trace) if n not in prepares and (executed.changed or n not in used)
     ) or (len(trace) - 1,)
-    kept = tuple(value for value in derived if repr(value) not in told)
-    return Needs(tuple(trace), tuple(given.values()), kept, goals, tuple(earlier.values()))
+    kept = [one for one in derived if repr(one[1]) not in told]
+    return Needs(
+        *(tuple(trace), tuple(given.values()), tuple(value for _, value in kept), goals),
+        *(tuple(earlier.values()), tuple(parameter for parameter, _ in kept)),
+    )
 
 
 _UNCLEAR: Described = ("", None)

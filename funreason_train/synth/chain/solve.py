@@ -13,7 +13,7 @@ from ...dialogue import AssistantStep, Message, read_completion
 from ...environments import Environment, Result
 from ..agents.base import Agents, Criticising, Responding
 from .advanced import AdvancedTool
-from .hints import FALLBACK, reveals
+from .hints import fallback, reveals
 
 
 @dataclass(frozen=True)
@@ -131,7 +131,7 @@ class Chain:
             hint = (await self.agents.criticise(job)).strip()
             if not hint or reveals(hint, wanted):
                 found.refused += bool(hint)
-                hint = FALLBACK
+                hint = fallback(wanted)
             found.hints.append(hint)
         return found
 

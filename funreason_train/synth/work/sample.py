@@ -22,7 +22,8 @@ from ..explore.graph import Graph
 from ..explore.sampler import Sampler
 from ..explore.seen import Seen
 from ..rows import conversation_row, line
-from ..settings import load_all
+from ..settings import kind_shares, load_all
+from .guard import environment_of
 
 _BLOCK = 100  # samples over which the shares of kinds are exact
 _MOST_FAULTS = 20  # draws in a row in which an environment itself failed
@@ -39,7 +40,7 @@ class World:
     """
 
     def __init__(self, name: str, graph: Graph, targets: Sequence[str] | None) -> None:
-        self.kind: type[Environment] = configured_environment(name)
+        self.kind: type[Environment] = environment_of(name)
         self.graph = graph
         self.directions = Directions(graph)
         self.without_values = Directions(graph, by_value=False)
@@ -80,12 +81,13 @@ class Samples:
             by_state=self.settings["chain"]["validate_by"] == "state",
             long=asks["long_sentences"],
             slips=self.settings["offline"]["slips"],
+            varied=asks["varied"],
         )
 
     @cached_property
     def kinds(self) -> list[str]:
         """A block's kinds, each as often as its share says."""
-        shares = {kind: float(share) for kind, share in self.settings["kinds"].items() if share > 0}
+        shares = {kind: float(share) for kind, share in kind_shares(self.settings).items() if share > 0}
         total = sum(shares.values())
         exact = {kind: _BLOCK * share / total for kind, share in shares.items()}
         counts = {kind: int(number) for kind, number in exact.items()}

@@ -1,0 +1,212 @@
+"""A class of the user's own as an environment that keeps its promises, whatever the class does.
+
+It may raise anywhere, hang, answer with what is no JSON, or with a hundred megabytes: each becomes a failed
+call with one sentence, or a refusal before anything is spent.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from random import Random
+from types import FrameType
+from typing import Any
+
+from ...calls import Call, is_tool_name
+from ...environments import Environment, Result
+from ...environments.protocol import brief
+from ...environments.registry import configured_environment
+from ...errors import UserError
+from ..explore.trace import fingerprint
+
+SECONDS = 10.0
+"""A call that takes longer is ended, and its conversation counts for nothing."""
+
+MOST_CHARACTERS = 100_000
+"""Of one answer."""
+
+
+class _TooLong(BaseException):
+    """Not an `Exception`, so that no tool takes it for its own."""
+
+
+def environment_of(name: str) -> type[Environment]:
+    """The class of an environment of the configuration; one of the user's own is guarded.
+
+    Raises:
+        UserError: there is none, or it cannot be imported.
+    """
+    kind = configured_environment(name)
+    return guarded(kind) if ":" in name and "/" not in name else kind
+
+
+def guarded(kind: type[Environment]) -> type[Environment]:
+    """A class that does what another does and keeps the protocol's promises."""
+    return type(f"Guarded{kind.__name__}", (_Guarded,), {"name": kind.name, "kind": kind})
+
+
+class _Guarded(Environment):
+    name = ""
+    kind: type[Environment]
+
+    def __init__(self) -> None:
+        try:
+            self._inner = self.kind()
+        except (Exception, SystemExit) as error:
+            raise UserError(f"the environment {self.name} cannot be made ({_said(error)})") from None
+        self._hung: str | None = None
+
+    @property
+    def fault(self) -> str | None:  # type: ignore[override]
+        return self._hung or getattr(self._inner, "fault", None)
+
+    def reset(self, config: Mapping[str, Any]) -> None:
+        self._hung = None
+        try:
+            with time_limit(SECONDS):
+                self._inner.reset(config)
+        except _TooLong:
+            raise ValueError(f"it does not start within {SECONDS:g} s") from None
+        except (Exception, SystemExit) as error:
+            raise ValueError(_said(error)) from None
+
+    def tools(self) -> list[dict[str, Any]]:
+        try:
+            return list(self._inner.tools())
+        except (Exception, SystemExit) as error:
+            raise UserError(f"the environment {self.name} cannot tell its tools ({_said(error)})") from None
+
+    def left_out(self) -> dict[str, str]:
+        return self._inner.left_out()
+
+    def call(self, call: Call) -> Result:
+        try:
+            with time_limit(SECONDS):
+                result = self._inner.call(call)
+            if not isinstance(result, Result):
+                return _failed(f"{call.name} answered with a {type(result).__name__} and not with a Result")
+            if len(result.text) > MOST_CHARACTERS:
+                size = f"{len(result.text):,} characters, more than {MOST_CHARACTERS:,}"
+                return _failed(f"the answer of {call.name} has {size}")
+            json.dumps(result.value, allow_nan=False)
+        except _TooLong:
+            self._hung = f"{call.name} did not answer within {SECONDS:g} s"
+            return _failed(self._hung)
+        except (TypeError, ValueError) as error:
+            return _failed(f"the answer of {call.name} is not a JSON value ({_said(error)})")
+        except (Exception, SystemExit) as error:
+            return _failed(f"{call.name} failed ({_said(error)})")
+        return result
+
+    def snapshot(self) -> Any:
+        try:
+            with time_limit(SECONDS):
+                return self._inner.snapshot()
+        except ValueError:
+            raise
+        except _TooLong:
+            raise ValueError(f"its state is not read within {SECONDS:g} s") from None
+        except (Exception, SystemExit) as error:
+            raise ValueError(f"its state cannot be read ({_said(error)})") from None
+
+    def close(self) -> None:
+        try:
+            self._inner.close()
+        except (Exception, SystemExit):  # what it held is its own affair
+            return
+
+    @classmethod
+    def scenario(cls, random: Random, size: int = 4) -> dict[str, Any]:
+        try:
+            with time_limit(SECONDS):
+                return dict(cls.kind.scenario(random, size))
+        except UserError:
+            raise
+        except _TooLong:
+            raise UserError(f"{cls.name} draws no starting configuration within {SECONDS:g} s") from None
+        except (Exception, SystemExit) as error:
+            raise UserError(
+                f"{cls.name} cannot draw a starting configuration ({_said(error)})",
+                fix="`scenario(random, size)` returns an object of the constructor's arguments",
+            ) from None
+
+
+@contextmanager
+def time_limit(seconds: float) -> Iterator[None]:
+    """Ends what takes longer by an exception; outside the main thread, where none can be raised, nothing."""
+    if threading.current_thread() is not threading.main_thread() or signal.getitimer(signal.ITIMER_REAL)[0]:
+        yield
+        return
+
+    def end(_number: int, _frame: FrameType | None) -> None:
+        raise _TooLong
+
+    before = signal.signal(signal.SIGALRM, end)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def check_tools(name: str, documents: list[dict[str, Any]]) -> None:
+    """Refuses tools that cannot be told apart or described.
+
+    Raises:
+        UserError: a name that stands twice or cannot be called, or a document without its parts.
+    """
+    seen: set[str] = set()
+    for one in documents:
+        called = one.get("name") if isinstance(one, Mapping) else None
+        if not isinstance(called, str) or not is_tool_name(called):
+            raise UserError(
+                f"{name} offers a tool under the name {brief(called, 60)}, which no call can be written with"
+            )
+        if called in seen:
+            raise UserError(f"{name} offers two tools named {called}", fix="Give one of them another name")
+        if not isinstance(one.get("description"), str) or not isinstance(one.get("parameters"), Mapping):
+            raise UserError(
+                f"the document of {name}'s tool {called} is incomplete",
+                fix="It needs a `description` (a text) and `parameters` (a JSON schema of type object)",
+            )
+        seen.add(called)
+
+
+def check_state(environment: Environment, config: Mapping[str, Any], steady: bool) -> None:
+    """Refuses a state that cannot be written down and compared.
+
+    Args:
+        environment: Any.
+        config: To start from.
+        steady: Whether two readings, and two starts, have to show the same.
+
+    Raises:
+        ValueError: why.
+    """
+    environment.reset(config)
+    first = environment.snapshot()
+    try:
+        json.dumps(first, allow_nan=False)
+        fingerprint(environment)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ValueError(f"its state is not a JSON value: {_said(error)}") from None
+    if not steady:
+        return
+    if environment.snapshot() != first:
+        raise ValueError("its state is another one each time it is read")
+    environment.reset(config)
+    if environment.snapshot() != first:
+        raise ValueError("two starts from the same configuration are not alike")
+
+
+def _failed(reason: str) -> Result:
+    value = {"error": reason}
+    return Result(json.dumps(value, ensure_ascii=False), False, value)
+
+
+def _said(error: BaseException) -> str:
+    return f"{type(error).__name__}: {brief(error)}"

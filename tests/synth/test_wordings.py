@@ -1,0 +1,71 @@
+"""What users say where no agent writes it: many ways, the same for a seed, and the value in each of them."""
+
+from __future__ import annotations
+
+import re
+from random import Random
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from funreason_train.dialogue import announced, announcement
+from funreason_train.synth.agents import phrases
+from funreason_train.synth.agents.wordings import ASKED_AGAIN, Wordings
+from funreason_train.synth.chain.query import says, written
+
+VALUES = st.one_of(
+    *(
+        st.integers(),
+        st.sampled_from(["Rome", "2026-03-05", "a b", "É", "12"]),
+        st.lists(st.integers(), max_size=3),
+    ),
+)
+
+
+def spoken(words: Wordings, how: str) -> str:
+    tool = {"name": "look", "description": "Looks.", "parameters": {"type": "object", "properties": {}}}
+    said = {
+        "correction": lambda: words.correction("room_name", "Blue Hall"),
+        "answer": lambda: words.answer("room_name", "Blue Hall"),
+        "unserved": lambda: words.unserved("water the plants", ["room Blue Hall"], True),
+        "next": lambda: words.unserved("water the plants", [], False),
+        "new_tool": lambda: announcement([tool], words.new_tool()),
+    }
+    return said[how]()
+
+
+@pytest.mark.parametrize(
+    ("how", "least"),
+    [("correction", 150), ("answer", 120), ("unserved", 45), ("next", 9), ("new_tool", 5)],
+)
+def test_seeds_bring_variety_and_a_seed_brings_the_same(how: str, least: int) -> None:
+    found = [spoken(Wordings(True, Random(seed)), how) for seed in range(500)]
+    assert len(set(found)) >= least
+    assert found == [spoken(Wordings(True, Random(seed)), how) for seed in range(500)]
+    for text in set(found):
+        assert not re.search(r"\.\.|\?\.|\s\s|\{", text) or how == "new_tool", text
+        assert text[0].isupper() or text.startswith("[{"), text
+
+
+@given(st.sampled_from(["correction", "answer"]), VALUES, st.integers(0, 9999), st.booleans())
+def test_the_value_is_always_told(how: str, value: Any, seed: int, varied: bool) -> None:
+    text = getattr(Wordings(varied, Random(seed)), how)("room_name", value)
+    assert says(text, value) and "room name" in text
+    for one in value if isinstance(value, list) else [value]:
+        assert written(one) in text
+
+
+def test_without_variety_the_frames_are_few() -> None:
+    assert {spoken(Wordings(False, Random(seed)), "correction") for seed in range(200)} == {
+        frame.format("room name", "Blue Hall") for frame in phrases.CORRECT
+    }
+    assert {Wordings(False, Random(seed)).new_tool() for seed in range(50)} == {ASKED_AGAIN}
+
+
+@given(st.integers(0, 9999))
+def test_a_tool_that_comes_is_read_in_whatever_words(seed: int) -> None:
+    text = spoken(Wordings(True, Random(seed)), "new_tool")
+    (tool,) = announced(text)
+    assert tool["name"] == "look"
