@@ -55,7 +55,7 @@ def test_sft_on_two_hosts_outlives_one_of_them(tmp_path: Path) -> None:
     assert (tmp_path / "run.rehearsal" / "run" / "sft" / "model" / "config.json").is_file()
     log = "".join(file.read_text() for file in (tmp_path / "run.rehearsal/run/logs").glob("*/sft.log"))
     assert "node_rank=1" in log, "both training processes were on one host"
-    assert "the gang failed and is started again" in log or sft["attempts"] > 1
+    assert "the training workers failed and are started again" in log or sft["attempts"] > 1
 
 
 def test_the_whole_pipeline_on_two_hosts_outlives_a_host_in_sft_and_one_in_rl(tmp_path: Path) -> None:
