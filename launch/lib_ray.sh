@@ -26,6 +26,7 @@ WAIT_SECONDS="${FUNREASON_WAIT_SECONDS:-900}"
 HEAD_PATIENCE="${FUNREASON_HEAD_PATIENCE:-30}"
 POLL_SECONDS="${FUNREASON_POLL_SECONDS:-2}"
 STOP_SECONDS=20
+JOIN_SECONDS=120 # a Ray that ends sooner had not joined yet
 
 RAY_PID=""    # process group of our `ray start --block`
 DRIVER_PID="" # process group of the stage, or of what waits for the nodes
@@ -241,29 +242,36 @@ lead() {
 # --- the other ranks --------------------------------------------------------------------------------------------------
 
 # Ends well when the head goes, since only the driver knows whether the work was done; a Ray that ends while the head
-# is there is this node's own failure.
+# is there is this node's own failure, unless it could not join a head that was only half awake: then it tries again.
 follow() {
-    local deadline=$((SECONDS + WAIT_SECONDS)) code=0
+    local deadline=$((SECONDS + WAIT_SECONDS)) code=0 tries=3 started
     until head_answers; do
         ((SECONDS < deadline)) || fail "rank $RANK: no head answered on $HEAD_IP:$RAY_PORT within $WAIT_SECONDS s; does rank 0" \
             "run, with the same FUNREASON_RAY_PORT, and does the network let this port through?"
         sleep "$POLL_SECONDS"
     done
-    start_ray
-    deadline=$((SECONDS + HEAD_PATIENCE))
-    while group_lives "$RAY_PID"; do
-        if head_answers; then
-            deadline=$((SECONDS + HEAD_PATIENCE))
-        elif ((SECONDS >= deadline)); then
-            break
+    while ((tries-- > 0)); do
+        started=$SECONDS
+        start_ray
+        deadline=$((SECONDS + HEAD_PATIENCE))
+        while group_lives "$RAY_PID"; do
+            if head_answers; then
+                deadline=$((SECONDS + HEAD_PATIENCE))
+            elif ((SECONDS >= deadline)); then
+                break
+            fi
+            sleep "$POLL_SECONDS"
+        done
+        if group_lives "$RAY_PID" || ! head_answers; then break; fi
+        code=0
+        wait "$RAY_PID" || code=$?
+        if ((tries == 0 || SECONDS - started > JOIN_SECONDS)); then
+            note "rank $RANK: Ray has ended on this node while the head goes on (code $code; its message is above)"
+            exit $((code == 0 ? 1 : code))
         fi
+        note "rank $RANK: Ray could not start on this node (code $code; its message is above); once more"
         sleep "$POLL_SECONDS"
     done
-    if ! group_lives "$RAY_PID" && head_answers; then
-        wait "$RAY_PID" || code=$?
-        note "rank $RANK: Ray has ended on this node while the head goes on (code $code; its message is above)"
-        exit $((code == 0 ? 1 : code))
-    fi
     note "rank $RANK: the head is gone, leaving"
     exit 0
 }

@@ -40,6 +40,24 @@ def missing(ranks: Mapping[int, Sequence[str]], count: int, hosts: Sequence[str]
     return [f"rank {rank} ({hosts[rank]})" if rank < len(hosts) else f"rank {rank}" for rank in absent]
 
 
+def connect(address: str, deadline: float) -> str | None:
+    """Joins the cluster; its head may answer on its port before it can be joined.
+
+    Returns:
+        Why not, in Ray's words, if the deadline has passed; None once it is joined.
+    """
+    import ray
+
+    while True:
+        try:
+            ray.init(address=address, log_to_driver=False, logging_level="ERROR")
+            return None
+        except (ConnectionError, RuntimeError, TimeoutError) as error:
+            if time.monotonic() > deadline:
+                return " ".join(str(error).split())[:200]
+        time.sleep(1.0)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -54,7 +72,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     import ray
 
     deadline = time.monotonic() + arguments.seconds
-    ray.init(address=os.environ["RAY_ADDRESS"], log_to_driver=False, logging_level="ERROR")
+    address = os.environ["RAY_ADDRESS"]
+    if why := connect(address, deadline):
+        seconds = f"{arguments.seconds:.0f} s"
+        print(f"Error: Ray's head at {address} could not be joined within {seconds} ({why})", file=sys.stderr)
+        return 2
     reported: list[str] = []
     while True:
         ranks = joined(ray.nodes())

@@ -114,8 +114,35 @@ def test_a_worker_whose_own_ray_dies_says_so_and_fails(cluster: Cluster) -> None
     code, messages = end(cluster.node(1, 2, FUNREASON_FAKE_CRASH=1))
     assert code == 5
     assert "rank 1: Ray has ended on this node while the head goes on" in messages
+    assert messages.count("rank 1: Ray could not start on this node (code 5") == 2
     head.terminate()
     assert end(head)[0] == 143
+
+
+def test_a_node_that_comes_while_the_head_is_half_awake_tries_again(cluster: Cluster) -> None:
+    worker = cluster.node(1, 2, FUNREASON_FAKE_CRASH=1, FUNREASON_FAKE_CRASHES=1)
+    code, messages = end(cluster.node(0, 2, FUNREASON_FAKE_SECONDS=5))  # until it has tried again
+    assert code == 0, messages
+    code, messages = end(worker)
+    assert code == 0 and messages.count("once more") == 1, messages
+    assert cluster.living() == []
+
+
+def test_a_driver_that_comes_while_the_head_is_half_awake_tries_again(cluster: Cluster) -> None:
+    (cluster.state / "deaf").write_text("2")
+    worker = cluster.node(1, 2)
+    code, messages = end(cluster.node(0, 2))
+    assert code == 0 and "Traceback" not in messages, messages
+    assert end(worker)[0] == 0
+
+
+def test_a_head_that_lets_nobody_in_is_one_sentence_at_the_deadline(cluster: Cluster) -> None:
+    (cluster.state / "deaf").write_text("1000")
+    worker = cluster.node(1, 2)
+    code, messages = end(cluster.node(0, 2, FUNREASON_WAIT_SECONDS=2))
+    assert code == 2 and "Traceback" not in messages, messages
+    assert f"Error: Ray's head at 127.0.0.1:{cluster.port} could not be joined within 2 s" in messages
+    assert end(worker)[0] == 0
 
 
 def test_a_head_that_dies_ends_the_driver(cluster: Cluster) -> None:
