@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from importlib.metadata import distribution, version
 from pathlib import Path
 
 import pytest
@@ -31,9 +32,6 @@ case "$*" in
     *topo*) echo "GPU0 X NV18" ;;
 esac
 """
-
-#: What Python loads first on host 1: its clock is an hour off.
-CLOCK = "import time\nnow = time.time\ntime.time = lambda: now() + 3600.0\n"
 
 pytestmark = pytest.mark.smoke
 needs_namespaces = pytest.mark.skipif(
@@ -112,13 +110,12 @@ def test_doctor_looks_at_every_node_and_names_the_one_with_the_faults(tmp_path: 
     smi.parent.mkdir()
     smi.write_text(NVIDIA_SMI)
     smi.chmod(0o755)
-    other = tmp_path / "other" / "torch-2.10.0.dist-info"
-    other.mkdir(parents=True)
-    (other / "METADATA").write_text("Metadata-Version: 2.1\nName: torch\nVersion: 2.10.0\n")
-    (other.parent / "sitecustomize.py").write_text(CLOCK)
+    other = tmp_path / "METADATA"  # of another torch, which host 1 sees in the place of what is installed
+    other.write_text("Metadata-Version: 2.1\nName: torch\nVersion: 2.10.0\n")
+    installed = distribution("torch").locate_file(f"torch-{version('torch')}.dist-info/METADATA")
     run = tmp_path / "run"
     run.mkdir()
-    before = f"export PYTHONPATH={other.parent}:$PYTHONPATH CC=nowhere; {READ_ONLY.format(run=run)}"
+    before = f"export CC=nowhere; mount --bind {other} {installed}; {READ_ONLY.format(run=run)}"
     words = f"doctor +recipe=funreason_mt_1gpu cluster=gpu80x1 cluster.nodes=2 run_dir={run}"
     said = launch(tmp_path / "place", "namespaces", words, before, smi.parent)
     assert "Every node" in said
@@ -128,10 +125,11 @@ def test_doctor_looks_at_every_node_and_names_the_one_with_the_faults(tmp_path: 
         "1@host1: driver: the NVIDIA driver is 550.54.15, CUDA 13 needs 580 or newer. Update the driver",
         "1@host1: GPU memory: in use: GPU 0 has 20 of 96 GiB free (77 python). End what uses",
         "1@host1: compiler: no C compiler, which Triton needs at run time. Install gcc on this node",
-        "1@host1: clock: its clock is 3,600 s ahead of that of 0@host0. Set it with the time service",
         f"1@host1: disk: {run} cannot be written. Choose another run_dir",
     ):
         assert len([error for error in errors if sentence in error]) == 1, errors
     (lock,) = [error for error in errors if "versions" in error]
     assert "torch is 2.10.0 on 1@host1; " in lock and "on 0@host0" in lock and "bootstrap.sh" in lock
-    assert [error for error in errors if "0@host0: " in error and "matrix probe" not in error] == []
+    # What both lack: a GPU that works, and a machine's shared memory.
+    first = [error for error in errors if "0@host0: " in error]
+    assert [error for error in first if "matrix probe" not in error and "/dev/shm" not in error] == []
