@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from annotated_types import Ge, Le
 from pydantic import model_validator
 
-from ..settings.section import Count, NotNegative, Path, Positive, Section, Text, wrong
+from ..settings.section import Count, NotNegative, Path, Positive, Section, ShareAboveZero, Text, wrong
 
 #: The values of a process's environment variables.
 Variables = dict[str, str | int | float | bool]
@@ -32,6 +32,27 @@ class Memory(Section):
     host_gib: Positive
 
 
+class PerStage(Section):
+    """A figure for each stage that trains."""
+
+    sft: NotNegative
+    rl: NotNegative
+
+
+class Speed(Section):
+    """How fast the hardware is, for plans."""
+
+    tflops: Positive
+    utilisation: ShareAboveZero
+    memory_gbs: Positive
+    link_gbs: Positive
+    network_gbs: Positive
+    disk_gbs: Positive
+    token_seconds: NotNegative
+    step_seconds: PerStage
+    process_gib: PerStage
+
+
 class Cluster(Section):
     """configs/cluster/cpu.yaml explains each key."""
 
@@ -46,6 +67,7 @@ class Cluster(Section):
     wait_seconds: NotNegative
     env: Variables
     memory: Memory | None
+    speed: Speed | None
     sft: ClusterSft
 
     @model_validator(mode="after")

@@ -57,6 +57,12 @@ def _doctor(config: DictConfig, run_dir: RunDir, words: Sequence[str]) -> None:
     doctor(config, run_dir)
 
 
+def _plan(config: DictConfig, run_dir: RunDir, words: Sequence[str]) -> None:
+    from .planning.plan import plan
+
+    plan(config, run_dir)
+
+
 def _serve_env(config: DictConfig, run_dir: RunDir, words: Sequence[str]) -> None:
     from .serve_env import serve_env
 
@@ -124,6 +130,12 @@ COMMANDS = {
         "funreason-train report serve run_dir=runs/mine",
         _report,
         word="report.do",
+    ),
+    "plan": Command(
+        "plan",
+        "memory, time, network and disk of sft and rl, and what to change if they do not fit",
+        "funreason-train plan +recipe=funreason_mt_4b cluster=h20x32",
+        _plan,
     ),
     "serve-env": Command(
         "serve_env",

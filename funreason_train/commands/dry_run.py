@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..cluster.kuberay import HEAD as RAY_JOB_HEAD
 from ..cluster.kuberay import ray_job
+from ..cluster.plan import StagePlan
 from ..cluster.preflight import locked_versions
 from ..cluster.topology import node_commands
 from ..errors import Problem, UserError, refuse
@@ -14,6 +15,8 @@ from ..run.files import write_text
 from ..run.paths import RunDir
 from ..settings.places import is_file
 from .display import console, say
+from .planning.record import calibrated, write
+from .planning.show import brief, certain, complaints
 from .stages import stage_of
 
 if TYPE_CHECKING:
@@ -44,6 +47,7 @@ def show(names: list[str], config: DictConfig, run: RunDir, words: list[str]) ->
     commands: list[str] = []
     problems: list[Problem] = []
     briefs: list[tuple[str, Sequence[str]]] = []
+    plans: list[StagePlan] = []
     for name in names:
         stage = stage_of(name)
         found = stage.problems(config, run)
@@ -53,6 +57,9 @@ def show(names: list[str], config: DictConfig, run: RunDir, words: list[str]) ->
             documents |= {file: _yaml(value) for file, value in plan.files.items()}
             if not found and plan.brief:
                 briefs.append((name, plan.brief))
+            if not found and plan.cost is not None:
+                plans.append(calibrated(plan.cost, config))
+                problems += _too_large(plans[-1])
         except (UserError, TypeError, ValueError):
             if not found:  # otherwise it is the same mistake, met again
                 raise
@@ -66,11 +73,16 @@ def show(names: list[str], config: DictConfig, run: RunDir, words: list[str]) ->
     for name, lines in briefs:
         console.rule(f"{name} in brief", align="left")
         say("\n".join(lines) + "\n")
+    for cost in plans:
+        console.rule(f"{cost.stage} planned (funreason-train plan shows more)", align="left")
+        say("\n".join(brief(cost)) + "\n")
     if commands:
         console.rule("on the nodes" if len(commands) > len(names) else "to run", align="left")
         more = len(commands) - _COMMANDS
         rest = [f"… and {more} more in commands.txt"] if more > 0 else []
         say("\n".join([*commands[:_COMMANDS], *rest, ""]))
+    if plans:
+        write(plans, run)
     for file, text in documents.items():
         write_text(run.plan / file, text)
         say(f"{_contents(file)}: {run.plan / file}")
@@ -78,6 +90,11 @@ def show(names: list[str], config: DictConfig, run: RunDir, words: list[str]) ->
         say("Dry run: nothing was started.")
     refuse(problems)
     say("Dry run: nothing was started, and no problems found. The same command without dry_run=true runs it.")
+
+
+def _too_large(plan: StagePlan) -> list[Problem]:
+    """What is refused; what may yet fit, given how far plans are off, is only told."""
+    return [Problem(text, plan.stage) for text in complaints(plan)] if certain(plan) else []
 
 
 def _contents(file: str) -> str:

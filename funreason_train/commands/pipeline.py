@@ -16,6 +16,7 @@ from ..run.stage import Stage
 from .display import console, print_table, say
 from .execution.execute import execute
 from .execution.restart import restarted
+from .planning.record import note
 from .preflight.hub import settle_models
 from .preflight.look import before
 from .stages import stage_of
@@ -54,6 +55,8 @@ def run_stages(
             if number > 1:  # what the stages before have made can be checked only now
                 refuse(stage.problems(config, run))
             place = f"[{number}/{len(stages)}] " if len(stages) > 1 else ""
+            if stage.nodes:
+                note(stage, config, run)
             result = supervised(stage, config, run, partial(execute, stage, config, run, lock, attempt))
             done = "already done, skipped" if result["skipped"] else "done"
             console.print(f"{place}{stage.title}: {done}{_headline(result)}", highlight=False, soft_wrap=True)

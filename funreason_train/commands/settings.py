@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from annotated_types import Ge, Le, MinLen
 
 from ..settings.root import STAGE_NAMES
-from ..settings.section import Count, ModelName, OneOf, Path, Section, Text
+from ..settings.section import Count, ModelName, OneOf, Path, Positive, Section, ShareBelowOne, Text
 
 
 class RehearsalSettings(Section):
@@ -43,6 +43,19 @@ class Report(Section):
     megabytes: Annotated[float, Ge(2), Le(2000)]
     host: Text
     port: Annotated[int, Ge(1), Le(65535)]
+
+
+class Plan(Section):
+    """configs/plan.yaml explains each key."""
+
+    format: Literal["table", "json"]
+    calibrate: Path | None
+    headroom: ShareBelowOne
+    rows: Count | None
+    prompts: Count | None
+    row_tokens: Positive | None
+    prompt_tokens: Positive | None
+    response_tokens: Positive | None
 
 
 class ServeEnv(Section):

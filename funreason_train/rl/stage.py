@@ -28,6 +28,7 @@ from . import checkpoints
 from .best import falls, scores
 from .settings import prompts
 from .settings.brief import lines as brief_lines
+from .settings.cost import cost
 from .settings.validate import problems
 from .verl import session
 from .verl.compose import (
@@ -83,6 +84,13 @@ def plan(config: DictConfig, run: RunDir) -> DictConfig:
 def brief(config: DictConfig, run: RunDir) -> list[str]:
     """What the run comes to, in a few lines."""
     return brief_lines(config, *_prompts(config, run))
+
+
+def _plan(config: DictConfig, run: RunDir) -> Plan:
+    found = _prompts(config, run)
+    return Plan(
+        brief_lines(config, *found), {"rl.yaml": compose(config, run, *found)}, cost(config, run, *found)
+    )
 
 
 def run(config: DictConfig, run: RunDir) -> dict[str, Any]:
@@ -299,7 +307,7 @@ STAGE = Stage(
     makes=lambda config, run: [run.rl_checkpoints / checkpoints.TRACKER],
     folder=lambda config, run: run.rl,
     check=check,
-    plan=lambda config, run: Plan(brief(config, run), {"rl.yaml": plan(config, run)}),
+    plan=_plan,
     run=run,
     nodes=True,
     reached=lambda config, run: checkpoints.latest(run.rl_checkpoints),

@@ -51,10 +51,13 @@ class Plan:
     Attributes:
         brief: What the run comes to, in a few lines.
         files: File name -> what is handed to a framework, as YAML's types; written, not printed.
+        cost: Memory, time and disk (`cluster.plan.StagePlan`); None if the stage trains nothing, or the
+            model's sizes are not known yet.
     """
 
     brief: Sequence[str] = ()
     files: Mapping[str, Any] = field(default_factory=dict)
+    cost: Any = None
 
 
 def _no_plan(config: DictConfig, run: RunDir) -> Plan:

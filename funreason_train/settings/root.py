@@ -31,6 +31,7 @@ _MODELS = {
     "pipeline": "commands.settings:Pipeline",
     "doctor": "commands.settings:Doctor",
     "report": "commands.settings:Report",
+    "plan": "commands.settings:Plan",
     "serve_env": "commands.settings:ServeEnv",
 }
 

@@ -28,7 +28,7 @@ def lines(config: DictConfig, paths: Paths) -> list[str]:
         paths: Of this run.
     """
     sft, cluster, batch = config.sft, config.cluster, batch_of(config)
-    file = _rows_file(paths.data, sft.dataset)
+    file = rows_file(paths.data, sft.dataset)
     rows = count_rows(file) if file is not None and file.is_file() else None
     one = ("sequences of trees" if sft.packing else "trees") if sft.tree else "rows"
     return [
@@ -79,7 +79,7 @@ def count_rows(file: Path) -> int:
     return count + (first == b"{")
 
 
-def _rows_file(folder: Path, name: str) -> Path | None:
+def rows_file(folder: Path, name: str) -> Path | None:
     try:
         info = json.loads((folder / "dataset_info.json").read_text(encoding="utf-8"))
         return folder / str(info[name]["file_name"])

@@ -21,6 +21,7 @@ from ..run.stop import STOPPED
 from . import lora
 from .brief import lines as brief_lines
 from .brief import saving
+from .cost import cost
 from .llamafactory import deepspeed
 from .llamafactory.arguments import Paths, argument_problems, batch_of, compose, objective_of, tree_of
 from .maskable import unmaskable
@@ -348,7 +349,7 @@ STAGE = Stage(
     makes=lambda config, run: [run.sft_model / "config.json"],
     folder=lambda config, run: run.sft,
     check=check,
-    plan=lambda config, run: Plan(brief=brief(config, run), files={"sft.yaml": plan(config, run)}),
+    plan=lambda config, run: Plan(brief(config, run), {"sft.yaml": plan(config, run)}, cost(config, run)),
     run=run,
     nodes=True,
     reached=_reached,

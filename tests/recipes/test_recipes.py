@@ -78,7 +78,13 @@ def test_a_dry_run_resolves_everything_and_imports_no_framework(
     named = load_settings("pipeline", [f"+recipe={recipe}"]).pipeline.stages
     stages = {"sft", "rl"} & {*named} if command == "pipeline" else {command}
     jobs = {f"rayjob_{stage}.yaml" for stage in stages} if recipe != "quickstart_cpu" else set()
-    assert files == {"config.yaml", "commands.txt", *(f"{stage}.yaml" for stage in stages), *jobs}
+    assert files == {
+        "config.yaml",
+        "commands.txt",
+        "plan.json",
+        *(f"{stage}.yaml" for stage in stages),
+        *jobs,
+    }
     assert "nothing was started" in " ".join(out.split())
     assert not (tmp_path / "manifest.json").exists()
 

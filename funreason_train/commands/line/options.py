@@ -12,7 +12,7 @@ _MULTIRUN = (
     "Run the command once for each value, each with a run directory of its own: "
     "for seed in 0 1 2; do funreason-train … seed=$seed run_dir=runs/seed$seed; done"
 )
-_KNOWN = ("--help", "--cfg", "--resolve", "--config-dir")
+_KNOWN = ("--help", "--json", "--cfg", "--resolve", "--config-dir")
 
 
 @dataclass
@@ -47,6 +47,8 @@ def read_options(words: Sequence[str]) -> tuple[Options, list[str]]:
             settings.append(word)
         elif name in ("-h", "--help"):
             options.help = True
+        elif word == "--json":  # of the commands that have the key
+            settings.append("format=json")
         elif name == "--resolve":
             options.resolve = True
         elif name in ("-m", "--multirun"):

@@ -7,17 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ...cluster.plan import storage
 from ...models.weights import stored_tensors
 from ...run.manifest import Manifest
 from ...run.paths import RunDir
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
-
-#: Of a checkpoint and parameter: the weights and Adam's two moments, all in fp32.
-_TRAINED = 12
-#: Of a model folder and parameter, in fp32.
-_MODEL = 4
 
 
 def parameters(*folders: str | None) -> int | None:
@@ -50,20 +46,19 @@ def checkpoint_bytes(config: DictConfig, run: RunDir, stages: Sequence[str], siz
     needed = 0
     if "sft" in stages:
         full = config.sft.finetuning_type == "full"
-        kept = (int(config.sft.save_total_limit) + 1) * _TRAINED if full else 0  # LoRA's matrices are small
-        needed += max(0, size * (kept + _MODEL) - _written(run.sft))
+        kept = int(config.sft.save_total_limit) if full else None  # LoRA's matrices are small
+        needed += max(0, storage.sft_disk(size, kept) - _written(run.sft))
     if "rl" in stages:
-        # Once, however many groups of workers hold the weights (rl/verl/copies.py).
-        kept = int(config.rl.keep_checkpoints) + 1
-        needed += max(0, size * kept * _TRAINED - _written(run.rl_checkpoints))
+        disk = storage.rl_disk(size, int(config.rl.keep_checkpoints))
+        needed += max(0, disk - _written(run.rl_checkpoints))
     if "export" in stages:
-        needed += max(0, size * _MODEL - _written(run.export))
+        needed += max(0, storage.export_disk(size) - _written(run.export))
     return needed
 
 
 def host_bytes(config: DictConfig, size: int) -> int:
     """Bytes of host memory on a node: each training process reads the whole model before it is shared out."""
-    return int(size * _MODEL * max(1, config.cluster.gpus_per_node))
+    return storage.loading(size, int(config.cluster.gpus_per_node))
 
 
 def _written(folder: Path) -> int:

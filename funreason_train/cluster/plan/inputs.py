@@ -1,0 +1,87 @@
+"""What a plan has to know of a model and of data that may not be there yet."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ...run.files import read_json
+from .shape import Shape, known
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+
+def shape_of(config: DictConfig, name: str) -> tuple[Shape | None, str]:
+    """The sizes of a model, and what was assumed.
+
+    Args:
+        config: With `model`, whose sizes count where that has no path.
+        name: A folder, a hub id, or a folder that an earlier stage has yet to make, which then has the sizes
+            of the run's base model.
+    """
+    if found := _of_folder(Path(name).expanduser()) or known(name):
+        return found, ""
+    base = config.model.path
+    if base:
+        if str(base) == name:
+            return None, ""
+        found, _ = shape_of(config, str(base))
+        return found, f"the model to start from is not there yet: {base}'s sizes are taken"
+    model = config.model
+    return (
+        Shape(
+            layers=int(model.layers),
+            hidden=int(model.hidden_size),
+            intermediate=int(model.intermediate_size),
+            heads=int(model.heads),
+            kv_heads=int(model.heads),
+            head_dim=int(model.head_dim),
+            vocab=int(model.vocab_size),
+            tied=bool(model.tie_embeddings),
+            qk_norm=True,
+        ),
+        "",
+    )
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """Lengths that the data stage measured.
+
+    Attributes:
+        mean: Tokens of a row.
+        longest: At most, since the longest prompt and the longest target may be of different rows.
+        learned: Share of a row's tokens that something is learned from.
+        prompt: Tokens of a prompt on average.
+        target: Tokens of a target on average.
+    """
+
+    mean: float
+    longest: int
+    learned: float
+    prompt: float
+    target: float
+
+
+def token_statistics(ledger: Path) -> Tokens | None:
+    """The lengths in a `ledger.json`, over all sources; None if there is none or it measured nothing."""
+    try:
+        sources = json.loads(ledger.read_text(encoding="utf-8"))
+        parts = [(one["steps"], one["tokens"]) for one in sources.values() if one["steps"]]
+        steps = sum(count for count, _ in parts)
+        prompt = sum(count * tokens["prompt"]["mean"] for count, tokens in parts) / steps
+        target = sum(count * tokens["target"]["mean"] for count, tokens in parts) / steps
+        longest = max(tokens["prompt"]["max"] + tokens["target"]["max"] for _, tokens in parts)
+        return Tokens(prompt + target, int(longest), target / (prompt + target), prompt, target)
+    except (OSError, ValueError, KeyError, TypeError, ZeroDivisionError, AttributeError):
+        return None
+
+
+def _of_folder(folder: Path) -> Shape | None:
+    try:
+        return Shape.of(read_json(folder / "config.json"))
+    except (OSError, ValueError, TypeError):
+        return None

@@ -1,0 +1,68 @@
+"""`plan`: memory, time, network and disk of sft and rl, before anything is booked."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from ...cluster.plan import StagePlan, document
+from ...errors import UserError
+from ...run.paths import RunDir
+from ..display import console, print_table, say
+from ..stages import stage_of
+from . import show
+from .record import calibrated, write
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+
+def plan(config: DictConfig, run: RunDir) -> None:
+    """Prints the plan of every stage of the pipeline that trains, and writes `RUN_DIR/plan/plan.json`.
+
+    Raises:
+        UserError: if a stage does not fit the machines, after everything has been printed; or if the model's
+            sizes are not known.
+    """
+    plans = [
+        calibrated(cost, config) for name in config.pipeline.stages if (cost := _cost(name, config, run))
+    ]
+    if not plans:
+        raise UserError(
+            "there is nothing to plan",
+            where="pipeline.stages",
+            fix="Include sft or rl, and name a model whose config.json is here or whose sizes are known",
+        )
+    kept = _written(plans, run)
+    if config.plan.format == "json":
+        print(json.dumps(document(plans), indent=2))
+    else:
+        for one in plans:
+            _print(one)
+        say(kept)
+    if problems := [f"{one.stage}: {text}" for one in plans for text in show.complaints(one)]:
+        raise UserError("does not fit the machines: " + "; ".join(problems))
+
+
+def _cost(name: str, config: DictConfig, run: RunDir) -> StagePlan | None:
+    stage = stage_of(name)
+    if not stage.nodes:
+        return None
+    found: StagePlan | None = stage.plan(config, run).cost
+    return found
+
+
+def _print(plan: StagePlan) -> None:
+    console.rule(show.heading(plan), align="left")
+    print_table(show.table(plan))
+    if (table := show.times(plan)) is not None:
+        print_table(table)
+    say("\n".join(show.brief(plan)) + "\n")
+
+
+def _written(plans: list[StagePlan], run: RunDir) -> str:
+    try:
+        write(plans, run)
+    except OSError as error:
+        return f"The plan could not be written ({error.strerror}): {run.plan / 'plan.json'}"
+    return f"The plan for programs: {run.plan / 'plan.json'}"

@@ -1,0 +1,51 @@
+"""The plans of a run's stages, worked out from its settings and kept in `RUN_DIR/plan/plan.json`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ...cluster.plan import StagePlan, corrected, document, read_plan
+from ...errors import UserError
+from ...run.files import write_json
+from ...run.paths import RunDir
+from ...run.stage import Stage
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+
+def calibrated(plan: StagePlan, config: DictConfig) -> StagePlan:
+    """The plan corrected by the run that `plan.calibrate` names, if it names one.
+
+    Raises:
+        UserError: if that run says nothing of this stage.
+    """
+    if not config.plan.calibrate:
+        return plan
+    place = Path(str(config.plan.calibrate)).expanduser()
+    if not place.is_dir():
+        raise UserError(
+            "there is no such folder", where=f"plan.calibrate={place}", fix="Name a run directory"
+        )
+    return corrected(plan, RunDir.at(place))
+
+
+def write(plans: Sequence[StagePlan], run: RunDir) -> None:
+    """Adds plans to the file; those of other stages stay."""
+    try:
+        before = dict(read_plan(run))
+    except UserError:  # of another version: it is written anew
+        before = {}
+    new = document(plans)
+    write_json(run.plan / "plan.json", {**new, "stages": {**before, **new["stages"]}})
+
+
+def note(stage: Stage, config: DictConfig, run: RunDir) -> None:
+    """Writes the plan of a stage that is about to run, for the report; a plan that fails stops nothing."""
+    try:
+        if (cost := stage.plan(config, run).cost) is not None:
+            write([calibrated(cost, config)], run)
+    except (UserError, OSError, TypeError, ValueError, KeyError):
+        return

@@ -1,0 +1,98 @@
+"""What SFT comes to in memory, time and disk: its settings as `cluster.plan` takes them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..cluster.plan import Device, StagePlan
+from ..cluster.plan.flops import Lengths
+from ..cluster.plan.inputs import shape_of, token_statistics
+from ..cluster.plan.sft import SftJob
+from ..cluster.plan.sft import plan as plan_of
+from ..errors import UserError
+from ..run.paths import RunDir
+from .brief import count_rows, rows_file, shared_text
+from .llamafactory.arguments import Paths, batch_of
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+_UNKNOWN = 2048  # tokens of the longest row where neither data nor limit say it
+_SHORTER = 8  # mean lengths are assumed to be so many times below the limit
+
+
+def cost(config: DictConfig, run: RunDir) -> StagePlan | None:
+    """The plan; None if the model's sizes are not known or the batch cannot be shared out.
+
+    Args:
+        config: The project's configuration with `sft.model` filled in.
+        run: The run directory.
+    """
+    sft, told = config.sft, config.plan
+    shape, about_model = shape_of(config, str(sft.model))
+    try:
+        batch = batch_of(config)
+    except UserError:
+        return None
+    if shape is None:
+        return None
+    paths = Paths.of(config, run)
+    file = rows_file(paths.data, sft.dataset)
+    rows = count_rows(file) if file is not None and file.is_file() else None
+    tokens = token_statistics(paths.data.parent / "ledger.json")
+    notes = [about_model] if about_model else []
+    longest = sft.tree_tokens or sft.cutoff_len or (tokens.longest if tokens else None)
+    if longest is None:
+        longest = _UNKNOWN
+        notes.append(f"rows of at most {_UNKNOWN:,} tokens (there are no data yet)")
+    mean = told.row_tokens or (tokens.mean if tokens else None)
+    if mean is None:
+        mean = longest / _SHORTER
+        notes.append(f"{mean:,.0f} tokens a row on average (an eighth of the limit; plan.row_tokens=)")
+    sequences = told.rows or rows
+    if sequences is None and sft.max_steps is None:
+        notes.append("the number of rows is not known, so neither is that of the steps (plan.rows=)")
+    learned = tokens.learned if tokens and sft.lean_forward and not sft.liger else 1.0
+    if sft.tree and file is not None and file.is_file():
+        saved = shared_text(file)[1]
+        mean /= saved
+        notes.append(f"trees save {saved:.1f} times the tokens")
+    if sft.packing:
+        sequences = None if sequences is None else max(1, sequences * mean / longest)
+    job = SftJob(
+        shape=shape,
+        device=Device.of(config.cluster),
+        name="cpu" if config.cluster.device == "cpu" else str(config.cluster.name),
+        devices=batch.workers,
+        zero=_zero(sft.deepspeed),
+        per_device=batch.per_device,
+        accumulate=batch.accumulate,
+        longest=int(longest),
+        lengths=Lengths(float(longest)) if sft.packing else Lengths(float(mean)),
+        sequences=sequences,
+        epochs=float(sft.epochs),
+        max_steps=sft.max_steps,
+        half=sft.precision == "bf16",
+        recompute=bool(sft.gradient_checkpointing),
+        chunked=bool(sft.liger),
+        learned=learned,
+        lora_rank=int(sft.lora.rank) if sft.finetuning_type == "lora" else None,
+        kept=None if sft.save_steps is None else int(sft.save_total_limit),
+        headroom=float(told.headroom),
+    )
+    return plan_of(job, tuple(notes))
+
+
+def _zero(deepspeed: str | None) -> int | None:
+    """The stage of DeepSpeed that a setting names, or that its file does."""
+    if deepspeed in ("zero2", "zero3"):
+        return int(deepspeed[-1])
+    if not deepspeed:
+        return None
+    try:
+        values = json.loads(Path(deepspeed).expanduser().read_text(encoding="utf-8"))
+        return int(values["zero_optimization"]["stage"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return 0

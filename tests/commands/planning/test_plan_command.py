@@ -1,0 +1,180 @@
+"""`plan`: what it prints and writes, what it refuses, and how a run corrects it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from funreason_train.cluster.plan import GIB, plan_and_measured
+from funreason_train.commands.cli import main
+from funreason_train.errors import UserError
+from funreason_train.run.manifest import Manifest
+from funreason_train.run.paths import RunDir
+
+
+def plan(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
+    code = main(["plan", *words])
+    out, err = capsys.readouterr()
+    return code, out, err
+
+
+def test_the_papers_recipe_is_planned_without_its_model_or_data(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, out, _ = plan(capsys, "+recipe=funreason_mt_4b", f"run_dir={tmp_path}")
+    assert code == 0
+    for part in (
+        "weights",
+        "gradients",
+        "optimizer",
+        "activations",
+        "logits",
+        "KV cache",
+        "prompt and response",
+    ):
+        assert part in out
+    for said in (
+        "24.2 of 95.6 GiB",
+        "a step",
+        "GiB of disk",
+        "host memory",
+        "sft.per_device_batch=6",
+        "assumed",
+    ):
+        assert said in out
+    written = json.loads((tmp_path / "plan" / "plan.json").read_text())
+    assert set(written["stages"]) == {"sft", "rl"} and written["stages"]["rl"]["fits"]
+
+
+@pytest.mark.parametrize("word", ["--json", "format=json"])
+def test_json_is_one_document(tmp_path: Path, capsys: pytest.CaptureFixture[str], word: str) -> None:
+    code, out, _ = plan(capsys, "+recipe=funreason_mt_4b", f"run_dir={tmp_path}", word)
+    value = json.loads(out)
+    assert code == 0 and value["format"] == 1
+    assert value["stages"]["sft"]["memory_bytes"]["loss"]["weights"] == pytest.approx(7.5 * GIB, rel=0.01)
+
+
+def test_lengths_and_rows_can_be_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["+recipe=funreason_mt_4b", f"run_dir={tmp_path}", "--json"]
+    _, out, _ = plan(capsys, *words, "rows=51200", "prompts=10240", "row_tokens=2048")
+    stages = json.loads(out)["stages"]
+    assert stages["sft"]["steps"] == 300 and stages["rl"]["steps"] == 50
+    assert stages["sft"]["run_seconds"] == pytest.approx(300 * stages["sft"]["seconds_per_step"], rel=0.01)
+    assert stages["sft"]["tokens_per_step"] == 512 * 2048
+
+
+def test_what_does_not_fit_ends_with_code_2_and_the_way_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["+recipe=funreason_mt_4b", f"run_dir={tmp_path}", "sft.liger=false"]
+    code, out, err = plan(capsys, *words)
+    assert code == 2 and "weights" in out, "everything is printed first"
+    assert "does not fit" in err and "sft.liger=true (24.2 GiB)" in err
+
+
+def test_a_dry_run_shows_the_plan_and_refuses_what_cannot_fit(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["+recipe=funreason_mt_4b", f"run_dir={tmp_path}", "dry_run=true"]
+    assert main(["sft", *words]) == 0
+    assert "memory: 24.2 of 95.6 GiB of a GPU of h20x32" in capsys.readouterr().out
+    assert main(["sft", *words, "sft.liger=false", "sft.per_device_batch=2"]) == 2
+    assert "can be used" in capsys.readouterr().err
+    assert main(["rl", *words, "rl.rollout.memory=0.1"]) == 2
+    assert "hold no sequence" in capsys.readouterr().err
+
+
+def test_a_model_of_unknown_sizes_has_no_plan(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, _, err = plan(capsys, "+recipe=funreason_mt_4b", f"run_dir={tmp_path}", "model=someone/unheard-of")
+    assert code == 2 and "there is nothing to plan" in err
+
+
+def measured_run(root: Path, capsys: pytest.CaptureFixture[str]) -> RunDir:
+    """A run on a CPU whose steps took 3 s and whose processes 5 GiB."""
+    assert main(["plan", "+recipe=quickstart_cpu", f"run_dir={root}", "rows=1600"]) == 0
+    capsys.readouterr()
+    run = RunDir.at(root)
+    lines = [{"step": step, "seconds": 3.0 * step, "tokens": 2000 * step} for step in range(1, 9)]
+    run.sft.mkdir()
+    (run.sft / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    Manifest(run).update("sft", state="done", seconds=44.0, peak_bytes=5 * GIB)
+    return run
+
+
+def test_the_report_gets_plan_and_measurement_side_by_side(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert plan_and_measured(RunDir.at(tmp_path / "none")) == ()
+    lines = {
+        (line.stage, line.what): line for line in plan_and_measured(measured_run(tmp_path / "a", capsys))
+    }
+    assert lines["sft", "time of a step"].measured == 3.0
+    assert lines["sft", "peak memory of all processes"].measured == 5.0
+    assert lines["sft", "tokens of a step"].measured == 2000
+    assert lines["sft", "time of the stage"].measured == 44.0
+    step = lines["sft", "time of a step"]
+    assert step.planned is not None and step.ratio == pytest.approx(step.planned / 3.0)
+    assert lines["rl", "time of a step"].measured is None and lines["rl", "time of a step"].ratio is None
+
+
+def test_a_run_corrects_the_plan(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = measured_run(tmp_path / "a", capsys)
+    words = [
+        "+recipe=quickstart_cpu",
+        f"run_dir={tmp_path / 'b'}",
+        "pipeline.stages=[sft]",
+        "rows=1600",
+        "--json",
+    ]
+    code, out, _ = plan(capsys, *words, f"calibrate={run.root}")
+    stage = json.loads(out)["stages"]["sft"]
+    assert code == 0 and stage["seconds_per_step"] == pytest.approx(3.0, rel=0.01)
+    assert stage["peak_bytes"] == pytest.approx(5 * GIB, rel=0.01)
+    assert "corrected by" in " ".join(stage["notes"])
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["calibrate=/no/such/folder"], "there is no such folder"),
+        (["calibrate=EMPTY"], "there is no plan of sft"),
+        (["calibrate=CPU", "+recipe=funreason_mt_4b"], "it ran on cpu, and the plan is for h20x32"),
+    ],
+)
+def test_a_run_that_cannot_correct_is_one_clear_sentence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], words: list[str], said: str
+) -> None:
+    (tmp_path / "empty").mkdir()
+    run = measured_run(tmp_path / "a", capsys)
+    places = {"EMPTY": str(tmp_path / "empty"), "CPU": str(run.root)}
+    words = [
+        word.replace(name, place) for word in words for name, place in places.items() if name in word
+    ] or words
+    recipe = [] if any("recipe" in word for word in words) else ["+recipe=quickstart_cpu"]
+    if "+recipe=funreason_mt_4b" not in words and said.startswith("it ran"):
+        recipe = ["+recipe=funreason_mt_4b"]
+    code, _, err = plan(capsys, *recipe, f"run_dir={tmp_path / 'b'}", *words)
+    assert code == 2 and said in err
+
+
+def test_a_plan_of_another_version_is_refused(tmp_path: Path) -> None:
+    run = RunDir.at(tmp_path)
+    run.plan.mkdir()
+    for text in ('{"format": 99, "stages": {}}', "{", "[]"):
+        (run.plan / "plan.json").write_text(text)
+        with pytest.raises(UserError, match="is not a plan that this version reads"):
+            plan_and_measured(run)
+
+
+def test_planning_imports_no_framework(tmp_path: Path) -> None:
+    code = (
+        "import sys; from funreason_train.commands.cli import main; "
+        f"main(['plan', '+recipe=funreason_mt_4b', 'run_dir={tmp_path}']); "
+        "print([m for m in ('torch','ray','verl','vllm','transformers','deepspeed') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip().endswith("[]")
