@@ -18,7 +18,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-_MODELS = {
+#: Name -> sizes.
+MODELS = {
     "small": ["model.hidden_size=160", "model.intermediate_size=448", "model.layers=3", "model.heads=5"],
     "wide": ["model.hidden_size=384", "model.intermediate_size=1152", "model.layers=6", "model.heads=12"],
     "deep": ["model.hidden_size=320", "model.intermediate_size=960", "model.layers=12", "model.heads=10"],
@@ -65,7 +66,7 @@ def main(arguments: Sequence[str]) -> None:
     known = (
         {json.loads(line)["name"] for line in notes.read_text().splitlines()} if notes.is_file() else set()
     )
-    for model, sizes in _MODELS.items():  # each model is made by the stage data
+    for model, sizes in MODELS.items():  # each model is made by the stage data
         if not (folder / model / "base").is_dir():
             made = ["synth.trajectories=1200", f"run_dir={folder / model}", *sizes]
             _run(["synth", "+recipe=quickstart_cpu", *made])
@@ -86,24 +87,22 @@ def _measured(name: str, folder: Path) -> dict[str, Any]:
     stage, run = RUNS[name][0], folder / name
     lines = [json.loads(line) for line in (run / stage / "metrics.jsonl").read_text().splitlines()]
     record = json.loads((run / "manifest.json").read_text())["stages"][stage]
+    (ledger,) = json.loads((folder / "data" / "ledger.json").read_text()).values()
+    prompt, target = ledger["tokens"]["prompt"], ledger["tokens"]["target"]
     if stage == "sft":
         seconds = [later["seconds"] - earlier["seconds"] for earlier, later in pairwise(lines)][1:]
         tokens = lines[-1]["tokens"] / lines[-1]["step"]
-        figures: dict[str, float] = {"row_tokens": 0.0}
     else:
         lines = lines[2:]
         seconds = [line["perf/time_per_step"] for line in lines]
         tokens = median(line["perf/total_num_tokens"] for line in lines)
-        figures = {
-            "prompt_tokens": median(line["prompt_length/mean"] for line in lines),
-            "response_tokens": median(line["response_length/mean"] for line in lines),
-        }
     return {
         "name": name,
         "seconds_per_step": round(median(seconds), 3),
         "tokens_per_step": round(tokens, 1),
         "peak_gib": round(record["peak_bytes"] / 2**30, 3),
-        **figures,
+        "prompt": {"mean": prompt["mean"], "max": prompt["max"]},
+        "target": {"mean": target["mean"], "max": target["max"]},
     }
 
 

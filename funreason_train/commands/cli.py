@@ -57,6 +57,24 @@ def _doctor(config: DictConfig, run_dir: RunDir, words: Sequence[str]) -> None:
     doctor(config, run_dir)
 
 
+def _runs(config: DictConfig, run_dir: RunDir, words: Sequence[str]) -> None:
+    from .records.runs import runs
+
+    runs(config)
+
+
+def _lineage(config: DictConfig, run_dir: RunDir, words: Sequence[str]) -> None:
+    from .records.lineage import lineage
+
+    lineage(config)
+
+
+def _reverify(config: DictConfig, run_dir: RunDir, words: Sequence[str]) -> None:
+    from .records.reverify import reverify
+
+    reverify(config, run_dir, words)
+
+
 def _plan(config: DictConfig, run_dir: RunDir, words: Sequence[str]) -> None:
     from .planning.plan import plan
 
@@ -136,6 +154,27 @@ COMMANDS = {
         "memory, time, network and disk of sft and rl, and what to change if they do not fit",
         "funreason-train plan +recipe=funreason_mt_4b cluster=h20x32",
         _plan,
+    ),
+    "runs": Command(
+        "runs",
+        "list the runs of a folder, compare what differs between some, or remove what they can do without",
+        "funreason-train runs compare of=[runs/a,runs/b]",
+        _runs,
+        word="runs.do",
+    ),
+    "lineage": Command(
+        "lineage",
+        "from a score back to the model, the settings and the training rows, and what no longer matches",
+        "funreason-train lineage runs/mine/eval/rl/scores.json",
+        _lineage,
+        word="lineage.score",
+    ),
+    "reverify": Command(
+        "reverify",
+        "score a run's stored rollouts and evaluations again with another reward, without generating",
+        "funreason-train reverify runs/mine reward=partial",
+        _reverify,
+        word="run_dir",
     ),
     "serve-env": Command(
         "serve_env",
@@ -264,11 +303,11 @@ def _run(name: str, words: list[str]) -> int:
         return 0
     from ..run.stop import EXIT_CODE
     from .display import say
-    from .dry_run import show
     from .execution.spawn import StageFailed
     from .execution.stop import StageStopped, StopRequest
     from .line.home import home_of
     from .line.next_step import next_step
+    from .planning.dry_run import show
     from .stages import STAGES
 
     run_dir = home_of(name, config, words)

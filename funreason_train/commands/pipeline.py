@@ -16,7 +16,7 @@ from ..run.stage import Stage
 from .display import console, print_table, say
 from .execution.execute import execute
 from .execution.restart import restarted
-from .planning.record import note
+from .planning.record import beyond_the_gpus, note
 from .preflight.hub import settle_models
 from .preflight.look import before
 from .stages import stage_of
@@ -73,6 +73,8 @@ def _everything(stages: Sequence[Stage], config: DictConfig, run: RunDir) -> lis
     """The problems of all stages that show before the first one starts."""
     device = gpu_problem(Profile.of(config.cluster)) if any(stage.nodes for stage in stages) else None
     found = [problem for stage in stages for problem in stage.problems(config, run)]
+    if config.doctor.preflight and not found:
+        found = [problem for stage in stages for problem in beyond_the_gpus(stage, config, run)]
     return [*([Problem(device)] if device else []), *found]
 
 

@@ -1,4 +1,4 @@
-"""The sections `pipeline`, `doctor`, `report` and `serve_env`."""
+"""The sections of the commands that are no stage."""
 
 from __future__ import annotations
 
@@ -7,7 +7,17 @@ from typing import Annotated, Literal
 from annotated_types import Ge, Le, MinLen
 
 from ..settings.root import STAGE_NAMES
-from ..settings.section import Count, ModelName, OneOf, Path, Positive, Section, ShareBelowOne, Text
+from ..settings.section import (
+    Count,
+    CountOrZero,
+    ModelName,
+    OneOf,
+    Path,
+    Positive,
+    Section,
+    ShareBelowOne,
+    Text,
+)
 
 
 class RehearsalSettings(Section):
@@ -56,6 +66,37 @@ class Plan(Section):
     row_tokens: Positive | None
     prompt_tokens: Positive | None
     response_tokens: Positive | None
+
+
+Format = Literal["table", "json"]
+
+
+class Runs(Section):
+    """configs/runs.yaml explains each key."""
+
+    do: Literal["list", "compare", "clean"]
+    folder: Path
+    of: Annotated[list[Path], MinLen(1)] | None
+    what: Annotated[list[Literal["old", "checkpoints", "logs"]], MinLen(1)]
+    yes: bool
+    format: Format
+
+
+class Lineage(Section):
+    """configs/lineage.yaml explains each key."""
+
+    score: Path | None
+    hashes: bool
+    format: Format
+
+
+class Reverify(Section):
+    """configs/reverify.yaml explains each key."""
+
+    of: Annotated[list[Literal["rollouts", "eval"]], MinLen(1)]
+    out: Path | None
+    examples: CountOrZero
+    format: Format
 
 
 class ServeEnv(Section):

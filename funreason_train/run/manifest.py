@@ -11,7 +11,7 @@ from .files import read_json, write_json
 from .paths import RunDir
 
 #: Of the file. A reader refuses any other, so it changes with every change of what the file holds.
-FORMAT = 2
+FORMAT = 3
 
 
 class Manifest:
@@ -23,8 +23,11 @@ class Manifest:
          "old": [{"stage", "moved_to", "record"}]: what restarts have set aside}
 
     and a RECORD is `{"state": running | stopped | failed | done, "fingerprint", "settings": {dotted key:
-    value}, "inputs": {path: {"digest", "bytes"}}, "attempts", "versions", "seconds", "peak_bytes",
-    "result"}`; the last three are there once the stage is done. Paths inside the run directory begin with
+    value}, "inputs": {path: {"digest", "bytes"}}, "attempts", "versions", "origin", "seconds", "peak_bytes",
+    "result"}`; the last three are there once the stage is done. `origin` is `{"attempt": the number of its
+    latest one (`run.attempts`), "started": its time, "git": {"commit", "dirty", "diff"}, "lock": sha256 of
+    the lock file, "template": sha256 of the model's chat template, "hardware", "parents": [{"run", "stage",
+    "fingerprint"}]}` (`run.origin`). Paths inside the run directory begin with
     `RUN_DIR/`.
 
     Raises:
@@ -55,6 +58,11 @@ class Manifest:
     def restart(self, request: Mapping[str, Any]) -> None:
         self._value["restart"] = dict(request) or None
         self._write()
+
+    @property
+    def moved(self) -> list[str]:
+        """Where the results lie that restarts have set aside."""
+        return [str(one["moved_to"]) for one in self._value["old"] if one.get("moved_to")]
 
     def set_aside(self, moved: Mapping[str, str | None], request: Mapping[str, Any]) -> None:
         """Closes the records of stages whose results were moved, and notes the request, in one write.

@@ -32,6 +32,9 @@ _MODELS = {
     "doctor": "commands.settings:Doctor",
     "report": "commands.settings:Report",
     "plan": "commands.settings:Plan",
+    "runs": "commands.settings:Runs",
+    "lineage": "commands.settings:Lineage",
+    "reverify": "commands.settings:Reverify",
     "serve_env": "commands.settings:ServeEnv",
 }
 

@@ -56,6 +56,14 @@ def test_a_failed_stage_runs_again_and_counts_its_attempts(run: RunDir, spawned:
     assert spawned.logs == ["1/sft.log", "2/sft.log"] and Manifest(run).stage("sft")["attempts"] == 2
 
 
+def test_the_record_says_what_else_made_the_result(run: RunDir, spawned: Spawned) -> None:
+    command(run)
+    origin = Manifest(run).stage("sft")["origin"]
+    assert origin["attempt"] == 1 and origin["hardware"]["cores"] >= 1
+    assert set(origin) == {"attempt", "started", "git", "lock", "template", "hardware", "parents"}
+    assert len(origin["lock"]) == 64, "this checkout has locks"
+
+
 def test_other_settings_are_refused_with_the_key_and_the_ways_out(run: RunDir, spawned: Spawned) -> None:
     command(run)
     told = refused(run, "seed=5", "sft.learning_rate=0.5")

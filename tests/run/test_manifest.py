@@ -57,6 +57,15 @@ def filled(run: RunDir) -> Manifest:
         inputs={"RUN_DIR/data/sft/train.json": {"digest": "d", "bytes": 12}},
         attempts=1,
         versions={"funreason-train": "0.1.0"},
+        origin={
+            "attempt": 1,
+            "started": "2026-01-02T03:04:05Z",
+            "git": {"commit": "c0ffee", "dirty": True, "diff": "d1ff"},
+            "lock": "10c4",
+            "template": "7e3",
+            "hardware": {"processor": "one", "cores": 2, "memory_bytes": 3, "gpus": ["NVIDIA H20"]},
+            "parents": [{"run": "/runs/first", "stage": "sft", "fingerprint": "f0"}],
+        },
     )
     manifest.update("sft", state="done", result={"steps": 9}, seconds=1.5, peak_bytes=7)
     manifest.update("rl", state="failed")
@@ -86,7 +95,7 @@ def test_the_golden_file_is_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ('{"version": 1, "stages": {}}', "another version of funreason-train (format 1; this one reads 2)"),
+        ('{"version": 1, "stages": {}}', "another version of funreason-train (format 1; this one reads 3)"),
         ('{"format": 99, "stages": {}}', "format 99"),
         ("{}", "format None"),
         ("[]", "is not the manifest of a run"),

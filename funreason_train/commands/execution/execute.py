@@ -16,6 +16,7 @@ from ...run.stop import STOPPED
 from ..display import say
 from .aside import moves
 from .job import Job
+from .origin import origin_of
 from .prose import another_job
 from .spawn import spawn
 from .stop import StageStopped
@@ -70,6 +71,7 @@ def execute(stage: Stage, config: DictConfig, run: RunDir, lock: int, attempt: A
         inputs=job.inputs,
         attempts=int(record.get("attempts", 0)) + 1,
         versions={"funreason-train": __version__},
+        origin=origin_of(job, config, attempt),
     )
     write_text(run.config, text)
     started = time.monotonic()

@@ -22,7 +22,7 @@ _funreason_train() {{
     if [[ ${{#words[@]}} -lt 2 || ( ${{#words[@]}} -eq 2 && -n $word ) ]]; then
         reply="{commands} --help --version --shell-completion"
     elif [[ $word == -* ]]; then
-        reply="--help --cfg --resolve --config-dir"
+        reply="--help --cfg --resolve --config-dir --json"
     elif [[ $word == *=* ]]; then
         key="${{word%%=*}}"
         word="${{word#*=}}"

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...cluster.plan import StagePlan, corrected, document, read_plan
-from ...errors import UserError
+from ...errors import Problem, UserError
 from ...run.files import write_json
 from ...run.paths import RunDir
 from ...run.stage import Stage
+from .show import certain, complaints
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -40,6 +41,22 @@ def write(plans: Sequence[StagePlan], run: RunDir) -> None:
         before = {}
     new = document(plans)
     write_json(run.plan / "plan.json", {**new, "stages": {**before, **new["stages"]}})
+
+
+def too_large(plan: StagePlan) -> list[Problem]:
+    """What is refused of a plan; what may yet fit, given how far plans are off, is only told."""
+    return [Problem(text, plan.stage) for text in complaints(plan)] if certain(plan) else []
+
+
+def beyond_the_gpus(stage: Stage, config: DictConfig, run: RunDir) -> list[Problem]:
+    """Why a stage certainly does not fit the GPUs; nothing without GPUs or where no plan can be made."""
+    if config.cluster.device != "cuda" or not stage.nodes:
+        return []
+    try:
+        cost = stage.plan(config, run).cost
+        return [] if cost is None else too_large(calibrated(cost, config))
+    except (UserError, TypeError, ValueError, KeyError):  # the stage's own checks tell it
+        return []
 
 
 def note(stage: Stage, config: DictConfig, run: RunDir) -> None:

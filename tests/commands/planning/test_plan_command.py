@@ -88,6 +88,16 @@ def test_a_dry_run_shows_the_plan_and_refuses_what_cannot_fit(
     assert "hold no sequence" in capsys.readouterr().err
 
 
+def test_a_run_that_cannot_fit_is_refused_before_it_starts(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")  # a cluster that is never asked
+    words = ["+recipe=funreason_mt_4b", f"run_dir={tmp_path}", "sft.liger=false", "sft.per_device_batch=2"]
+    assert main(["sft", *words]) == 2
+    assert "GiB of a GPU of h20x32 are planned" in capsys.readouterr().err
+    assert not (tmp_path / "logs").exists()
+
+
 def test_a_model_of_unknown_sizes_has_no_plan(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code, _, err = plan(capsys, "+recipe=funreason_mt_4b", f"run_dir={tmp_path}", "model=someone/unheard-of")
     assert code == 2 and "there is nothing to plan" in err

@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..cluster.kuberay import HEAD as RAY_JOB_HEAD
-from ..cluster.kuberay import ray_job
-from ..cluster.plan import StagePlan
-from ..cluster.preflight import locked_versions
-from ..cluster.topology import node_commands
-from ..errors import Problem, UserError, refuse
-from ..run.files import write_text
-from ..run.paths import RunDir
-from ..settings.places import is_file
-from .display import console, say
-from .planning.record import calibrated, write
-from .planning.show import brief, certain, complaints
-from .stages import stage_of
+from ...cluster.kuberay import HEAD as RAY_JOB_HEAD
+from ...cluster.kuberay import ray_job
+from ...cluster.plan import StagePlan
+from ...cluster.preflight import locked_versions
+from ...cluster.topology import node_commands
+from ...errors import Problem, UserError, refuse
+from ...run.files import write_text
+from ...run.paths import RunDir
+from ...settings.places import is_file
+from ..display import console, say
+from ..stages import stage_of
+from .record import calibrated, too_large, write
+from .show import brief
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -59,7 +59,7 @@ def show(names: list[str], config: DictConfig, run: RunDir, words: list[str]) ->
                 briefs.append((name, plan.brief))
             if not found and plan.cost is not None:
                 plans.append(calibrated(plan.cost, config))
-                problems += _too_large(plans[-1])
+                problems += too_large(plans[-1])
         except (UserError, TypeError, ValueError):
             if not found:  # otherwise it is the same mistake, met again
                 raise
@@ -90,11 +90,6 @@ def show(names: list[str], config: DictConfig, run: RunDir, words: list[str]) ->
         say("Dry run: nothing was started.")
     refuse(problems)
     say("Dry run: nothing was started, and no problems found. The same command without dry_run=true runs it.")
-
-
-def _too_large(plan: StagePlan) -> list[Problem]:
-    """What is refused; what may yet fit, given how far plans are off, is only told."""
-    return [Problem(text, plan.stage) for text in complaints(plan)] if certain(plan) else []
 
 
 def _contents(file: str) -> str:

@@ -1,0 +1,1 @@
+"""What runs have left: listed, compared, cleaned, traced back, and scored again."""

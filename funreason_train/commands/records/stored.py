@@ -1,0 +1,177 @@
+"""Answers that a run has stored with their scores, one at a time: rollouts of RL and evaluation files."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ...errors import UserError
+from ...run.files import read_lines
+from ...run.paths import RunDir
+from .scan import RunRecord
+
+
+@dataclass(frozen=True)
+class Stored:
+    """One scored answer.
+
+    Attributes:
+        origin: What it belongs to: `rollouts`, or `eval MODEL`.
+        where: File and line.
+        row: Id of the row or task.
+        category: Of the task.
+        completion: What was written after the prompt; of an episode, its last answer.
+        truth: The gold answer as the reward takes it; None where only an environment can tell.
+        turns: Of an episode, the outcome of each user turn that was reached, as the reward takes them.
+        score: As stored.
+        reason: As stored.
+        cut: It was cut off at its longest length, which is never right.
+    """
+
+    origin: str
+    where: str
+    row: str
+    category: str
+    completion: str
+    truth: str | None
+    turns: Sequence[Mapping[str, bool]] | None
+    score: float
+    reason: str
+    cut: bool = False
+
+
+def rollouts(run: RunDir) -> Iterator[Stored]:
+    """The samples of `rl/rollouts/STEP.jsonl`, step by step; a line cut off by a crash is left out."""
+    files = sorted((run.rl / "rollouts").glob("*.jsonl"), key=lambda file: (len(file.stem), file.stem))
+    for file in files:
+        episode: list[tuple[int, dict[str, Any]]] = []
+        for number, line in enumerate(read_lines(file), 1):
+            if not isinstance(line, dict) or "answer" not in line or not _is_number(line.get("score")):
+                continue
+            if "turn" not in line:
+                yield _sample(file, number, line)
+                continue
+            if episode and _key(episode[-1][1]) != _key(line):
+                yield _episode(file, episode)
+                episode = []
+            episode.append((number, line))
+        if episode:
+            yield _episode(file, episode)
+
+
+def evaluations(record: RunRecord) -> Iterator[Stored]:
+    """The tasks of every `eval/MODEL/…/episodes.jsonl` of ours; BFCL's own checker judges its entries."""
+    truths: dict[str, str] | None = None
+    for file in sorted((record.run.root / "eval").glob("*/**/episodes.jsonl")):
+        inside = file.relative_to(record.run.root / "eval").parts
+        if "bfcl" in inside or "parts" in inside:
+            continue
+        for number, line in enumerate(read_lines(file), 1):
+            if not isinstance(line, dict) or not isinstance(line.get("turns"), list):
+                continue
+            if "score" in line and truths is None:
+                truths = _truths(record)
+            yield _task(file, number, line, f"eval {inside[0]}", truths or {})
+
+
+def _sample(file: Path, number: int, line: Mapping[str, Any]) -> Stored:
+    return Stored(
+        origin="rollouts",
+        where=f"{file.name}:{number}",
+        row=str(line.get("row") or line.get("group") or ""),
+        category=str(line.get("category") or "-"),
+        completion=str(line["answer"]),
+        truth=line["gold"] if isinstance(line.get("gold"), str) else None,
+        turns=None,
+        score=float(line["score"]),
+        reason=str(line.get("reason") or "-"),
+        cut=bool(line.get("cut")) or line.get("reason") == "over_long",
+    )
+
+
+def _key(line: Mapping[str, Any]) -> tuple[Any, Any]:
+    return line.get("group"), line.get("sample")
+
+
+def _episode(file: Path, lines: Sequence[tuple[int, Mapping[str, Any]]]) -> Stored:
+    """A sample of several responses: each turn's outcome is that of its last one."""
+    turns: dict[Any, Mapping[str, bool]] = {line["turn"]: _done(not line.get("reasons")) for _, line in lines}
+    number, last = lines[-1]
+    return Stored(
+        origin="rollouts",
+        where=f"{file.name}:{number}",
+        row=str(last.get("row") or last.get("group") or ""),
+        category=str(last.get("category") or "-"),
+        completion=str(last["answer"]),
+        truth=None,
+        turns=list(turns.values()),
+        score=float(last["score"]),
+        reason=str(last.get("reason") or "-"),
+    )
+
+
+def _task(file: Path, number: int, line: Mapping[str, Any], origin: str, truths: Mapping[str, str]) -> Stored:
+    turns = [turn for turn in line["turns"] if isinstance(turn, Mapping)]
+    responses = [one for turn in turns for one in turn.get("responses", ()) if isinstance(one, Mapping)]
+    by_reward = "score" in line
+    reasons = line.get("reasons") or ()
+    score = float(line["score"]) if _is_number(line.get("score")) else float(bool(line.get("right")))
+    return Stored(
+        origin=origin,
+        where=f"{file.parent.name}/{file.name}:{number}",
+        row=str(line.get("id") or ""),
+        category=str(line.get("category") or "-"),
+        completion=str(responses[-1].get("completion", "")) if responses else "",
+        truth=truths.get(str(line.get("id"))) if by_reward else None,
+        turns=None if by_reward else [_done(not turn.get("reasons")) for turn in turns],
+        score=score,
+        reason="right" if line.get("right") else _kind(str(reasons[0])) if reasons else "-",
+        cut=bool(responses) and responses[-1].get("finish") == "length",
+    )
+
+
+def _kind(reason: str) -> str:
+    """The kind of a stored reason, `turn 0: KIND: details`."""
+    parts = [part.strip() for part in reason.split(":")]
+    return parts[1] if len(parts) > 1 and parts[0].startswith("turn") else parts[0]
+
+
+def _done(done: bool) -> Mapping[str, bool]:
+    return {"state_equal": done, "results_seen": done}
+
+
+def _truths(record: RunRecord) -> dict[str, str]:
+    """Id -> ground truth of the rows that the latest evaluation of rows was about."""
+    import pyarrow.parquet as parquet
+    from pyarrow import ArrowException
+
+    settings = record.stages.get("eval", {}).get("settings", {})
+    place = settings.get("eval.path") or settings.get("eval.tasks")
+    if not place or not str(place).endswith(".parquet"):
+        return {}
+    path = Path(str(place).replace("RUN_DIR", str(record.run.root), 1))
+    try:
+        table = parquet.read_table(path, columns=["reward_model", "extra_info"])
+    except (OSError, ArrowException) as error:
+        raise UserError(
+            f"the rows of the evaluation cannot be read ({' '.join(str(error).split())[:200]})",
+            where=str(path),
+            fix="Put them back, or score only the rollouts again with of=[rollouts]",
+        ) from None
+    found = {}
+    for number, row in enumerate(table.to_pylist()):
+        name = (row.get("extra_info") or {}).get("id") or f"row {number}"
+        found[str(name)] = str((row.get("reward_model") or {}).get("ground_truth"))
+    return found
+
+
+def as_ground_truth(stored: Stored) -> str:
+    """What a reward function is given where there is no gold answer: an episode's number of turns."""
+    return stored.truth if stored.truth is not None else json.dumps({"calls": [], "tools": []})
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)

@@ -1,0 +1,150 @@
+"""`reverify`: stored answers scored again, what changed, and that nothing grows with their number."""
+
+from __future__ import annotations
+
+import json
+import tracemalloc
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as parquet
+import pytest
+from commands.records.recorded import GOLD, RIGHT, WRONG, finished, rollout, write
+
+from funreason_train.commands.cli import main
+from funreason_train.run.manifest import Manifest
+from funreason_train.run.paths import RunDir
+
+
+def again(capsys: pytest.CaptureFixture[str], run: RunDir, *words: str) -> dict:
+    code = main(["reverify", str(run.root), "--json", *words])
+    out, err = capsys.readouterr()
+    assert code == 0, err
+    found: dict = json.loads(out)
+    return found
+
+
+def test_a_fixed_reward_shows_what_it_changes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Of the four stored samples the third was right and scored 0; the fourth was cut off and stays wrong."""
+    run = finished(tmp_path / "run")
+    found = again(capsys, run)
+    assert found["reward"]["variant"] == "binary", "that of the run, since none was named"
+    assert found["answers"] == 4 and found["changed"] == 1
+    assert found["changes"] == [{"of": "rollouts", "before": "values", "after": "right", "answers": 1}]
+    (line,) = [json.loads(one) for one in (run.root / "reverify" / "changes.jsonl").read_text().splitlines()]
+    assert line["row"] == "r3" and (line["before"], line["after"]) == (0.0, 1.0) and line["answer"] == RIGHT
+    assert "Why scores changed" in (run.root / "reverify" / "table.md").read_text()
+    assert json.loads((run.root / "reverify" / "summary.json").read_text())["changed"] == 1
+
+
+def test_another_reward_by_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = finished(tmp_path / "run")
+    found = again(capsys, run, "reward=partial")
+    (category,) = found["categories"]
+    assert found["reward"]["variant"] == "partial"
+    assert category["gained"] == 2 and category["lost"] == 0 and category["after"] > category["before"]
+    assert main(["reverify", str(run.root), "reward=partial", "examples=1"]) == 0
+    out = " ".join(capsys.readouterr().out.split())
+    assert "2 of 4 scores changed" in out and "1.jsonl:3 (r3)" in out
+
+
+def test_a_function_of_ones_own_and_one_that_fails(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = finished(tmp_path / "run")
+    mine = write(
+        tmp_path / "mine.py",
+        "def half(data_source, solution_str, ground_truth, extra_info=None):\n    return 0.5\n"
+        "def bad(data_source, solution_str, ground_truth, extra_info=None):\n    raise ValueError\n",
+    )
+    found = again(capsys, run, f"reward={mine}:half")
+    assert found["changed"] == 3 and {one["after"] for one in found["changes"]} == {"own function"}
+    found = again(capsys, run, f"reward={mine}:bad")
+    assert {one["after"] for one in found["changes"]} == {"the function failed"}
+    assert main(["reverify", str(run.root), f"reward={mine}:none"]) == 2
+    assert "defines no function none" in capsys.readouterr().err
+
+
+def test_rows_of_an_evaluation_are_scored_with_their_gold_answers(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = finished(tmp_path / "run")
+    rows = [{"reward_model": {"ground_truth": GOLD}, "extra_info": {"id": f"r{number}"}} for number in (1, 2)]
+    parquet.write_table(pa.Table.from_pylist(rows), run.root / "own.parquet")
+
+    def episode(name: str, answer: str, score: float) -> str:
+        responses = [{"completion": answer, "finish": "stop"}]
+        turn = {"user": "u", "gold": ["[f(a=1)]"], "reasons": [], "responses": responses}
+        line = {
+            "id": name,
+            "category": "own",
+            "right": score == 1,
+            "score": score,
+            "reasons": [],
+            "turns": [turn],
+        }
+        return json.dumps(line) + "\n"
+
+    lines = episode("r1", RIGHT, 0.0) + episode("r2", WRONG, 0.0) + episode("gone", RIGHT, 1.0)
+    write(run.eval("rl", "custom") / "episodes.jsonl", lines)
+    settings = Manifest(run).stage("eval")["settings"]
+    Manifest(run).update("eval", settings={**settings, "eval.path": "RUN_DIR/own.parquet"})
+    found = again(capsys, run, "of=[eval]", "reward=binary")
+    assert found["answers"] == 2 and found["changed"] == 1 and found["changes"][0]["of"] == "eval rl"
+    assert list(found["unjudged"].values()) == [1]
+    (run.root / "own.parquet").write_text("no parquet")
+    assert main(["reverify", str(run.root), "of=[eval]", "reward=binary"]) == 2
+    assert "cannot be read" in capsys.readouterr().err
+
+
+def test_tasks_that_an_environment_judges_add_up_anew(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = finished(tmp_path / "run")
+    turns = [{"reasons": reasons, "responses": [{"completion": RIGHT}]} for reasons in ([], ["turn: state"])]
+    line = {"id": "t", "category": "chain", "right": False, "reasons": ["turn 1: state: x"], "turns": turns}
+    write(run.eval("rl") / "episodes.jsonl", json.dumps(line) + "\n")
+    (category,) = again(capsys, run, "of=[eval]", "reward=progress")["categories"]
+    assert (category["before"], category["after"]) == (0.0, 0.5)
+    (category,) = again(capsys, run, "of=[eval]", "reward=binary")["categories"]
+    assert (category["before"], category["after"]) == (0.0, 0.0)
+
+
+def test_hostile_answers_are_text(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = finished(tmp_path / "run")
+    hostile = "t</think>\n\n[f(a=1)]\x1b[31m<script>alert(1)</script>\u202e[bold]"
+    lines = rollout(1, hostile, 1.0, "right") + rollout(2, "x" * 1_000_000, 1.0, "right") + '{"group": "cut'
+    write(run.rl / "rollouts" / "1.jsonl", lines)
+    assert main(["reverify", str(run.root)]) == 0
+    out = capsys.readouterr().out
+    assert "\x1b[31m" not in out and "2 of 2 scores changed" in out and len(out) < 5000
+
+
+def test_what_stands_in_the_way(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = finished(tmp_path / "run")
+    notes = write(run.root / "reverify" / "notes.txt", "mine")
+    assert main(["reverify", str(run.root)]) == 2
+    assert "this tool did not create" in capsys.readouterr().err and notes.read_text() == "mine"
+    assert main(["reverify", str(tmp_path)]) == 2
+    assert "is not a run directory" in capsys.readouterr().err
+    (run.rl / "rollouts" / "1.jsonl").unlink()
+    assert main(["reverify", str(run.root), f"out={tmp_path / 'there'}"]) == 2
+    assert "there are no stored answers" in capsys.readouterr().err
+    assert not (tmp_path / "there").exists()
+
+
+def test_memory_does_not_grow_with_the_number_of_answers(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    peaks = []
+    for steps in (2, 20):
+        run = finished(tmp_path / str(steps))
+        lines = "".join(rollout(number, f"{number}{WRONG}", 1.0, "right") for number in range(250))
+        for step in range(1, steps + 1):
+            write(run.rl / "rollouts" / f"{step}.jsonl", lines)
+        again(capsys, run, "of=[rollouts]")  # fills the reward's caches
+        tracemalloc.start()
+        assert again(capsys, run, "of=[rollouts]")["answers"] == 250 * steps
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] < 1.3 * peaks[0]

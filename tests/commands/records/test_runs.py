@@ -1,0 +1,167 @@
+"""`runs`: what it lists, what differs, and what it may remove."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from commands.records.recorded import finished, write
+
+from funreason_train.commands.cli import main
+from funreason_train.run.attempts import Attempt
+from funreason_train.run.made import size_of
+from funreason_train.run.manifest import Manifest
+from funreason_train.run.paths import RunDir
+
+
+def told(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str]:
+    code = main(["runs", *words])
+    out, err = capsys.readouterr()
+    return code, " ".join((out + err).split())
+
+
+def test_runs_are_listed_with_stages_scores_and_disk(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = finished(tmp_path / "runs" / "one")
+    with Attempt(run, ["pipeline"]) as attempt:
+        attempt.begin()
+    finished(tmp_path / "runs" / "deep" / "two", accuracy=0.75)
+    code, out = told(capsys, f"folder={tmp_path / 'runs'}", "--json")
+    first, second = json.loads(out)
+    assert code == 0 and [Path(one["run"]).name for one in (first, second)] == ["two", "one"]
+    assert second["heldout"] == {"rl": 0.5} and first["heldout"] == {"rl": 0.75}
+    assert second["attempts"] == 1 and second["outcome"] == "done" and second["seconds"] == 360
+    assert second["bytes"] == size_of(run.root)[0] > 5000 and second["stages"]["rl"] == "done"
+    code, out = told(capsys, f"folder={tmp_path / 'runs'}")
+    assert code == 0 and "rl 0.500" in out and "two" in out
+
+
+@pytest.mark.parametrize("text", ['{"format": 2, "stages": {}}', '{"format": 3, "stag', "[]", ""])
+def test_a_manifest_of_another_version_or_cut_in_half_is_told_and_left_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str
+) -> None:
+    run = finished(tmp_path / "runs" / "one")
+    run.manifest.write_text(text)
+    before = size_of(run.root)
+    code, out = told(capsys, f"folder={tmp_path / 'runs'}")
+    assert code == 0 and "its manifest" in out
+    code, out = told(capsys, "clean", f"folder={tmp_path / 'runs'}", "yes=true")
+    assert code == 0 and "left alone" in out and size_of(run.root) == before
+    code, out = told(capsys, "compare", f"of=[{run.root},{run.root}]")
+    assert code == 2 and "its manifest" in out
+
+
+def test_what_differs_between_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    one = finished(tmp_path / "one")
+    two = finished(tmp_path / "two", rate=0.2, accuracy=0.75)
+    write(two.data / "rl" / "train.parquet", "other rows")
+    code, out = told(capsys, "compare", f"of=[{one.root},{two.root}]", "--json")
+    found = {entry["what"]: list(entry["values"].values()) for entry in json.loads(out)["differences"]}
+    assert code == 0
+    assert found["sft.learning_rate"] == ["0.1", "0.2"] and found["rl (held-out)"] == ["0.5000", "0.7500"]
+    assert "seed" not in found
+    code, out = told(capsys, "compare", f"of=[{one.root},{one.root}]")
+    assert "do not differ" in out
+    code, out = told(capsys, "compare", f"of=[{one.root}]")
+    assert code == 2 and "two runs at least" in out
+
+
+def test_nothing_is_removed_without_a_yes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = finished(tmp_path / "one")
+    before = size_of(run.root)
+    code, out = told(capsys, "clean", f"of=[{run.root}]")
+    assert code == 2 and "nothing was removed" in out and "checkpoint-1" in out
+    assert size_of(run.root) == before
+
+
+def test_earlier_checkpoints_of_finished_stages_go_and_the_newest_stay(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = finished(tmp_path / "one")
+    code, out = told(capsys, "clean", f"of=[{run.root}]", "yes=true")
+    assert code == 0 and "freed" in out
+    assert [one.name for one in (run.sft / "checkpoints").iterdir()] == ["checkpoint-3"]
+    assert sorted(one.name for one in run.rl_checkpoints.iterdir()) == [
+        "global_step_8",
+        "latest_checkpointed_iteration.txt",
+    ]
+    assert (run.rl / "rollouts" / "1.jsonl").is_file() and run.sft_model.is_dir()
+
+
+@pytest.mark.parametrize("state", ["running", "failed", "stopped"])
+def test_checkpoints_of_an_unfinished_stage_all_stay(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], state: str
+) -> None:
+    run = finished(tmp_path / "one")
+    for name in ("sft", "rl"):
+        Manifest(run).update(name, state=state)
+    code, out = told(capsys, "clean", f"of=[{run.root}]", "yes=true")
+    assert code == 0 and "nothing to clean" in out
+    assert len(list((run.sft / "checkpoints").iterdir())) == 3
+
+
+def test_what_restarts_have_set_aside_goes_and_a_folder_of_ones_own_stays(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = finished(tmp_path / "one")
+    write(run.old / "rl.1" / "checkpoints" / "global_step_2" / "model.safetensors", "w")
+    write(run.old / "rl.2" / "model.safetensors", "not by a restart")
+    write(run.old / "mine" / "model.safetensors", "mine")
+    Manifest(run).set_aside({"rl": str(run.old / "rl.1")}, {})
+    told(capsys, "clean", f"of=[{run.root}]", "what=[old]", "yes=true")
+    assert sorted(one.name for one in run.old.iterdir()) == ["mine", "rl.2"]
+
+
+def test_a_file_that_this_tool_did_not_create_is_never_removed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = finished(tmp_path / "one")
+    elsewhere = write(tmp_path / "precious.safetensors", "precious")
+    notes = write(run.sft / "checkpoints" / "checkpoint-1" / "notes.txt", "mine")
+    (run.sft / "checkpoints" / "checkpoint-1" / "model-00001-of-00001.safetensors").symlink_to(elsewhere)
+    (run.sft / "checkpoints" / "checkpoint-2").rename(tmp_path / "moved")
+    (run.sft / "checkpoints" / "checkpoint-2").symlink_to(tmp_path / "moved")
+    code, out = told(capsys, "clean", f"of=[{run.root}]", "yes=true")
+    assert code == 0 and "this tool did not create" in out and "notes.txt" in out
+    assert notes.read_text() == "mine" and elsewhere.read_text() == "precious"
+    assert (tmp_path / "moved" / "model.safetensors").is_file()
+    assert not (run.sft / "checkpoints" / "checkpoint-1" / "model.safetensors").exists()
+
+
+def test_logs_of_earlier_attempts_go_on_request(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = finished(tmp_path / "one")
+    for _ in range(3):
+        with Attempt(run, ["sft"]) as attempt:
+            attempt.begin("a: 1\n")
+            attempt.stage_begins("sft").write_text("output")
+    told(capsys, "clean", f"of=[{run.root}]", "what=[logs]", "yes=true")
+    assert sorted(one.name for one in run.logs.iterdir()) == ["3", "latest"]
+
+
+def test_a_folder_that_is_no_run_and_one_that_is_not_there(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert (
+        told(capsys, "clean", f"of=[{tmp_path}]")
+        == (
+            2,
+            f"funreason-train: {tmp_path}: is not a run directory (there is no manifest.json)",
+        )
+        or "is not a run directory" in told(capsys, "clean", f"of=[{tmp_path}]")[1]
+    )
+    code, out = told(capsys, f"folder={tmp_path / 'none'}")
+    assert code == 2 and "there is no such folder" in out
+    code, out = told(capsys, f"folder={tmp_path}")
+    assert code == 0 and "There are no runs" in out
+
+
+def test_a_hundred_thousand_files_are_counted(tmp_path: Path) -> None:
+    folder = RunDir.at(tmp_path).root
+    for number in range(100):
+        inner = folder / str(number)
+        inner.mkdir()
+        for other in range(1000):
+            (inner / str(other)).touch()
+    assert size_of(folder) == (0, 100_000)
