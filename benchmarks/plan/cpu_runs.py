@@ -26,7 +26,7 @@ MODELS = {
 }
 _SFT = ["sft.max_steps=24", "logging_steps=1", "save_steps=null"]
 _RL = ["rl.steps=5", "save_every=5", "max_response_tokens=64", "trust_rollout_log_probs=true"]
-#: Name -> command, model, further words. `sft-small` and `rl-small` are what the constants come from.
+#: Name -> command, model, further words.
 RUNS: dict[str, tuple[str, str, list[str]]] = {
     "sft-small": ("sft", "small", [*_SFT, "per_device_batch=16", "global_batch=16"]),
     "sft-wide": ("sft", "wide", [*_SFT, "per_device_batch=16", "global_batch=16"]),
@@ -96,13 +96,33 @@ def _measured(name: str, folder: Path) -> dict[str, Any]:
         lines = lines[2:]
         seconds = [line["perf/time_per_step"] for line in lines]
         tokens = median(line["perf/total_num_tokens"] for line in lines)
+    sizes = dict(word.removeprefix("model.").split("=") for word in MODELS[RUNS[name][1]])
+    told = dict(word.split("=") for word in RUNS[name][2])
+    asked: dict[str, Any] = (
+        {
+            "per_device": int(told["per_device_batch"]),
+            "accumulate": int(told["global_batch"]) // int(told["per_device_batch"]),
+            "recompute": told.get("gradient_checkpointing") == "true",
+        }
+        if stage == "sft"
+        else {
+            "prompts": int(told["prompts_per_step"]),
+            "samples": int(told["samples_per_prompt"]),
+            "max_response": int(told["max_response_tokens"]),
+            "engine": "vllm",
+        }
+    )
     return {
         "name": name,
-        "seconds_per_step": round(median(seconds), 3),
+        "stage": stage,
+        "shape": [int(sizes[key]) for key in ("layers", "hidden_size", "intermediate_size", "heads")]
+        + [32, 1280],
+        **asked,
+        "prompt": [prompt["mean"], prompt["max"]],
+        "target": [target["mean"], target["max"]],
         "tokens_per_step": round(tokens, 1),
+        "seconds_per_step": round(median(seconds), 3),
         "peak_gib": round(record["peak_bytes"] / 2**30, 3),
-        "prompt": {"mean": prompt["mean"], "max": prompt["max"]},
-        "target": {"mean": target["mean"], "max": target["max"]},
     }
 
 

@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import cpu_runs
 import public_rows as public
 
 from funreason_train.cluster.plan import GIB, Device, activations, decode, flops, rl, sft, states
@@ -178,53 +177,50 @@ def _rl_lines(row: public.RlRow, mean: float) -> Iterator[Line]:
 
 
 def cpu_lines(notes: Path) -> Iterator[Line]:
-    """Our own runs on a CPU, from what `cpu_runs.py` noted."""
+    """Our own runs on a CPU, as `cpu_runs.py` notes them."""
     cpu = Device.of(compose("sft", ["cluster=cpu"]).cluster)
     for text in notes.read_text(encoding="utf-8").splitlines():
         found = json.loads(text)
         peak, step = _planned(found, cpu)
-        kind = " (gave the constants)" if found["name"] in ("sft-small", "rl-small") else ""
-        yield Line(f"{found['name']}{kind}", "GiB", peak / GIB, found["peak_gib"], 0.20, _BUSY)
-        yield Line(f"{found['name']}{kind}", "s", step, found["seconds_per_step"], 0.20, _BUSY)
+        name = f"{found['stage']}: {found['name']}"
+        yield Line(name, "GiB", peak / GIB, found["peak_gib"], 0.20, _BUSY)
+        yield Line(name, "s", step, found["seconds_per_step"], 0.20, _BUSY)
 
 
 def _planned(found: Mapping[str, Any], cpu: Device) -> tuple[float, float]:
     """Peak in bytes and seconds of a step."""
-    command, model, words = cpu_runs.RUNS[found["name"]]
-    sizes = dict(word.removeprefix("model.").split("=") for word in cpu_runs.MODELS[model])
-    told = dict(word.split("=") for word in words)
-    heads, vocab = int(sizes["heads"]), 1280
+    layers, hidden, intermediate, heads, width, vocab = found["shape"]
     shape = Shape(
-        layers=int(sizes["layers"]),
-        hidden=int(sizes["hidden_size"]),
-        intermediate=int(sizes["intermediate_size"]),
+        layers=layers,
+        hidden=hidden,
+        intermediate=intermediate,
         heads=heads,
         kv_heads=heads,
-        head_dim=32,
+        head_dim=width,
         vocab=vocab,
         tied=True,
         qk_norm=True,
     )
     prompt, target = found["prompt"], found["target"]
-    mean = prompt["mean"] + target["mean"]
-    if command == "sft":
+    mean = prompt[0] + target[0]
+    if found["stage"] == "sft":
         job = sft.SftJob(
             shape=shape,
             device=cpu,
             name="cpu",
             devices=1,
             zero=None,
-            per_device=int(told["per_device_batch"]),
-            accumulate=int(told["global_batch"]) // int(told["per_device_batch"]),
-            longest=prompt["max"] + target["max"],
+            per_device=found["per_device"],
+            accumulate=found["accumulate"],
+            longest=prompt[1] + target[1],
             lengths=flops.Lengths(mean),
             sequences=None,
             epochs=1,
             max_steps=24,
             half=False,
-            recompute=told.get("gradient_checkpointing") == "true",
+            recompute=found["recompute"],
             chunked=False,
-            learned=target["mean"] / mean,
+            learned=target[0] / mean,
             lora_rank=None,
             kept=None,
             headroom=0.05,
@@ -248,16 +244,16 @@ def _planned(found: Mapping[str, Any], cpu: Device) -> tuple[float, float]:
                 frozen_tokens=1024,
                 offload_parameters=False,
                 offload_optimizer=False,
-                prompts=int(told["prompts_per_step"]),
-                samples=int(told["samples_per_prompt"]),
-                prompt_tokens=prompt["mean"],
-                response_tokens=target["mean"],
-                longest_prompt=prompt["max"],
-                longest_response=int(told["max_response_tokens"]),
+                prompts=found["prompts"],
+                samples=found["samples"],
+                prompt_tokens=prompt[0],
+                response_tokens=target[0],
+                longest_prompt=prompt[1],
+                longest_response=found["max_response"],
                 share=0.6,
                 tensor_parallel=1,
                 sequences=256,
-                cache=float(GIB),
+                cache=float(GIB) if found["engine"] == "vllm" else 0.0,
                 steps=5,
                 kept=2,
                 headroom=0.05,

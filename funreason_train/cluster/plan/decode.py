@@ -16,6 +16,8 @@ from .shape import Shape
 #: Bytes of an engine beside weights and cache: activations of a step of 8,192 tokens and CUDA graphs. Our
 #: allowance.
 ENGINE = 3.0 * GIB
+#: Bytes of vLLM's engine beside weights and cache on a CPU; calibrated with configs/cluster/cpu.yaml.
+ENGINE_ON_CPU = 0.9 * GIB
 #: Bytes that stay while an engine sleeps: its CUDA context and graphs. Our allowance.
 ASLEEP = 1.5 * GIB
 

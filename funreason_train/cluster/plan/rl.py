@@ -41,7 +41,7 @@ class RlJob:
         share: Of a device's memory, for the rollout engine.
         tensor_parallel: GPUs of an engine.
         sequences: Most that an engine decodes together.
-        cache: Bytes of the cache where it is set outright (CPU).
+        cache: Bytes of the cache where it is set outright (CPU); 0 for the engine transformers.
         steps: Of the run; None if not known.
         kept: Checkpoints.
         headroom: Share of a device's memory that is left free.
@@ -122,6 +122,7 @@ def training_memory(job: RlJob) -> dict[str, dict[str, float]]:
         parts["rollout engine, asleep"] = decode.ASLEEP
     else:  # on a CPU nothing sleeps
         parts |= {"KV cache": job.cache, "rollout weights": float(job.number * job.shape.parameters)}
+        parts["rollout engine"] = decode.ENGINE_ON_CPU if job.cache else 0.0
     parts |= _processes(job)
     loss = activations.logits(job.shape, tokens, chunk=job.chunk, half=job.half)
     back = activations.at_work(job.shape, tokens, job.number, recomputed=job.recompute)
@@ -146,6 +147,8 @@ def rollout_memory(job: RlJob) -> dict[str, float]:
     }
     if job.cache is None:
         parts["rollout engine"] = decode.ENGINE
+    elif job.cache:
+        parts["rollout engine"] = decode.ENGINE_ON_CPU
     return parts | _processes(job)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ...cluster.plan import GIB, Device, StagePlan
+from ...cluster.plan import Device, StagePlan
 from ...cluster.plan.inputs import shape_of, token_statistics
 from ...cluster.plan.rl import RlJob
 from ...cluster.plan.rl import plan as plan_of
@@ -65,7 +65,7 @@ def cost(config: DictConfig, run: RunDir, train: Prompts, val: Prompts) -> Stage
     kv = None
     if on_cpu:
         engine = device.verl.actor_rollout_ref.rollout.engine_kwargs.vllm
-        kv = float(engine.get("kv_cache_memory_bytes") or 0) if rl.rollout.engine == "vllm" else 0.25 * GIB
+        kv = float(engine.get("kv_cache_memory_bytes") or 0) if rl.rollout.engine == "vllm" else 0.0
     job = RlJob(
         shape=shape,
         device=Device.of(cluster),
