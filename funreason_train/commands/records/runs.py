@@ -126,8 +126,8 @@ def _clean(settings: Any) -> None:
     if not found:
         say("There is nothing to clean.")
         return
-    rows = tuple((str(one.path), one.why, f"{one.bytes / _GIB:,.2f}") for one in found)
-    print_table(Table("", ("folder", "what it is", "GiB"), rows, texts=2))
+    for one in found:
+        say(f"{one.bytes / _GIB:8,.2f} GiB  {one.path} ({one.why})")
     total = sum(one.bytes for one in found) / _GIB
     if not settings.yes and not _asked(f"Remove these {len(found)} folders, {total:,.2f} GiB? [y/N] "):
         raise UserError(

@@ -148,26 +148,20 @@ def test_a_run_corrects_the_plan(tmp_path: Path, capsys: pytest.CaptureFixture[s
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("recipe", "place", "said"),
     [
-        (["calibrate=/no/such/folder"], "there is no such folder"),
-        (["calibrate=EMPTY"], "there is no plan of sft"),
-        (["calibrate=CPU", "+recipe=funreason_mt_4b"], "it ran on cpu, and the plan is for h20x32"),
+        ("quickstart_cpu", "nowhere", "there is no such folder"),
+        ("quickstart_cpu", "empty", "there is no plan of sft"),
+        ("funreason_mt_4b", "a", "it ran on cpu, and the plan is for h20x32"),
     ],
 )
 def test_a_run_that_cannot_correct_is_one_clear_sentence(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], words: list[str], said: str
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], recipe: str, place: str, said: str
 ) -> None:
     (tmp_path / "empty").mkdir()
-    run = measured_run(tmp_path / "a", capsys)
-    places = {"EMPTY": str(tmp_path / "empty"), "CPU": str(run.root)}
-    words = [
-        word.replace(name, place) for word in words for name, place in places.items() if name in word
-    ] or words
-    recipe = [] if any("recipe" in word for word in words) else ["+recipe=quickstart_cpu"]
-    if "+recipe=funreason_mt_4b" not in words and said.startswith("it ran"):
-        recipe = ["+recipe=funreason_mt_4b"]
-    code, _, err = plan(capsys, *recipe, f"run_dir={tmp_path / 'b'}", *words)
+    measured_run(tmp_path / "a", capsys)
+    words = [f"+recipe={recipe}", f"run_dir={tmp_path / 'b'}", f"calibrate={tmp_path / place}"]
+    code, _, err = plan(capsys, *words)
     assert code == 2 and said in err
 
 

@@ -35,7 +35,7 @@ def test_runs_are_listed_with_stages_scores_and_disk(
     assert second["attempts"] == 1 and second["outcome"] == "done" and second["seconds"] == 360
     assert second["bytes"] == size_of(run.root)[0] > 5000 and second["stages"]["rl"] == "done"
     code, out = told(capsys, f"folder={tmp_path / 'runs'}")
-    assert code == 0 and "rl 0.500" in out and "two" in out
+    assert code == 0 and "0.500" in out and "two" in out
 
 
 @pytest.mark.parametrize("text", ['{"format": 2, "stages": {}}', '{"format": 3, "stag', "[]", ""])
@@ -45,8 +45,8 @@ def test_a_manifest_of_another_version_or_cut_in_half_is_told_and_left_alone(
     run = finished(tmp_path / "runs" / "one")
     run.manifest.write_text(text)
     before = size_of(run.root)
-    code, out = told(capsys, f"folder={tmp_path / 'runs'}")
-    assert code == 0 and "its manifest" in out
+    code, out = told(capsys, f"folder={tmp_path / 'runs'}", "--json")
+    assert code == 0 and json.loads(out)[0]["problem"].startswith("its manifest")
     code, out = told(capsys, "clean", f"folder={tmp_path / 'runs'}", "yes=true")
     assert code == 0 and "left alone" in out and size_of(run.root) == before
     code, out = told(capsys, "compare", f"of=[{run.root},{run.root}]")
@@ -143,14 +143,8 @@ def test_logs_of_earlier_attempts_go_on_request(tmp_path: Path, capsys: pytest.C
 def test_a_folder_that_is_no_run_and_one_that_is_not_there(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert (
-        told(capsys, "clean", f"of=[{tmp_path}]")
-        == (
-            2,
-            f"funreason-train: {tmp_path}: is not a run directory (there is no manifest.json)",
-        )
-        or "is not a run directory" in told(capsys, "clean", f"of=[{tmp_path}]")[1]
-    )
+    code, out = told(capsys, "clean", f"of=[{tmp_path}]")
+    assert code == 2 and "is not a run directory" in out
     code, out = told(capsys, f"folder={tmp_path / 'none'}")
     assert code == 2 and "there is no such folder" in out
     code, out = told(capsys, f"folder={tmp_path}")
