@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -168,9 +170,9 @@ def _by_function(stored: Stored, function: str) -> Scored | str:
     if stored.turns is None and stored.truth is None:
         return "their row is not known, so there is no gold answer to compare with"
     extra = {"id": stored.row} | ({"turns": list(stored.turns)} if stored.turns is not None else {})
-    found = own.score(
-        stored.category, stored.completion, source.as_ground_truth(stored), extra, function=function
-    )
+    truth = source.as_ground_truth(stored)
+    with redirect_stdout(sys.stderr):  # whatever the function prints; the output is for programs
+        found = own.score(stored.category, stored.completion, truth, extra, function=function)
     if stored.cut:
         found = over_long(found)
     return float(found["score"]), "the function failed" if found["error"] else "own function"
