@@ -52,7 +52,7 @@ def _pipeline(config: DictConfig, run_dir: RunDir, words: Sequence[str]) -> None
 
 
 def _doctor(config: DictConfig, run_dir: RunDir, words: Sequence[str]) -> None:
-    from .doctor import doctor
+    from .preflight.doctor import doctor
 
     doctor(config, run_dir)
 
@@ -325,7 +325,7 @@ def _run(name: str, words: list[str]) -> int:
         show(stages, config, run_dir, words)
         return 0
     if config.dry_run and name == "doctor":
-        from .doctor import show_plan
+        from .preflight.doctor import show_plan
 
         show_plan(config, run_dir, words)
         return 0

@@ -27,7 +27,7 @@ class Manifest:
     "result"}`; the last three are there once the stage is done. `origin` is `{"attempt": the number of its
     latest one (`run.attempts`), "started": its time, "git": {"commit", "dirty", "diff"}, "lock": sha256 of
     the lock file, "template": sha256 of the model's chat template, "hardware", "parents": [{"run", "stage",
-    "fingerprint"}]}` (`run.origin`). Paths inside the run directory begin with
+    "fingerprint"}]}` (`commands.execution.provenance`). Paths inside the run directory begin with
     `RUN_DIR/`.
 
     Raises:

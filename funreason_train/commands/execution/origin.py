@@ -7,9 +7,9 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ...run import origin
 from ...run.attempts import Attempt, now
 from ...settings.places import shipped
+from . import provenance
 from .job import Job
 
 if TYPE_CHECKING:
@@ -29,11 +29,11 @@ def origin_of(job: Job, config: DictConfig, attempt: Attempt) -> dict[str, Any]:
     return {
         "attempt": attempt.number,
         "started": now(),
-        "git": origin.code(attempt.folder),
-        "lock": origin.file_digest(_lock(str(config.cluster.device))),
+        "git": provenance.code(attempt.folder),
+        "lock": provenance.file_digest(_lock(str(config.cluster.device))),
         "template": _template(job.reads),
-        "hardware": origin.hardware(),
-        "parents": origin.parents(job.run, job.reads),
+        "hardware": provenance.hardware(),
+        "parents": provenance.parents(job.run, job.reads),
     }
 
 
@@ -44,7 +44,7 @@ def _lock(device: str) -> Path:
 def _template(paths: tuple[Path, ...]) -> str | None:
     """The sha256 of the chat template of the first model folder that a stage reads."""
     for folder in paths:
-        if digest := origin.file_digest(folder / "chat_template.jinja"):
+        if digest := provenance.file_digest(folder / "chat_template.jinja"):
             return digest
         try:
             text = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))["chat_template"]

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ...run.made import remove, size_of
 from ...run.manifest import Manifest
+from .made import remove, size_of
 from .scan import RunRecord
 
 _ATTEMPT = re.compile(r"\d+")

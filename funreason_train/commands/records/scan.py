@@ -10,10 +10,10 @@ from typing import Any
 from ...errors import UserError
 from ...run.attempts import attempts
 from ...run.files import read_json
-from ...run.made import size_of
 from ...run.manifest import Manifest
 from ...run.paths import RunDir
 from ...settings.root import STAGE_NAMES
+from .made import size_of
 
 _DEEP = 2  # levels below the folder at which runs are looked for
 

@@ -9,8 +9,8 @@ import pytest
 from commands.records.recorded import finished, write
 
 from funreason_train.commands.cli import main
+from funreason_train.commands.records.made import size_of
 from funreason_train.run.attempts import Attempt
-from funreason_train.run.made import size_of
 from funreason_train.run.manifest import Manifest
 from funreason_train.run.paths import RunDir
 

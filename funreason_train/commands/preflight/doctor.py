@@ -8,18 +8,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..cluster import Profile
-from ..cluster.preflight import Finding, Level, by_level
-from ..cluster.topology import node_commands
-from ..errors import UserError
-from ..pages.table import Table
-from ..reward.sample import Audit, audit_file
-from ..run.paths import RunDir
-from .display import console, print_table, say
-from .dry_run import words_for_nodes
-from .preflight.look import look, refuse_errors, show
-from .preflight.needs import needs
-from .stages import stage_of
+from ...cluster import Profile
+from ...cluster.preflight import Finding, Level, by_level
+from ...cluster.topology import node_commands
+from ...errors import UserError
+from ...pages.table import Table
+from ...reward.sample import Audit, audit_file
+from ...run.paths import RunDir
+from ..display import console, print_table, say
+from ..planning.dry_run import words_for_nodes
+from ..stages import stage_of
+from .look import look, refuse_errors, show
+from .needs import needs
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -98,7 +98,7 @@ def _audit(file: Path, rows: int | None, options: dict[str, Any]) -> Audit:
 
     A reward for whole tasks scores nothing else.
     """
-    from ..rl.settings.tasks import audit_tasks, holds_tasks
+    from ...rl.settings.tasks import audit_tasks, holds_tasks
 
     if not holds_tasks(file):
         return audit_file(file, rows, **options)
@@ -129,7 +129,7 @@ def _tokenizer(config: DictConfig) -> Iterator[Finding]:
         return
     from transformers import AutoTokenizer
 
-    from ..rl.rollout.tokens import lost_in_decoding
+    from ...rl.rollout.tokens import lost_in_decoding
 
     try:
         lost = lost_in_decoding(AutoTokenizer.from_pretrained(name))

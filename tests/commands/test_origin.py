@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from funreason_train.run import origin
+from funreason_train.commands.execution import provenance as origin
 from funreason_train.run.manifest import Manifest
 from funreason_train.run.paths import RunDir
 

@@ -13,10 +13,10 @@ from typing import Any
 
 import psutil
 
-from .files import read_json, write_text
-from .paths import RunDir
+from ...run.files import read_json, write_text
+from ...run.paths import RunDir
 
-_PACKAGE = Path(__file__).resolve().parents[1]
+_PACKAGE = Path(__file__).resolve().parents[2]
 _MOST = 2 << 20  # characters of a diff that are kept
 _PATIENCE = 10.0  # seconds for git
 _NAMES = Path("/proc/driver/nvidia/gpus")
