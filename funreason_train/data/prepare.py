@@ -30,8 +30,11 @@ from .measure.lengths import chosen_tokenizer
 from .measure.overlong import too_long
 from .read.reading import RejectedWriter, read_source
 from .read.rows import Rejection, RowError
+from .rejected import some_rejected
 from .spool import Kept, Spool, read_spool
 from .steps import cut
+
+_REJECTED_SHOWN = 5  # on the card, of each source and reason
 
 
 class Preparation:
@@ -364,7 +367,8 @@ class Preparation:
             else "the tiny model's tokenizer"
         )
         counter = None if tokenizer is None else name
-        card = collect(self.config, self.ledger.to_json(), rows, exported, shown, counter)
+        _, refused = some_rejected(self.work / "rejected.jsonl", _REJECTED_SHOWN)
+        card = collect(self.config, self.ledger.to_json(), rows, exported, shown, counter, refused)
         write_text(self.work / "card.md", to_markdown(card))
         write_text(self.work / "card.html", to_html(card))
 

@@ -64,7 +64,9 @@ def failures(tmp_path: Path) -> Any:
 
 
 def card(tmp_path: Path) -> Any:
-    empty: dict[str, Any] = dict.fromkeys(("figures", "mixture", "sections", "charts", "examples"), ())
+    empty: dict[str, Any] = dict.fromkeys(
+        ("figures", "mixture", "sections", "charts", "examples", "refused"), ()
+    )
     table = Table("", (EVIL,), ((EVIL,),))
     said: dict[str, Any] = {
         "title": EVIL,

@@ -131,3 +131,36 @@ def test_keys_sort_by_number(part: int) -> None:
 
 def test_the_last_response_stands_in_for_all_of_its_sample() -> None:
     assert records.stand_ins(["a_0_0", "b_0_0", "a_0_10", "a_0_2", "a_1_0"]) == [2, 1, 2, 2, 4]
+
+
+def test_reasons_are_shares_and_not_a_mean_of_their_codes() -> None:
+    answers = ["x</think>\n\n[f(a=1)]", "x</think>\n\n[f(a=2)]", "x</think>\n\n[f(a=3)]", "unclosed"]
+    rows = [Row(f"a_{n}_0", 0.0, compute_score("s", answer, GOLD)) for n, answer in enumerate(answers)]
+    found = records.figures(rows)
+    assert "reward/reason" not in found
+    assert (found["reason/right"], found["reason/values"], found["reason/unclosed"]) == (0.25, 0.5, 0.25)
+    assert found["reason/tools"] == 0.0, "the series of the reward's outcomes have no gaps"
+    assert sum(value for name, value in found.items() if name.startswith("reason/")) == 1.0
+
+
+def test_reasons_of_another_reward_are_counted_by_their_names() -> None:
+    rows = [Row(f"a_{n}_0", 0.0, {"reason": f"why {n % 2}"}) for n in range(4)]
+    found = records.figures(rows)
+    assert {name: value for name, value in found.items() if name.startswith("reason/")} == {
+        "reason/why 0": 0.5,
+        "reason/why 1": 0.5,
+    }
+
+
+@pytest.mark.parametrize(
+    ("info", "named"),
+    [
+        ({"meta": '{"category": "chain"}'}, "chain"),
+        ({"meta": "{}"}, "apigen"),
+        ({"meta": "not json"}, "apigen"),
+        ({"meta": "[1]"}, "apigen"),
+        ({}, "apigen"),
+    ],
+)
+def test_a_task_has_the_category_of_its_row_or_its_data_set(info: dict[str, Any], named: str) -> None:
+    assert records.category(info, "apigen") == named

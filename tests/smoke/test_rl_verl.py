@@ -21,7 +21,7 @@ from funreason_train.dialogue.protocol import render_prompt, system_prompt
 from funreason_train.export import stage as export
 from funreason_train.rl import best, checkpoints
 from funreason_train.rl.settings import limits
-from funreason_train.rl.train import records
+from funreason_train.rl.train import records, token_records
 from funreason_train.run.paths import RunDir
 from funreason_train.settings.compose import compose
 
@@ -48,6 +48,7 @@ WORDS = [
     "rl.rollout.tokens_per_step=256",
     "rl.learning_rate=1e-3",
     "rl.save_every=1",
+    "rl.new_log_probs_every=3",
     "rl.keep_checkpoints=2",
     "algorithm=egpo",
     "rl.algorithm.filter_groups=true",
@@ -143,6 +144,26 @@ def metrics(run: Any) -> Any:
 
 def rollouts(run: Any, step: Any) -> Any:
     return list(records.read(run.rl / "rollouts" / f"{step}.jsonl"))
+
+
+def tokens(run: Any, step: Any) -> dict[int, token_records.Tokens]:
+    return dict(token_records.read(run.rl / "rollouts" / f"{step}.npz"))
+
+
+def look_at_tokens(sample: Any, one: token_records.Tokens, tokenizer: Any, updated: bool) -> None:
+    """The record of a response is what was trained: its tokens, and their figures."""
+    from funreason_train.rl.rollout.tokens import completion_text
+
+    columns = one.columns
+    assert completion_text([int(name) for name in columns["ids"]], tokenizer) == sample["answer"]
+    assert set(columns["mask"]) == {1} and len(one.pieces) == len(columns["ids"])
+    assert {len(values) for values in columns.values()} == {len(one.pieces)}
+    assert all(value <= 0 for value in columns["old"]) and all(value >= 0 for value in columns["entropy"])
+    assert max(abs(a - b) for a, b in zip(columns["rollout"], columns["old"], strict=True)) < 0.02
+    assert len(set(columns["advantage"])) == 1
+    assert ("new" in columns) is updated
+    if updated:
+        assert columns["new"] != columns["old"], "the update changed the model"
 
 
 def weights(run: Any, step: Any) -> Any:
@@ -253,6 +274,13 @@ def test_a_killed_run_ends_where_an_unkilled_one_ends(prepared: Any, tmp_path: P
         assert {sample["prompt"] for sample in samples} <= wanted
         assert all(json.loads(sample["gold"])["calls"] for sample in samples)
         assert samples == rollouts(killed, step)
+        kept = tokens(whole, step)
+        assert sorted(kept) == list(range(len(samples)))
+        for place, one in kept.items():
+            look_at_tokens(samples[place], one, tokenizer, updated=step in (1, 3))
+        assert {place: one.columns for place, one in kept.items()} == {
+            place: one.columns for place, one in tokens(killed, step).items()
+        }
     ended, reference = weights(killed, STEPS), weights(whole, STEPS)
     assert all(torch.equal(ended[name], reference[name]) for name in reference)
 

@@ -149,7 +149,8 @@ def _commit(run: RunDir, stages: Mapping[str, Mapping[str, Any]]) -> str:
     with suppress(OSError, ValueError):
         places.append(read_json(run.manifest))
     for place in places:
-        for holder in (place, place.get("provenance"), place.get("code"), place.get("git")):
+        inner = [place.get(name) for name in ("provenance", "code", "git")] if isinstance(place, dict) else []
+        for holder in (place, *inner):
             if isinstance(holder, dict) and isinstance(value := holder.get("commit"), str) and value:
                 changed = holder.get("dirty") or holder.get("diff")
                 return value[:12] + (" with changes of its own" if changed else "")

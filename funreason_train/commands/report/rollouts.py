@@ -196,7 +196,7 @@ def _readable(file: Path) -> Iterable[dict[str, Any]]:
     """The lines of a step's file; one that is being written, or that a crash cut off, ends it."""
     try:
         yield from records.read(file)
-    except (ValueError, KeyError, AttributeError, OSError):
+    except (ValueError, KeyError, TypeError, AttributeError, OSError):
         return
 
 

@@ -124,7 +124,11 @@ def expected(gold: Any) -> list[str]:
 
 def question(prompt: str) -> str:
     """The beginning of what the user said last, for a list."""
-    said = prompt.rpartition("<|im_start|>user\n")[2].partition("<|im_end|>")[0]
+    said = ""
+    for part in reversed(prompt.split("<|im_start|>user\n")[1:]):
+        said = part.partition("<|im_end|>")[0]
+        if not said.lstrip().startswith("<tool_response>"):  # Qwen's form of tool results
+            break
     words = " ".join((said or prompt[-_QUESTION:])[: 4 * _QUESTION].split())
     return words if len(words) <= _QUESTION else words[: _QUESTION - 1] + "…"
 

@@ -172,11 +172,15 @@ def _rising(values: Sequence[Any]) -> list[float]:
 
 
 def _drawn(chart: Chart, rows: Sequence[Mapping[str, Any]], chosen: Sequence[int]) -> dict[str, Any] | None:
-    series = []
+    series: list[dict[str, Any]] = []
     for key, name in _found(chart, rows):
-        values = [rows[at].get(key) for at in chosen]
+        # A reason that is not named did not occur.
+        missing = 0.0 if key.startswith("reason/") else None
+        values = [rows[at].get(key, missing) for at in chosen]
         if any(map(is_number, values)) and any(values):
             numbers = [value if is_number(value) else None for value in values]
+            if any(one["values"] == numbers for one in series):
+                continue  # the loss without any other part is the policy's
             series.append({"key": key, "name": name, "values": numbers})
     if not series:
         return None

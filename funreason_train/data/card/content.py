@@ -13,6 +13,7 @@ from ...dialogue import QWEN_CHAT_TEMPLATE, Trajectory, render_prompt, render_ta
 from ...pages.histogram import Histogram, histogram
 from ..measure.lengths import TURN_CLOSE, TURN_OPEN
 from ..read.rows import REASONS, flag_meaning
+from ..rejected import Rejected
 from ..spool import Kept
 from ..steps import cut
 
@@ -102,6 +103,7 @@ class Card:
         settings: (key, value) of what decided about rows.
         examples: Ten training examples.
         tokenizer: What counted the tokens; None if nothing did.
+        refused: Rejected rows to look at, some of every reason.
     """
 
     title: str
@@ -113,6 +115,7 @@ class Card:
     settings: tuple[tuple[str, str], ...]
     examples: tuple[Example, ...]
     tokenizer: str | None
+    refused: tuple[Rejected, ...] = ()
 
 
 def collect(
@@ -122,6 +125,7 @@ def collect(
     exported: Mapping[str, Sequence[Kept]],
     shown: Sequence[Example],
     tokenizer: str | None,
+    refused: Sequence[Rejected] = (),
 ) -> Card:
     """Gathers a card.
 
@@ -132,6 +136,7 @@ def collect(
         exported: Side -> its conversations, each as often as it stands there.
         shown: See `examples`.
         tokenizer: Where the tokenizer came from; None if lengths were not measured.
+        refused: Rejected rows to look at.
     """
     data = config["data"]
     sources = tuple(_source(name, data[name], ledger[name]) for name in data["datasets"])
@@ -186,6 +191,7 @@ def collect(
         tuple((key, str(value)) for key, value in settings.items()),
         tuple(shown),
         tokenizer,
+        tuple(refused),
     )
 
 

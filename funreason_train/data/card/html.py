@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ...pages.charts import bars
 from ...pages.page import render_page, visible
 from ...pages.table import Table
+from ..rejected import Rejected
 from .content import Card, Example, Source
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ def to_html(card: Card) -> str:
         sections=list(_sections(card)),
         names=[one.name for one in card.sources],
         charts=[{"title": one.title, "summary": one.summary, "drawn": bars(one)} for one in card.histograms],
+        refused=_refused(card),
         examples=[_example(one, one is firsts[one.source]) for one in card.examples],
         settings=card.settings,
     )
@@ -103,6 +105,18 @@ def _counts(card: Card, head: str, found: Iterable[tuple[str, str, Mapping[str, 
         for what, meaning, counts in found
     )
     return Table("", (head, "meaning", *names), tuple(rows), texts=2)
+
+
+def _refused(card: Card) -> list[dict[str, Any]]:
+    """The rejected rows by reason, the most frequent first."""
+    counts = {reason: sum(by_source.values()) for reason, _, by_source in card.rejected}
+    found: dict[str, list[Rejected]] = {}
+    for one in card.refused:
+        found.setdefault(one.reason, []).append(one)
+    return [
+        {"reason": reason, "rows": found[reason], "count": counts.get(reason, len(found[reason]))}
+        for reason in sorted(found, key=lambda reason: -counts.get(reason, 0))
+    ]
 
 
 def _lost(sources: Sequence[Source]) -> Table:

@@ -24,7 +24,8 @@ function messagesOf(prompt) {
   if (parts.length < 2 || parts[0].trim()) return [["prompt", prompt]];
   return parts.slice(1).map((part) => {
     const end = part.indexOf("\n");
-    return [part.slice(0, end < 0 ? undefined : end), end < 0 ? "" : part.slice(end + 1).replace(/\n$/, "").replace(/<\|im_end\|>$/, "")];
+    const role = part.slice(0, end < 0 ? undefined : end);
+    return [role === "user" && part.slice(end + 1).trimStart().startsWith("<tool_response>") ? "tool" : role, end < 0 ? "" : part.slice(end + 1).replace(/\n$/, "").replace(/<\|im_end\|>$/, "")];
   }).filter(([role, text], at, all) => !(at === all.length - 1 && role === "assistant" && text.replace("<think>", "").trim() === ""));
 }
 

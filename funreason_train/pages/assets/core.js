@@ -144,11 +144,11 @@ paint();
 
 /** A table of texts as pages/table.py has it; it scrolls where it is wider than the screen. */
 function plainTable(of) {
-  const cells = (row, tag) => row.map((cell, at) => make(tag, { class: at < of.texts ? "l" : "" }, cell));
+  const cells = (row, tag) => row.map((cell, at) => make(tag, { class: at < of.texts ? "l" : "", "data-name": tag === "td" ? of.head[at] : null }, cell));
   const rows = of.rows.map((row, at) =>
     make("tr", { class: of.total && at === of.rows.length - 1 ? "total" : "" }, cells(row, "td")));
   return [
-    make("div", { class: "panel scroll", tabindex: "0" }, make("table", {},
+    make("div", { class: "panel scroll", tabindex: "0" }, make("table", { class: "stacks" },
       make("thead", {}, make("tr", {}, cells(of.head, "th"))), make("tbody", {}, rows))),
     of.notes.length ? make("ul", { class: "notes" }, of.notes.map((note) => make("li", {}, note))) : null,
   ];

@@ -77,7 +77,7 @@ function rejectedPart(rejected) {
     if (!held) { place.replaceChildren(make("p", { class: "wrong" }, "The rows are not in this page.")); return; }
     const texts = unfold(held.texts), rows = held.examples.filter((row) => row.source === one.source && row.reason === one.reason);
     place.replaceChildren(make("h4", {}, `${one.reason}: ${count(rows.length)} of ${plural(one.rows, "row")}`), ...rows.map((row, at) =>
-      make("details", { class: "panel example", open: at === 0 }, make("summary", {}, make("code", {}, row.position || row.id), make("span", { class: "soft" }, row.detail)), body(texts[row.row]))));
+      make("details", { class: "panel example", open: at === 0 }, make("summary", {}, make("code", {}, row.position), make("span", { class: "soft" }, row.detail)), body(texts[row.row]))));
   }
   return [make("h3", {}, "Rejected rows"), make("p", { class: "soft" }, "Every row that was not used, with the reason; all of them stand in rejected.jsonl."), list, place];
 }

@@ -8,13 +8,14 @@ PROMPT_SAMPLE_PART (verl/trainer/ppo/v1/agent_loop_tq.py).
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ...reward import REASON_CODES, reason_of
+from ...reward import OUTCOMES, REASON_CODES, reason_of
 from ..rollout.sampling import sample_order
 from . import health
 
@@ -87,13 +88,20 @@ def figures(rows: Sequence[Row]) -> dict[str, float]:
 
 
 def _reasons(samples: Sequence[Row]) -> dict[str, float]:
-    """The share of each reason: all of ours, so that a series has no gaps; of others, those found."""
-    counts = Counter(str(_reason(row.details)) for row in samples if row.details.get("reason") is not None)
+    """The share of each reason that occurs, and of all outcomes of ours: their series have no gaps."""
+    counts = Counter(
+        _series(_reason(row.details)) for row in samples if row.details.get("reason") is not None
+    )
     if not counts:
         return {}
-    known = dict.fromkeys(REASON_CODES, 0) if counts.keys() <= REASON_CODES.keys() else {}
+    known = dict.fromkeys(OUTCOMES, 0) if counts.keys() <= REASON_CODES.keys() else {}
     chosen = known | dict(counts.most_common(_REASONS))
     return {f"reason/{name}": count / len(samples) for name, count in chosen.items()}
+
+
+def _series(reason: Any) -> str:
+    """A reason as a part of a series' name that every tracker takes, whatever a reward function calls it."""
+    return re.sub(r"[^\w.: -]", "_", str(reason), flags=re.ASCII)[:60].strip() or "_"
 
 
 def category(info: Mapping[str, Any], source: Any) -> str:
