@@ -64,9 +64,8 @@ def failures(tmp_path: Path) -> Any:
 
 
 def card(tmp_path: Path) -> Any:
-    empty: dict[str, Any] = dict.fromkeys(
-        ("figures", "mixture", "sections", "charts", "examples", "refused"), ()
-    )
+    parts = ("figures", "mixture", "sections", "charts", "examples", "refused")
+    empty: dict[str, Any] = dict.fromkeys(parts, ())
     table = Table("", (EVIL,), ((EVIL,),))
     said: dict[str, Any] = {
         "title": EVIL,

@@ -45,7 +45,7 @@ function entryList({ rows, columns, match, chosen, open, empty, sort }) {
     place, start, active, mark,
     refilter: () => then(() => { table.setFilter(match); mark(); place.dispatchEvent(new Event("filtered")); }),
     replace: (now) => then(async () => { await table.replaceData(now); table.setFilter(match); place.dispatchEvent(new Event("filtered")); }),
-    show: (n) => then(() => { mark(); if (table.getRow(n)) table.scrollToRow(n, "center", false).catch(() => {}).then(mark); }),
+    show: (n) => then(() => { mark(); const row = table.getRow(n); if (row && row.getPosition()) table.scrollToRow(n, "center", false).catch(() => {}).then(mark); }),
     step: (by) => {
       const some = active(), at = some.findIndex(chosen);
       const next = some[Math.max(0, Math.min(some.length - 1, at + by))];

@@ -128,9 +128,10 @@ function rolloutsView(data) {
     root.classList.toggle("has-detail", Boolean(step));
     detail.scrollTop = 0;
     if (step === "trend") showTrend(detail, data, "");
-    else if (shown) { showSample(detail, shown); list.show(shown.n); } else if (group) showGroup(detail, group);
+    else if (shown) { showSample(detail, shown); list.show(shown.n); } else if (name && (!group || sample !== undefined)) showTrend(detail, data, "This page has no such sample.");
+    else if (group) showGroup(detail, group);
     else if (step && store.steps.includes(Number(step))) showStep(detail, Number(step), data);
-    else showTrend(detail, data, step ? `This page has no ${name ? "such sample" : "step " + step}.` : "");
+    else showTrend(detail, data, step ? `This page has no step ${step}.` : "");
     list.mark();
   };
   const root = make("div", { class: "browser" }, bar, make("div", { class: "panes" }, make("section", { class: "entries" }, list.place), detail));

@@ -126,7 +126,7 @@ def test_from_the_trend_to_the_tokens_of_a_sample(report: Path, visit: Visit) ->
     )
     assert {"Mask", "Log-prob, old", "Log-prob, new", "Advantage", "Entropy", "New minus old"} <= set(names)
     tab.hover(".tokens span >> nth=3")
-    told = tab.locator(".told").text_content()
+    told = tab.locator(".token-view .told").text_content()
     assert "token 4 of 12" in told and "advantage -0.5" in told and "entropy 0." in told
     tab.click(".token-view summary")
     assert tab.locator(".figures-table tbody tr").count() == 12
@@ -237,7 +237,7 @@ def test_tasks_open_on_the_last_model_with_its_own_reasons(report: Path, visit: 
 )
 def test_hostile_text_is_shown_and_not_executed(hostile: Path, visit: Visit, address: str) -> None:
     tab = visit(hostile, address)
-    tab.wait_for_selector(".detail h2, .detail .plot, #settings")
+    tab.wait_for_selector(".detail h2:visible, .detail .plot:visible, #settings:visible")
     if address.endswith("/0"):
         tab.click("text=Show the tokens as they were trained")
         tab.wait_for_selector(".tokens span")
