@@ -274,11 +274,11 @@ def test_a_killed_run_ends_where_an_unkilled_one_ends(prepared: Any, tmp_path: P
         assert {sample["prompt"] for sample in samples} <= wanted
         assert all(json.loads(sample["gold"])["calls"] for sample in samples)
         assert samples == rollouts(killed, step)
-        kept = tokens(whole, step)
-        assert sorted(kept) == list(range(len(samples)))
-        for place, one in kept.items():
+        trained = tokens(whole, step)
+        assert sorted(trained) == list(range(len(samples)))
+        for place, one in trained.items():
             look_at_tokens(samples[place], one, tokenizer, updated=step in (1, 3))
-        assert {place: one.columns for place, one in kept.items()} == {
+        assert {place: one.columns for place, one in trained.items()} == {
             place: one.columns for place, one in tokens(killed, step).items()
         }
     ended, reference = weights(killed, STEPS), weights(whole, STEPS)

@@ -17,7 +17,7 @@ from .sample import Sample, group_samples, packed_sample, question
 from .tokens import packed_tokens
 
 #: Shares of a page's bytes that texts and tokens may take.
-_TEXTS, _TOKENS = 0.6, 0.3
+_TEXTS, _TOKENS = 0.5, 0.45
 
 
 @dataclass

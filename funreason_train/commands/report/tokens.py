@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ...pages.embed import pack
 from .sample import Sample
 
+#: Groups that are packed to see how many fit.
+_MEASURED = 3
 _COLUMNS = ("rollout", "old", "new", "entropy", "advantage")
 
 
@@ -38,18 +40,25 @@ def packed_tokens(
                 "advantage": _advantage(responses[-1]),
             }
             groups.setdefault(one.group, []).append(at)
-    kept: list[list[int]] = list(groups.values())
+    kept = list(groups.values())
+    if size is not None and len(kept) > _MEASURED:  # how many will fit is told by the first ones
+        first = len(_block([at for group in kept[:_MEASURED] for at in group], samples, found))
+        kept = kept[: max(_MEASURED, int(_MEASURED * size / first))]
     while kept:
         chosen = [at for group in kept for at in group]
-        words: dict[str, int] = {}
-        held = {str(at): [_packed(found[place], words) for place in samples[at].places] for at in chosen}
-        block = pack({"pieces": list(words), "samples": held})
+        block = _block(chosen, samples, found)
         if size is None or len(block) <= size:
             for at in chosen:
                 seen[at]["tokens_kept"] = True
             return block, seen
-        kept = kept[: int(len(kept) * min(0.9, size / len(block)))]
+        kept = kept[: int(len(kept) * min(0.95, size / len(block)))]
     return "", seen
+
+
+def _block(chosen: Sequence[int], samples: Sequence[Sample], found: Mapping[int, Any]) -> str:
+    words: dict[str, int] = {}
+    held = {str(at): [_packed(found[place], words) for place in samples[at].places] for at in chosen}
+    return pack({"pieces": list(words), "samples": held})
 
 
 def _read(file: Path, lines: Sequence[int]) -> dict[int, Any]:
@@ -79,12 +88,15 @@ def _packed(tokens: Any, words: dict[str, int]) -> dict[str, Any]:
     found["mask"] = 1 if all(mask) else mask
     for name in _COLUMNS:
         if name in tokens.columns:
-            values = [_thousandths(value) for value in tokens.columns[name]]
+            values = _thousandths(tokens.columns[name])
             found[name] = values[0] if len(set(values)) == 1 else values
     return found
 
 
-def _thousandths(value: float) -> int:
-    """A value in thousandths with about three digits; small ones to the nearest thousandth."""
-    whole = round(1000 * value)
-    return whole if abs(whole) < 10_000 else round(whole, -2)
+def _thousandths(values: Sequence[float]) -> list[int]:
+    """Values in thousandths; large ones, of which nobody reads the thousandths, in tenths."""
+    import numpy as np
+
+    whole = np.rint(1000 * np.asarray(values, np.float64))
+    rounded: list[int] = np.where(abs(whole) < 10_000, whole, 100 * np.rint(whole / 100)).astype(int).tolist()
+    return rounded

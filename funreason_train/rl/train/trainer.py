@@ -184,7 +184,8 @@ def _recording(base: type) -> Any:
             return batch
 
         def _validate(self) -> Any:
-            found = super()._validate()
+            # verl averages every number of the reward; a mean of the reasons' codes says nothing.
+            found = {name: value for name, value in super()._validate().items() if "/reason/" not in name}
             score = best.score_of(found)
             if score is not None:
                 held = best.note(Path(self.config.trainer.default_local_dir), self.global_steps, score)
@@ -245,10 +246,6 @@ def _recording(base: type) -> Any:
                     f"{self.metrics_file.parent / 'rollouts' / f'{step}.jsonl'}; fix the cause or raise "
                     "rl.health.stop; the same command continues from the last checkpoint"
                 )
-
-        def _validate(self) -> dict[str, float]:
-            # verl averages every number of the reward; a mean of codes says nothing.
-            return {name: value for name, value in super()._validate().items() if "/reason/" not in name}
 
         def _log_rollout_data(self, batch: Any, timing_raw: dict[str, float], rollout_data_dir: str) -> None:
             """Done in `step` already."""
