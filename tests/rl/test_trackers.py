@@ -58,7 +58,7 @@ def test_a_tracker_gets_every_series(name: str, fakes: Any, figures: dict[str, f
     from verl.utils.tracking import Tracking
 
     assert name in LOGGERS and name in TRACKERS
-    Tracking("project", "run", [name], config={"trainer": {}}).log(figures, step=3)
+    Tracking("project", "run", [name], config={"trainer": {"project": "p"}}).log(figures, step=3)
     assert fakes[name] == figures
     assert {"health/score", "health/groups_without_signal", "reason/right", "reason/values"} <= figures.keys()
 
