@@ -9,6 +9,7 @@ from .registry import (
     load_environments,
     loading_problems,
     make_environment,
+    played_environment,
     register_environment,
     register_family,
 )
@@ -40,6 +41,7 @@ __all__ = [
     "make_environment",
     "play",
     "play_gold",
+    "played_environment",
     "read_tasks",
     "register_environment",
     "register_family",

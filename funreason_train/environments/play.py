@@ -20,7 +20,7 @@ from ..dialogue import (
     system_prompt,
 )
 from .protocol import Result, brief
-from .registry import make_environment
+from .registry import played_environment
 from .tasks import GoldTurn, Task, execute, leave, play_gold
 
 Policy = Callable[[list[Message]], str]
@@ -162,7 +162,7 @@ class Episode:
 
     def __post_init__(self) -> None:
         self._gold: list[GoldTurn] = play_gold(self.task)
-        self._environment = make_environment(self.task.environment)
+        self._environment = played_environment(self.task.environment)
         self._environment.reset(self.task.config)
         self._canon = Canon(self._environment.tools())
         tools = self.task.tool_docs()
@@ -203,6 +203,9 @@ class Episode:
         results = tuple(execute(self._environment, call) for call in read.calls)
         self._responses.append(PlayedResponse(completion, tuple(read.calls), results))
         self._messages.append({"role": "assistant", "content": history_answer(completion) or ""})
+        if self._environment.fault is not None:
+            self._end_turn((f"environment_failed: {self._environment.fault}",))
+            return
         if not read.calls:
             self._end_turn(self._judge())
             return

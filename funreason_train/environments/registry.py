@@ -13,6 +13,7 @@ from typing import Any
 from ..errors import UserError
 from .bfcl.environment import PREFIX, environment_kind
 from .domains import WORLDS
+from .hosted import HOSTS
 from .objects import object_world
 from .protocol import Environment
 
@@ -54,6 +55,8 @@ ENVIRONMENTS = Environments(WORLDS)
 
 _FAMILIES: dict[str, Callable[[str], type[Environment]]] = {PREFIX: environment_kind}
 _PATHS: dict[str, type[Environment]] = {}  # `package.module:Class`, once loaded
+_OWN: dict[str, None] = {}  # what the configuration names, in order
+_MINE: set[str] = set()  # the environments that were registered thereby
 
 
 def environment_class(name: str) -> type[Environment]:
@@ -96,6 +99,20 @@ def make_environment(name: str) -> Environment:
         raise UserError(f"the environment {name} cannot be made ({type(error).__name__}: {error})") from error
 
 
+def played_environment(name: str) -> Environment:
+    """A new, empty environment to play a task in; one's own is played in a process of its own (`hosted`).
+
+    Raises:
+        UserError: As `make_environment`.
+    """
+    kind = environment_class(name)
+    if name in _PATHS or name in _MINE or kind.__module__ in _OWN:
+        found = HOSTS.environment(name, kind, list(_OWN))
+        if found is not None:
+            return found
+    return make_environment(name)
+
+
 def register_environment(kind: type[Environment]) -> type[Environment]:
     """Adds an environment under its `name`, for tasks that name it; usable as a decorator.
 
@@ -131,10 +148,13 @@ def load_environments(names: Iterable[str]) -> None:
             f"environment_modules={names} is not a list", fix="Write it as environment_modules=[…]"
         )
     for name in map(str, names):
+        before = set(ENVIRONMENTS)
         if ":" in name:
             _load_class(name)
         else:
             _import(name)
+        _OWN[name] = None
+        _MINE.update(ENVIRONMENTS.keys() - before)
 
 
 def loading_problems(names: Iterable[str]) -> list[str]:

@@ -11,7 +11,7 @@ from typing import Any
 
 from ..calls import Call
 from .protocol import Environment, Result, brief, shown
-from .registry import make_environment
+from .registry import played_environment
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Task:
 
     def tool_docs(self) -> list[dict[str, Any]]:
         """The offered tools' documents, in the task's order."""
-        environment = make_environment(self.environment)
+        environment = played_environment(self.environment)
         documents = {tool["name"]: tool for tool in environment.tools()}
         leave(environment)
         return [shown(documents[name]) for name in self.tools]
@@ -99,7 +99,7 @@ def play_gold(task: Task) -> list[GoldTurn]:
     Raises:
         ValueError: The environment cannot start from the task's configuration, or its state cannot be read.
     """
-    environment = make_environment(task.environment)
+    environment = played_environment(task.environment)
     try:
         environment.reset(task.config)
         return [

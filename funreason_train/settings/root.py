@@ -53,11 +53,12 @@ Restart = Annotated[
 
 
 class CallLimits(Section):
-    """What calls in BFCL's environments may take."""
+    """What calls in BFCL's environments and in one's own may take."""
 
     seconds: Positive
     wall_seconds: Positive
     memory_mib: Count
+    own_seconds: Positive | None
     waiting: CountOrZero
 
 

@@ -351,10 +351,11 @@ def children_of(process: Any) -> Any:
 @shipped
 def test_limits_come_from_the_configuration_and_reach_every_process(monkeypatch: pytest.MonkeyPatch) -> None:
     from funreason_train.environments.bfcl import sessions
+    from funreason_train.environments.sandbox import configured
     from funreason_train.settings import load_settings
     from funreason_train.settings.compose import compose
 
-    monkeypatch.setenv(sessions.VARIABLE, "")
+    monkeypatch.setenv(configured.VARIABLE, "")
     standard = compose(None, []).call_limits
     try:
         words = ["call_limits.seconds=0.5", "call_limits.memory_mib=99"]

@@ -10,7 +10,8 @@ from rl.episode_script import RULES, TOKENIZER, completion, flat, gold, run
 
 from funreason_train.calls import Call, render_calls
 from funreason_train.environments.bfcl.documents import bfcl_folder
-from funreason_train.environments.bfcl.sessions import VARIABLE, limit_calls
+from funreason_train.environments.bfcl.sessions import limit_calls
+from funreason_train.environments.sandbox.configured import VARIABLE
 from funreason_train.environments.tasks import Task, TaskTurn
 from funreason_train.reward import compute_score
 from funreason_train.rl.rollout.episodes import Written, play_episode

@@ -12,8 +12,7 @@ from hypothesis import strategies as some
 from rl.episode_script import END, RULES, TASKS, TOKENIZER, completion, flat, gold, run, task_of
 
 from funreason_train.dialogue import QWEN_CHAT_TEMPLATE, render_prompt
-from funreason_train.environments import Limits, play_gold
-from funreason_train.environments.play import make_environment
+from funreason_train.environments import Limits, make_environment, play_gold
 from funreason_train.evaluate.heldout import Rules, play_tasks
 from funreason_train.evaluate.serve.generate import Generated, Sampling
 from funreason_train.reward import compute_score

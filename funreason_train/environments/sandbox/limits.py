@@ -32,9 +32,9 @@ class CallLimits:
     """What the calls of one session may take.
 
     Attributes:
-        seconds: Processor time for one request.
+        seconds: Processor time for one request; 0: no limit.
         wall: Seconds on the clock for one.
-        memory: MiB that they all may add to what a fresh process has.
+        memory: MiB that they all may add to what a fresh process has; 0: no limit, nor one of files.
     """
 
     seconds: float

@@ -26,13 +26,17 @@ class Session:
 
     Args:
         connection: The connected socket.
-        patience: Seconds to wait for an answer.
+        patience: Seconds that an answer may take.
     """
 
     def __init__(self, connection: socket.socket, patience: float) -> None:
-        connection.settimeout(patience)
         self.connection = connection
+        self.wait(patience)
         self._answers = connection.makefile("rb")
+
+    def wait(self, patience: float) -> None:
+        """Sets the seconds that an answer may take; it is waited for a little longer."""
+        self.connection.settimeout(patience + _GRACE)
 
     def ask(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """The answer to a request; `{"stopped": reason}` when there will be no further one.
@@ -85,8 +89,12 @@ class Sandbox:
         self._control: socket.socket | None = None
         self.process: subprocess.Popen[bytes] | None = None
 
-    def open(self) -> Session:
-        """A new session; a host that is gone is replaced."""
+    def open(self, patience: float | None = None) -> Session:
+        """A new session; a host that is gone is replaced.
+
+        Args:
+            patience: Seconds that an answer may take; None: as the limits say.
+        """
         mine, theirs = socket.socketpair()
         with self._lock, theirs:
             try:
@@ -94,7 +102,7 @@ class Sandbox:
             except OSError:  # the host is gone
                 self._control = None
                 self._hand_over(theirs)
-        return Session(mine, self.limits.wall + _GRACE)
+        return Session(mine, self.limits.wall if patience is None else patience)
 
     def close(self, patience: float = 10.0) -> int | None:
         """Ends the host; returns its exit code, if there was one."""

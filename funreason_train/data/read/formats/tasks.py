@@ -21,8 +21,9 @@ from dataclasses import replace
 from typing import Any
 
 from ....dialogue import Trajectory
-from ....environments import Task, make_environment
+from ....environments import Task, played_environment
 from ....environments.gold import GoldError, gold_conversation
+from ....environments.tasks import leave
 from ....errors import UserError
 from ..conversation.calls import read_calls
 from ..fields import blank, unread
@@ -80,7 +81,11 @@ def _every_tool(name: str) -> list[str]:
         RowError: `unplayable` if it cannot say.
     """
     try:
-        return [tool["name"] for tool in make_environment(name).tools()]
+        environment = played_environment(name)
+        try:
+            return [tool["name"] for tool in environment.tools()]
+        finally:
+            leave(environment)
     except UserError:
         raise
     except Exception as error:  # the class is anybody's

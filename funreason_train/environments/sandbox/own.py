@@ -1,0 +1,71 @@
+"""Environments of one's own in the sandbox's processes: one instance a session, asked step by step.
+
+They keep the network, programs and all variables, as in the stage's own process: only time is limited here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from ...calls import Call
+from ..objects import plain
+from ..protocol import Environment, Result, brief
+from ..registry import load_environments, make_environment
+from .channel import Channel
+from .host import Prepared
+
+
+def prepare(options: Mapping[str, Any]) -> Prepared:
+    """Imports the modules, once for all sessions.
+
+    Args:
+        options: `modules`, as in `environment_modules`.
+    """
+    load_environments(options["modules"])
+    return Prepared(_serve, network=True, locked=False)
+
+
+def _serve(channel: Channel) -> None:
+    environment: Environment | None = None
+    try:
+        for request in channel.requests():
+            (step, value), *_ = request.items()
+            try:
+                if step == "make":
+                    environment = make_environment(value)
+                    answer: Any = None
+                else:
+                    assert environment is not None
+                    answer = _step(environment, step, value)
+                channel.send({"value": answer, "fault": environment.fault})
+            except Exception as error:
+                channel.send({"raised": type(error).__name__, "text": brief(error, 2000)})
+    finally:
+        if environment is not None:
+            channel.watchdog.arm()  # it may hang here as well
+            with contextlib.suppress(Exception):
+                environment.close()
+
+
+def _step(environment: Environment, step: str, value: Any) -> Any:
+    if step == "reset":
+        return environment.reset(value)
+    if step == "call":
+        return _written(environment.call(Call.from_json(value)))
+    if step == "compare":
+        return list(map(str, environment.compare(value)))
+    answer = getattr(environment, step)()  # tools, left_out, snapshot
+    return plain(answer) if step == "snapshot" else answer
+
+
+def _written(result: Result) -> dict[str, Any]:
+    """A result as JSON values; a value that JSON does not hold is told from its text alone."""
+    try:
+        json.dumps(result.value)
+        value = result.value
+    except (ValueError, TypeError, RecursionError):
+        value = None
+    return {"text": str(result.text), "ok": bool(result.ok), "value": value}
