@@ -135,8 +135,8 @@ def reached(run: Path, stage: str) -> int:
     from funreason_train.sft.train.checkpoints import latest_complete
 
     if stage == "sft":
-        gang = run / "sft" / "gang.json"
-        workers = int(json.loads(gang.read_text())["workers"]) if gang.is_file() else 1
+        record = run / "sft" / "workers.json"
+        workers = int(json.loads(record.read_text())["workers"]) if record.is_file() else 1
         whole = latest_complete(run / "sft" / "checkpoints", workers)
         return int(whole.name[len("checkpoint-") :]) if whole else 0
     if stage == "rl":

@@ -1,4 +1,4 @@
-"""The SFT stage: exported rows -> tokens -> LLaMA-Factory in a Ray Train gang -> a verified HF folder."""
+"""The SFT stage: exported rows -> tokens -> LLaMA-Factory in Ray Train -> a verified HF folder."""
 
 from __future__ import annotations
 
@@ -65,19 +65,19 @@ def run(config: DictConfig, run: RunDir) -> dict[str, Any]:
     base = local_folder(config.sft.model)  # a hub id is fetched here, once, and not by every worker
     arguments, batch = {**compose(config, paths), "model_name_or_path": str(base)}, batch_of(config)
     print("\n".join(brief(config, run)), flush=True)
-    _refuse_other_gang(config, paths, None)
+    _refuse_other_workers(config, paths, None)
     rows = _tokenised(config, paths, arguments)
-    _refuse_other_gang(config, paths, rows.identity)
+    _refuse_other_workers(config, paths, rows.identity)
     total = config.sft.max_steps or batch.steps(rows.sequences, config.sft.epochs)
     _refuse_fewer_steps(paths, batch.workers, total)
     arguments = {"cutoff_len": _round_up(rows.longest), **arguments, "tokenized_path": str(rows.folder)}
     if arguments.get("deepspeed") == str(paths.deepspeed):
         write_json(paths.deepspeed, deepspeed.deepspeed_config(config.sft.deepspeed, config.cluster.device))
-    write_json(paths.gang, _gang(config, rows.identity))
+    write_json(paths.workers, _workers(config, rows.identity))
     write_json(run.sft / "llamafactory.json", arguments)
     done = _finished(paths.checkpoints, total)
     if done is None:
-        from .train.gang import fit
+        from .train.workers import fit
 
         clear_final(paths.checkpoints)
         report(0, total, "starting training workers")
@@ -241,7 +241,7 @@ def _kernel_problem(config: DictConfig) -> str | None:
     return None
 
 
-def _gang(config: DictConfig, tokens: str) -> dict[str, Any]:
+def _workers(config: DictConfig, tokens: str) -> dict[str, Any]:
     """What a resumed run must have in common with the one that it continues."""
     batch = batch_of(config)
     return {
@@ -257,19 +257,19 @@ def _gang(config: DictConfig, tokens: str) -> dict[str, Any]:
     }
 
 
-def _refuse_other_gang(config: DictConfig, paths: Paths, tokens: str | None) -> None:
-    """Optimizer shards, random states and the order of rows belong to one gang (DeepSpeed#3810).
+def _refuse_other_workers(config: DictConfig, paths: Paths, tokens: str | None) -> None:
+    """Optimizer shards, random states and the order of rows belong to the workers that made them (DeepSpeed#3810).
 
     Args:
         config: What is asked for now.
-        paths: Where checkpoints and the record of their gang are.
+        paths: Where checkpoints and the record of the workers are.
         tokens: The rows' fingerprint, or None while it is unknown.
     """
-    if not paths.gang.is_file() or not checkpoints.checkpoints(paths.checkpoints):
+    if not paths.workers.is_file() or not checkpoints.checkpoints(paths.checkpoints):
         return
-    before = read_json(paths.gang)
+    before = read_json(paths.workers)
     before = {"loss": "plain", **before}  # what a record from before there was another says nothing of
-    now = _gang(config, tokens or before["tokens"])
+    now = _workers(config, tokens or before["tokens"])
     changes = [f"{key} was {before.get(key)}, is {now[key]}" for key in now if before.get(key) != now[key]]
     if changes:
         raise UserError(
@@ -338,7 +338,7 @@ STAGE = Stage(
             "sft.max_failures",
             "sft.collective_timeout",
             "sft.gradient_checkpointing",
-            # How a step is shared out, which matters only to checkpoints: see `_refuse_other_gang`.
+            # How a step is shared out, which matters only to checkpoints: see `_refuse_other_workers`.
             "sft.per_device_batch",
             "sft.deepspeed",
         ),

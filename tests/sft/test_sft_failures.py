@@ -9,10 +9,10 @@ import pytest
 
 from funreason_train.errors import UserError
 from funreason_train.sft.train import failures
-from funreason_train.sft.train.gang import persist
+from funreason_train.sft.train.workers import persist
 
 
-class Gang:
+class Workers:
     """Fails as told, attempt by attempt: what each rank notes, or None for a process that vanishes."""
 
     def __init__(self, folder: Path, *script: Sequence[tuple[int, int, Exception]] | None) -> None:
@@ -29,13 +29,13 @@ class Gang:
 
 
 def tried(folder: Path, *script: Sequence[tuple[int, int, Exception]] | None) -> tuple[int, str]:
-    """How often a gang was started that fails in this way, and what was said at the end."""
-    gang = Gang(folder, *script)
+    """How often workers were started that fail in this way, and what was said at the end."""
+    workers = Workers(folder, *script)
     try:
-        persist(gang, folder, retries=2)
+        persist(workers, folder, retries=2)
     except (RuntimeError, UserError) as error:
-        return gang.attempts, str(error)
-    return gang.attempts, ""
+        return workers.attempts, str(error)
+    return workers.attempts, ""
 
 
 def test_an_error_before_the_first_step_ends_the_run(tmp_path: Path) -> None:
@@ -67,10 +67,10 @@ def test_a_process_that_vanished_is_started_again(tmp_path: Path) -> None:
 
 
 def test_an_error_of_settings_stays_one(tmp_path: Path) -> None:
-    gang = Gang(tmp_path, [(0, -1, UserError("is wrong", where="sft.x", fix="Set y"))])
+    workers = Workers(tmp_path, [(0, -1, UserError("is wrong", where="sft.x", fix="Set y"))])
     with pytest.raises(UserError, match=r"sft\.x: is wrong\. Set y"):
-        persist(gang, tmp_path, retries=2)
-    assert gang.attempts == 1
+        persist(workers, tmp_path, retries=2)
+    assert workers.attempts == 1
 
 
 def test_the_cause_is_told_and_not_its_echo_in_other_processes(tmp_path: Path) -> None:

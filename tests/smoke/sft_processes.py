@@ -1,4 +1,4 @@
-"""LLaMA-Factory's training as the gang runs it, without Ray: forked processes that share the imports.
+"""LLaMA-Factory's training as the workers run it, without Ray: forked processes that share the imports.
 
 python tests/smoke/sft_processes.py JOBS.json, a list of `{"job": …, "workers": N}`, one after the other.
 """

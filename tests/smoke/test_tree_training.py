@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 from omegaconf import DictConfig
 from sft_processes import prepared, train
-from test_sft_gang import TAGS, metrics, model, write_data
-from test_sft_gang import setting as gang_setting
+from test_sft_workers import TAGS, metrics, model, write_data
+from test_sft_workers import setting as workers_setting
 
 from funreason_train.errors import UserError
 from funreason_train.run.paths import RunDir
@@ -59,7 +59,7 @@ ROWS = [one for number in range(TRAJECTORIES) for one in trajectory(number)]
 
 
 def setting(root: Path, model: Path, *words: str) -> tuple[DictConfig, RunDir]:
-    config, run = gang_setting(root, model, *words)
+    config, run = workers_setting(root, model, *words)
     write_data(run.data / "sft", ROWS)
     return config, run
 
@@ -201,7 +201,7 @@ def test_what_cannot_be_a_tree_is_one_sentence_before_the_cluster(tmp_path: Path
         write_data(run.data / "sft", rows)
         with pytest.raises(UserError) as caught:
             stage.run(config, run)
-        assert not (run.sft / "ray").exists(), "the gang was never started"
+        assert not (run.sft / "ray").exists(), "no worker was ever started"
         return str(caught.value)
 
     rows = json.loads(json.dumps(next(some for some in map(trajectory, range(9)) if len(some) > 2)))

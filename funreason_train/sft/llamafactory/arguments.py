@@ -33,7 +33,7 @@ class Paths:
         failures: Notes of training processes that failed.
         metrics: One JSON object a line.
         tensorboard: Event files.
-        gang: What a resumed run must have in common with the one it continues.
+        workers: What a resumed run must have in common with the one it continues.
     """
 
     data: Path
@@ -43,7 +43,7 @@ class Paths:
     failures: Path
     metrics: Path
     tensorboard: Path
-    gang: Path
+    workers: Path
 
     @classmethod
     def of(cls, config: DictConfig, run: RunDir) -> Paths:
@@ -56,8 +56,14 @@ class Paths:
             failures=run.sft / "failures",
             metrics=run.sft / "metrics.jsonl",
             tensorboard=run.sft / "tensorboard",
-            gang=run.sft / "gang.json",
+            workers=_record(run.sft),
         )
+
+
+def _record(sft: Path) -> Path:
+    """Where the record of the workers is; runs made before it had this name have another file."""
+    before = sft / "gang.json"
+    return before if before.is_file() else sft / "workers.json"
 
 
 def workers_of(cluster: DictConfig | Mapping[str, Any]) -> int:

@@ -2,8 +2,8 @@
 
 An argument that a setting of the project decides is refused with that setting's name, so that a value has one
 home and the run's records tell the truth. One that would go around a check (tokens, labels, checkpoints, the
-gang) is refused with the reason. The rest only tunes and is passed on. A test compares the table with the
-installed versions: an argument that is new there is refused until somebody has sorted it in.
+training workers) is refused with the reason. The rest only tunes and is passed on. A test compares the table
+with the installed versions: an argument that is new there is refused until somebody has sorted it in.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ _METHOD = (
     "the stage trains with one method, full tuning or LoRA (sft.finetuning_type), and verifies its result"
 )
 _RECORD = "a run has to be able to continue, and the stage checks its steps, checkpoints and last weights"
-_GANG = "the training workers, their devices and their precision follow from cluster and sft"
+_WORKERS = "the training workers, their devices and their precision follow from cluster and sft"
 _TRAINS = "the stage trains and does nothing else; `funreason-train eval` evaluates"
 _OUTSIDE = "nothing is sent elsewhere by the trainer; sft.report_to names the trackers"
 
@@ -122,7 +122,7 @@ REFUSED: dict[str, tuple[str, ...]] = {
         "save_on_each_node", "save_only_model", "disable_tqdm", "logging_first_step", "log_on_each_node",
         "remove_unused_columns", "label_names",
     ),
-    _GANG: (
+    _WORKERS: (
         "accelerator_config", "bf16_full_eval", "ddp_backend", "ddp_find_unused_parameters",
         "dataloader_pin_memory", "fp16_full_eval", "fp8", "fp8_backend", "fp8_enable_fsdp_float8_all_gather",
         "fsdp", "fsdp_config", "hyper_parallel_args", "infer_backend", "infer_dtype", "local_rank",

@@ -1,4 +1,4 @@
-"""Why a gang failed, and whether starting it again can help.
+"""Why the training workers failed, and whether starting them again can help.
 
 A training process that fails leaves a note beside the checkpoints before it dies; one that was killed, or
 whose machine went away, cannot. The driver reads the notes: what fails in the same way at the same step will
@@ -32,7 +32,7 @@ _CHANGING = re.compile(r"0x[0-9a-f]+|\d+", re.I)
 
 @dataclass(frozen=True)
 class Failure:
-    """The first error of a gang.
+    """The first error of the workers.
 
     Attributes:
         rank: The process that failed.
@@ -99,7 +99,7 @@ def first(folder: Path) -> Failure | None:
 
 
 def hopeless(now: Failure | None, before: Failure | None) -> str | None:
-    """Why the gang is not started again, or None if it may help.
+    """Why the workers are not started again, or None if it may help.
 
     Args:
         now: The failure at hand; None if a process vanished without a note.

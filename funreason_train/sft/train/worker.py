@@ -28,7 +28,7 @@ MERGED = "merged"
 
 
 def train(job: dict[str, Any]) -> None:
-    """Trains as one rank of the gang: LLaMA-Factory's own run, resumed from the newest whole checkpoint.
+    """Trains as one of the workers: LLaMA-Factory's own run, resumed from the newest whole checkpoint.
 
     Args:
         job: `arguments` (LLaMA-Factory's), `metrics` (path), `failures` (where a note of a failure goes),

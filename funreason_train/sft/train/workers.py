@@ -1,4 +1,4 @@
-"""The gang: LLaMA-Factory's training run as Ray Train workers, on CPU (gloo) or GPU (nccl) alike."""
+"""The workers: LLaMA-Factory's training run in Ray Train, on CPU (gloo) or GPU (nccl) alike."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from omegaconf import DictConfig
 
 _SPARE_CPUS = 2  # logical, for Ray Train's own controller
-_PLACEMENTS = 3  # times that Ray waits for the gang's place, a minute each
+_PLACEMENTS = 3  # times that Ray waits for the workers' place, a minute each
 
 
 def worker_environment(cluster: DictConfig, workers: int, tensorboard: Path) -> dict[str, str]:
@@ -46,7 +46,7 @@ def fit(
 ) -> None:
     """Trains; returns when the last worker has finished, with the model verified.
 
-    A gang that lost a worker is started again from its last checkpoint, up to `max_failures` times, unless
+    Where one is lost, all are started again from the last checkpoint, up to `max_failures` times, unless
     the failure is one that would come again (see `failures`).
 
     Args:
@@ -79,7 +79,7 @@ def persist(attempt: Callable[[], None], notes: Path, retries: int) -> None:
     """Calls `attempt` until it succeeds, fails in a way that will not change, or has failed too often.
 
     Args:
-        attempt: Raises if the gang failed.
+        attempt: Raises if the workers failed.
         notes: Where its processes leave their notes.
         retries: How often it may be called again.
     """

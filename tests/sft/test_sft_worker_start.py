@@ -11,7 +11,7 @@ import pytest
 
 from funreason_train.cluster import Profile
 from funreason_train.settings.compose import compose
-from funreason_train.sft.train import gang
+from funreason_train.sft.train import workers
 
 #: One of two processes: its rank, its view of the checkpoints, where they meet, where its choice goes.
 CHOOSE = """
@@ -39,9 +39,9 @@ def test_ray_tries_a_placement_a_few_times_and_not_for_ever(
         def fit(self) -> None:
             pass
 
-    monkeypatch.setattr(gang, "_trainer_class", lambda own_ray: Trainer)
+    monkeypatch.setattr(workers, "_trainer_class", lambda own_ray: Trainer)
     config = compose("sft", [f"cluster={profile}"])
-    gang._attempt({"workers": 32}, Profile.of(config.cluster), tmp_path / "ray", config.sft)
+    workers._attempt({"workers": 32}, Profile.of(config.cluster), tmp_path / "ray", config.sft)
     assert 0 <= asked["run_config"].failure_config.controller_failure_limit <= 5
     assert asked["torch_config"].timeout_s == config.sft.collective_timeout
 

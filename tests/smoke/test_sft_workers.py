@@ -1,8 +1,8 @@
-"""LLaMA-Factory in a real Ray Train gang, on a model small enough for a minute.
+"""LLaMA-Factory in real Ray Train workers, on a model small enough for a minute.
 
 ZeRO-3 with two processes compiles DeepSpeed's C++ on first use (two minutes), so it only runs when asked for:
 
-    FUNREASON_SLOW=1 python -m pytest tests/smoke/test_sft_gang.py -k zero3
+    FUNREASON_SLOW=1 python -m pytest tests/smoke/test_sft_workers.py -k zero3
 """
 
 from __future__ import annotations
@@ -222,7 +222,7 @@ def test_rows_that_do_not_alternate_stop_the_stage(tmp_path: Path, model: Path) 
     write_data(run.data / "sft", [*(row(number) for number in range(8)), bad])
     with pytest.raises(UserError, match=r"the row 'the bad one' .* have to alternate"):
         stage.run(config, run)
-    assert not (run.sft / "ray").exists(), "the gang was never started"
+    assert not (run.sft / "ray").exists(), "no worker was ever started"
 
 
 def test_rows_are_never_cut(tmp_path: Path, model: Path) -> None:
