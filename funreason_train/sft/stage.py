@@ -258,7 +258,9 @@ def _workers(config: DictConfig, tokens: str) -> dict[str, Any]:
 
 
 def _refuse_other_workers(config: DictConfig, paths: Paths, tokens: str | None) -> None:
-    """Optimizer shards, random states and the order of rows belong to the workers that made them (DeepSpeed#3810).
+    """Optimizer shards, random states and the order of rows belong to the workers that made them.
+
+    See DeepSpeed#3810.
 
     Args:
         config: What is asked for now.
