@@ -8,7 +8,7 @@ choices or a YAML file, `model=` also a folder or hub id (`eval` a list of them)
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -71,9 +71,15 @@ def gather(section: str | None, words: Sequence[str] = ()) -> Composed:
         choices, settings = _choices(section, read, folders, own, problems)
         config = _hydra(choices, folders, own)
     declared = _declare_data_sets(settings, section, config)
+    placed = []
     for word in (word for word in settings if word not in declared):
         try:
-            _lay(_placed(word, section, config), config)
+            placed.append(_placed(word, section, config))  # before a group may have become something else
+        except UserError as error:
+            problems.append(Problem.of(error))
+    for word in placed:
+        try:
+            _lay(word, config)
         except UserError as error:
             problems.append(Problem.of(error))
     return Composed(config, problems)
@@ -242,8 +248,16 @@ def _lay(word: Word, config: DictConfig) -> None:
         with open_dict(node):
             del node[name]
         return
+    value = _value(word)
+    group = _node(config, word.key)
+    # Nothing of a section or a data set would be left to look at; other groups are told with other values.
+    if not isinstance(value, Mapping) and group is not None and (not parent or "format" in group):
+        raise UserError(
+            f"must be a group of keys ({', '.join(list(map(str, group))[:6])} …)",
+            where=f"{word.key}={word.value}",
+        )
     try:
-        OmegaConf.update(config, word.key, _value(word), merge=True, force_add=True)
+        OmegaConf.update(config, word.key, value, merge=True, force_add=True)
     except OmegaConfBaseException as error:
         raise UserError(
             f"cannot be set ({str(error).splitlines()[0]})", where=f"{word.key}={word.value}"
@@ -262,16 +276,23 @@ def _value(word: Word) -> Any:
     return value
 
 
-def _exists(config: Any, key: str) -> bool:
+def _exists(config: DictConfig, key: str) -> bool:
+    parent, _, name = key.rpartition(".")
+    group = _node(config, parent) if parent else config
+    return group is not None and name in group.keys()  # noqa: SIM118 (`in` hides null)
+
+
+def _node(config: Any, key: str) -> DictConfig | None:
+    """The group of keys that stands under a key; None if there is none."""
     from omegaconf import DictConfig
 
     for part in key.split("."):
-        if not isinstance(config, DictConfig) or part not in config.keys():  # noqa: SIM118 (`in` hides null)
-            return False
+        if not isinstance(config, DictConfig) or part not in config.keys():  # noqa: SIM118
+            return None
         config = config._get_node(part)
         if isinstance(config, DictConfig) and config._is_none():
-            return False
-    return True
+            return None
+    return config if isinstance(config, DictConfig) else None
 
 
 def leaves(config: DictConfig, prefix: str = "") -> list[str]:

@@ -52,11 +52,19 @@ def naming(policy: str) -> list[Pass]:
     return [alias_names] if policy == "alias" else []
 
 
+#: What some models' tokenizers take for tokens of their own, and no export escapes (see `dialogue.shield`).
+_OF_FAMILIES = re.compile(
+    r"</?s>|<(?:start_of_turn|end_of_turn|bos|eos|pad|unk)>"
+    r"|\[/?(?:INST|TOOL_CALLS|TOOL_RESULTS|TOOL_CONTENT|AVAILABLE_TOOLS|SYSTEM_PROMPT)\]"
+)
+
+
 def check_text(trajectory: Trajectory, escaped: bool = False) -> Trajectory | None:
     """Every character can be written; a text that looks like a control token is flagged `escaped_markers`.
 
     Such a text is kept: what renders prompts and targets escapes it (see `dialogue.escape`). Tools that the
-    prompt shows `escaped`, but that are not in ASCII, are flagged `escaped_tools`.
+    prompt shows `escaped`, but that are not in ASCII, are flagged `escaped_tools`; a text with what some
+    family's tokenizer takes for a token, `family_markers`.
 
     Raises:
         RowError: `bad_character`, `not_finite`, `tool_shape`.
@@ -78,6 +86,8 @@ def check_text(trajectory: Trajectory, escaped: bool = False) -> Trajectory | No
         raise _bad_character(_where_bad(trajectory))
     markers |= has_markers(together) and any(map(has_markers, texts))
     raised = ["escaped_markers"] * markers + ["escaped_tools"] * (escaped and foreign)
+    if _OF_FAMILIES.search(together):
+        raised.append("family_markers")
     return _flagged(trajectory, raised) if raised else None
 
 
