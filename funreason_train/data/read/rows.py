@@ -59,7 +59,7 @@ FLAGS = {
     "escaped_tools": "letters of the tool list are shown as \\uXXXX, as BFCL does (protocol.escape=true)",
     "escaped_markers": "a text that looks like a control token is escaped",
     "format_instructions_dropped": "the system prompt asked for another form of calls; that was left out",
-    "family_markers": "a text holds special tokens of some model families, such as </s>: sft, rl and eval keep"
+    "family_markers": "a text holds some families' special tokens, such as </s>: sft, rl and eval keep"
     " them text, but any other program that trains on sft/train.json has to see to it",
     "inline_arguments": "the arguments of a call stood beside its name, not under a key of their own",
     "json_calls": "calls written in JSON became a call list",
