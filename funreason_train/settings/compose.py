@@ -180,6 +180,9 @@ def _hydra(choices: Iterable[str], folders: Sequence[Path], own: OwnFiles) -> Di
     except (HydraException, OmegaConfBaseException, yaml.YAMLError) as error:
         said = own.named(" ".join(str(error).split()))
         raise UserError(f"the configuration files do not fit together: {said}") from None
+    except RecursionError:  # of YAML, whose anchors can hold themselves
+        files = own.named(", ".join(map(str, choices)))
+        raise UserError(f"a configuration file holds a value that holds itself ({files:.200})") from None
 
 
 def _declare_data_sets(settings: Iterable[Word], section: str | None, config: DictConfig) -> list[Word]:

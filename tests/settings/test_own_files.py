@@ -138,3 +138,10 @@ def test_a_framework_s_key_of_a_recipe_can_be_taken_away_again(folder: Path) -> 
 def test_what_cannot_be_taken_away_is_told(word: str, sentence: str) -> None:
     with pytest.raises(UserError, match=sentence):
         load_settings("sft", [word])
+
+
+def test_a_value_that_holds_itself_is_one_sentence(tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text("seed: 3\nnotify: &a [*a]\n")
+    with pytest.raises(UserError, match="holds a value that holds itself"):
+        load_settings("data", [f"+recipe={file}"])
