@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ...errors import UserError
 from ...pages.embed import pack
 from ...pages.page import render_page
 from ...pages.table import Table
@@ -124,11 +125,23 @@ def _data_folder(run: RunDir, config: Mapping[str, Any]) -> Path:
 
 
 def _plan(run: RunDir) -> dict[str, Any] | None:
-    """The plan beside what was measured, where a dry run left one."""
+    """The plan beside what was measured; None for a run without a readable plan."""
+    from ...cluster.plan import plan_and_measured
+
     try:
-        return Table.of_json(json.loads((run.plan / "compared.json").read_text(encoding="utf-8"))).to_json()
-    except (OSError, ValueError, KeyError, TypeError):
+        lines = plan_and_measured(run)
+    except (UserError, KeyError, TypeError, ValueError):
         return None
+    rows = tuple(
+        (one.stage, f"{one.what} ({one.unit})", _plain(one.planned), _plain(one.measured), _plain(one.ratio))
+        for one in lines
+    )
+    head = ("stage", "what", "planned", "measured", "planned / measured")
+    return Table("Plan and measurement", head, rows, texts=2).to_json() if rows else None
+
+
+def _plain(value: float | None) -> str:
+    return "–" if value is None else f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
 
 
 def _settings(config: Mapping[str, Any]) -> list[list[str]]:
