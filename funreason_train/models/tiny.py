@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from .induction import begin_with_induction
 from .tokenizer import END_OF_TEXT, TURN_END, train_tokenizer, wrap_tokenizer
 
 
@@ -26,7 +27,7 @@ def build(path: Path, texts: Iterable[str], config: Mapping[str, Any]) -> dict[s
     from transformers import AutoModelForCausalLM, GenerationConfig, Qwen3Config
 
     sizes = config["model"]
-    tokenizer = wrap_tokenizer(train_tokenizer(texts, sizes["vocab_size"]))
+    tokenizer = wrap_tokenizer(train_tokenizer(texts, sizes["vocab_size"], sizes["digits"]))
     end, pad = (tokenizer.convert_tokens_to_ids(token) for token in (TURN_END, END_OF_TEXT))
     architecture = Qwen3Config(
         vocab_size=len(tokenizer),  # an engine that pads the vocabulary would shift log-probabilities
@@ -49,6 +50,8 @@ def build(path: Path, texts: Iterable[str], config: Mapping[str, Any]) -> dict[s
         torch.manual_seed(config["seed"])
         model = AutoModelForCausalLM.from_config(architecture, dtype=torch.float32)
     _liken_keys_to_queries(model)
+    if sizes["induction"]:
+        begin_with_induction(model)
     model.generation_config = GenerationConfig(eos_token_id=[end, pad], pad_token_id=pad)
 
     work = path.with_name(f".{path.name}.tmp")

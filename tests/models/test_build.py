@@ -10,8 +10,10 @@ import pytest
 import yaml
 
 from funreason_train.dialogue import render_prompt, render_target, steps_of, system_prompt
+from funreason_train.errors import UserError
 from funreason_train.models.tiny import build
 from funreason_train.models.tokenizer import SPECIAL, TAGS
+from funreason_train.settings import load_settings
 from funreason_train.synth.embedded import generate as embedded
 
 ROOT = Path(__file__).parents[2]
@@ -140,3 +142,44 @@ def test_held_out_prompts_are_short_and_prompt_and_target_meet_between_tokens(to
 def test_the_folder_holds_json_and_safetensors_only(folder: Any) -> None:
     assert {path.suffix for path in folder.iterdir()} <= {".json", ".safetensors", ".jinja", ".txt"}
     assert "auto_map" not in json.loads((folder / "config.json").read_text())
+
+
+@pytest.mark.parametrize(
+    "copying", [{"induction": True, "digits": 2}, {"induction": True, "head_dim": 48, "heads": 3}]
+)
+def test_with_induction_a_new_model_finds_what_followed_a_token_before(
+    copying: dict[str, Any], tmp_path: Path
+) -> None:
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    build(tmp_path / "base", texts(), {**CONFIG, "model": {**CONFIG["model"], **copying}})
+    model = AutoModelForCausalLM.from_pretrained(tmp_path / "base", attn_implementation="eager")
+    ids = torch.randperm(500, generator=torch.Generator().manual_seed(0))[:200][None]
+    ids[0, 150] = ids[0, 100]
+    with torch.no_grad():
+        seen = model(ids, output_attentions=True)
+    places = torch.arange(1, 200)
+    assert seen.attentions[0][0, 0, places, places - 1].mean() > 0.6
+    assert seen.attentions[1][0, 0, 150, 101] > 0.6
+    copied = seen.logits[0, 150]
+    assert (copied > copied[ids[0, 101]]).sum() < len(copied) // 4
+
+
+def test_pairs_of_digits_are_one_token_and_stand_apart_from_letters(tmp_path: Path) -> None:
+    from transformers import AutoTokenizer
+
+    build(tmp_path / "base", texts(), {**CONFIG, "model": {**CONFIG["model"], "digits": 2}})
+    made = AutoTokenizer.from_pretrained(tmp_path / "base")
+    cut = [
+        [piece for piece, _ in made.backend_tokenizer.pre_tokenizer.pre_tokenize_str(text)]
+        for text in ("K1967", "19671")
+    ]
+    assert cut == [["K", "19", "67"], ["19", "67", "1"]]
+    assert made.decode(made("K19671").input_ids) == "K19671"
+
+
+@pytest.mark.parametrize("sizes", ["model.layers=1", "model.head_dim=4", "model.hidden_size=32"])
+def test_sizes_without_room_for_induction_are_refused_by_name(sizes: str) -> None:
+    with pytest.raises(UserError, match=r"model\.induction"):
+        load_settings("data", ["model=tiny", "model.induction=true", sizes])

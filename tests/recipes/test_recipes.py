@@ -102,6 +102,15 @@ def test_the_quickstart_trains_on_what_its_synth_makes_wherever_that_is_put(
     ]
 
 
+def test_the_quickstart_of_three_phases_has_every_kind_of_slip_that_rl_can_correct() -> None:
+    config = compose_recipe("quickstart_cpu")
+    assert config.synth.maker == "phases" and config.synth.sampler.policy == "directed"
+    assert config.synth.query.style == "hard" and config.synth.agents == "offline"
+    kinds = {"parallel": "parallel", "no_tool": "no_tool", "ask": "missing_parameter"}
+    for slip, kind in kinds.items():
+        assert config.synth.offline.slips[slip] > 0 and config.synth.kinds[kind] >= 0.1, kind
+
+
 def test_a_dry_run_of_rl_says_in_brief_what_it_comes_to(tmp_path: Path) -> None:
     out = dry_run("rl", "funreason_mt_4b", tmp_path)
     brief = dict(line.split(": ", 1) for line in out.split("rl in brief")[1].splitlines()[1:12])

@@ -14,7 +14,7 @@ from funreason_train.commands.rehearsal import scale
 from funreason_train.settings import load_settings
 from funreason_train.settings.places import recipes
 
-ON_GPUS = [name for name in recipes() if name != "quickstart_cpu"]
+ON_GPUS = [name for name in recipes() if not name.endswith("_cpu")]
 
 
 @cache
@@ -81,8 +81,8 @@ def test_data_that_are_here_are_used_in_part_and_others_are_made() -> None:
     assert local["data.apigen.rows"] <= 40
     # A data set that the stage makes needs the stage and nothing else.
     quick = recipe("quickstart_cpu")
-    assert scale.scaled(quick, 2, ["embedded"])["data.datasets"] == ["embedded"]
-    assert scale.stages(quick, ["embedded"]) == quick["pipeline"]["stages"]
+    assert scale.scaled(quick, 2, ["synth"])["data.datasets"] == ["synth"]
+    assert scale.stages(quick, ["synth"]) == quick["pipeline"]["stages"]
 
 
 def test_nothing_that_needs_a_network_is_asked_for() -> None:
