@@ -305,16 +305,21 @@ print_plan() {
 }
 
 run_on_nodes() {
-    local word recipe="" cluster="" words=()
+    local word recipe="" cluster="" supervise="" words=()
     # The user's recipe and profile, which come last, take the place of the script's.
     for word in "$@"; do
         case "$word" in
             +recipe=*) recipe="$word" ;;
             cluster=*) cluster="$word" ;;
+            supervise=*) supervise="$word" ;;
             *) words+=("$word") ;;
         esac
     done
-    set -- "${words[0]}" ${recipe:+"$recipe"} ${cluster:+"$cluster"} "${words[@]:1}"
+    # What trains on booked machines is looked after (docs/operating.md), unless the user says otherwise.
+    case "${words[0]}" in
+        sft | rl | pipeline) supervise="${supervise:-supervise=true}" ;;
+    esac
+    set -- "${words[0]}" ${recipe:+"$recipe"} ${cluster:+"$cluster"} ${supervise:+"$supervise"} "${words[@]:1}"
     if only_prints "$@"; then
         NODES="${NNODES:-${SLURM_JOB_NUM_NODES:-1}}"
         if ((${NODE_RANK:-${SLURM_NODEID:-0}} > 0)); then exit 0; fi

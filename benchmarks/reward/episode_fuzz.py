@@ -19,7 +19,6 @@ from funreason_train.calls import Call, render_calls
 from funreason_train.dialogue import QWEN_CHAT_TEMPLATE, render_prompt
 from funreason_train.environments import (
     ENVIRONMENTS,
-    Episode,
     Limits,
     TableWorld,
     Task,
@@ -31,7 +30,7 @@ from funreason_train.environments import (
 from funreason_train.evaluate.attempts import Attempts
 from funreason_train.evaluate.browser import played_tasks as browsable
 from funreason_train.evaluate.browser import write_browser
-from funreason_train.evaluate.heldout import EpisodeGame
+from funreason_train.evaluate.heldout import EpisodeGame, Rules
 from funreason_train.evaluate.play import play
 from funreason_train.evaluate.results import finished, verdicts, write
 from funreason_train.evaluate.serve.generate import Generated, Sampling
@@ -132,7 +131,7 @@ def play_all(completions: Sequence[str], seed: int, folder: Path) -> tuple[int, 
         task = chosen[len(rows) % len(chosen)]
         name = f"{task.id}#{len(rows)}"
         named = Task(name, task.category, task.environment, task.config, task.tools, task.turns)
-        game = EpisodeGame(Episode(named, Limits(stop_when_wrong=False), "compact"))
+        game = EpisodeGame(named, Rules("compact", Limits(stop_when_wrong=False)))
         try:
             rows += play(
                 [game],

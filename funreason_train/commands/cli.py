@@ -334,8 +334,11 @@ def _run(name: str, words: list[str]) -> int:
 
         say(tokenise(config, run_dir))
         return 0
+    from .line.notify import notified
+
     try:
-        command.run(config, run_dir, [name, *words])
+        with notified(config.notify, name, str(run_dir.root)):
+            command.run(config, run_dir, [name, *words])
     except StageFailed as error:
         print(f"funreason-train: {error}", file=sys.stderr)
         return 1

@@ -1,6 +1,7 @@
 """Stateful tool environments behind one small interface, and the tasks that are played in them."""
 
-from .play import Episode, Limits, Outcome, PlayedResponse, PlayedTurn, Policy, play
+from .faults import EnvironmentFailed
+from .play import FAULT, Episode, Limits, Outcome, PlayedResponse, PlayedTurn, Policy, play
 from .protocol import Environment, Result
 from .registry import (
     ENVIRONMENTS,
@@ -20,8 +21,10 @@ from .tools import ToolError, tool
 
 __all__ = [
     "ENVIRONMENTS",
+    "FAULT",
     "Between",
     "Environment",
+    "EnvironmentFailed",
     "Episode",
     "GoldTurn",
     "Limits",

@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 
 from ..calls import Call, Schema, check_call, index_tools
 from ..errors import UserError
+from .faults import note_fault
 from .protocol import Environment, Result, brief
 from .schemas import convert, hints_of
 from .tools import describe
@@ -26,6 +27,9 @@ class ObjectWorld(Environment):
     A call that raises has failed, and its message is the answer; what it had changed by then stays changed.
     A class may have a `snapshot()` of its own (a JSON value), a `close()`, and a static or class method
     `scenario(random, size)`; these are not offered as tools.
+
+    A connection that is refused or times out, in a method or in the constructor, is the object's fault and
+    not the caller's; an attribute `fault` of the object, once it is a text, is one as well.
 
     Attributes:
         target: The class. A configuration is its constructor's arguments.
@@ -45,9 +49,11 @@ class ObjectWorld(Environment):
             ValueError: The class does not take these arguments.
         """
         self.close()
+        self.fault = None
         try:
             self._object = self.target(**copy.deepcopy(dict(config)))
         except Exception as error:
+            note_fault(self, error)
             raise ValueError(
                 f"{self.name} cannot be made from this configuration ({type(error).__name__}: {brief(error)})"
             ) from error
@@ -72,7 +78,11 @@ class ObjectWorld(Environment):
             text = answer if isinstance(answer, str) else _json(value)
             return Result(text, True, value)
         except Exception as error:
+            note_fault(self, error)
             return _failed(brief(error, 2000) or type(error).__name__)
+        finally:
+            told = getattr(self._object, "fault", None)
+            self.fault = self.fault or (told if isinstance(told, str) else None)
 
     def snapshot(self) -> Any:
         """The object's attributes as JSON values, or what its own `snapshot()` says.

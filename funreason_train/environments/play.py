@@ -19,9 +19,9 @@ from ..dialogue import (
     ready_messages,
     system_prompt,
 )
+from .faults import faults, note_fault
 from .protocol import Result, brief
-from .registry import played_environment
-from .tasks import GoldTurn, Task, execute, leave, play_gold
+from .tasks import GoldTurn, Task, execute, leave, opened, play_gold
 
 Policy = Callable[[list[Message]], str]
 """Messages (tool results merged, as `render_prompt` takes them) to the completion after `<think>`."""
@@ -83,6 +83,8 @@ class PlayedTurn:
         return self._slugs <= _JUDGEMENTS
 
 
+#: The slug of a turn in which the environment itself failed.
+FAULT = "environment_failed"
 #: Slugs of what is said of a turn that a reply has closed; any other ended it before.
 _JUDGEMENTS = frozenset({"needless_call", "missing_result", "wrong_state"})
 
@@ -149,22 +151,35 @@ class Episode:
     was seen in an earlier turn need not be asked for again, in a turn in which something is called; unlike
     BFCL, which compares results alone, the call that it answers has to be the gold call.
 
+    An environment that fails itself (`Environment.fault`) ends the episode: `fault` says why, the turn has
+    the reason `environment_failed`, and whoever counts episodes counts it apart, neither as right nor as
+    wrong.
+
     Args:
         task: What to play.
         limits: When to stop.
         style: Of the system prompt.
+
+    Raises:
+        EnvironmentFailed: The environment failed before the first prompt.
     """
 
     task: Task
     limits: Limits = field(default_factory=Limits)
     style: PromptStyle = "bfcl"
     done: bool = field(default=False, init=False)
+    fault: str | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
         self._gold: list[GoldTurn] = play_gold(self.task)
-        self._environment = played_environment(self.task.environment)
-        self._environment.reset(self.task.config)
-        self._canon = Canon(self._environment.tools())
+        self._environment = opened(self.task.environment)
+        try:
+            with faults(self._environment):
+                self._environment.reset(self.task.config)
+                self._canon = Canon(self._environment.tools())
+        except BaseException:
+            leave(self._environment)
+            raise
         tools = self.task.tool_docs()
         self._tool_names = frozenset(tool["name"] for tool in tools)
         system = system_prompt(tools, self.style)
@@ -202,10 +217,10 @@ class Episode:
             return
         results = tuple(execute(self._environment, call) for call in read.calls)
         self._responses.append(PlayedResponse(completion, tuple(read.calls), results))
-        self._messages.append({"role": "assistant", "content": history_answer(completion) or ""})
         if self._environment.fault is not None:
-            self._end_turn((f"environment_failed: {self._environment.fault}",))
+            self._end_turn(())
             return
+        self._messages.append({"role": "assistant", "content": history_answer(completion) or ""})
         if not read.calls:
             self._end_turn(self._judge())
             return
@@ -246,6 +261,12 @@ class Episode:
         if self.done:  # stopped while a call was still running
             return
         user = self.task.turns[len(self._played)].user
+        if self._environment.fault is not None:
+            self.fault = self._environment.fault
+            fault = f"{FAULT}: {brief(self.fault)}"
+            self._played.append(PlayedTurn(user, tuple(self._responses), (fault,)))
+            self._end()
+            return
         self._played.append(PlayedTurn(user, tuple(self._responses), reasons))
         if reasons and (self.limits.stop_when_wrong or not self._played[-1].closed):
             self._end()  # without a closing reply there is nothing to go on from
@@ -286,6 +307,7 @@ class Episode:
         try:
             return self._environment.compare(gold.state)
         except Exception as error:  # of an environment that was not written here
+            note_fault(self._environment, error)
             return [f"the states cannot be compared ({type(error).__name__}: {brief(error)})"]
 
 

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from ..calls import Call
+from ..errors import UserError
+from .faults import BROKEN, EnvironmentFailed, faults, note_fault
 from .protocol import Environment, Result, brief, shown
 from .registry import played_environment
 
@@ -98,19 +100,36 @@ def play_gold(task: Task) -> list[GoldTurn]:
 
     Raises:
         ValueError: The environment cannot start from the task's configuration, or its state cannot be read.
+        EnvironmentFailed: The environment itself failed (a ValueError as well).
     """
-    environment = played_environment(task.environment)
+    environment = opened(task.environment)
     try:
-        environment.reset(task.config)
-        return [
-            GoldTurn(
-                tuple(tuple(execute(environment, call) for call in step) for step in turn.steps),
-                environment.snapshot(),
-            )
-            for turn in task.turns
-        ]
+        with faults(environment):
+            environment.reset(task.config)
+            return [
+                GoldTurn(
+                    tuple(tuple(execute(environment, call) for call in step) for step in turn.steps),
+                    environment.snapshot(),
+                )
+                for turn in task.turns
+            ]
     finally:
         leave(environment)
+
+
+def opened(name: str) -> Environment:
+    """A new environment for an episode.
+
+    Raises:
+        UserError: There is no environment of that name, or it cannot be made.
+        EnvironmentFailed: It cannot be made because something that it needs is gone or silent.
+    """
+    try:
+        return played_environment(name)
+    except UserError as error:
+        if isinstance(error.__cause__, BROKEN):
+            raise EnvironmentFailed(str(error)) from error
+        raise
 
 
 def execute(environment: Environment, call: Call) -> Result:
@@ -118,6 +137,7 @@ def execute(environment: Environment, call: Call) -> Result:
     try:
         return environment.call(call)
     except Exception as error:
+        note_fault(environment, error)
         return Result(f"Error: {type(error).__name__}: {brief(error, 2000)}", False)
 
 

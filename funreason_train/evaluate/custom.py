@@ -14,7 +14,7 @@ from ..calls import Call, render_calls
 from ..dialogue import Message
 from ..dialogue.completion import ERRORS
 from ..dialogue.protocol import MergedResults
-from ..environments import Task, read_tasks
+from ..environments import EnvironmentFailed, Task, read_tasks
 from ..environments.tasks import play_gold
 from ..errors import UserError
 from ..reward import compute_score, reason_of
@@ -195,6 +195,12 @@ def read_own_tasks(path: Path) -> list[Task]:
             task.tool_docs()
             play_gold(task)
             tasks.append(task)
+    except EnvironmentFailed as error:
+        raise UserError(
+            f"line {len(tasks) + 1}: its environment failed ({error})",
+            where=str(path),
+            fix="See that what the environment needs is there",
+        ) from None
     except OSError as error:
         raise UserError(f"it cannot be read ({error.strerror})", where=str(path)) from None
     except UserError as error:

@@ -8,7 +8,7 @@ from typing import Any
 
 from ..calls import render_calls
 from ..dialogue import Message, PromptStyle
-from ..environments import Episode, Limits, Task
+from ..environments import FAULT, EnvironmentFailed, Episode, Limits, Task
 from .play import Encode, PlainGame, Render, play
 from .serve.generate import Generator, Sampling
 
@@ -27,17 +27,38 @@ class Rules:
 
 
 class EpisodeGame(PlainGame):
-    """An episode as a `Game`."""
+    """An episode as a `Game`.
 
-    def __init__(self, episode: Episode) -> None:
-        self._episode = episode
+    Args:
+        task: What is played.
+        rules: How.
+    """
+
+    def __init__(self, task: Task, rules: Rules) -> None:
+        self._task, self._rules = task, rules
+        self._begun: Episode | None = None
+        self._fault: str | None = None  # of an environment that failed before the first prompt
         self._stopped: str | None = None
-        self.id = episode.task.id
+        self.id = task.id
+
+    def begin(self) -> None:
+        """Makes the environment."""
+        try:
+            self._begun = Episode(self._task, self._rules.limits, self._rules.style)
+        except EnvironmentFailed as error:
+            self._fault = str(error)
+
+    @property
+    def _episode(self) -> Episode:
+        if self._begun is None:
+            self.begin()
+        assert self._begun is not None
+        return self._begun
 
     @property
     def done(self) -> bool:
         """Whether the episode is over."""
-        return self._episode.done or self._stopped is not None
+        return self._fault is not None or self._stopped is not None or self._episode.done
 
     def messages(self) -> list[Message]:
         """The conversation so far."""
@@ -52,11 +73,21 @@ class EpisodeGame(PlainGame):
         self._stopped = reason
 
     def record(self, asked: list[dict[str, Any]]) -> dict[str, Any]:
-        """The episode as a row; see `play`."""
+        """The episode as a row; see `play`. `fault` says why its environment failed, if it did."""
+        if self._fault is not None:
+            return {
+                "id": self._task.id,
+                "category": self._task.category,
+                "right": False,
+                "reasons": [f"turn 0: {FAULT}: {self._fault}"],
+                "turns": [],
+                "unjudged": [],
+                "fault": self._fault,
+            }
         outcome = self._episode.outcome()
         value = outcome.to_json()
         rest = iter(asked)
-        for turn, gold in zip(value["turns"], self._episode.task.turns, strict=False):
+        for turn, gold in zip(value["turns"], self._task.turns, strict=False):
             turn["gold"] = [*map(render_calls, gold.steps), gold.text]
             turn["responses"] = [next(rest) | response for response in turn["responses"]]
         reasons = list(outcome.reasons)
@@ -70,6 +101,7 @@ class EpisodeGame(PlainGame):
             "turns": value["turns"],
             # Responses of a turn that was not judged any more.
             "unjudged": list(rest),
+            **({"fault": self._episode.fault} if self._episode.fault is not None else {}),
         }
 
 
@@ -93,5 +125,5 @@ def play_tasks(
         rules: How tasks are played.
         concurrency: Most episodes at a time.
     """
-    games = (EpisodeGame(Episode(task, rules.limits, rules.style)) for task in tasks)
+    games = (EpisodeGame(task, rules) for task in tasks)
     return play(games, generator, render, encode, sampling, concurrency)

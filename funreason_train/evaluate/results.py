@@ -40,9 +40,18 @@ _AGAIN = "Run the evaluation again with restart=eval, which keeps the old result
 
 
 def finished(parts: Path) -> dict[str, dict[str, Any]]:
-    """The episodes written so far, by task id; a line cut off by a crash is passed over."""
-    files = sorted(parts.glob("*.jsonl"))
-    return {row["id"]: row for path in files for row in read_lines(path)}
+    """The episodes written so far, by task id; a line cut off by a crash is passed over.
+
+    One whose environment failed stands only where it was not played again since, and well.
+    """
+    rows = [row for path in sorted(parts.glob("*.jsonl")) for row in read_lines(path)]
+    rows.sort(key=lambda row: "fault" not in row)
+    return {row["id"]: row for row in rows}
+
+
+def faults(played: Iterable[Iterable[Mapping[str, Any]]]) -> dict[str, str]:
+    """Task id to why its environment failed, of tasks in which that happened in any attempt."""
+    return {row["id"]: str(row["fault"]) for rows in played for row in rows if "fault" in row}
 
 
 def end_last_line(parts: Path) -> None:
@@ -121,6 +130,7 @@ def write(
     played: Sequence[Sequence[Mapping[str, Any]]],
     attempts: Attempts,
     provenance: Mapping[str, Any],
+    broken: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """Writes `episodes.jsonl`, `failures.jsonl` and, last, `scores.json`; returns the scores.
 
@@ -129,7 +139,13 @@ def write(
         played: All episodes of each attempt, in the order of the task file.
         attempts: Which attempts they are; if there are several, each row tells its `seed` and `sample`.
         provenance: What else the scores say: model, fingerprints, settings, seconds.
+        broken: Tasks whose environment failed, with any of the models: they are no part of a score, so that
+            all models are compared on the same tasks; `broken.jsonl` keeps what was played of them.
     """
+    broken = broken or {}
+    apart = [row for rows in played for row in rows if row["id"] in broken]
+    write_text(folder / "broken.jsonl", "".join(dump(dict(row)) for row in apart))
+    played = [[row for row in rows if row["id"] not in broken] for rows in played]
     several = len(attempts.all) > 1
     marks = [{"seed": one.seed, "sample": one.sample} if several else {} for one in attempts.all]
     episodes = [{**row, **mark} for mark, rows in zip(marks, played, strict=True) for row in rows]
@@ -137,7 +153,8 @@ def write(
     write_text(folder / "episodes.jsonl", "".join(map(dump, episodes)))
     failures = ({**failure(row), **_mark(row)} for row in wrong)
     write_text(folder / "failures.jsonl", "".join(map(dump, failures)))
-    scores = {"format": FORMAT, **score(played, attempts), "wrong_because": reasons(wrong), **provenance}
+    figures = score(played, attempts) | ({"broken_tasks": len(broken)} if broken else {})
+    scores = {"format": FORMAT, **figures, "wrong_because": reasons(wrong), **provenance}
     write_json(folder / "scores.json", scores)
     return scores
 

@@ -20,6 +20,7 @@ from ..settings.section import (
     Positive,
     Section,
     Seed,
+    Share,
     ShareAboveZero,
     Text,
     wrong,
@@ -75,6 +76,7 @@ class Eval(Section):
     dtype: Literal["float32", "bfloat16", "float16", "auto"] | None
     eager: bool | None
     patience_seconds: Positive
+    max_fault_share: Share
 
     @model_validator(mode="after")
     def _rules(self) -> Eval:

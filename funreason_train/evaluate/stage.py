@@ -88,6 +88,7 @@ STAGE = Stage(
             "eval.kv_cache_gib",
             "eval.gpu_memory",
             "eval.patience_seconds",
+            "eval.max_fault_share",
         ),
         unused=_unused,
     ),

@@ -76,18 +76,24 @@ def evaluate(config: DictConfig, run: RunDir) -> dict[str, Any]:
         "responses_per_turn": job.responses,
         "prompt_style": job.style,
     }
+    everything = {
+        name: _rows([model for model in job.models if model.name == name], plan.ids)
+        for name in config.eval.models
+    }
+    broken = _broken(everything, plan.ids, float(config.eval.max_fault_share))
     scores, shown = {}, {}
     for name in config.eval.models:
         models = [model for model in job.models if model.name == name]
-        played = _rows(models, plan.ids)
+        played = everything[name]
         about = {
             "model": {"name": name, "path": models[0].path, "fingerprint": plan.prints[name]},
             "seconds": _seconds(models),
             "max_model_tokens": models[0].max_model_tokens,
         }
         folder = run.eval(name, benchmark)
-        scores[name] = results.write(folder, played, plan.attempts, {**provenance, **about})
-        shown[name] = played_tasks(played, plan.attempts)
+        scores[name] = results.write(folder, played, plan.attempts, {**provenance, **about}, broken)
+        judged = [[row for row in rows if row["id"] not in broken] for rows in played]
+        shown[name] = played_tasks(judged, plan.attempts)
     verdicts = {name: results.verdicts(run.eval(name, benchmark) / "episodes.jsonl") for name in scores}
     table = compare(scores, verdicts, _TITLES[benchmark])
     write_text(run.eval_table(benchmark), table.markdown())
@@ -103,8 +109,27 @@ def evaluate(config: DictConfig, run: RunDir) -> dict[str, Any]:
         "failures": str(run.eval_failures(benchmark)),
         "play_seconds": round(time.monotonic() - started, 1),
         "headline": ", ".join(f"{name} {value['accuracy']:.1%}" for name, value in scores.items())
-        + f" of {len(plan.ids)} tasks right; {run.eval_table(benchmark)}",
+        + f" of {len(plan.ids) - len(broken)} tasks right; {run.eval_table(benchmark)}",
     }
+
+
+def _broken(played: Mapping[str, Any], ids: Sequence[str], most: float) -> dict[str, str]:
+    """The tasks whose environment failed with any model, and why.
+
+    Raises:
+        UserError: if there are so many that the others say little.
+    """
+    found: dict[str, str] = {}
+    for rows in played.values():
+        found |= results.faults(rows)
+    if len(found) > most * len(ids):
+        raise UserError(
+            f"the environment failed in {len(found)} of {len(ids)} tasks (environment_faults), for example "
+            f"{next(iter(found.values()))}",
+            where="eval.max_fault_share",
+            fix="See that what the environments need is there; the same command plays only these tasks again",
+        )
+    return found
 
 
 def _rows(models: Sequence[Model], ids: Sequence[str]) -> list[list[dict[str, Any]]]:
@@ -186,7 +211,7 @@ def _plan(config: DictConfig, run: RunDir, path: Path) -> _Plan:
             parts.mkdir(parents=True, exist_ok=True)
             results.end_last_line(parts)
             done = results.finished(parts)
-            left = tuple((task,) for task in ids if task not in done)
+            left = tuple((task,) for task in ids if task not in done or "fault" in done[task])
             models.append(Model(name, str(folder), str(parts), left, context, own.seed))
         found += _served(settings, models)
     return _Plan(replace(job, models=tuple(found)), ids, attempts, prints)

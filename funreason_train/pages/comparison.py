@@ -45,6 +45,8 @@ def compare(
     for earlier, later in pairwise(names):
         change = difference(verdicts[earlier], verdicts[later], attempts)
         notes.append(f"{later} minus {earlier}: {points(change)}")
+    if broken := max(int(scores[name].get("broken_tasks", 0)) for name in names):
+        notes.append(f"{broken} further tasks are counted apart: their environment failed.")
     notes += [f"{name}: {note}" for name in names for note in attempt_notes(scores[name])]
     return Table(title, ("category", "tasks", *names), tuple(rows), notes=tuple(notes), total=True)
 

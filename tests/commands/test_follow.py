@@ -6,6 +6,7 @@ import io
 import json
 import re
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from rich.console import Console
 
 from funreason_train.commands import display
 from funreason_train.commands.execution.follow import StageDisplay
-from funreason_train.commands.execution.pace import Pace, duration
+from funreason_train.commands.execution.pace import Pace, duration, time_of_end
 from funreason_train.commands.stages import STAGES, stage_of
 from funreason_train.run.progress import Progress
 
@@ -27,6 +28,10 @@ class Clock:
     def __call__(self) -> float:
         return self.now
 
+    def time(self) -> datetime:
+        """On the clock: noon, and what has passed since."""
+        return datetime(2026, 11, 28, 12, 0) + timedelta(seconds=self.now - 1000)
+
 
 def shown(
     monkeypatch: pytest.MonkeyPatch,
@@ -39,7 +44,7 @@ def shown(
     file, clock = io.StringIO(), Clock()
     console = Console(file=file, width=80, force_terminal=terminal, color_system=None, legacy_windows=False)
     monkeypatch.setattr(display, "console", console)
-    with StageDisplay(title, path, True, clock, lambda: f"t{clock.now - 1000:.0f}") as follow:
+    with StageDisplay(title, path, True, clock, lambda: f"t{clock.now - 1000:.0f}", clock.time) as follow:
         for seconds, report in reports:
             clock.now = 1000.0 + seconds
             if report is not None:
@@ -68,10 +73,10 @@ def test_without_a_terminal_there_are_lines_with_a_time(
     ]
     lines = shown(monkeypatch, tmp_path / "p", reports, terminal=False).splitlines()
     assert lines == [
-        "t0 Evaluating: starting, 0:00:00 elapsed",
-        "t5 Evaluating: 0:00:05 elapsed, tokenising",
-        "t20 Evaluating: 0 of 90 (0%), 0:00:20 elapsed, starting training workers",
-        "t50 Evaluating: 9 of 90 (10%), 0:00:50 elapsed, about 0:04:30 left, loss 4.0",
+        "t0 Evaluating: starting, 0:00:00",
+        "t5 Evaluating: 0:00:05, tokenising",
+        "t20 Evaluating: 0 of 90 (0%), 0:00:20, starting training workers",
+        "t50 Evaluating: 9 of 90 (10%), 0:00:50, about 0:04:30 left (12:05), loss 4.0",
     ]
 
 
@@ -80,7 +85,7 @@ def test_a_stage_that_says_nothing_still_shows_that_it_lives(
 ) -> None:
     text = shown(monkeypatch, tmp_path / "p", [(second, None) for second in range(0, 900, 1)], terminal=False)
     assert len(text.splitlines()) == 30
-    assert text.splitlines()[-1] == "t870 Evaluating: starting, 0:14:30 elapsed"
+    assert text.splitlines()[-1] == "t870 Evaluating: starting, 0:14:30"
 
 
 @pytest.mark.parametrize("name", STAGES)
@@ -92,13 +97,19 @@ def test_no_line_is_broken_at_80_columns(name: str, tmp_path: Path, monkeypatch:
     assert all(len(line.rstrip()) <= 80 for line in lines)
     assert any(stage_of(name).title in line and "━" in line for line in lines), "title and bar on one line"
     assert "…" in out, "the words are cut off, not the line broken"
-    assert "1:00:00 elapsed, about" in out and "left" in out
+    assert "1:00:00, about" in out and "left (" in out
+    assert "reward 0.512" in out, "the last figure is within the 80 columns"
 
 
 def test_elapsed_and_left_are_told_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     reports = [(0.0, report(0, 100)), (60.0, report(20, 100)), (120.0, report(40, 100))]
     out = shown(monkeypatch, tmp_path / "p", reports, True)
-    assert "40 of 100 (40%), 0:02:00 elapsed, about 0:03:00 left" in out
+    assert "40 of 100 (40%), 0:02:00, about 0:03:00 left (12:05)" in out
+
+
+def test_an_end_on_another_day_says_which() -> None:
+    evening = datetime(2026, 11, 28, 23, 0)
+    assert time_of_end(600, evening) == "23:10" and time_of_end(7200, evening) == "Sun 01:00"
 
 
 def test_time_left_counts_from_where_a_run_resumed() -> None:

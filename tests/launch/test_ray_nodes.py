@@ -30,7 +30,7 @@ def test_four_nodes_form_one_cluster_and_rank_0_drives(cluster: Cluster, script:
     assert sorted(cluster.nodes()) == ["0", "1", "2", "3"]
     assert f"--port={cluster.port}" in cluster.nodes()["0"]["argv"]
     assert f"--address=127.0.0.1:{cluster.port}" in cluster.nodes()["3"]["argv"]
-    command = f"{stage} +recipe=funreason_mt_4b cluster=h20x32 seed=3"
+    command = f"{stage} +recipe=funreason_mt_4b cluster=h20x32 supervise=true seed=3"
     assert cluster.calls() == [
         f"RAY_ADDRESS= {command} dry_run=true",
         f"RAY_ADDRESS=127.0.0.1:{cluster.port} {command}",
@@ -43,7 +43,7 @@ def test_any_stage_runs_on_any_number_of_nodes(cluster: Cluster) -> None:
     worker = cluster.node(1, 2, *words, script="stage.sh")
     code, messages = end(cluster.node(0, 2, *words, script="stage.sh"))
     assert code == 0 and end(worker)[0] == 0, messages
-    assert cluster.calls()[1].endswith(" ".join(("pipeline", *words[1:])))
+    assert cluster.calls()[1].endswith("pipeline +recipe=funreason_mt_16gpu supervise=true seed=3")
     assert cluster.living() == []
 
 
@@ -59,6 +59,11 @@ def test_the_doctor_is_asked_once_all_nodes_have_joined(cluster: Cluster) -> Non
         f"RAY_ADDRESS=127.0.0.1:{cluster.port} {asked}",
     ]
     assert cluster.living() == []
+
+
+def test_supervision_can_be_turned_off(cluster: Cluster) -> None:
+    assert end(cluster.start("sft_h20x32.sh", "supervise=false", NNODES=1))[0] == 0
+    assert cluster.calls() == ["RAY_ADDRESS= sft +recipe=funreason_mt_4b cluster=h20x32 supervise=false"]
 
 
 def test_without_a_stage_the_general_script_asks_for_one(cluster: Cluster) -> None:
@@ -217,7 +222,7 @@ def test_a_port_in_use_is_named_before_anything_starts(cluster: Cluster, tmp_pat
 def test_an_existing_cluster_is_only_driven_and_only_by_rank_0(cluster: Cluster, rank: int) -> None:
     code, messages = end(cluster.node(rank, 2, RAY_ADDRESS="10.0.0.9:6379"))
     assert code == 0, messages
-    driven = ["RAY_ADDRESS=10.0.0.9:6379 sft +recipe=funreason_mt_4b cluster=h20x32"]
+    driven = ["RAY_ADDRESS=10.0.0.9:6379 sft +recipe=funreason_mt_4b cluster=h20x32 supervise=true"]
     assert cluster.calls() == (driven if rank == 0 else [])
     assert cluster.nodes() == {}
 
@@ -229,7 +234,9 @@ def test_a_dry_run_starts_no_ray(cluster: Cluster, script: str, stage: str, argu
     printed, messages = process.communicate(timeout=60)
     assert process.returncode == 0, messages
     assert cluster.nodes() == {}
-    assert cluster.calls() == [f"RAY_ADDRESS= {stage} +recipe=funreason_mt_4b cluster=h20x32 {argument}"]
+    assert cluster.calls() == [
+        f"RAY_ADDRESS= {stage} +recipe=funreason_mt_4b cluster=h20x32 supervise=true {argument}"
+    ]
     assert "# node 0: ray start --block" in printed
     assert f" --node-name=3@HOST --address=127.0.0.1:{cluster.port}" in printed
 
@@ -241,7 +248,7 @@ def test_a_dry_run_needs_neither_ranks_nor_a_head(cluster: Cluster) -> None:
 
 def test_the_users_recipe_goes_before_the_scripts(cluster: Cluster) -> None:
     assert end(cluster.start("rl_h20x32.sh", "+recipe=mine", "seed=1", NNODES=1))[0] == 0
-    assert cluster.calls() == ["RAY_ADDRESS= rl +recipe=mine cluster=h20x32 seed=1"]
+    assert cluster.calls() == ["RAY_ADDRESS= rl +recipe=mine cluster=h20x32 supervise=true seed=1"]
 
 
 def test_the_last_dry_run_counts(cluster: Cluster) -> None:
@@ -253,7 +260,7 @@ def test_the_last_dry_run_counts(cluster: Cluster) -> None:
 def test_one_machine_needs_no_cluster_of_ours(cluster: Cluster, settings: dict) -> None:
     code, messages = end(cluster.start("rl_h20x32.sh", "a=b c", FUNREASON_FAKE_CODE=2, **settings))
     assert code == 2, messages
-    assert cluster.calls() == ["RAY_ADDRESS= rl +recipe=funreason_mt_4b cluster=h20x32 a=b c"]
+    assert cluster.calls() == ["RAY_ADDRESS= rl +recipe=funreason_mt_4b cluster=h20x32 supervise=true a=b c"]
     assert cluster.nodes() == {}
 
 
@@ -359,7 +366,9 @@ def test_the_slurm_job(cluster: Cluster, stage: str, nodes: int, hosts: str) -> 
     code, messages = end(cluster.start(f"slurm/{stage}_h20x32.sbatch", "seed=1", **job))
     assert code == 0, messages
     assert sorted(cluster.nodes()) == [str(rank) for rank in range(nodes)]
-    assert cluster.calls()[-1].endswith(f"{stage} +recipe=funreason_mt_4b cluster=h20x32 seed=1")
+    assert cluster.calls()[-1].endswith(
+        f"{stage} +recipe=funreason_mt_4b cluster=h20x32 supervise=true seed=1"
+    )
     seen = [record["environ"] for record in cluster.nodes().values()]
     assert {environ["RAY_AUTH_MODE"] for environ in seen} == {"token"}
     assert len({environ["RAY_AUTH_TOKEN"] for environ in seen}) == 1

@@ -10,7 +10,7 @@ from funreason_train.data.steps import cut
 from funreason_train.dialogue import StepEncoder, prompt_style, render_prompt, render_target
 from funreason_train.environments import TableWorld, Task, TaskTurn, play, register_environment, tool
 from funreason_train.environments.gold import gold_conversation
-from funreason_train.environments.play import Episode, Limits
+from funreason_train.environments.play import Limits
 from funreason_train.evaluate.heldout import EpisodeGame, Rules
 
 
@@ -62,5 +62,5 @@ def test_all_show_the_same_tool_list(escape: bool) -> None:
 
     assert play(TASK, answer, style=style).right
     assert shown == learned, "episodes"
-    game = EpisodeGame(Episode(TASK, Limits(), Rules(style, Limits()).style))
+    game = EpisodeGame(TASK, Rules(style, Limits()))
     assert render_prompt(game.messages(), TOKENIZER, merged=True) == learned[0], "evaluation"

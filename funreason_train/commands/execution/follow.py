@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 
@@ -14,7 +15,7 @@ from rich.text import Text
 from ...run.progress import Progress as Report
 from ...run.progress import read
 from .. import display
-from .pace import Pace, words
+from .pace import Pace, time_of_end, words
 
 _EVERY = 30.0  # seconds between two lines of one phase
 _SOON = 1.0  # seconds before a new phase has a line of its own
@@ -29,6 +30,7 @@ class StageDisplay:
         enabled: False shows nothing, since the stage's own output goes to the screen.
         clock: Seconds.
         time_of_day: What a line begins with.
+        now: What the expected end counts from.
     """
 
     def __init__(
@@ -38,9 +40,10 @@ class StageDisplay:
         enabled: bool,
         clock: Callable[[], float] = time.monotonic,
         time_of_day: Callable[[], str] = lambda: time.strftime("%H:%M:%S"),
+        now: Callable[[], datetime] = datetime.now,
     ) -> None:
         self._title, self._path, self._enabled = title, path, enabled
-        self._clock, self._time_of_day = clock, time_of_day
+        self._clock, self._time_of_day, self._now = clock, time_of_day, now
         self._pace = Pace(clock())
         self._bar = _Bar(title) if enabled and display.console.is_terminal else None
         self._told: Report | None = None
@@ -63,7 +66,8 @@ class StageDisplay:
             return
         report, now = read(self._path), self._clock()
         left = self._pace.left(report, now) if report else None
-        text = words(report, now - self._pace.started, left)
+        end = "" if left is None else time_of_end(left, self._now())
+        text = words(report, now - self._pace.started, left, end)
         if self._bar:
             self._bar.show(report, text)
         elif self._worth_a_line(report, now):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 
 from ...run.progress import Progress
 
@@ -46,16 +47,31 @@ class Pace:
         return max(0.0, each * (report.total - done) - (now - until))
 
 
-def words(report: Progress | None, elapsed: float, left: float | None) -> str:
-    """What a report comes to: `12 of 90 (13 %), 0:02:03 elapsed, about 0:13:20 left, loss 0.31`."""
-    parts = [f"{duration(elapsed)} elapsed"]
+def words(report: Progress | None, elapsed: float, left: float | None, end: str = "") -> str:
+    """What a report comes to: `12 of 90 (13%), 0:02:03, about 0:13:20 left (15:07), loss 0.31`.
+
+    It is short, so that the last figure stands within 80 columns.
+
+    Args:
+        report: The latest.
+        elapsed: Seconds since the stage began.
+        left: Seconds that are probably left; None while nothing tells.
+        end: When it is expected to end, as `time_of_end` says it.
+    """
+    parts = [duration(elapsed)]
     if report is None:
         return ", ".join(["starting", *parts])
     if report.total:
         parts.insert(0, f"{report.done:,} of {report.total:,} ({report.done / report.total:.0%})")
     if left is not None:
-        parts.append(f"about {duration(left)} left")
+        parts.append(f"about {duration(left)} left" + (f" ({end})" if end else ""))
     return ", ".join([*parts, report.text] if report.text else parts)
+
+
+def time_of_end(left: float, now: datetime) -> str:
+    """The time of day at which something ends that is `left` seconds away, with the day if it is another."""
+    end = now + timedelta(seconds=left)
+    return f"{end:%H:%M}" if end.date() == now.date() else f"{end:%a %H:%M}"
 
 
 def duration(seconds: float) -> str:

@@ -5,8 +5,11 @@ from __future__ import annotations
 import signal
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import psutil
 
 from ...run.beat import VARIABLE as BEATS_VARIABLE
 from ...run.paths import RunDir
@@ -21,6 +24,10 @@ from .stop import StopRequest
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
+
+
+#: How long the processes of a stage that was ended may take to follow it.
+_FOLLOW_SECONDS = 10.0
 
 
 class StageFailed(Exception):
@@ -97,6 +104,7 @@ def spawn(stage: Stage, config: DictConfig, run: RunDir, lock: int, log: Path) -
             if guard and (found := guard.look(child.pid)):
                 told = [f"{found.hang}.", f"Stacks are in {found.stacks}: {'; '.join(found.told)}."]
                 message = f"the stage '{stage.name}' hangs: {found.hang}\n  its stacks: {found.stacks}"
+                _end_all(child)
                 raise StageFailed(message, None if on_screen else log, hung=True, told=told)
             time.sleep(0.5)
         try:
@@ -106,6 +114,19 @@ def spawn(stage: Stage, config: DictConfig, run: RunDir, lock: int, log: Path) -
                 raise KeyboardInterrupt from None
             shown = None if on_screen else log
             raise StageFailed(failure(stage.name, error, shown), shown, error.code, error.why) from None
+
+
+def _end_all(child: Child) -> None:
+    """Ends a stage that hangs; those of its processes that do not follow are killed."""
+    try:
+        family = psutil.Process(child.pid).children(recursive=True)
+    except psutil.Error:
+        family = []
+    child.end()
+    _, alive = psutil.wait_procs(family, timeout=_FOLLOW_SECONDS)
+    for process in alive:
+        with suppress(psutil.Error):
+            process.kill()
 
 
 def _guard(stage: Stage, config: DictConfig, run: RunDir) -> Guard | None:

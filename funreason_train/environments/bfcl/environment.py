@@ -20,7 +20,7 @@ from ...calls import Call
 from ...errors import UserError
 from ..protocol import Environment, Result
 from ..sandbox.pool import Pool
-from ..sandbox.session import Session
+from ..sandbox.session import GONE, Session
 from . import scenarios
 from .documents import CLASSES, class_documents
 from .execute import FAILED, refusal
@@ -60,6 +60,7 @@ class BfclEnvironment(Environment):
                 f"environment {self.name} has no class {', '.join(unknown)}; it has {', '.join(self.classes)}"
             )
         self.sessions.drop(self._number)
+        self.fault = None
         self._config = copy.deepcopy(dict(config))
         self._done: list[dict[str, Any]] = []
 
@@ -80,6 +81,9 @@ class BfclEnvironment(Environment):
         request = {"call": call.to_json()}
         try:
             answer = self._ask(request)
+        except OSError as error:  # no process could be started, or handed a session
+            self.fault = f"the sandbox cannot run calls ({error})"
+            return Result(f"{FAILED}{self.fault}", False)
         except (ValueError, TypeError, RecursionError) as error:  # of a call that JSON has no text for, too
             return Result(f"{FAILED}{error}", False)
         if "stopped" in answer:
@@ -109,12 +113,16 @@ class BfclEnvironment(Environment):
         self.sessions.drop(self._number)
 
     def _ask(self, request: dict[str, Any]) -> dict[str, Any]:
-        session = self.sessions.take(self._number) or self._make()
-        answer = session.ask(request)
-        if "stopped" in answer:
+        for _ in range(_CRASHES):
+            session = self.sessions.take(self._number) or self._make()
+            answer = session.ask(request)
+            if "stopped" not in answer:
+                self.sessions.put(self._number, session)
+                return answer
             session.close()
-        else:
-            self.sessions.put(self._number, session)
+            if answer["stopped"] != GONE:  # a host that lives says what ended a session
+                return answer
+        self.fault = f"the sandbox ended {_CRASHES} times without a word"
         return answer
 
     def _make(self) -> Session:
@@ -145,6 +153,8 @@ class BfclEnvironment(Environment):
         return next((pair for pair in answers if "stopped" in pair[0]), None)
 
     def _unloadable(self, reason: str) -> ValueError:
+        if reason == GONE:
+            self.fault = f"the sandbox ended again and again while {self.name} was loaded"
         return ValueError(f"the configuration of {self.name} cannot be loaded ({reason})")
 
 

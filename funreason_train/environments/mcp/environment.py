@@ -111,12 +111,13 @@ class McpEnvironment(Environment):
             )
         self.close()
         self.fault = None
-        session, self._let_go = type(self).opener()
-        self._session = session
         try:
+            session, self._let_go = type(self).opener()
+            self._session = session
             self._take(session.tools)
-        except UserError:
+        except UserError as error:  # the server's doing, wherever it comes up
             self.close()
+            self.fault = str(error)
             raise
 
     def tools(self) -> list[dict[str, Any]]:

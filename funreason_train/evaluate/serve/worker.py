@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from ...dialogue import Message, render_prompt
-from ...environments import Episode, load_environments, read_tasks
+from ...environments import load_environments, read_tasks
 from ...run.files import write_json
 from ..bfcl.game import BfclGame
 from ..custom import RowGame, is_rows, read_rows
@@ -79,7 +79,7 @@ def _tasks(job: Job) -> Games:
         if rows:
             yield [RowGame(row, job.reward) for row in share]
         else:
-            yield [EpisodeGame(Episode(task, job.rules.limits, job.rules.style)) for task in share]
+            yield [EpisodeGame(task, job.rules) for task in share]
 
     return games
 

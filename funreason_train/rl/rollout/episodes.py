@@ -20,7 +20,7 @@ from typing import Any
 
 from ...calls import Call, render_calls
 from ...dialogue import PromptStyle, end_tokens
-from ...environments import Episode, Limits, Result, Task
+from ...environments import FAULT, EnvironmentFailed, Episode, Limits, Result, Task
 from .tokens import completion_text, prompt_ids
 
 
@@ -99,12 +99,16 @@ class Played:
         outcomes: `{"state_equal", "results_seen"}` of every user turn of the task, played or not.
         reasons: What went wrong, `turn N: slug: detail` each; empty if the task was solved.
         gold: Of each user turn, the gold calls of its responses and the gold reply.
+        fault: Why the environment itself failed; None if it did not. Such an episode teaches nothing: no
+            reward, no advantage, and no part in its group. If it failed before the first response, `samples`
+            holds one that nobody wrote, since verl knows no sample without tokens.
     """
 
     samples: list[Sample]
     outcomes: list[dict[str, bool]]
     reasons: tuple[str, ...]
     gold: list[list[str]]
+    fault: str | None = None
 
 
 async def play_episode(
@@ -129,9 +133,12 @@ async def play_episode(
     Raises:
         ValueError: if the task's very first prompt is too long; prompts are never cut.
     """
-    episode = await asyncio.to_thread(
-        Episode, task, Limits(responses=rules.responses, stop_when_wrong=False), rules.style
-    )
+    try:
+        episode = await asyncio.to_thread(
+            Episode, task, Limits(responses=rules.responses, stop_when_wrong=False), rules.style
+        )
+    except EnvironmentFailed as error:
+        return _not_begun(task, str(error), tokenizer)
     samples: list[Sample] = []
     turn, began = 0, clock()
     while not episode.done:
@@ -156,7 +163,16 @@ async def play_episode(
             sample.acting = clock() - answered
             if episode.turn == turn and clock() - began > rules.seconds:
                 episode.stop(f"too_slow: more than {rules.seconds:g} seconds")
-    return Played(samples, episode.turn_outcomes(), episode.outcome().reasons, _gold(task))
+    outcomes, reasons = episode.turn_outcomes(), episode.outcome().reasons
+    return Played(samples, outcomes, reasons, _gold(task), episode.fault)
+
+
+def _not_begun(task: Task, fault: str, tokenizer: Any) -> Played:
+    """An episode whose environment failed before anything was asked."""
+    end = [min(end_tokens(tokenizer))]
+    sample = Sample(0, 0, end, Written(end, [0.0], {}), "", cut=False)
+    wrong = [{"state_equal": False, "results_seen": False} for _ in task.turns]
+    return Played([sample], wrong, (f"turn 0: {FAULT}: {fault}",), _gold(task), fault)
 
 
 def _sample(

@@ -27,6 +27,9 @@ FIGURES = {
         "health/groups_without_signal", "the share of groups with identical rewards (no gradient)"
     ),
     "reward_errors": Figure("reward/error", "the share of samples that the reward could not score"),
+    "environment_faults": Figure(
+        "health/environment_faults", "the share of episodes whose environment itself failed"
+    ),
     "unclosed": Figure("reward/unclosed", "the share of answers without </think>"),
     "over_long": Figure("reward/cut", "the share of answers cut off at rl.max_response_tokens"),
     "entropy": Figure("health/entropy", "the entropy a token (nats)", least=True),

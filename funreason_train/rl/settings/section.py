@@ -104,6 +104,7 @@ class Limits(Section):
 
     groups_without_signal: NotNegative | None
     reward_errors: NotNegative | None
+    environment_faults: NotNegative | None
     unclosed: NotNegative | None
     over_long: NotNegative | None
     entropy: NotNegative | None

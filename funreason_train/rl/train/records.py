@@ -40,6 +40,11 @@ class Row:
     response: Mapping[str, Any] | None = None
 
     @property
+    def fault(self) -> bool:
+        """Whether the environment failed: then the score says nothing."""
+        return bool(self.details.get("environment_fault"))
+
+    @property
     def prompt(self) -> str:
         """The prompt it was drawn for: the group that advantages are compared in."""
         return self.key.rsplit("_", 2)[0]
@@ -69,11 +74,15 @@ def last_responses(rows: Sequence[Row]) -> list[Row]:
 def figures(rows: Sequence[Row]) -> dict[str, float]:
     """The figures of one step: scores are averaged over samples, what concerns an answer over responses.
 
+    Episodes whose environment failed are in none of them but their own.
+
     Returns:
         `health/groups_without_signal`, `health/score`, `health/responses` (of a sample, in environments),
-        `reward/NAME` for each number in the details, and `reason/NAME`, the share of samples scored for that
-        reason.
+        `health/environment_faults` (their share of the episodes), `reward/NAME` for each number in the
+        details, and `reason/NAME`, the share of samples scored for that reason.
     """
+    everyone = last_responses(rows)
+    rows = [row for row in rows if not row.fault]
     samples = last_responses(rows)
     details = [{name: value for name, value in row.details.items() if name != "reason"} for row in samples]
     found = health.summary(
@@ -82,6 +91,9 @@ def figures(rows: Sequence[Row]) -> dict[str, float]:
         [*details, *(row.response["figures"] for row in rows if row.response)],
     )
     found |= _reasons(samples)
+    if everyone and everyone[0].response:
+        found["health/environment_faults"] = 1 - len(samples) / len(everyone)
+        found.pop("reward/environment_fault", None)
     if samples and rows[0].response:
         found["health/responses"] = len(rows) / len(samples)
     return found

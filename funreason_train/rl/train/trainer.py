@@ -33,6 +33,7 @@ from ..verl.compose import ENVIRONMENT
 from . import egpo, health, records, step_batch
 from .group_buffer import BoundedGroups
 from .liveness import Liveness
+from .quarantine import quarantined
 
 #: How often the driver looks whether a step's samples are there; verl's own 2 seconds are a long time here.
 _POLL_SECONDS = 0.2
@@ -159,12 +160,14 @@ def _recording(base: type) -> Any:
             return super()._update_actor(batch, metrics)
 
         def _compute_advantage(self, batch: Any, metrics: dict[str, Any]) -> Any:
+            faulty = _faulty(batch, self.global_steps) if self.episodes else set()
             if self.estimator is not None:
                 entropies = _thought_entropies(batch, self.tokenizer)
                 self.estimator.entropies = entropies
                 self.estimator.stand_ins = records.stand_ins(batch.keys)
                 metrics["health/thought_entropy"] = float(entropies.mean())
-            return super()._compute_advantage(batch, metrics)
+            with quarantined(faulty):
+                return super()._compute_advantage(batch, metrics)
 
         def step(self, metrics: dict[str, Any], timing_raw: dict[str, float]) -> Any:
             batch = super().step(metrics, timing_raw)
@@ -251,6 +254,24 @@ def _recording(base: type) -> Any:
             """Done in `step` already."""
 
     return Recording
+
+
+def _faulty(batch: Any, step: int) -> set[str]:
+    """The keys of responses in episodes whose environment failed.
+
+    Raises:
+        UserError: if there is no other episode in the batch.
+    """
+    rows, _ = step_batch.rows(batch, [])
+    found = {row.key for row in rows if row.fault}
+    if rows and len(found) == len(rows):
+        said: list[str] = next((row.response["reasons"] for row in rows if row.response), [])
+        raise UserError(
+            f"the environment failed in all episodes of step {step} ({'; '.join(said) or 'no reason given'}; "
+            "environment_faults). See that what it needs is there; the same command continues from the last "
+            "checkpoint"
+        )
+    return found
 
 
 def _health(batch: Any, trusting: bool, update_kl: float | None) -> dict[str, float]:

@@ -149,16 +149,19 @@ _NODE_LOST = _sign(
         "LocalRayletDiedError|[Rr]aylet (?:process )?(?:has )?(?:died|exited|crashed)",
         "raylet .*(?:terminated|crashed)",
         r"DUE TO NODE FAILURE|[Nn]ode failure on|NODE_FAIL",
-        r"Node .* (?:is )?not responding|node .* unexpectedly rebooted",
+        r"Node .* (?:is )?not responding|no longer responding|node .* unexpectedly rebooted",
         "Failed to connect to (?:the )?GCS",
         "GCS (?:server )?(?:is|has) (?:not reachable|unreachable|died|down)|lost contact with the head",
         "PreemptionError|(?i:\\bpreempted\\b|due to preemption)",
         "instance (?:is being )?terminated|is draining",
         r"Ray has ended on this node|Ray's head has ended|the head is gone",
         "nodes did not (?:join|come back)|A node .* (?:was|has been) lost",
+        "nodes are missing|no Ray cluster answers|node timed out during startup",
     ),
     strong=True,
 )
+#: Ray's guess at the reasons speaks of the OOM killer; what it knows is that the machine's Ray has gone.
+_RAYLET = _sign(NODE_LOST, ("Raylet is terminated",), strong=True)
 _DEVICE = _sign(
     DEVICE,
     (
@@ -262,7 +265,8 @@ _DATA = _sign(
         "SafetensorError|HeaderTooLarge|MetadataIncomplete",
         "PytorchStreamReader|UnpicklingError|invalid load key|corrupt",
         "Cannot find valid samples|Dataset .* (?:is empty|not found)",
-        "num_samples=0|bad zip|not a gzip|Truncated",
+        "num_samples=0|index out of range in self|EOFError|Compressed file ended",
+        "bad zip|not a gzip|Truncated",
         "roles? .*alternat|conversation.* must|chat template .* (?:raised|failed)|TemplateError",
     ),
 )
@@ -282,14 +286,15 @@ _CONFIGURATION = _sign(
         "has model type|trust_remote_code|InstantiationException",
         r"Permission denied|\[Errno 13\]|FileNotFoundError|No such file",
         r"NotADirectory|command not found|401 Client|Unauthorized",
-        "[Uu]nknown (?:argument|key|option|setting)|invalid (?:choice|literal|value)",
-        "not supported|size mismatch for|NotImplementedError",
+        "[Uu]nknown (?:argument|key|option|setting)|invalid (?:choice|value)",
+        "not supported|not installed|size mismatch for|NotImplementedError",
         "was made with different settings|is not a setting|AssertionError: .*(?:must|should|config|%)",
     ),
 )
 #: In the order in which they are tried.
 SIGNS = (
-    *(_TEARDOWN, _SHARED_MEMORY, _DISK, _GPU_MEMORY, _CACHE_MEMORY, _HOST_MEMORY, _NODE_LOST, _DEVICE),
+    *(_TEARDOWN, _SHARED_MEMORY, _DISK, _GPU_MEMORY, _CACHE_MEMORY, _RAYLET, _HOST_MEMORY, _NODE_LOST),
+    _DEVICE,
     *(_PORT, _NETWORK, _LOST_PEER, _DEAD_PROCESS, _OUR_ENVIRONMENTS, _OUR_REWARD),
     *(_ENVIRONMENT, _REWARD, _DATA, _CONFIGURATION),
 )

@@ -1,0 +1,145 @@
+"""Episodes whose environment failed teach nothing: with verl's own advantages and losses."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from environments.breaking import PLACES, install
+from rl.episode_script import RULES, TASKS, TOKENIZER, flat, gold, run
+
+from funreason_train.rl.rollout.episodes import play_episode
+from funreason_train.rl.train import records
+from funreason_train.rl.train.quarantine import apart
+
+torch = pytest.importorskip("torch")
+SHOP = next(task for task in TASKS if task.environment == "shop" and task.turns[0].steps)
+BROKEN = replace(SHOP, environment="breaking")
+TOKENS = 3
+
+
+def batch(rows: list[tuple[str, float]], mask: dict[str, int] | None = None) -> Any:
+    """verl's batch of responses, each a key and the score of its episode."""
+    from verl.protocol import DataProto
+
+    scores = torch.zeros(len(rows), TOKENS)
+    scores[:, -1] = torch.tensor([score for _, score in rows])
+    masks = torch.ones(len(rows), TOKENS)
+    for at, (key, _) in enumerate(rows):
+        if mask and key in mask:
+            masks[at] = mask[key]
+    data = {"token_level_rewards": scores, "response_mask": masks}
+    groups = np.array([key.split("_")[0] for key, _ in rows], dtype=object)
+    return DataProto.from_dict(tensors=data, non_tensors={"uid": groups})
+
+
+def advantages(rows: list[tuple[str, float]], faulty: tuple[str, ...] = (), estimator: str = "grpo") -> Any:
+    from verl.trainer.ppo.v1.utils import compute_advantage_for_multi_trajectories
+
+    compute = apart(compute_advantage_for_multi_trajectories, set(faulty))
+    data = batch(rows, dict.fromkeys(faulty, 0))
+    found = compute(data, batch_keys=[key for key, _ in rows], adv_estimator=estimator, num_repeat=4)
+    assert list(found.non_tensor_batch["uid"]) == [key.split("_")[0] for key, _ in rows]
+    return {key: found.batch["advantages"][at] for at, (key, _) in enumerate(rows)}
+
+
+WELL = [("a_0_0", 1.0), ("a_1_0", 0.0), ("a_2_0", 1.0), ("a_2_1", 1.0), ("b_0_0", 0.0), ("b_1_0", 1.0)]
+FAULTY = [("a_3_0", 0.0), ("a_3_1", 0.0)]
+
+
+def test_a_group_is_compared_as_if_the_faulty_episode_had_never_been() -> None:
+    alone = advantages(WELL)
+    together = advantages([*WELL, *FAULTY], ("a_3_0", "a_3_1"))
+    for key, value in alone.items():
+        assert torch.equal(together[key], value)
+    assert not together["a_3_0"].any() and not together["a_3_1"].any()
+    spoilt = advantages([*WELL, *FAULTY])
+    assert not torch.equal(spoilt["a_0_0"], alone["a_0_0"]), "which verl by itself does not do"
+
+
+def test_the_last_one_left_of_a_group_has_no_signal() -> None:
+    rows = [("a_0_0", 1.0), ("a_1_0", 0.0), ("b_0_0", 1.0), ("b_1_0", 0.0)]
+    found = advantages(rows, ("a_1_0",))
+    assert not found["a_0_0"].any() and found["b_0_0"].any()
+
+
+@pytest.mark.parametrize("mode", ["token-mean", "token-sum", "seq-mean-token-sum", "seq-mean-token-mean"])
+def test_no_loss_comes_of_a_masked_episode(mode: str) -> None:
+    from verl.trainer.ppo.core_algos import agg_loss
+
+    losses = torch.tensor([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0], [700.0, 800.0, 900.0]], requires_grad=True)
+    mask = torch.tensor([[1, 1, 1], [1, 1, 0], [0, 0, 0]])
+    masked = agg_loss(losses, mask, mode)
+    assert torch.allclose(masked, agg_loss(losses[:2], mask[:2], mode))
+    masked.backward()
+    assert losses.grad is not None and not losses.grad[2].any()
+
+
+def test_egpo_compares_without_it_as_well() -> None:
+    from funreason_train.rl.train import egpo
+
+    estimator = egpo.register(0.4, 2.0)
+
+    def found(rows: list[tuple[str, float]], faulty: tuple[str, ...] = ()) -> Any:
+        estimator.entropies = torch.full((len(rows),), 0.1)
+        estimator.stand_ins = records.stand_ins([key for key, _ in rows])
+        return advantages(rows, faulty, egpo.NAME)
+
+    alone, together = found(WELL), found([*WELL, *FAULTY], ("a_3_0", "a_3_1"))
+    assert all(torch.equal(together[key], value) for key, value in alone.items())
+    assert not together["a_3_0"].any()
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_an_episode_in_which_the_environment_fails_says_so(place: str) -> None:
+    install(place, skip=1)
+    played, _ = run(BROKEN, flat(gold(SHOP)))
+    assert played.fault and any("environment_failed: " in reason for reason in played.reasons)
+    assert played.samples and all(sample.written.ids for sample in played.samples)
+
+
+def test_one_that_fails_before_the_first_prompt_has_a_sample_that_nobody_wrote() -> None:
+    install("reset")
+
+    async def write(prompt: Any, number: Any) -> Any:
+        raise AssertionError("nothing is asked")
+
+    played = asyncio.run(play_episode(BROKEN, write, TOKENIZER, RULES))
+    (sample,) = played.samples
+    assert "nobody listens" in str(played.fault) and len(sample.written.ids) == len(sample.prompt) == 1
+    assert played.outcomes == [{"state_equal": False, "results_seen": False}] * len(BROKEN.turns)
+
+
+def rows(faulty: int, well: int) -> list[records.Row]:
+    response = {"figures": {"unclosed": 0.0, "cut": 0.0}}
+    found = [
+        records.Row(f"a_{n}_0", 1.0, {"environment_fault": 0.0, "acc": 1.0}, response) for n in range(well)
+    ]
+    return found + [
+        records.Row(f"a_{well + n}_0", 0.0, {"environment_fault": 1.0, "acc": 0.0}, response)
+        for n in range(faulty)
+    ]
+
+
+def test_figures_count_it_apart() -> None:
+    figures = records.figures(rows(faulty=1, well=3))
+    assert figures["health/environment_faults"] == 0.25
+    assert figures["health/score"] == figures["reward/acc"] == 1.0
+    assert "reward/environment_fault" not in figures
+    assert records.figures(rows(0, 3))["health/environment_faults"] == 0.0
+    assert records.figures(rows(3, 0))["health/environment_faults"] == 1.0
+
+
+def test_its_line_in_the_records_says_why() -> None:
+    row = records.Row(
+        "a_0_0",
+        0.0,
+        {"environment_fault": 1.0, "score": 0.0},
+        {"turn": 0, "response": 0, "calls": [], "results": [], "ok": [], "gold": [], "figures": {}}
+        | {"reasons": ["environment_failed: the server gave no answer"]},
+    )
+    line = records.line(row, "p", "a", None)
+    assert line["environment_fault"] == 1.0 and "no answer" in line["reasons"][0]
