@@ -101,7 +101,8 @@ def test_held_out_tasks(tmp_path: Path, model: Any) -> None:
     completions = json.dumps(rows["episodes.jsonl"])
     assert "alert(1)" in completions
     page = read_browser(run.eval_failures())
-    assert len(page["entries"]) == len(rows["failures.jsonl"]) > 0
+    assert len(page["entries"]) == len(TASKS)
+    assert sum(entry["right"] != [1] for entry in page["entries"]) == len(rows["failures.jsonl"]) > 0
     assert (run.root / "eval" / "table.md").read_text(encoding="utf-8")
 
 

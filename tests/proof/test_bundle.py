@@ -111,7 +111,8 @@ class Only:
 
 sys.meta_path[:] = [Only(set(json.loads(sys.argv[1])), list(sys.meta_path))]
 from funreason_train.commands.stages import stage_of
-import funreason_train.commands.cli, funreason_train.commands.execution.worker, funreason_train.sft.train.gang
+import funreason_train.commands.cli, funreason_train.commands.execution.worker
+import funreason_train.sft.train.workers
 import funreason_train.rl.verl.session, funreason_train.models.tiny, funreason_train.settings.compose
 for name in ("sft", "rl", "export"):
     stage_of(name)

@@ -160,8 +160,8 @@ def test_every_value_of_the_reference_recipes_names_its_source(name: str) -> Non
     assert [line for line in values if not any(word in line.partition("#")[2] for word in words)] == []
 
 
-def test_the_arithmetic_in_the_paper_recipe_is_right() -> None:
-    """Worked out again from the shape of Qwen3-4B-Instruct-2507 (its config.json) and the recipe's values."""
+def test_the_arithmetic_of_the_paper_recipe_is_right() -> None:
+    """In it and in docs/plan.md: worked out again from Qwen3-4B-Instruct-2507's shape (its config.json)."""
     gib, layers, hidden, heads, kv_heads, head, mlp, words = 2**30, 36, 2560, 32, 8, 128, 9728, 151_936
     layer = 2 * hidden * heads * head + 2 * hidden * kv_heads * head + 3 * hidden * mlp
     parameters = words * hidden + layers * layer
@@ -171,40 +171,22 @@ def test_the_arithmetic_in_the_paper_recipe_is_right() -> None:
     cache = rollout - 2 * parameters / gib - 3
     tokens = cache * gib / token
     pair = 2 * (rollout - parameters / gib - 3)
-    passes = 6 * 2 * parameters * batch * samples * 4000
-    wave = cache + 2 * parameters / gib
     facts = [
-        f"{parameters / 1e9:.2f}B parameters",
-        f"2 bytes a parameter = {2 * parameters / gib:.1f} GiB; fp32 weights and Adam",
-        f"12 bytes / 32 = {12 * parameters / gpus / gib:.1f} GiB",
-        f"4 bytes / 32 = {4 * parameters / gpus / gib:.1f} GiB",
-        f"on its way, {6 * words * hidden / gib:.1f} GiB: about "
-        f"{((2 + 16 / gpus) * parameters + 6 * words * hidden) / gib:.0f} GiB of state",
-        f"a parameter / 8 = {16 * parameters / 8 / gib:.1f} GiB",
-        f"because of kl_loss {4 * parameters / 8 / gib:.1f} GiB",
-        f"= {layers * row * hidden * 2 / gib:.1f} GiB at layer boundaries",
-        f"= {row * words * 4 / gib:.1f} GiB in fp32",
-        f"keep {2 * row * words * 4 / gib:.0f} GiB more",  # 8 bytes a logit (torch.compile's eager entropy)
-        f"= {rollout:.1f} GiB for vLLM",
-        f"{2 * parameters / gib:.1f} GiB of bf16 weights",
-        f"leaves {cache:.1f} GiB of KV cache",
-        f"= {token // 1024} KiB",
-        f"{tokens // 1000:.0f},000 tokens: {tokens // row:.0f} full-length samples",
+        f"holds {((2 + 16 / gpus) * parameters + 6 * words * hidden) / gib:.0f} GiB of states",
+        f"adds {layers * row * hidden * 2 / gib:.1f} GiB at layer borders",
+        f"save {2 * parameters * (1 - 1 / gpus) / gib:.0f} GiB that nobody needs",
+        f"gather {2 * parameters / gib:.1f} GiB of weights",
+        f"leaves {cache:.1f} GiB of cache, {tokens // 1000:.0f},000 tokens",
+        f"{tokens // row:.0f} full-length samples alone, or "
         f"{tokens // (prompt + samples * answer):.0f} groups of 8",
-        f"= {prompt + samples * answer:,} tokens)",
-        f"hold {pair:.0f} GiB of KV cache",
-        f"{100 * (pair / (2 * cache) - 1):.0f} % more",
-        f"{batch * samples:,} samples are {batch * samples * 4000 / 1e6:.0f}M tokens",
-        f"{passes / 6 / 1e18:.2f} EFLOP",
-        f"{passes / 1e18:.1f} EFLOP, at 40 %",
-        f"about {round(passes / (0.4 * gpus * 148e12), -1):.0f} s",
-        f"a token of {tokens // 4000:.0f} samples",
-        f"at 4 TB/s, {wave * gib / 4e12 * 1e3:.0f} ms",
+        f"hold {100 * (pair / (2 * cache) - 1):.0f} % more cache",
         f"12 bytes a parameter, {12 * parameters / gib:.0f} GiB",
         f"{2 * 12 * parameters / gib:.0f} GiB of disk, {3 * 12 * parameters / gib:.0f} while",
     ]
-    recipe = " ".join((shipped("recipes") / "funreason_mt_4b.yaml").read_text().replace("#", " ").split())
-    assert [fact for fact in facts if fact not in recipe] == []
+    page = (Path(__file__).parents[2] / "docs" / "plan.md").read_text()
+    recipe = (shipped("recipes") / "funreason_mt_4b.yaml").read_text().replace("#", " ")
+    said = " ".join(f"{page} {recipe}".split())
+    assert [fact for fact in facts if fact not in said] == []
     config = compose_recipe("funreason_mt_4b")
     assert config.rl.max_prompt_tokens + config.rl.max_response_tokens == config.rl.tokens_per_pass == row
     assert (config.rl.max_prompt_tokens, config.rl.rollout.memory) == (prompt, 0.6)

@@ -62,7 +62,7 @@ def test_a_killed_evaluation_continues_and_scores_what_was_answered(tmp_path: Pa
     assert scores["columns"]["multi_turn.base"]["value"] == pytest.approx(0.95)
     assert scores["columns"]["multi_turn.overall"]["not_run"]
     page = read_browser(run.eval_failures("bfcl"))
-    assert {entry["id"] for entry in page["entries"]} == set(WRONG)
+    assert {entry["id"] for entry in page["entries"] if entry["right"] != [1]} == set(WRONG)
     assert "19/20 = 95.0" in run.eval_table("bfcl").read_text()
     assert "95.0 (76–99)" in second.stdout and "Not run: " in second.stdout
 
