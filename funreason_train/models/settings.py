@@ -8,7 +8,7 @@ from annotated_types import Ge, Le
 from pydantic import model_validator
 
 from ..settings.section import ModelName, Positive, Section, wrong
-from .induction import has_room
+from .tiny.induction import has_room
 
 Size = Annotated[int, Ge(1), Le(2**24)]
 

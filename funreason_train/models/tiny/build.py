@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from ..tokenizer import END_OF_TEXT, TURN_END, train_tokenizer, wrap_tokenizer
 from .induction import begin_with_induction
-from .tokenizer import END_OF_TEXT, TURN_END, train_tokenizer, wrap_tokenizer
 
 
 def build(path: Path, texts: Iterable[str], config: Mapping[str, Any]) -> dict[str, Any]:
