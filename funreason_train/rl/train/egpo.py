@@ -125,9 +125,10 @@ class Egpo:
 
 
 def register(weight: float, bound: float) -> Egpo:
-    """Makes the estimator known to verl in this process, and hands it over."""
-    from verl.trainer.ppo.core_algos import register_adv_est
+    """Makes the estimator known to verl in this process, in place of an earlier one, and hands it over."""
+    from verl.trainer.ppo.core_algos import ADV_ESTIMATOR_REGISTRY, register_adv_est
 
     estimator = Egpo(weight, bound)
+    ADV_ESTIMATOR_REGISTRY.pop(NAME, None)  # verl refuses another one under a name that is taken
     register_adv_est(NAME)(estimator)
     return estimator
