@@ -24,8 +24,6 @@ import pytest
 from omegaconf import OmegaConf
 
 from funreason_train.calls import Call, check_call
-from funreason_train.commands.cli import main
-from funreason_train.commands.line.loading import every_problem
 from funreason_train.data.check.checks import check_calls, passes
 from funreason_train.data.read.formats import funreason_mt
 from funreason_train.data.read.rows import RowError
@@ -361,52 +359,6 @@ def test_an_agent_that_waits_needs_a_loop_and_gives_the_same() -> None:
 
     with pytest.raises(RuntimeError, match="has waited"):
         at_once(waits())
-
-
-@pytest.mark.parametrize(
-    ("words", "sentence"),
-    [
-        (["environments=[]"], "name at least one"),
-        (["environments=[shop,shop]"], "shop is named twice"),
-        (["agents=ofline"], "Did you mean offline?"),
-        (["turns=0"], "synth.turns=0: must"),
-        (["graph.round=0"], "synth.graph.round=0: must"),
-        (["known_ids=1.5"], "must be a number from 0 to 1"),
-        (["offered_tools=[5,2]"], "must be two numbers, from and to"),
-        (["sampler.extra_calls=[1]"], "must be two numbers, from and to"),
-        (["query.style=harder"], "Did you mean hard?"),
-        (["chain.validate_by=both"], "synth.chain.validate_by=both"),
-        (["kinds.plain=-1"], "synth.kinds.plain=-1: must"),
-        ([f"kinds.{kind}=0" for kind in KINDS], "one of them must be above 0"),
-    ],
-)
-def test_wrong_settings_are_told_before_anything_is_made(
-    words: list[str], sentence: str, tmp_path: Path
-) -> None:
-    words = [f"run_dir={tmp_path}", *words]
-    (problem,) = map(str, every_problem(compose("synth", words), "synth"))
-    assert sentence in problem
-    assert main(["synth", *words]) == 2
-    assert not RunDir.at(tmp_path).synth.exists()
-
-
-@pytest.mark.parametrize(
-    ("words", "sentence"),
-    [
-        (["environments=[shp]"], "there is no environment shp"),
-        (["environments=[no.such:Class]"], "no.such"),
-        (["targets=nowhere.txt"], "there is no such file"),
-        (["servers=nowhere.json"], "nowhere.json"),
-        (["modules=[nowhere_at_all]"], "nowhere_at_all"),
-    ],
-)
-def test_what_is_not_there_is_told_before_anything_is_made(
-    words: list[str], sentence: str, tmp_path: Path
-) -> None:
-    config, run = compose("synth", [f"run_dir={tmp_path}", *words]), RunDir.at(tmp_path)
-    (problem,) = map(str, stage.check(config, run))
-    assert sentence in problem
-    assert not run.synth.exists()
 
 
 def test_an_environment_whose_state_cannot_be_compared_is_refused_first(

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ...pages.table import Table
+from ...plain import json_text
 from .scan import RunRecord
 
 _SHOWN = 40  # characters of a value
@@ -89,13 +90,7 @@ def _figures(result: Any) -> Iterator[tuple[str, str]]:
 
 
 def _text(value: Any) -> str:
-    return (
-        {None: "null", True: "true", False: "false"}.get(value, str(value)) if _plain(value) else str(value)
-    )
-
-
-def _plain(value: Any) -> bool:
-    return value is None or isinstance(value, bool)
+    return json_text(value) if value is None or isinstance(value, bool) else str(value)
 
 
 def _short(text: str) -> str:

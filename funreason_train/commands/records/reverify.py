@@ -9,6 +9,7 @@ from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ...environments.play import FAULT
 from ...errors import Problem, UserError, refuse
 from ...reward import check_options, compute_score, own, progress, read_turns, reason_of
 from ...rl.train.records import over_long
@@ -77,7 +78,7 @@ def reverify(config: DictConfig, run: RunDir, words: Sequence[str] = ()) -> None
     say(f"Every change: {out / 'changes.jsonl'}")
 
 
-def _all(record: RunRecord, of: Sequence[str]) -> Iterator[Stored]:
+def _all(record: RunRecord, of: Sequence[str]) -> Iterator[Stored | str]:
     if "rollouts" in of:
         yield from source.rollouts(record.run)
     if "eval" in of:
@@ -85,9 +86,12 @@ def _all(record: RunRecord, of: Sequence[str]) -> Iterator[Stored]:
 
 
 def _again(
-    stored: Stored, reward: Callable[[Stored], Scored | str], tally: Tally, write: Callable[[str], Any]
+    stored: Stored | str, reward: Callable[[Stored], Scored | str], tally: Tally, write: Callable[[str], Any]
 ) -> None:
-    found = reward(stored)
+    if isinstance(stored, str):
+        tally.unjudged[stored] += 1
+        return
+    found = "their environment failed" if stored.reason == FAULT else reward(stored)
     if isinstance(found, str):
         tally.unjudged[found] += 1
         return

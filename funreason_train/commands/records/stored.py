@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import UserError
-from ...run.files import read_lines
 from ...run.paths import RunDir
 from .scan import RunRecord
 
@@ -43,13 +42,19 @@ class Stored:
     cut: bool = False
 
 
-def rollouts(run: RunDir) -> Iterator[Stored]:
-    """The samples of `rl/rollouts/STEP.jsonl`, step by step; a line cut off by a crash is left out."""
+#: Why a stored line is left out.
+DAMAGED, UNSCORED = "their lines are damaged", "their lines hold no answer with a score"
+OF_BFCL = "entries of BFCL, which its own checker judges"
+
+
+def rollouts(run: RunDir) -> Iterator[Stored | str]:
+    """The samples of `rl/rollouts/STEP.jsonl`, step by step; for a line that is none, why it is left out."""
     files = sorted((run.rl / "rollouts").glob("*.jsonl"), key=lambda file: (len(file.stem), file.stem))
     for file in files:
         episode: list[tuple[int, dict[str, Any]]] = []
-        for number, line in enumerate(read_lines(file), 1):
-            if not isinstance(line, dict) or "answer" not in line or not _is_number(line.get("score")):
+        for number, line in _lines(file):
+            if line is None or "answer" not in line or not _is_number(line.get("score")):
+                yield DAMAGED if line is None else UNSCORED
                 continue
             if "turn" not in line:
                 yield _sample(file, number, line)
@@ -62,19 +67,34 @@ def rollouts(run: RunDir) -> Iterator[Stored]:
             yield _episode(file, episode)
 
 
-def evaluations(record: RunRecord) -> Iterator[Stored]:
-    """The tasks of every `eval/MODEL/…/episodes.jsonl` of ours; BFCL's own checker judges its entries."""
+def evaluations(record: RunRecord) -> Iterator[Stored | str]:
+    """The tasks of every `eval/MODEL/…/episodes.jsonl`; for a line that is left out, why."""
     truths: dict[str, str] | None = None
     for file in sorted((record.run.root / "eval").glob("*/**/episodes.jsonl")):
         inside = file.relative_to(record.run.root / "eval").parts
-        if "bfcl" in inside or "parts" in inside:
+        if "parts" in inside:  # of an evaluation that goes on; put together, it is read
             continue
-        for number, line in enumerate(read_lines(file), 1):
-            if not isinstance(line, dict) or not isinstance(line.get("turns"), list):
+        for number, line in _lines(file):
+            if "bfcl" in inside:
+                yield OF_BFCL
+                continue
+            if line is None or not isinstance(line.get("turns"), list):
+                yield DAMAGED if line is None else UNSCORED
                 continue
             if "score" in line and truths is None:
                 truths = _truths(record)
             yield _task(file, number, line, f"eval {inside[0]}", truths or {})
+
+
+def _lines(file: Path) -> Iterator[tuple[int, dict[str, Any] | None]]:
+    """Number and object of each line; None for a line that is no object, as a crash can leave one."""
+    with file.open(encoding="utf-8", errors="replace") as lines:
+        for number, text in enumerate(lines, 1):
+            try:
+                value = json.loads(text)
+            except ValueError:
+                value = None
+            yield number, value if isinstance(value, dict) else None
 
 
 def _sample(file: Path, number: int, line: Mapping[str, Any]) -> Stored:

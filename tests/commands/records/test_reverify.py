@@ -37,6 +37,24 @@ def test_a_fixed_reward_shows_what_it_changes(tmp_path: Path, capsys: pytest.Cap
     assert json.loads((run.root / "reverify" / "summary.json").read_text())["changed"] == 1
 
 
+def test_nothing_stored_is_passed_over_in_silence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = finished(tmp_path / "run")
+    file = run.rl / "rollouts" / "1.jsonl"
+    lines = file.read_text().splitlines()
+    faulty = json.dumps({**json.loads(lines[0]), "reason": "environment_failed"})
+    cut = [*lines[:2], '{"answer": "[f(', '{"answer": "x", "score": null}', "[]", faulty, *lines[2:]]
+    file.write_text("\n".join(cut) + "\n")
+    found = again(capsys, run)
+    assert (found["answers"], found["changed"]) == (4, 1)
+    assert found["unjudged"] == {
+        "their lines are damaged": 2,
+        "their lines hold no answer with a score": 1,
+        "their environment failed": 1,
+    }
+    (line,) = [json.loads(one) for one in (run.root / "reverify" / "changes.jsonl").read_text().splitlines()]
+    assert line["where"] == "1.jsonl:7", "lines are counted as an editor counts them"
+
+
 def test_another_reward_by_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = finished(tmp_path / "run")
     found = again(capsys, run, "reward=partial")
