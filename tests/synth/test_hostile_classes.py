@@ -14,12 +14,12 @@ import pytest
 from omegaconf import OmegaConf
 
 from funreason_train.calls import Call
+from funreason_train.environments.sandbox.configured import VARIABLE
 from funreason_train.errors import UserError
 from funreason_train.settings.compose import compose
 from funreason_train.settings.resolve import run_of
 from funreason_train.synth import stage
 from funreason_train.synth.phases import Phases
-from funreason_train.synth.work import guard
 from funreason_train.synth.work.guard import environment_of, guarded
 from funreason_train.synth.work.workers import in_processes
 
@@ -145,7 +145,7 @@ def test_a_tool_that_misbehaves_costs_nothing_but_itself(tmp_path: Path, written
 def test_a_tool_that_hangs_is_left_alone_after_one_call(
     tmp_path: Path, written: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(guard, "SECONDS", 0.3)
+    monkeypatch.setenv(VARIABLE, '{"own_seconds": 0.3}')
     made = synthesise(tmp_path, written("def hang(self) -> dict:\n        while True: pass"))
     assert made["conversations"] == 4
     funnel = json.loads((tmp_path / "out" / "funnel.json").read_text())
@@ -155,7 +155,7 @@ def test_a_tool_that_hangs_is_left_alone_after_one_call(
 def test_what_a_guarded_class_answers_is_always_a_result(
     written: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(guard, "SECONDS", 0.2)
+    monkeypatch.setenv(VARIABLE, '{"own_seconds": 0.2}')
     tools = "def wait(self) -> dict:\n        time.sleep(60)\n\n    def ok(self) -> int: return 1"
     world = environment_of(written(tools))()
     world.reset({})

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ...environments.play import FAULT
 from ...errors import UserError
 from ...run.paths import RunDir
 from .scan import RunRecord
@@ -129,7 +130,7 @@ def _episode(file: Path, lines: Sequence[tuple[int, Mapping[str, Any]]]) -> Stor
         truth=None,
         turns=list(turns.values()),
         score=float(last["score"]),
-        reason=str(last.get("reason") or "-"),
+        reason=FAULT if last.get("environment_fault") else str(last.get("reason") or "-"),
     )
 
 

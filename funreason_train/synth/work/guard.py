@@ -19,14 +19,18 @@ from ...calls import Call, is_tool_name
 from ...environments import Environment, Result
 from ...environments.protocol import brief
 from ...environments.registry import configured_environment
+from ...environments.sandbox.configured import call_limits
 from ...errors import UserError
 from ..explore.trace import fingerprint
 
-SECONDS = 10.0
-"""A call that takes longer is ended, and its conversation counts for nothing."""
-
 MOST_CHARACTERS = 100_000
 """Of one answer."""
+
+
+def _seconds() -> float | None:
+    """How long one step of a class may take, `call_limits.own_seconds`; None for as long as it likes."""
+    seconds: float | None = call_limits()["own_seconds"]
+    return seconds
 
 
 class _TooLong(BaseException):
@@ -66,10 +70,10 @@ class _Guarded(Environment):
     def reset(self, config: Mapping[str, Any]) -> None:
         self._hung = None
         try:
-            with time_limit(SECONDS):
+            with time_limit(_seconds()):
                 self._inner.reset(config)
         except _TooLong:
-            raise ValueError(f"it does not start within {SECONDS:g} s") from None
+            raise ValueError(f"it does not start within {_seconds():g} s") from None
         except (Exception, SystemExit) as error:
             raise ValueError(_said(error)) from None
 
@@ -84,7 +88,7 @@ class _Guarded(Environment):
 
     def call(self, call: Call) -> Result:
         try:
-            with time_limit(SECONDS):
+            with time_limit(_seconds()):
                 result = self._inner.call(call)
             if not isinstance(result, Result):
                 return _failed(f"{call.name} answered with a {type(result).__name__} and not with a Result")
@@ -93,7 +97,7 @@ class _Guarded(Environment):
                 return _failed(f"the answer of {call.name} has {size}")
             json.dumps(result.value, allow_nan=False)
         except _TooLong:
-            self._hung = f"{call.name} did not answer within {SECONDS:g} s"
+            self._hung = f"{call.name} did not answer within {_seconds():g} s"
             return _failed(self._hung)
         except (TypeError, ValueError) as error:
             return _failed(f"the answer of {call.name} is not a JSON value ({_said(error)})")
@@ -103,12 +107,12 @@ class _Guarded(Environment):
 
     def snapshot(self) -> Any:
         try:
-            with time_limit(SECONDS):
+            with time_limit(_seconds()):
                 return self._inner.snapshot()
         except ValueError:
             raise
         except _TooLong:
-            raise ValueError(f"its state is not read within {SECONDS:g} s") from None
+            raise ValueError(f"its state is not read within {_seconds():g} s") from None
         except (Exception, SystemExit) as error:
             raise ValueError(f"its state cannot be read ({_said(error)})") from None
 
@@ -121,12 +125,12 @@ class _Guarded(Environment):
     @classmethod
     def scenario(cls, random: Random, size: int = 4) -> dict[str, Any]:
         try:
-            with time_limit(SECONDS):
+            with time_limit(_seconds()):
                 return dict(cls.kind.scenario(random, size))
         except UserError:
             raise
         except _TooLong:
-            raise UserError(f"{cls.name} draws no starting configuration within {SECONDS:g} s") from None
+            raise UserError(f"{cls.name} draws no starting configuration within {_seconds():g} s") from None
         except (Exception, SystemExit) as error:
             raise UserError(
                 f"{cls.name} cannot draw a starting configuration ({_said(error)})",
@@ -135,9 +139,17 @@ class _Guarded(Environment):
 
 
 @contextmanager
-def time_limit(seconds: float) -> Iterator[None]:
-    """Ends what takes longer by an exception; outside the main thread, where none can be raised, nothing."""
-    if threading.current_thread() is not threading.main_thread() or signal.getitimer(signal.ITIMER_REAL)[0]:
+def time_limit(seconds: float | None) -> Iterator[None]:
+    """Ends what takes longer by an exception; outside the main thread, where none can be raised, nothing.
+
+    Args:
+        seconds: None for no limit.
+    """
+    if (
+        seconds is None
+        or threading.current_thread() is not threading.main_thread()
+        or signal.getitimer(signal.ITIMER_REAL)[0]
+    ):
         yield
         return
 

@@ -41,7 +41,8 @@ def test_nothing_stored_is_passed_over_in_silence(tmp_path: Path, capsys: pytest
     run = finished(tmp_path / "run")
     file = run.rl / "rollouts" / "1.jsonl"
     lines = file.read_text().splitlines()
-    faulty = json.dumps({**json.loads(lines[0]), "reason": "environment_failed"})
+    episode = {"turn": 0, "reasons": [], "environment_fault": 1.0, "score": 0.0}
+    faulty = json.dumps({**json.loads(lines[0]), **episode})
     cut = [*lines[:2], '{"answer": "[f(', '{"answer": "x", "score": null}', "[]", faulty, *lines[2:]]
     file.write_text("\n".join(cut) + "\n")
     found = again(capsys, run)
