@@ -32,7 +32,7 @@ def largest_fitting(fits: Callable[[int], bool], most: int = 1 << 24) -> int:
 def settings_that_fit(
     changes: Iterable[tuple[str, Job]], size: Callable[[Job], float], usable: float
 ) -> tuple[Advice, ...]:
-    """The changes that are enough by themselves; if none is, the one that saves most, said as it is.
+    """The changes that are enough by themselves; if none is, the two that come nearest.
 
     Args:
         changes: Setting, and the job with it.
