@@ -42,7 +42,8 @@ class HostedEnvironment(Environment):
             self._ask("make", self.name)
             session.wait(self.host.limits.wall)
         except ValueError as error:
-            raise UserError(f"the environment {self.name} cannot be made ({error})") from None
+            reason = str(error).removeprefix(f"{UserError.__name__}: ")
+            raise UserError(f"the environment {self.name} cannot be made ({reason})") from None
 
     def reset(self, config: Mapping[str, Any]) -> None:
         """Starts from a configuration.

@@ -145,6 +145,23 @@ def test_a_call_that_hangs_is_ended_and_says_so() -> None:
     environment.close()
 
 
+def test_a_module_that_cannot_be_imported_there_is_named_to_those_who_need_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = tmp_path / "belfry_of_yesterday.py"
+    module.write_text(
+        "from funreason_train.environments import TableWorld, register_environment\n"
+        "@register_environment\nclass Belfry(TableWorld):\n    name = 'belfry'\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    load_environments(["belfry_of_yesterday"])
+    module.unlink()
+    played_environment("tower").close()
+    with pytest.raises(UserError, match=r"belfry cannot be made \(the module belfry_of_yesterday of ") as caught:
+        played_environment("belfry")
+    assert "No module named 'belfry_of_yesterday'" in str(caught.value)
+
+
 def test_others_go_on_and_see_nothing_of_each_other() -> None:
     one, other = played_environment("tower"), played_environment("tower")
     for environment in (one, other):

@@ -7,35 +7,37 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from ...calls import Call
+from ...errors import UserError
 from ..objects import plain
 from ..protocol import Environment, Result, brief
-from ..registry import load_environments, make_environment
+from ..registry import loading_problems, make_environment
 from .channel import Channel
 from .host import Prepared
 
 
 def prepare(options: Mapping[str, Any]) -> Prepared:
-    """Imports the modules, once for all sessions.
+    """Imports the modules, once for all sessions; one that fails concerns only those who ask for what it has.
 
     Args:
         options: `modules`, as in `environment_modules`.
     """
-    load_environments(options["modules"])
-    return Prepared(_serve, network=True, locked=False)
+    problems = [told for name in options["modules"] for told in loading_problems([name])]
+    return Prepared(partial(_serve, problems), network=True, locked=False)
 
 
-def _serve(channel: Channel) -> None:
+def _serve(problems: Sequence[str], channel: Channel) -> None:
     environment: Environment | None = None
     try:
         for request in channel.requests():
             (step, value), *_ = request.items()
             try:
                 if step == "make":
-                    environment = make_environment(value)
+                    environment = _make(value, problems)
                     answer: Any = None
                 else:
                     assert environment is not None
@@ -48,6 +50,15 @@ def _serve(channel: Channel) -> None:
             channel.watchdog.arm()  # it may hang here as well
             with contextlib.suppress(Exception):
                 environment.close()
+
+
+def _make(name: str, problems: Sequence[str]) -> Environment:
+    try:
+        return make_environment(name)
+    except UserError as error:
+        if problems:
+            raise UserError("; ".join(problems)) from error
+        raise
 
 
 def _step(environment: Environment, step: str, value: Any) -> Any:

@@ -67,7 +67,7 @@ def fit(
     os.environ.update({name: value for name, value in environment.items() if name.startswith("RAY_TRAIN_")})
     on_gpu = profile.device == "cuda"
     demand = Demand(
-        "SFT", workers, threads, float(on_gpu), _SPARE_CPUS, "sft.workers and cluster.cpus_per_worker"
+        "SFT", workers, threads, float(on_gpu), _SPARE_CPUS, "cluster.sft.workers and cluster.cpus_per_worker"
     )
     with connect(cluster, environment, cpus=workers * threads + _SPARE_CPUS, demand=demand):
         persist(

@@ -13,9 +13,12 @@ _NEEDED = "FUNREASON_SLOW needs Playwright and Chromium (Debian: apt install chr
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Any]:
-    """A headless browser; with FUNREASON_SLOW set, one that is missing fails the test."""
+    """A headless browser; with FUNREASON_SLOW set, one that is missing fails the test.
+
+    A module's alone: Playwright keeps an event loop running in this thread, in which no other test may start one.
+    """
     path = next((found for name in _NAMES if (found := shutil.which(name))), None)
     try:
         from playwright.sync_api import sync_playwright

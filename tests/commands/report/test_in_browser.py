@@ -129,6 +129,7 @@ def test_from_the_trend_to_the_tokens_of_a_sample(report: Path, visit: Visit) ->
     told = tab.locator(".token-view .told").text_content()
     assert "token 4 of 12" in told and "advantage -0.5" in told and "entropy 0." in told
     tab.click(".token-view summary")
+    tab.wait_for_selector(".figures-table tbody tr >> nth=11")
     assert tab.locator(".figures-table tbody tr").count() == 12
 
 
