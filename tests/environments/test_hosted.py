@@ -157,7 +157,8 @@ def test_a_module_that_cannot_be_imported_there_is_named_to_those_who_need_it(
     load_environments(["belfry_of_yesterday"])
     module.unlink()
     played_environment("tower").close()
-    with pytest.raises(UserError, match=r"belfry cannot be made \(the module belfry_of_yesterday of ") as caught:
+    told = r"belfry cannot be made \(the module belfry_of_yesterday of "
+    with pytest.raises(UserError, match=told) as caught:
         played_environment("belfry")
     assert "No module named 'belfry_of_yesterday'" in str(caught.value)
 

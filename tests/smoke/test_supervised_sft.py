@@ -36,7 +36,8 @@ class Command:
             f"data.funreason_mt.path={FIXTURES / 'funreason_mt_3rows.jsonl'}",
             "pipeline.stages=[data,sft]",
             *("sft.max_steps=400", "sft.save_steps=10", "sft.global_batch=2", "sft.per_device_batch=1"),
-            *("cluster.sft.workers=2", "supervise=true", "supervision.wait_seconds=1", "doctor.preflight=false"),
+            *("cluster.sft.workers=2", "doctor.preflight=false"),
+            *("supervise=true", "supervision.wait_seconds=1"),
         ]
         with self.log.open("ab") as out:
             self.process = subprocess.Popen(

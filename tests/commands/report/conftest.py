@@ -17,7 +17,7 @@ _NAMES = ("chromium", "chromium-browser", "google-chrome")
 def chromium() -> Iterator[Any]:
     """A headless browser; with FUNREASON_SLOW set, one that is missing fails the test.
 
-    A module's alone: Playwright keeps an event loop running in this thread, in which no other test may start one.
+    A module's alone: Playwright keeps an event loop running in this thread, where other tests need their own.
     """
     path = next((found for name in _NAMES if (found := shutil.which(name))), None)
     try:
