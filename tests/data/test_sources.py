@@ -213,6 +213,7 @@ def test_how_a_response_is_read(content: str, calls: list[Call], text: str, flag
         ("<tool_call>" * 30_000, None),
         ("<answer>" * 30_000 + "</answer>", None),
         ("```json\n" + "\n" * 300_000 + "x", None),
+        ("x" + "<|im_end|>\n" * 100_000 + "x", None),
         ("[f(" * 100_000, "call_syntax"),
         ("<think>" * 50_000, "unclosed_think"),
     ],

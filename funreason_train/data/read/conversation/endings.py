@@ -22,9 +22,10 @@ ENDED = frozenset(
 _BROKEN_OFF = re.compile(
     r"length|token|content_?filter|safety|error|incomplete|abort|cancel|timeout", re.IGNORECASE
 )
-_MARKS = re.compile(
-    r"(?:\s*(?:<\|(?:endoftext|im_end|eot_id|eom_id|end_of_text|end_of_turn|end|eos)\|>"
-    r"|</s>|<end_of_turn>|<eos>|<\uff5cend\u2581of\u2581sentence\uff5c>))+\s*\Z"
+_TOKENS = ("endoftext", "im_end", "eot_id", "eom_id", "end_of_text", "end_of_turn", "end", "eos")
+_MARKS = (
+    *(f"<|{token}|>" for token in _TOKENS),
+    *("</s>", "<end_of_turn>", "<eos>", "<\uff5cend\u2581of\u2581sentence\uff5c>"),
 )
 
 
@@ -51,8 +52,19 @@ def check_ending(message: Mapping[str, Any], flags: list[str]) -> None:
 
 def without_end_marker(text: str, flags: list[str]) -> str:
     """A response without the markers with which a chat template ends it; in HTML, `</s>` is none."""
-    found = _MARKS.search(text)
-    if found is None or (found[0].strip() == "</s>" and "<s>" in text):
+    found: list[str] = []
+    end = _before_space(text, len(text))
+    # From the end, since a pattern would try each of a hundred thousand blank lines anew.
+    while mark := next((one for one in _MARKS if text.endswith(one, 0, end)), None):
+        found.append(mark)
+        end = _before_space(text, end - len(mark))
+    if not found or (found == ["</s>"] and "<s>" in text):
         return text
     flags.append("end_marker_dropped")
-    return text[: found.start()]
+    return text[:end]
+
+
+def _before_space(text: str, end: int) -> int:
+    while end and text[end - 1].isspace():
+        end -= 1
+    return end
