@@ -99,11 +99,31 @@ def problems_of(project: dict[str, Any], locks: dict[str, str]) -> list[str]:
     return found
 
 
+def extra_problems(project: dict[str, Any], text: str, device_lock: str) -> list[str]:
+    """What is wrong with the lock of the extra `memory`, which is installed beside a device's lock."""
+    versions, problems = read_lock(text)
+    beneath, _ = read_lock(device_lock)
+    for line in project["project"]["optional-dependencies"]["memory"]:
+        requirement = Requirement(line)
+        version = versions.get(canonicalize_name(requirement.name))
+        if version is None:
+            problems.append(f"{requirement.name} is missing")
+        elif not requirement.specifier.contains(version, prereleases=True):
+            asked = requirement.specifier
+            problems.append(f"{requirement.name} is {version}, pyproject.toml asks for {asked}")
+    twice = sorted(versions.keys() & beneath.keys())
+    problems += [f"{name} is in the device's lock as well" for name in twice]
+    return [f"requirements/memory.lock: {problem}" for problem in problems]
+
+
 def main() -> int:
     root = Path(__file__).resolve().parents[1]
     project = tomllib.loads((root / "pyproject.toml").read_text())
     locks = {device: (root / f"requirements/{device}.lock").read_text() for device in ("cpu", "gpu")}
     problems = problems_of(project, locks)
+    memory = (root / "requirements/memory.lock").read_text()
+    for lock in locks.values():
+        problems += [one for one in extra_problems(project, memory, lock) if one not in problems]
     for problem in problems:
         print(f"{problem}: {MEND}", file=sys.stderr)
     return 1 if problems else 0

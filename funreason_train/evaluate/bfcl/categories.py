@@ -22,7 +22,7 @@ CATEGORIES = (*NON_LIVE, *LIVE, *MULTI_TURN, *MEMORY, *WEB_SEARCH)
 """All that count towards a score, in the order of tables."""
 
 ONLINE = ("memory_vector", *WEB_SEARCH)
-"""What needs a model of its own, or the open web and a key."""
+"""What needs a model of its own (launch/bfcl_memory.sh), or the open web and a key."""
 
 _ASIDE = ("irrelevance", "live_irrelevance", "live_relevance")  # in no column of the paper
 

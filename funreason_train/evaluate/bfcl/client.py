@@ -226,9 +226,18 @@ def _failed(name: str, reason: str) -> dict[str, Any]:
 
 def _variables(root: str) -> Mapping[str, str]:
     """The variables of a host besides those of any: no secret but the one that web search needs."""
-    kept = ["HF_HOME"]
+    kept = [
+        "HF_HOME",
+        "HF_HUB_CACHE",
+        "SENTENCE_TRANSFORMERS_HOME",
+    ]  # where a user's copy of an encoder may lie
     if os.environ.get("SERPAPI_API_KEY"):  # then web search runs, and how the web is reached counts
         kept += ["SERPAPI_API_KEY", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "HTTP_PROXY", "HTTPS_PROXY"]
         kept += ["NO_PROXY", "http_proxy", "https_proxy", "no_proxy"]
     values = {name: os.environ[name] for name in kept if name in os.environ}
-    return {**values, "BFCL_PROJECT_ROOT": root, "HF_HUB_OFFLINE": "1"}
+    offline = {
+        "HF_HUB_OFFLINE": "1",
+        # memory_vector's encoder: it works in forked processes, which threads would not survive.
+        **{"TOKENIZERS_PARALLELISM": "false", "TRANSFORMERS_VERBOSITY": "error", "TQDM_DISABLE": "1"},
+    }
+    return {**values, **offline, "BFCL_PROJECT_ROOT": root}

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from ...errors import UserError
+from .encoder import installed
 
 VERSIONS = ("2026.3.23", "2025.8.25")
 """The one locked with the frameworks, and the one whose data the paper was scored on."""
@@ -47,14 +48,16 @@ def python_of(version: str) -> str:
             where=sys.prefix,
             fix="Install the locked environment with launch/bootstrap.sh",
         )
-    folder = environments_folder() / f"bfcl-{version}"
+    # Whoever has what memory_vector needs here has it there as well, by a lock of its own.
+    kind = f"{version}-memory" if installed() else version
+    folder = environments_folder() / f"bfcl-{kind}"
     if not _SCRIPT.is_file():
         raise UserError(
             f"bfcl-eval {version} needs an environment of its own, which a checkout of the repository makes",
             where=str(_SCRIPT),
             fix="Run the evaluation from a checkout",
         )
-    made = subprocess.run(["bash", str(_SCRIPT), version, str(folder)], stdout=subprocess.PIPE, text=True)
+    made = subprocess.run(["bash", str(_SCRIPT), kind, str(folder)], stdout=subprocess.PIPE, text=True)
     if made.returncode:
         raise UserError(
             f"the environment of bfcl-eval {version} could not be made (the message is above)",

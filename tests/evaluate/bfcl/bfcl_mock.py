@@ -76,6 +76,8 @@ def key_of(system: str, user: str) -> str:
 def remember(category: str, name: str, turn: int) -> str:
     if category == "memory_kv":
         return f"[core_memory_add(key='fact_{abs(hash(name)) % 1000}_{turn}', value={FACT!r})]"
+    if category == "memory_vector":
+        return f"[core_memory_add(text={FACT!r})]"
     return f"[memory_append(text={FACT!r})]"
 
 
