@@ -8,7 +8,7 @@ the command's end and gives the very same command again. A trial is good if
 
 - the second command ends with 0 and within the time limit,
 - no stage that was finished is done again, and the interrupted one continues from its last whole checkpoint,
-- summary.json says the same as the run without harm, and the weights are the same bytes,
+- summary.json says the same as the run without harm, and weights and answers are the same bytes,
 - no process of the killed command is left.
 
 Prints a row a trial and writes them to OUT/kills.jsonl; a trial that stands there is not done again.
@@ -35,17 +35,19 @@ import psutil
 
 SETTINGS = (
     "+recipe=quickstart_cpu",
-    *("synth.trajectories=240", "synth.heldout_tasks=24", "synth.tuning_tasks=24"),
+    *("synth.trajectories=200", "synth.heldout_tasks=12", "synth.tuning_tasks=12"),
     *("sft.max_steps=24", "sft.save_steps=6"),
     *("rl.steps=4", "rl.save_every=1", "rl.prompts_per_step=4", "rl.samples_per_prompt=4"),
+    f"reward={Path(__file__).resolve().with_name('any_reward.py')}:score",
+    # The engine's log-probabilities depend on which requests it computes together, in the last bit.
+    "rl.trust_rollout_log_probs=false",
     *("rl.max_response_tokens=32", "eval.max_tokens=48", "doctor.preflight=false"),
 )
 #: Stage and kind of process of each trial; further ones begin again from the first.
 TRIALS = (
-    *("rl/driver", "rl/training", "rl/rollout", "rl/agent", "rl/storage", "rl/raylet", "rl/gcs", "rl/stage"),
-    *("sft/driver", "sft/training", "sft/raylet", "sft/gcs", "sft/stage"),
-    *("eval/driver", "eval/replica", "eval/stage", "export/driver", "export/stage"),
-    *("synth/driver", "data/stage"),
+    *("rl/training", "sft/training", "eval/replica", "rl/rollout", "sft/driver", "rl/agent", "export/driver"),
+    *("rl/storage", "sft/raylet", "rl/raylet", "eval/driver", "rl/driver", "sft/gcs", "rl/gcs", "data/stage"),
+    *("rl/stage", "synth/driver", "sft/stage", "eval/stage", "export/stage"),
 )
 #: Words in the command line of a kind of process; the driver and its stage are known by their place.
 WORDS = {
@@ -63,8 +65,17 @@ WORDS = {
     "replica": ("worker:play_replica",),
 }
 STAGES = ("synth", "data", "sft", "rl", "export", "eval")
-MODELS = {"sft": "sft/model/model.safetensors", "rl": "export/model.safetensors"}
+#: What has to be the same bytes at the end.
+SAME = {
+    "rows": "data/sft/train.json",
+    "sft": "sft/model/model.safetensors",
+    "rl": "export/model.safetensors",
+    **{f"answers of {model}": f"eval/{model}/episodes.jsonl" for model in ("base", "sft", "rl")},
+}
 LIMIT = 1200.0  # seconds a command may take on a busy machine
+
+
+_STARTED: list[Command] = []  # so that none outlives this program
 
 
 @dataclass
@@ -102,12 +113,13 @@ def _line(process: psutil.Process) -> str:
 
 def start(run: Path, log: Path, *words: str) -> Command:
     """Starts the pipeline in a session of its own."""
-    command = [sys.executable, "-m", "funreason_train", "pipeline", *SETTINGS, f"run_dir={run}", *words]
+    line = [sys.executable, "-m", "funreason_train", "pipeline", *SETTINGS, f"run_dir={run}", *words]
     with log.open("ab") as output:
         process = subprocess.Popen(
-            command, stdout=output, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, start_new_session=True
+            line, stdout=output, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, start_new_session=True
         )
-    return Command(process, log)
+    _STARTED.append(command := Command(process, log))
+    return command
 
 
 def ended(command: Command, limit: float = LIMIT) -> int | None:
@@ -163,11 +175,9 @@ def outcome(run: Path) -> dict[str, Any]:
     """What has to be the same as in the run without harm."""
     summary = json.loads((run / "summary.json").read_text())
     digests = {
-        name: hashlib.sha256((run / file).read_bytes()).hexdigest()[:12]
-        for name, file in MODELS.items()
-        if (run / file).is_file()
+        name: hashlib.sha256((run / file).read_bytes()).hexdigest()[:12] for name, file in SAME.items()
     }
-    return {"heldout": summary["heldout"], "weights": digests}
+    return {"heldout": summary["heldout"], "bytes": digests}
 
 
 def trial(number: int, name: str, out: Path, random_: random.Random) -> dict[str, Any]:
@@ -213,7 +223,9 @@ def trial(number: int, name: str, out: Path, random_: random.Random) -> dict[str
     found["redone"] = redone
     found["continued"] = _continued(run, stage, safe)
     if found["finished"]:
-        found["same"] = outcome(run) == outcome(out / "reference")
+        mine, theirs = outcome(run), outcome(out / "reference")
+        found["same"] = mine == theirs
+        found["differs"] = [name for name in SAME if mine["bytes"][name] != theirs["bytes"][name]]
     found["good"] = bool(
         found["finished"] and found["same"] and not left and not redone and found["continued"] is not False
     )
@@ -302,4 +314,9 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    finally:
+        for one in _STARTED:
+            for process in one.tree if one.process.poll() is None else []:
+                process.kill()

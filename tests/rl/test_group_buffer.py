@@ -9,13 +9,14 @@ import torch
 from funreason_train.errors import UserError
 
 SAMPLES = 2
+FAULT = None  # the score of an episode whose environment failed
 
 
 class Queue:
     """Stands in for TransferQueue and the rollout: one prompt is done at each poll, as `order` picks."""
 
-    def __init__(self, scores: Any, order: Any, failing: Any = ()) -> None:
-        self.scores, self.order, self.failing = scores, order, failing
+    def __init__(self, scores: Any, order: Any, failing: Any = (), of_each: int = SAMPLES) -> None:
+        self.scores, self.order, self.failing, self.of_each = scores, order, failing, of_each
         self.prompts: dict[Any, Any] = {}
         self.samples: dict[Any, Any] = {}
         self.drawn = 0
@@ -33,7 +34,7 @@ class Queue:
             name = self.order(running)
             failed = int(name[-6:]) in self.failing
             self.prompts[name]["status"] = "failure" if failed else "finished"
-            for sample in range(SAMPLES):
+            for sample in range(self.of_each):
                 self.samples[f"{name}_{sample}_0"] = {"seq_len": 1}
 
     def kv_list(self, *_: Any) -> dict[str, Any]:
@@ -47,17 +48,27 @@ class Queue:
 
     def kv_batch_get(self, keys: Any, partition_id: Any, select_fields: Any) -> dict[str, Any]:
         rows = [self.scores(int(key.split("_")[0][-6:]), int(key.split("_")[1])) for key in keys]
-        return {"rm_scores": torch.tensor(rows)[:, None]}
+        extras = [
+            {
+                "reward_extra_info": {"environment_fault": float(row is FAULT), "acc": row or 0.0},
+                "response": {"reasons": ["environment_failed: nobody listens"] if row is FAULT else []},
+            }
+            for row in rows
+        ]
+        scores = torch.tensor([0.0 if row is FAULT else row for row in rows])[:, None]
+        return {"rm_scores": scores, "extra_fields": extras}
 
 
 @pytest.fixture
 def buffer_on(monkeypatch: pytest.MonkeyPatch) -> Any:
     from verl.trainer.ppo.v1 import replay_buffer
 
+    from funreason_train.rl.train import group_buffer
     from funreason_train.rl.train.group_buffer import BoundedGroups
 
     def make(queue: Any, whole_rounds: bool = True, limit: Any = None, metric: str = "reward") -> Any:
         monkeypatch.setattr(replay_buffer, "tq", queue)
+        monkeypatch.setattr(group_buffer, "tq", queue)
         buffer = BoundedGroups(
             trainer_mode="sync",
             trainer_config={},
@@ -120,6 +131,52 @@ def test_without_the_filter_all_groups_are_taken(buffer_on: Any) -> None:
     batch, figures = buffer_on(queue, metric=None).sample(1, "train", 4)
     assert len({key.split("_")[0] for key in batch.keys}) == 4 and figures == {}
     assert all(a <= b for a, b in itertools.pairwise(sorted(batch.keys)))
+
+
+def broken(buffer_on: Any, queue: Queue, **options: Any) -> Any:
+    queue.draw(4)
+    buffer = buffer_on(queue, **options)
+    buffer.environments = True
+    return buffer
+
+
+@pytest.mark.parametrize("metric", ["reward", "acc"])
+def test_a_failed_environment_is_no_difference_between_samples(buffer_on: Any, metric: str) -> None:
+    """Prompts 1, 2, 3 of four: right and a fault; right, right and a fault; right, wrong and a fault."""
+    kinds: list[list[float | None]] = [
+        [1.0, FAULT, FAULT],
+        [1.0, 1.0, FAULT],
+        [1.0, 0.0, FAULT],
+        [0.0, 1.0, 1.0],
+    ]
+    queue = Queue(lambda prompt, sample: kinds[prompt % 4][sample], min, of_each=3)
+    buffer = broken(buffer_on, queue, metric=metric)
+    batch, _ = buffer.sample(1, "train", 4)
+    assert {int(key.split("_")[0][-6:]) % 4 for key in batch.keys} == {2, 3}, "only these have a signal"
+    judged = buffer.judged
+    assert 0.2 < judged.share < 0.6 and judged.episodes == 3 * judged.prompts
+    spoilt = Queue(lambda prompt, sample: kinds[prompt % 4][sample], min, of_each=3)
+    spoilt.draw(4)
+    batch, _ = buffer_on(spoilt, metric=metric).sample(1, "train", 4)
+    assert {int(key.split("_")[0][-6:]) % 4 for key in batch.keys} == {0, 1, 2, 3}, "which verl takes"
+
+
+@pytest.mark.parametrize("whole_rounds", [True, False])
+def test_where_every_environment_fails_the_step_ends_and_says_so(buffer_on: Any, whole_rounds: bool) -> None:
+    queue = Queue(lambda prompt, sample: FAULT, min)
+    with pytest.raises(
+        UserError, match=r"failed in all episodes of step 1 \(.*nobody listens; environment_f"
+    ):
+        broken(buffer_on, queue, whole_rounds=whole_rounds, limit=400).sample(1, "train", 4)
+    assert queue.drawn < 30
+
+
+def test_groups_that_faults_emptied_are_told_apart_from_those_that_all_scored_the_same(
+    buffer_on: Any,
+) -> None:
+    queue = Queue(lambda prompt, sample: FAULT if sample else 1.0, min)
+    with pytest.raises(UserError, match=r"the environment failed in \d+ of \d+ episodes, which do not count"):
+        broken(buffer_on, queue, limit=20).sample(1, "train", 4)
 
 
 @pytest.mark.parametrize("metric", [None, "reward"])

@@ -13,7 +13,7 @@ from rl.episode_script import RULES, TASKS, TOKENIZER, flat, gold, run
 
 from funreason_train.rl.rollout.episodes import play_episode
 from funreason_train.rl.train import records
-from funreason_train.rl.train.quarantine import apart
+from funreason_train.rl.train.quarantine import apart, as_padding, validated
 
 torch = pytest.importorskip("torch")
 SHOP = next(task for task in TASKS if task.environment == "shop" and task.turns[0].steps)
@@ -143,3 +143,45 @@ def test_its_line_in_the_records_says_why() -> None:
     )
     line = records.line(row, "p", "a", None)
     assert line["environment_fault"] == 1.0 and "no answer" in line["reasons"][0]
+
+
+def validation(scores: list[float | None], of_each: int) -> tuple[dict[str, float], float]:
+    """verl's own figures of a validation; None is an episode whose environment failed."""
+    from verl.trainer.ppo.metric_utils import process_validation_metrics
+
+    uids = [f"p{at // of_each}" for at in range(len(scores))]
+    infos = {
+        "reward": [score or 0.0 for score in scores],
+        "acc": [score or 0.0 for score in scores],
+        "environment_fault": [float(score is None) for score in scores],
+    }
+    expected = {("shop", uid): of_each for uid in uids}
+    sources, uids, kept, turns, wanted, share = validated(
+        ["shop"] * len(uids), uids, infos, [1] * len(uids), expected
+    )
+    assert len(turns) == len(uids) == len(sources)
+    found = process_validation_metrics(sources, uids, kept, expected_acc_counts=wanted)
+    return {name: values["mean@1"] for name, values in found.get("shop", {}).items()}, share
+
+
+def test_validation_leaves_it_out() -> None:
+    found, share = validation([1.0, None, 0.0, 1.0, None], of_each=1)
+    assert share == 0.4 and found["acc"] == found["reward"] == pytest.approx(2 / 3)
+    assert "environment_fault" not in found
+    assert validation([1.0, 0.0, 1.0], of_each=1)[0] == validation([None, 1.0, 0.0, 1.0], of_each=1)[0]
+    assert validation([None, None], of_each=1) == ({}, 1.0)
+
+
+def test_validation_counts_an_episode_that_was_lost_as_wrong_all_the_same() -> None:
+    """One of two expected ones never came: that is verl's rule, and not what is left out here."""
+    *_, wanted, _ = validated(
+        ["shop"], ["a"], {"acc": [1.0], "environment_fault": [0.0]}, [1], {("shop", "a"): 2}
+    )
+    assert wanted == {("shop", "a"): 2}
+
+
+def test_figures_of_a_step_take_it_for_padding_only_while_they_are_made() -> None:
+    tags: list[dict[str, Any]] = [{"n": 1}, {"n": 2}, {"is_padding": True}]
+    with as_padding(tags, ["a_0_0", "a_1_0", "a_0_0"], {"a_1_0"}):
+        assert [tag.get("is_padding", False) for tag in tags] == [False, True, True]
+    assert [tag.get("is_padding", False) for tag in tags] == [False, False, True]

@@ -33,7 +33,7 @@ from ..verl.compose import ENVIRONMENT
 from . import egpo, health, records, step_batch
 from .group_buffer import BoundedGroups
 from .liveness import Liveness
-from .quarantine import quarantined
+from .quarantine import all_failed, as_padding, quarantined, validated
 
 #: How often the driver looks whether a step's samples are there; verl's own 2 seconds are a long time here.
 _POLL_SECONDS = 0.2
@@ -97,6 +97,7 @@ def _prepare_buffer(buffer: Any, config: DictConfig, rl: Mapping[str, Any]) -> N
     if isinstance(buffer, BoundedGroups):
         buffer.limit = rl["algorithm"]["filter_batches"] * config.data.train_batch_size
         buffer.whole_rounds = rl["reproducible"]
+        buffer.environments = config.actor_rollout_ref.rollout.agent.default_agent_loop == ENVIRONMENT
 
 
 def _recording(base: type) -> Any:
@@ -121,6 +122,8 @@ def _recording(base: type) -> Any:
             self.estimator = estimator
             self.lines: list[dict[str, Any]] = []
             self.line_at = 0  # where in the file the step's line begins
+            self.faulty: set[str] = set()  # responses of the step's episodes whose environment failed
+            self.val_faults = 0.0  # their share in the last validation
             self.drawn = (0, 0)  # the step, and the prompts drawn in it so far
             self.episodes = config.actor_rollout_ref.rollout.agent.default_agent_loop == ENVIRONMENT
             #: Optimiser updates a step.
@@ -160,7 +163,7 @@ def _recording(base: type) -> Any:
             return super()._update_actor(batch, metrics)
 
         def _compute_advantage(self, batch: Any, metrics: dict[str, Any]) -> Any:
-            faulty = _faulty(batch, self.global_steps) if self.episodes else set()
+            faulty = self.faulty = _faulty(batch, self.global_steps) if self.episodes else set()
             if self.estimator is not None:
                 entropies = _thought_entropies(batch, self.tokenizer)
                 self.estimator.entropies = entropies
@@ -179,6 +182,13 @@ def _recording(base: type) -> Any:
                     step_batch.write_rollouts(batch, self.tokenizer, file, tokens, self.kept["keep_tokens"])
             trusting = bool(self.config.algorithm.rollout_correction.bypass_mode)
             metrics.update(_health(batch, trusting, metrics.get("actor/ppo_kl")))
+            if (
+                self.episodes
+                and getattr(self.replay_buffer, "judged", None)
+                and self.replay_buffer.judged.episodes
+            ):
+                # A filter has thrown groups away that are not in the batch.
+                metrics["health/environment_faults"] = self.replay_buffer.judged.share
             self.line_at = self.metrics_file.stat().st_size if self.metrics_file.exists() else 0
             self._write_line(metrics)
             if self.stop_file and self.stop_file.exists() and self.global_steps < self.total_training_steps:
@@ -189,12 +199,22 @@ def _recording(base: type) -> Any:
         def _validate(self) -> Any:
             # verl averages every number of the reward; a mean of the reasons' codes says nothing.
             found = {name: value for name, value in super()._validate().items() if "/reason/" not in name}
+            if self.episodes:
+                found["health/validation_environment_faults"] = self.val_faults
             score = best.score_of(found)
-            if score is not None:
+            limit = self.limits["stop"]["environment_faults"]
+            if score is not None and (limit is None or self.val_faults <= limit):
                 held = best.note(Path(self.config.trainer.default_local_dir), self.global_steps, score)
                 patience = self.stop_below_best
                 self.fell = patience is not None and best.falls(held, patience)
             return found
+
+        def _val_metrics_update(self, sources: Any, uids: Any, infos: Any, turns: Any, **options: Any) -> Any:
+            expected = options.get("expected_acc_counts")
+            sources, uids, infos, turns, expected, self.val_faults = validated(
+                sources, uids, infos, turns, expected
+            )
+            return super()._val_metrics_update(sources, uids, infos, turns, expected_acc_counts=expected)
 
         def _tokens(self, batch: Any) -> dict[str, list[Any]]:
             """The columns of the token records, at some steps with those of the updated model."""
@@ -228,7 +248,8 @@ def _recording(base: type) -> Any:
         def _compute_metrics(
             self, batch: Any, metrics: dict[str, Any], timing_raw: Any, global_steps: int, epoch: int
         ) -> None:
-            super()._compute_metrics(batch, metrics, timing_raw, global_steps=global_steps, epoch=epoch)
+            with as_padding(batch.tags, batch.keys, self.faulty):
+                super()._compute_metrics(batch, metrics, timing_raw, global_steps=global_steps, epoch=epoch)
             line = self._write_line(metrics)
             self.lines = [*self.lines, line][-self.limits["patience"] :]
             self._judge(global_steps, f"reward {line['health/score']:.2f}")
@@ -266,11 +287,7 @@ def _faulty(batch: Any, step: int) -> set[str]:
     found = {row.key for row in rows if row.fault}
     if rows and len(found) == len(rows):
         said: list[str] = next((row.response["reasons"] for row in rows if row.response), [])
-        raise UserError(
-            f"the environment failed in all episodes of step {step} ({'; '.join(said) or 'no reason given'}; "
-            "environment_faults). See that what it needs is there; the same command continues from the last "
-            "checkpoint"
-        )
+        raise all_failed(step, said)
     return found
 
 
