@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -182,6 +184,45 @@ def test_validation_counts_an_episode_that_was_lost_as_wrong_all_the_same() -> N
 
 def test_figures_of_a_step_take_it_for_padding_only_while_they_are_made() -> None:
     tags: list[dict[str, Any]] = [{"n": 1}, {"n": 2}, {"is_padding": True}]
-    with as_padding(tags, ["a_0_0", "a_1_0", "a_0_0"], {"a_1_0"}):
+    batch = SimpleNamespace(keys=["a_0_0", "a_1_0", "a_0_0"], tags=tags)
+    with as_padding(batch, {"a_1_0"}):
         assert [tag.get("is_padding", False) for tag in tags] == [False, True, True]
     assert [tag.get("is_padding", False) for tag in tags] == [False, False, True]
+
+
+@pytest.mark.parametrize(("faulty", "noted"), [(0, {3: 0.5}), (1, {3: 0.5}), (3, {})])
+def test_the_trainer_notes_a_validation_score_of_the_others_unless_too_many_failed(
+    tmp_path: Path, faulty: int, noted: dict[int, float]
+) -> None:
+    """Four episodes beside the faulty ones, half of them right; beyond the limit the score is nobody's."""
+    from omegaconf import OmegaConf
+    from verl.trainer.ppo.v1.trainer_base import PPOTrainer
+
+    from funreason_train.rl import best
+    from funreason_train.rl.train import trainer
+
+    class Verl:
+        _val_metrics_update = PPOTrainer._val_metrics_update
+
+        def __init__(self, config: Any) -> None:
+            self.config, self.global_steps = config, 3
+
+        def _validate(self) -> Any:
+            rows = [1.0, 0.0, 1.0, 0.0, *[0.0] * faulty]
+            faults = [0.0] * 4 + [1.0] * faulty
+            uids = [f"p{at}" for at in range(len(rows))]
+            infos = {"reward": rows, "acc": rows, "environment_fault": faults}
+            expected = {("shop", uid): 1 for uid in uids}
+            return self._val_metrics_update(
+                ["shop"] * len(rows), uids, infos, [1] * len(rows), expected_acc_counts=expected
+            )
+
+    actor = {"actor": {"ppo_mini_batch_size": 4}, "rollout": {"agent": {"default_agent_loop": "environment"}}}
+    config = {"data": {"train_batch_size": 4}, "actor_rollout_ref": actor}
+    config["trainer"] = {"default_local_dir": str(tmp_path)}
+    health = {"stop": {"environment_faults": 0.3}}
+    made = trainer._recording(Verl)(OmegaConf.create(config), tmp_path / "metrics.jsonl", health, None)
+    found = made._validate()
+    assert found["val-core/shop/acc/mean@1"] == 0.5
+    assert found["health/validation_environment_faults"] == pytest.approx(faulty / (4 + faulty))
+    assert best.scores(tmp_path) == noted

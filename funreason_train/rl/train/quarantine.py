@@ -71,19 +71,15 @@ def apart(compute: Callable[..., Any], faulty: Collection[str]) -> Callable[...,
 
 
 @contextmanager
-def as_padding(
-    tags: Sequence[dict[str, Any]], keys: Sequence[str], faulty: Collection[str]
-) -> Iterator[None]:
+def as_padding(batch: Any, faulty: Collection[str]) -> Iterator[None]:
     """While this lasts, verl takes the faulty responses for rows that only pad the batch: no figure has them.
 
     Args:
-        tags: Of a batch's rows.
-        keys: Of the same rows.
+        batch: verl's, with keys and tags.
         faulty: Keys of the responses of episodes whose environment failed.
     """
-    changed = [
-        tag for key, tag in zip(keys, tags, strict=True) if key in faulty and not tag.get("is_padding", False)
-    ]
+    tags = zip(batch.keys, batch.tags, strict=True) if faulty else ()
+    changed = [tag for key, tag in tags if key in faulty and not tag.get("is_padding", False)]
     for tag in changed:
         tag["is_padding"] = True
     try:

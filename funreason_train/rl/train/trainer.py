@@ -202,7 +202,7 @@ def _recording(base: type) -> Any:
             if self.episodes:
                 found["health/validation_environment_faults"] = self.val_faults
             score = best.score_of(found)
-            limit = self.limits["stop"]["environment_faults"]
+            limit = self.limits["stop"].get("environment_faults")
             if score is not None and (limit is None or self.val_faults <= limit):
                 held = best.note(Path(self.config.trainer.default_local_dir), self.global_steps, score)
                 patience = self.stop_below_best
@@ -248,7 +248,7 @@ def _recording(base: type) -> Any:
         def _compute_metrics(
             self, batch: Any, metrics: dict[str, Any], timing_raw: Any, global_steps: int, epoch: int
         ) -> None:
-            with as_padding(batch.tags, batch.keys, self.faulty):
+            with as_padding(batch, self.faulty):
                 super()._compute_metrics(batch, metrics, timing_raw, global_steps=global_steps, epoch=epoch)
             line = self._write_line(metrics)
             self.lines = [*self.lines, line][-self.limits["patience"] :]
