@@ -7,45 +7,13 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from synth.traces import graph, step, tickets
 
 from funreason_train.calls import Call, render_calls
-from funreason_train.environments import Result
 from funreason_train.synth.chain.advanced import AdvancedTool, advanced_problems
 from funreason_train.synth.chain.hints import fallback, reveals
-from funreason_train.synth.chain.needs import Needs, needs_of
+from funreason_train.synth.chain.needs import needs_of
 from funreason_train.synth.chain.query import query_problems, says
-from funreason_train.synth.explore.graph import Graph
-from funreason_train.synth.explore.trace import Executed, Source
-
-
-def step(number: int, name: str, answer: Any, changed: bool = False, **arguments: Any) -> Executed:
-    """A call whose arguments are given as a value, or as (value, step, path) for one found in an answer."""
-    values, sources = {}, {}
-    for key, one in arguments.items():
-        if isinstance(one, tuple):
-            values[key], sources[key] = one[0], Source("result", step=one[1], path=one[2])
-        else:
-            values[key], sources[key] = one, Source("state")
-    return Executed(Call(name, values), Result(str(answer), True, answer), changed, sources, number)
-
-
-def graph(*names: str) -> Graph:
-    parameters = {"type": "object", "properties": {}, "required": []}
-    return Graph("x", [{"name": name, "description": "", "parameters": parameters} for name in names])
-
-
-#: The paper's example (appendix): two zip codes are found out, then tickets are bought.
-TICKETS = [
-    step(0, "get_zipcode", {"zipcode": "83214"}, city="Rivermist"),
-    step(1, "get_zipcode", {"zipcode": "74532"}, city="Stonebrook"),
-    step(
-        2, "buy_tickets", {"ok": True}, True, start=("83214", 0, ("zipcode",)), end=("74532", 1, ("zipcode",))
-    ),
-]
-
-
-def tickets() -> Needs:
-    return needs_of(TICKETS, TICKETS, graph("get_zipcode", "buy_tickets"))
 
 
 def test_the_papers_example_needs_two_cities_and_hides_the_zip_codes() -> None:

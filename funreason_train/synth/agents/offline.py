@@ -13,6 +13,7 @@ from typing import Any
 from ...calls import Call, render_calls
 from ..chain.advanced import AdvancedTool, inputs_of
 from ..chain.needs import Given
+from ..chain.purposes import Purpose, purposes
 from ..chain.query import Queries, step_pattern, steps_to_hide
 from ..explore.words import spoken
 from . import phrases
@@ -119,17 +120,19 @@ class OfflineAgents:
         return goal
 
     def _details(self, job: Querying) -> list[str]:
-        given = [one for one in job.needs.given if one not in job.left_out]
-        names = [one.shown[0] for one in given]
+        told = [(one, phrases.told(*one.shown)) for one in job.needs.given if one not in job.left_out]
+        told += [(one, f"the same {spoken(one.parameter)} as before") for one in job.needs.earlier]
         found = []
-        for one in given:
-            words = phrases.told(*one.shown)
-            if names.count(one.shown[0]) > 1:  # which of them is which
-                tool = job.needs.trace[one.step].call.name
-                words += f" (to {self._goal(job, tool)})" if one.step in job.needs.goals else ""
-            found.append(words)
-        found += [f"the same {spoken(one.parameter)} as before" for one in job.needs.earlier]
+        for one, words in told:
+            uses = [self._purpose(job, use) for use in purposes(job.needs, one)]
+            found.append(f"{words} ({phrases.listed(uses)})" if uses else words)
         return list(dict.fromkeys(found))
+
+    def _purpose(self, job: Querying, use: Purpose) -> str:
+        """`to set the price of an item`, and which time where it is wanted more than once."""
+        role = f"for the {spoken(use.role)}, " if use.role else ""
+        time = f", the {phrases.ordinal(use.which)} time" if use.of > 1 else ""
+        return f"{role}to {self._goal(job, use.tool)}{time}"
 
     def _of(self, given: tuple[Given, ...], number: int) -> list[Given]:
         return [one for one in given if one.step == number]

@@ -122,6 +122,12 @@ def shown(value: Any) -> str:
     return written(value)
 
 
+def ordinal(number: int) -> str:
+    """`first`, `second`, and so on."""
+    names = ("first", "second", "third", "fourth", "fifth")
+    return names[number - 1] if number <= len(names) else f"{number}th"
+
+
 def listed(parts: list[str]) -> str:
     """`a`, `a and b`, `a, b and c`."""
     return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"

@@ -78,7 +78,7 @@ def needs_of(trace: Sequence[Executed], everything: Sequence[Executed], graph: G
     derived: list[tuple[str, Any]] = []
     used: set[int] = set()
     for number, executed in enumerate(trace):
-        for parameter, value in _values(executed.call.arguments):
+        for parameter, value in values_of(executed.call.arguments):
             source = executed.sources.get(parameter)
             origin = _origin(value, source, everything, executed.number)
             if origin is not None:
@@ -118,12 +118,12 @@ def needs_of(trace: Sequence[Executed], everything: Sequence[Executed], graph: G
 _UNCLEAR: Described = ("", None)
 
 
-def _values(arguments: Mapping[str, Any]) -> list[tuple[str, Any]]:
+def values_of(arguments: Mapping[str, Any]) -> list[tuple[str, Any]]:
     """Every scalar argument, and every list of scalars, with its dotted path."""
     found: list[tuple[str, Any]] = []
     for name, value in arguments.items():
         if isinstance(value, Mapping):
-            found += [(f"{name}.{inner}", one) for inner, one in _values(value)]
+            found += [(f"{name}.{inner}", one) for inner, one in values_of(value)]
         elif isinstance(value, list) and any(isinstance(one, (Mapping, list)) for one in value):
             found += [
                 (f"{name}.{'.'.join(str(p) for p in path if not isinstance(p, int))}".rstrip("."), one)

@@ -1,0 +1,86 @@
+"""What each value that the user gives is for, where a reader of the query could not tell."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .needs import Given, Needs, values_of
+
+
+@dataclass(frozen=True)
+class Purpose:
+    """A call that the user wants, and that a value is for.
+
+    Attributes:
+        tool: Its name.
+        which: Which of the wanted calls of that tool it is, from 1 on.
+        of: How many there are.
+        role: The call's argument that is found out with the value, where the same call takes two such.
+    """
+
+    tool: str
+    which: int
+    of: int
+    role: str = ""
+
+
+def purposes(needs: Needs, given: Given) -> list[Purpose]:
+    """The wanted calls that a value is for; none where nothing else could be meant.
+
+    A value needs a purpose where another call of the trace takes a value of the same name that is another
+    one: another that the user gives, one left out to be asked for, or one that the trace finds out.
+
+    Args:
+        needs: The trace, taken apart.
+        given: One of its values.
+    """
+    name = _leaf(given.parameter)
+    values = {
+        repr(value)
+        for executed in needs.trace
+        for parameter, value in values_of(executed.call.arguments)
+        if _leaf(parameter) == name
+    }
+    if len(values) < 2:
+        return []
+    others = [one for one in needs.given if one != given and _leaf(one.parameter) == name]
+    uses = {use for one in others for use in _uses(needs, one)}
+    return [
+        _purpose(needs, goal, role if any(one[0] == goal and one[1] != role for one in uses) else "")
+        for goal, role in sorted(_uses(needs, given))
+    ]
+
+
+def _uses(needs: Needs, given: Given) -> set[tuple[int, str]]:
+    """The wanted calls that take a value, or what is found out with it, and as what they take the latter."""
+    users = [
+        number
+        for number, executed in enumerate(needs.trace)
+        if any(
+            parameter == given.parameter and repr(value) == repr(given.value)
+            for parameter, value in values_of(executed.call.arguments)
+        )
+    ]
+    return {use for number in users for use in _served(needs, number)}
+
+
+def _served(needs: Needs, number: int) -> set[tuple[int, str]]:
+    if number in needs.goals:
+        return {(number, "")}
+    own = needs.trace[number].number
+    found: set[tuple[int, str]] = set()
+    for later in range(number + 1, len(needs.trace)):
+        for parameter, source in needs.trace[later].sources.items():
+            if source.kind == "result" and source.step == own:
+                found |= {(later, _leaf(parameter))} if later in needs.goals else _served(needs, later)
+    return found
+
+
+def _purpose(needs: Needs, goal: int, role: str) -> Purpose:
+    tool = needs.trace[goal].call.name
+    alike = [one for one in sorted(needs.goals) if needs.trace[one].call.name == tool]
+    return Purpose(tool, alike.index(goal) + 1, len(alike), role)
+
+
+def _leaf(parameter: str) -> str:
+    return parameter.rpartition(".")[2]

@@ -1,0 +1,70 @@
+"""A query says what a value is for wherever it could be for something else."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from synth.traces import TICKETS, graph, step, tickets
+
+from funreason_train.synth.chain.needs import needs_of
+from funreason_train.synth.chain.purposes import Purpose, purposes
+
+
+def _told(trace: list[Any]) -> dict[Any, list[Purpose]]:
+    needs = needs_of(trace, trace, graph(*{one.call.name for one in trace}))
+    return {one.value: purposes(needs, one) for one in needs.given}
+
+
+def test_a_value_that_only_one_call_can_take_needs_no_word() -> None:
+    price = [step(0, "get_price", {"price": 3}, item="K1"), step(1, "get_fare", {"fare": 2}, train="N1")]
+    assert _told(price) == {"K1": [], "N1": []}
+    same = [step(0, "get_price", {"price": 3}, item="K1"), step(1, "get_stock", {"stock": 2}, item="K1")]
+    assert _told(same) == {"K1": []}
+
+
+def test_one_that_is_given_and_one_that_is_found_out_are_told_apart() -> None:
+    trace = [
+        step(0, "find_item", {"item": "K1"}, name="Lamp"),
+        step(1, "get_price", {"price": 3}, item=("K1", 0, ("item",))),
+        step(2, "get_stock", {"stock": 5}, item="K2"),
+    ]
+    assert _told(trace) == {"Lamp": [], "K2": [Purpose("get_stock", 1, 1)]}
+
+
+def test_the_same_tool_twice_says_which_time() -> None:
+    trace = [
+        step(0, "find_customer", {"customer": "C1"}, name="Ann"),
+        step(1, "find_customer", {"customer": "C2"}, name="Bob"),
+        step(2, "set_plan", {"ok": 1}, True, customer=("C1", 0, ("customer",)), plan="Plus"),
+        step(3, "set_plan", {"ok": 1}, True, customer=("C2", 1, ("customer",)), plan="Free"),
+    ]
+    first, second = [Purpose("set_plan", 1, 2)], [Purpose("set_plan", 2, 2)]
+    assert _told(trace) == {"Ann": first, "Bob": second, "Plus": first, "Free": second}
+
+
+def test_two_that_serve_one_call_say_as_what() -> None:
+    start, end = (purposes(tickets(), one) for one in tickets().given)
+    assert start == [Purpose("buy_tickets", 1, 1, "start")]
+    assert end == [Purpose("buy_tickets", 1, 1, "end")]
+    assert [one.call.name for one in TICKETS][2] == "buy_tickets"
+
+
+def test_no_made_query_leaves_open_what_a_value_is_for(synthesise: Callable[..., Path]) -> None:
+    made = synthesise("trajectories=150", "environments=[shop,helpdesk]", "kinds={plain: 0.5, parallel: 0.5}")
+    several = 0
+    for line in (made / "conversations.jsonl").read_text().splitlines():
+        for turn in json.loads(line)["synth"]["task"]["turns"]:
+            values: dict[str, set[str]] = {}
+            for call in (call for response in turn["steps"] for call in response):
+                for name, value in call["arguments"].items():
+                    values.setdefault(name, set()).add(str(value))
+            for found in (found for found in values.values() if len(found) > 1):
+                several += 1
+                for value in found:
+                    for place in re.finditer(rf"(?<!\w){re.escape(value)}(?!\w)", turn["user"]):
+                        assert turn["user"][place.end() :].startswith((" (to ", " (for ")), turn
+    assert several >= 20
