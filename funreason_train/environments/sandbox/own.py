@@ -15,7 +15,7 @@ from ...calls import Call
 from ...errors import UserError
 from ..objects import plain
 from ..protocol import Environment, Result, brief
-from ..registry import loading_problems, make_environment
+from ..registry import environment_class, loading_problems, make_environment
 from .channel import Channel
 from .host import Prepared
 
@@ -54,11 +54,12 @@ def _serve(problems: Sequence[str], channel: Channel) -> None:
 
 def _make(name: str, problems: Sequence[str]) -> Environment:
     try:
-        return make_environment(name)
+        environment_class(name)
     except UserError as error:
         if problems:
             raise UserError("; ".join(problems)) from error
         raise
+    return make_environment(name)
 
 
 def _step(environment: Environment, step: str, value: Any) -> Any:

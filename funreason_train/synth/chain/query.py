@@ -72,10 +72,16 @@ def _tells(text: str, name: str, value: Any) -> bool:
 
 
 def _gives(text: str, name: str, value: Any, told: Iterable[Any]) -> bool:
-    """Whether a text gives a value away, where none of the values that it has to tell does so by itself."""
+    """Whether a text gives a value away beside the values that it has to tell, some of which may hold it."""
     if isinstance(value, bool):
         return tells_flag(text, name, value)
-    return gives_away(text, value) and not any(gives_away(written(one), value) for one in _each(told))
+    if not gives_away(text, value):
+        return False
+    rest = _composed(text)
+    for one in sorted(map(_composed, map(written, _each(told))), key=len, reverse=True):
+        if gives_away(one, value):
+            rest = rest.replace(one, " ")
+    return gives_away(rest, value)
 
 
 def _each(values: Iterable[Any]) -> Iterable[Any]:
