@@ -96,7 +96,8 @@ def test_no_cpu_setting_reaches_a_gpu_run(tmp_path: Path) -> None:
     assert "float32" not in written
     variables = environment(config, run)
     assert not {"VERL_PLATFORM", "PYTHONPATH", "OMP_NUM_THREADS"} & set(variables)
-    assert variables["VERL_USE_EXTERNAL_MODULES"] == "funreason_train.rl.verl.process"
+    modules = "funreason_train.rl.verl.process,funreason_train.rl.verl.sockets"
+    assert variables["VERL_USE_EXTERNAL_MODULES"] == modules
     assert not any(name.startswith("VLLM_CPU") for name in variables)
     assert not (run.rl / "distributions").exists()
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from verl.workers.rollout.vllm_rollout.utils import vLLMColocateWorkerExtension
+from ..verl.weights import WorkerExtension
 
 
-class CpuWorkerExtension(vLLMColocateWorkerExtension):
+class CpuWorkerExtension(WorkerExtension):
     """verl's worker extension with weights that stay loadable.
 
     vLLM's CPU linear layers pack their weight into a oneDNN handle and drop the tensor, so that the next

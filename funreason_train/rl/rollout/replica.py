@@ -18,6 +18,8 @@ from verl.utils.device import get_resource_name, is_support_ipc
 from verl.workers.rollout.base import _ROLLOUT_REGISTRY, BaseRollout
 from verl.workers.rollout.replica import RolloutReplica, RolloutReplicaRegistry
 
+from ..verl.naming import own
+
 #: As `rl.rollout.engine` and verl's `rollout.name` have it.
 NAME = "transformers"
 
@@ -101,7 +103,7 @@ class Sender(BaseRollout):
         if wire_format != "named_tensors":
             raise ValueError(f"the rollout engine {NAME} takes whole tensors, not {wire_format}")
         job = ray.get_runtime_context().get_job_id()
-        handle = f"ipc:///tmp/funreason-weights-{job}-{self.replica}.sock"
+        handle = own(f"ipc:///tmp/funreason-weights-{job}-{self.replica}.sock")
         through_memory = not is_support_ipc()
         size = self.config.checkpoint_engine.update_weights_bucket_megabytes
         sender = weight_transfer().BucketedWeightSender(handle, size, through_memory)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ from ...cluster.environment import thread_variables
 from ...models.hub import offline
 from ...run import beat
 from ...run.paths import RunDir
+from .naming import TOKEN
 from .process import TIMEOUT
 
 if TYPE_CHECKING:
@@ -44,6 +46,7 @@ def environment(config: DictConfig, run: RunDir) -> dict[str, str]:
         "VLLM_NO_USAGE_STATS": "1",
         "TENSORBOARD_DIR": str(run.rl / "tensorboard"),
         TIMEOUT: str(int(config.rl.collective_timeout)),
+        TOKEN: secrets.token_hex(6),
         **offline(config.cluster.env),
         **beat.inherited(),
     }
@@ -53,6 +56,7 @@ def environment(config: DictConfig, run: RunDir) -> dict[str, str]:
     variables |= {name: str(value) for name, value in settings.items() if value is not None}
     loaded = [
         variables.get(_MODULES),
+        None if _without_vllm(config) else _SOCKETS,
         _REPLICA if _without_vllm(config) else None,
         _COPIES if config.rl.fsdp_size else None,
     ]
@@ -62,6 +66,7 @@ def environment(config: DictConfig, run: RunDir) -> dict[str, str]:
 #: What verl imports in every process.
 _MODULES = "VERL_USE_EXTERNAL_MODULES"
 _REPLICA = "funreason_train.rl.rollout.replica"
+_SOCKETS = "funreason_train.rl.verl.sockets"
 _COPIES = "funreason_train.rl.verl.copies"
 
 
