@@ -224,12 +224,13 @@ def test_a_killed_run_ends_where_an_unkilled_one_ends(prepared: Any, tmp_path: P
     assert checkpoints.flaws(second), "the save was over before the kill"
     assert checkpoints.latest(killed.rl_checkpoints) == 1
 
-    # Between steps, at the end of an epoch (verl#7401): the command, and its driver with it.
-    process = start(root, killed, log)
-    await_that(lambda: checkpoints.latest(killed.rl_checkpoints) == EPOCH, process, log)
-    process.kill()
-    process.wait(300)
-    assert checkpoints.latest(killed.rl_checkpoints) == EPOCH
+    if os.environ.get("FUNREASON_SLOW"):
+        # Between steps, at the end of an epoch (verl#7401): the command, and its driver with it.
+        process = start(root, killed, log)
+        await_that(lambda: checkpoints.latest(killed.rl_checkpoints) == EPOCH, process, log)
+        process.kill()
+        process.wait(300)
+        assert checkpoints.latest(killed.rl_checkpoints) == EPOCH
 
     # A signal to the command, which saves the step and ends with the code for "go on with the same command".
     process = start(root, killed, log, "rl.save_every=1000")
