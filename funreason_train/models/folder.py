@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import refuse
+from .fit import tokenizer_problem
 from .hub import fetch_model, is_hub_id
 from .shapes import config_problems
 from .weights import weight_defects
@@ -47,6 +48,8 @@ def folder_problems(folder: Path, *, weights: bool = True, template: bool = True
         found.append(
             f"{folder}: there is no tokenizer ({', '.join(_TOKENIZER_FILES)}); copy it from the base model"
         )
+    elif problem := tokenizer_problem(folder, number_of(folder, "vocab_size")):
+        found.append(f"{folder}: {problem}")
     elif template and not has_chat_template(folder):
         found.append(
             f"{folder}: the tokenizer has no chat template, which renders the prompts; "

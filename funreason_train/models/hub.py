@@ -15,6 +15,8 @@ from ..errors import UserError
 Kind = Literal["model", "data set"]
 
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+PACKAGED = "HuggingFaceTB/SmolLM2-135M-Instruct"
+"""The model that a Python package holds as well (launch/smollm2.sh)."""
 #: Of a model: configuration, tokenizer, template and weights as safetensors; never pickled weights or code.
 MODEL_FILES = ("*.json", "*.safetensors", "*.jinja", "*.txt", "*.model")
 
@@ -75,11 +77,12 @@ def hub_error(name: str, error: Exception) -> UserError:
             fix="Free some space, or move the cache with HF_HOME",
         )
     said = f"{type(causes[-1]).__name__}: {(str(causes[-1]).splitlines() or [''])[0][:200]}"
+    packaged = f"; `bash launch/smollm2.sh FOLDER` makes {name} of a package" if name == PACKAGED else ""
     return UserError(
         f"the model cannot be fetched from the hub ({said})",
         where=name,
         fix="Check the network; the same command goes on with the download. Without a network, fetch it on "
-        "another machine and give the local folder",
+        f"another machine and give the local folder{packaged}",
     )
 
 

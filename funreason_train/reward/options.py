@@ -9,7 +9,9 @@ from typing import Any
 
 from funreason_train.calls.match import STRING_RULES
 
-VARIANTS = ("binary", "partial", "bfcl", "progress")
+VARIANTS = ("binary", "partial", "bfcl", "progress", "all_turns")
+EPISODE_VARIANTS = ("progress", "all_turns")
+"""Those that score whole tasks played in environments."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,6 +23,7 @@ class RewardOptions:
             names, argument names and values, less for every surplus call. `bfcl`: binary with BFCL's string
             rule and, where the gold has them, its lists of accepted values. `progress`: an episode's share
             of user turns that were done, given their outcomes; binary for a row that is not an episode.
+            `all_turns`: 1 for an episode in which every user turn was done, else 0; likewise for other rows.
         ordered: Whether the order of the calls matters.
         strings: `exact` or `bfcl` (see `match_calls`); the variant `bfcl` implies the latter.
         require_thought: Whether an empty thought is a fault of form.

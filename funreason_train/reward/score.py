@@ -17,7 +17,7 @@ from typing import Any
 from funreason_train.calls import Call
 from funreason_train.dialogue.completion import read_answer, split_completion
 from funreason_train.reward.gold import Gold, read_gold
-from funreason_train.reward.options import RewardOptions, read_options
+from funreason_train.reward.options import EPISODE_VARIANTS, RewardOptions, read_options
 from funreason_train.reward.outcome import outcome, overrule, reason_of
 from funreason_train.reward.partial import similarity
 from funreason_train.reward.progress import TurnOutcome, progress, read_turns
@@ -39,9 +39,9 @@ def compute_score(
             no calls means that plain text is right. With the variant `bfcl` a call may hold `"accepted":
             {argument: [value, …]}` instead of its arguments (see `calls.accepted`). A row of an environment
             also holds `"turns"`, the number of the task's user turns.
-        extra_info: With the variant `progress`, an episode's outcomes: `{"turns": [{"state_equal": bool,
-            "results_seen": bool}, …]}`, one a user turn that was reached (see `progress.TurnOutcome`);
-            `solution_str` is then the episode's last completion. Otherwise not used.
+        extra_info: With the variants `progress` and `all_turns`, an episode's outcomes: `{"turns":
+            [{"state_equal": bool, "results_seen": bool}, …]}`, one a user turn that was reached (see
+            `progress.TurnOutcome`); `solution_str` is then the episode's last completion. Otherwise not used.
         **options: The fields of `RewardOptions`.
 
     Returns:
@@ -60,7 +60,7 @@ def compute_score(
         gold = read_gold(ground_truth)
         if gold.acceptance and chosen.variant != "bfcl":
             return outcome("ground_truth", length=len(solution_str))
-        turns = _turns(gold, extra_info) if chosen.variant == "progress" else None
+        turns = _turns(gold, extra_info) if chosen.variant in EPISODE_VARIANTS else None
     except Exception:
         return outcome("ground_truth", length=len(solution_str))
     try:
@@ -95,7 +95,7 @@ def _score(
         overrule(found, "empty_thought")
         found["format"] = 0.0
     if turns is not None and closed:
-        _judge_episode(found, turns, gold.turns)
+        _judge_episode(found, turns, gold.turns, options.variant)
     if options.max_chars is not None and len(text) > options.max_chars:
         overrule(found, "over_long")
     if options.soft_chars is not None:
@@ -145,12 +145,16 @@ def _compare(calls: Sequence[Call], gold: Gold, options: RewardOptions) -> tuple
     return match.reason, similarity(calls, gold.calls, gold.tools, ordered=options.ordered, strings=strings)
 
 
-def _judge_episode(found: dict[str, float], turns: tuple[TurnOutcome, ...], expected: int | None) -> None:
+def _judge_episode(
+    found: dict[str, float], turns: tuple[TurnOutcome, ...], expected: int | None, variant: str
+) -> None:
     """Puts an episode's score in the place of its last answer's, which must be well formed to count."""
     last = reason_of(found)
     if last != "right" and turns:
         turns = (*turns[:-1], replace(turns[-1], well_formed=False))
     score = progress(turns, expected)
+    if variant == "all_turns":
+        score = float(score == 1.0)
     overrule(found, "right" if score == 1.0 else "turns" if last == "right" else last, score)
 
 

@@ -40,6 +40,29 @@ def test_a_whole_folder_has_no_problem(folder: Any) -> None:
 
 
 @pytest.mark.parametrize(
+    ("tokenizer", "fits"),
+    [
+        ({"model": {"vocab": {"a": 0, "b": 31}}}, True),
+        ({"model": {"vocab": {"a": 0, "b": 32}}}, False),
+        ({"model": {"vocab": {"a": 0}}, "added_tokens": [{"id": 31, "content": "<x>"}]}, True),
+        ({"model": {"vocab": {"a": 0}}, "added_tokens": [{"id": 99, "content": "<x>"}]}, False),
+        ({"model": {"vocab": [["a", -1.0]] * 33}}, False),
+        ({"model": {"vocab": [["a", -1.0]] * 32}}, True),
+        ({"model": "another kind"}, True),
+        ([], True),
+    ],
+)
+def test_a_tokenizer_with_tokens_beyond_the_weights_is_refused(
+    folder: Path, tokenizer: Any, fits: bool
+) -> None:
+    (folder / "config.json").write_text('{"vocab_size": 32}')
+    (folder / "tokenizer.json").write_text(json.dumps(tokenizer))
+    found = folder_problems(folder)
+    assert len(found) == (not fits)
+    assert all("do not belong together" in problem and "32 tokens" in problem for problem in found)
+
+
+@pytest.mark.parametrize(
     ("file", "content", "says"),
     [
         ("config.json", None, "no readable config.json"),

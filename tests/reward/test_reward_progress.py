@@ -25,7 +25,8 @@ def episode(
     if expected is not None:
         gold["turns"] = expected
     extra = {"turns": list(turns)}
-    return compute_score("travel", completion, json.dumps(gold), extra, variant="progress", **options)
+    words = {"variant": "progress", **options}
+    return compute_score("travel", completion, json.dumps(gold), extra, **words)
 
 
 @pytest.mark.parametrize(
@@ -46,6 +47,29 @@ def test_a_turn_counts_if_state_and_results_are_right(turns: list[Any], score: f
     assert result["acc"] == (score == 1)
     assert reason_of(result) == ("right" if score == 1 else "turns")
     assert progress(read_turns(turns)) == pytest.approx(score)
+
+
+@pytest.mark.parametrize(
+    ("turns", "expected", "score"),
+    [
+        ([DONE, DONE], None, 1),
+        ([DONE, WRONG_STATE], None, 0),
+        ([DONE, {**DONE, "well_formed": False}], None, 0),
+        ([DONE], 2, 0),
+        ([DONE, DONE], 2, 1),
+    ],
+)
+def test_all_turns_pays_for_whole_episodes_only(turns: list[Any], expected: int | None, score: int) -> None:
+    result = episode(*turns, expected=expected, variant="all_turns")
+    assert (result["score"], result["acc"]) == (score, score)
+    if len(turns) > 1:  # one malformed closing answer fails its turn, and so the episode
+        assert episode(*turns, expected=expected, variant="all_turns", completion="t</think>[]")["score"] == 0
+
+
+def test_all_turns_scores_a_row_that_is_not_an_episode_by_its_calls() -> None:
+    gold = truth(Call("pwd", {}))
+    for answer, score in (("t</think>[pwd()]", 1), ("t</think>[cd()]", 0)):
+        assert compute_score("travel", answer, gold, None, variant="all_turns")["score"] == score
 
 
 def test_turns_that_were_never_reached_are_not_done() -> None:

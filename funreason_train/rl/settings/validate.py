@@ -12,7 +12,7 @@ from ...errors import UserError
 from ...models.attention import VARLEN
 from ...models.folder import model_problems, number_of, own_context
 from ...reward import own
-from ...reward.options import check_options
+from ...reward.options import EPISODE_VARIANTS, check_options
 from ...reward.sample import audit_file
 from ...run.paths import RunDir
 from .. import checkpoints
@@ -96,10 +96,10 @@ def _mode(config: DictConfig) -> list[str]:
     if not in_environments(config):
         return []
     rl, found = config.rl, []
-    if rl.reward.variant != "progress":
+    if rl.reward.variant not in EPISODE_VARIANTS:
         found.append(
             f"rl.rollout_mode=environment scores whole tasks, and the reward {rl.reward.variant} single "
-            "responses; set reward=progress"
+            "responses; set reward=progress or reward=all_turns"
         )
     if rl.algorithm.advantage not in ("grpo", "egpo"):
         found.append(
