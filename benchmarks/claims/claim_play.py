@@ -63,13 +63,17 @@ def run_command(words: Sequence[str], note: Path) -> None:
             "name another --out, or remove this one's folder of the seed."
         )
     print("funreason-train", *words, flush=True)
-    code = subprocess.run([sys.executable, "-m", "funreason_train", *words]).returncode
-    if code:
+    if start(words):
         raise SystemExit(f"Error: `funreason-train {words[0]}` failed (its message is above).")
     note.parent.mkdir(parents=True, exist_ok=True)
     partial = note.with_suffix(".partial")
     partial.write_text(json.dumps(list(words)), encoding="utf-8")
     partial.replace(note)
+
+
+def start(words: Sequence[str]) -> int:
+    """Runs `funreason-train` with these words; its exit code."""
+    return subprocess.run([sys.executable, "-m", "funreason_train", *words]).returncode
 
 
 def evaluate(claim: Claim, tasks: str, folder: Path, seed: int, scale: Scale) -> None:
@@ -98,7 +102,7 @@ def played(claim: Claim, folder: Path, seed: int) -> Played | None:
             rows = map(json.loads, file.read_text(encoding="utf-8").splitlines())
             verdicts.setdefault(arm.name, {})[tasks] = {row["id"]: bool(row["right"]) for row in rows}
     notes = {
-        arm.name: {"trained tokens": f"{trained(folder, arm):,}"}
+        arm.name: {"tokens processed": f"{trained(folder, arm):,}"}
         | {heading: find(folder, arm) for heading, find in claim.notes.items()}
         for arm in claim.arms
     }
@@ -110,7 +114,7 @@ def trained(folder: Path, arm: Arm) -> int:
     tokens = 0
     for run in arm.train:
         if rows := _lines(folder / run / "sft" / "metrics.jsonl"):
-            tokens += int(rows[-1]["tokens"])
+            tokens += int(rows[-1].get("processed_tokens", rows[-1]["tokens"]))
         tokens += sum(int(row["global_seqlen/mean"]) for row in _lines(folder / run / "rl" / "metrics.jsonl"))
     return tokens
 

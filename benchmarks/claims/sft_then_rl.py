@@ -19,7 +19,7 @@ def _as_many_tokens(folder: Path) -> list[str]:
         for place in ("start/sft", "grpo/rl")
     )
     a_step = sum(float(row["global_seqlen/mean"]) for row in rl) / len(rl)
-    steps = len(rl) + round(int(sft[-1]["tokens"]) / a_step)
+    steps = len(rl) + round(int(sft[-1].get("processed_tokens", sft[-1]["tokens"])) / a_step)
     return [f"rl.steps={steps}", f"rl.save_every={steps}"]
 
 

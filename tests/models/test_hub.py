@@ -12,7 +12,7 @@ import pytest
 from models.hub_server import TOKEN, Hub, serve
 
 from funreason_train.errors import UserError
-from funreason_train.models.hub import offline
+from funreason_train.models.hub import PACKAGED, hub_error, offline
 from funreason_train.run.process import call_in_process
 
 WEIGHTS = b"w" * 30_000_000  # three of the chunks in which the client keeps what has come
@@ -146,6 +146,12 @@ def test_a_hub_that_does_not_answer_is_one_sentence(hub: Hub, tmp_path: Path) ->
     hub.url = "http://127.0.0.1:1"
     with pytest.raises(UserError, match="lab/small: the model cannot be fetched from the hub"):
         ask(fetch, hub, tmp_path, "lab/small", tmp_path / "small")
+
+
+def test_without_a_hub_the_model_that_a_package_holds_is_named_with_its_script() -> None:
+    offline = ConnectionError("no route to host")
+    assert "bash launch/smollm2.sh FOLDER" in str(hub_error(PACKAGED, offline))
+    assert "smollm2.sh" not in str(hub_error("lab/small", offline))
 
 
 def test_a_data_set_is_read_row_by_row(hub: Hub, tmp_path: Path) -> None:

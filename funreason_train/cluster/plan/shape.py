@@ -130,6 +130,7 @@ def _whole(sizes: Mapping[str, Any], *names: str) -> int | None:
 
 #: Models that are planned for before they are downloaded: the sizes of their config.json on the hub.
 KNOWN: Mapping[str, Shape] = {
+    "smollm2-135m-instruct": Shape(30, 576, 1536, 9, 3, 64, 49152, True),
     "qwen3-0.6b": Shape(28, 1024, 3072, 16, 8, 128, 151936, True, True),
     "qwen3-1.7b": Shape(28, 2048, 6144, 16, 8, 128, 151936, True, True),
     "qwen3-4b": Shape(36, 2560, 9728, 32, 8, 128, 151936, True, True),
