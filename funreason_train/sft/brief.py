@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..cluster import evidence
 from ..models.folder import is_hub_id
@@ -133,7 +133,7 @@ def _tree(config: DictConfig, file: Path | None) -> str:
     text = f"the steps of a trajectory share one sequence{most}" + (
         ", several trees packed into each" * bool(sft.packing)
     )
-    rows, saved = shared_text(file) if file is not None and file.is_file() else (0, 1.0)
+    rows, saved, _ = shared_text(file) if file is not None and file.is_file() else SharedText(0, 1.0, 0)
     return text + (
         f"; about {saved:.1f} times fewer tokens to process (characters of the first {rows:,} rows)"
         if rows
@@ -141,26 +141,46 @@ def _tree(config: DictConfig, file: Path | None) -> str:
     )
 
 
-def shared_text(file: Path, size: int = 4 << 20) -> tuple[int, float]:
-    """How many times fewer characters there are without those that a row shares with the one before it.
+class SharedText(NamedTuple):
+    """What rows have in common with those before them.
+
+    Attributes:
+        rows: That were looked at.
+        saved: How many times fewer characters there are without what a row repeats of its trajectory.
+        trees: Trajectories.
+    """
+
+    rows: int
+    saved: float
+    trees: int
+
+    @property
+    def rows_per_tree(self) -> float:
+        """At least 1."""
+        return self.rows / self.trees if self.trees else 1.0
+
+
+def shared_text(file: Path, size: int = 4 << 20) -> SharedText:
+    """How much of their trajectory's text rows repeat; without any rows (0, 1.0, 0).
 
     Args:
         file: Rows of the data stage.
         size: Bytes that are looked at.
-
-    Returns:
-        The rows looked at, and the ratio; (0, 1.0) if they cannot be read.
     """
-    rows, whole, own, before = 0, 0, 0, b""
+    rows, whole, own, trees, before, name = 0, 0, 0, 0, b"", b""
     with file.open("rb") as opened:
         for line in opened.read(size).splitlines()[:-1]:
             if line[:1] != b"{":
                 continue
             text = line[line.find(b"system") :]
+            mine, slash, _ = line[: line.find(b'"system"')].rpartition(b"/")
             common = _common(before, text)
+            # Without names, a row that repeats most of the one before it continues it.
+            if not (mine == name if slash else 2 * common >= len(before) > 0):
+                trees, common = trees + 1, 0
             rows, whole, own = rows + 1, whole + len(text), own + len(text) - common
-            before = text
-    return (rows, whole / own) if own else (0, 1.0)
+            before, name = text, mine
+    return SharedText(rows, whole / own if own else 1.0, trees)
 
 
 def _common(one: bytes, other: bytes) -> int:

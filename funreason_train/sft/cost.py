@@ -56,9 +56,15 @@ def cost(config: DictConfig, run: RunDir) -> StagePlan | None:
         notes.append("the number of rows is not known, so neither is that of the steps (plan.rows=)")
     learned = tokens.learned if tokens and sft.lean_forward and not sft.liger else 1.0
     if sft.tree and file is not None and file.is_file():
-        saved = shared_text(file)[1]
-        mean /= saved
-        notes.append(f"trees save {saved:.1f} times the tokens")
+        found = shared_text(file)
+        a_tree = found.rows_per_tree / found.saved  # times the tokens of a row
+        mean *= a_tree
+        sequences = None if sequences is None else max(1, sequences / found.rows_per_tree)
+        longest = longest if sft.tree_tokens else longest * max(1.0, a_tree)
+        notes.append(
+            f"trees of {found.rows_per_tree:.1f} rows save about {found.saved:.1f} times the tokens (from "
+            "their text); the largest is taken to exceed the longest row as the mean one exceeds the mean row"
+        )
     if sft.packing:
         sequences = None if sequences is None else max(1, sequences * mean / longest)
     job = SftJob(

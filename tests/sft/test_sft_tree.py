@@ -151,7 +151,15 @@ def test_a_dry_run_says_about_how_much_is_saved(tmp_path: Path) -> None:
     file = tmp_path / "train.json"
     rows = [{"id": str(n), "system": "", "conversations": history * (n + 1)} for n in range(4)]
     file.write_text("[\n" + ",\n".join(map(json.dumps, rows)) + "\n]\n")
-    seen, ratio = shared_text(file)
-    assert seen == 4 and 2.3 < ratio < 2.7, "ten histories for four"
+    seen, ratio, trees = shared_text(file)
+    assert seen == 4 and 2.3 < ratio < 2.7 and trees == 1, "ten histories for four"
+    for name in ("a", "b"):  # what two trajectories have in common is computed in each of them
+        rows += [
+            {"id": f"{name}/{n}", "system": "the same tools " * 99, "conversations": history * (n + 1)}
+            for n in range(2)
+        ]
+    file.write_text("[\n" + ",\n".join(map(json.dumps, rows[4:])) + "\n]\n")
+    seen, ratio, trees = shared_text(file)
+    assert (seen, trees) == (4, 2) and 1.6 < ratio < 1.9
     file.write_text("[]")
-    assert shared_text(file) == (0, 1.0)
+    assert shared_text(file) == (0, 1.0, 0)

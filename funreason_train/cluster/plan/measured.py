@@ -49,9 +49,9 @@ class Measured:
 
     Attributes:
         step_seconds: Median of the steps.
-        tokens_per_step: Mean.
+        tokens_per_step: Mean of what the model has seen; of trees, tokens that rows share count once.
         peak_bytes: Of one GPU, or of all processes on a CPU machine.
-        run_seconds: Of the whole stage, start and end included.
+        run_seconds: Of all steps, without start and end.
     """
 
     step_seconds: float | None
@@ -80,7 +80,7 @@ def _compared(run: RunDir, stage: str, planned: Mapping[str, Any]) -> Iterator[C
     yield Compared(stage, f"peak memory of {where}", "GiB", planned["peak_bytes"] / GIB, peak)
     yield Compared(stage, "time of a step", "s", planned["seconds_per_step"] or None, found.step_seconds)
     yield Compared(stage, "tokens of a step", "tokens", planned["tokens_per_step"], found.tokens_per_step)
-    yield Compared(stage, "time of the stage", "s", planned["run_seconds"], found.run_seconds)
+    yield Compared(stage, "time of all steps", "s", planned["run_seconds"], found.run_seconds)
 
 
 def read_plan(run: RunDir) -> Mapping[str, Any]:
@@ -116,18 +116,19 @@ def measured(run: RunDir, stage: str, device: str) -> Measured:
     record = Manifest(run).stage(stage) if run.manifest.is_file() else {}
     on_cpu = device == "cpu"
     peak = float(record.get("peak_bytes") or 0) if on_cpu else _gpu_peak(lines)
+    done = record.get("state") == "done"
     seconds = _sft_steps(lines) if stage == "sft" else _numbers(lines[_WARM_UP:], "perf/time_per_step")
     if stage == "sft":
-        tokens = [
-            line["tokens"] / line["step"] for line in lines[-1:] if line.get("step") and "tokens" in line
-        ]
+        tokens = _sft_tokens(lines)
+        steps = sum(_sft_steps(lines, whole=True)) if done else 0.0
     else:
         tokens = _numbers(lines, "perf/total_num_tokens")
+        steps = sum(_numbers(lines, "perf/time_per_step")) if done else 0.0
     return Measured(
         median(seconds) if seconds else None,
         sum(tokens) / len(tokens) if tokens else None,
         peak or None,
-        float(record["seconds"]) if record.get("state") == "done" and record.get("seconds") else None,
+        steps or None,
     )
 
 
@@ -180,23 +181,44 @@ def corrected(plan: StagePlan, run: RunDir) -> StagePlan:
     )
 
 
-def _sft_steps(lines: Sequence[Mapping[str, Any]]) -> list[float]:
-    """Seconds of a step between logged ones; a line whose clock starts anew begins another attempt."""
-    found = []
-    for earlier, later in pairwise(lines):
+def _sft_steps(lines: Sequence[Mapping[str, Any]], *, whole: bool = False) -> list[float]:
+    """Seconds of a step between logged ones; a line whose clock starts anew begins another attempt.
+
+    Args:
+        lines: Of the metrics.
+        whole: Seconds from one logged step to the next instead, those before each attempt's first included.
+    """
+    found, before = [], [{"step": 0, "seconds": 0.0}, *lines]
+    for earlier, later in pairwise(before if whole else lines):
         steps = later.get("step", 0) - earlier.get("step", 0)
         passed = later.get("seconds", 0.0) - earlier.get("seconds", 0.0)
-        if steps > 0 and passed > 0:
+        if whole:
+            found.append(passed if passed >= 0 else later.get("seconds", 0.0))
+        elif steps > 0 and passed > 0:
             found.append(passed / steps)
-    return found[1:] or found
+    return found if whole else found[1:] or found
+
+
+def _sft_tokens(lines: Sequence[Mapping[str, Any]]) -> list[float]:
+    """Tokens of a step, from one logged step to the next; those of each attempt count anew."""
+    done, seen = 0, 0.0
+    for earlier, later in pairwise([{"step": 0}, *lines]):
+        name = "processed_tokens" if "processed_tokens" in later else "tokens"
+        steps = later.get("step", 0) - earlier.get("step", 0)
+        passed = later.get(name, 0) - earlier.get(name, 0)
+        if steps > 0 and passed > 0:
+            done, seen = done + steps, seen + passed
+    return [seen / done] if done else []
 
 
 def _gpu_peak(lines: Sequence[Mapping[str, Any]]) -> float:
+    """The most that torch had reserved of a GPU: what did not fit would have failed."""
     peaks = [
         float(value) * GIB
         for line in lines
         for name, value in line.items()
-        if name.endswith("max_memory_reserved_gb") and isinstance(value, (int, float))
+        if name.endswith(("max_memory_reserved_gb", "memory_reserved_gib"))
+        and isinstance(value, (int, float))
     ]
     return max(peaks, default=0.0)
 

@@ -79,7 +79,9 @@ _SFT = (
     Chart("Gradient norm", "", {"grad_norm": "before clipping"}, "", log=True),
     Chart("Learning rate", "", {"learning_rate": "learning rate"}, ""),
     Chart("Throughput", "tokens/s", {"tokens_per_second": "all workers"}, ""),
-    Chart("Memory", "GiB", {"memory_gib": "GPU", "host_memory_gib": "host"}, ""),
+    Chart("Memory", "GiB", {"memory_allocated_gib": "GPU, allocated", "memory_reserved_gib": "GPU, reserved",
+                            "host_memory_gib": "host"},
+          "The most that the first training worker has taken so far."),
 )  # fmt: skip
 _STAGES: Mapping[str, tuple[str, Sequence[Chart]]] = {
     "sft": ("Supervised fine-tuning", _SFT),

@@ -32,7 +32,7 @@ from ..settings import limits
 from ..verl.compose import ENVIRONMENT
 from . import egpo, health, records, step_batch
 from .group_buffer import BoundedGroups
-from .liveness import Liveness
+from .liveness import Liveness, Watch
 from .quarantine import all_failed, as_padding, quarantined, validated
 
 #: How often the driver looks whether a step's samples are there; verl's own 2 seconds are a long time here.
@@ -61,30 +61,33 @@ def train(config: DictConfig, rl: Mapping[str, Any], metrics: Path, stop: Path) 
         estimator = egpo.register(algorithm["entropy_weight"], algorithm["entropy_bound"])
     tq.init(config.transfer_queue)
     trainer: Any = None
-    try:
-        trainer = _recording(get_trainer_cls(config.trainer.v1.trainer_mode))(
-            config, metrics, rl["health"], estimator
-        )
-        trainer.stop_file = stop
-        trainer.stop_below_best = rl["stop_below_best"]
-        trainer.kept = {name: rl[name] for name in ("keep_tokens", "new_log_probs_every")}
-        _prepare_buffer(trainer.replay_buffer, config, rl)
-        trainer.checkpoint_callback = KeepVerified(rl["keep_checkpoints"])
-        trainer.init()
-        manager = AgentLoopManagerTQ.create(
-            config=config,
-            llm_client=trainer.get_llm_client(),
-            teacher_client=trainer.get_teacher_client(),
-            reward_loop_worker_handles=trainer.get_reward_handles(),
-        )
-        trainer.replay_buffer.liveness = Liveness([*manager.agent_loop_workers, *_storage_units()])
-        trainer.fit(manager)
-    except _EnoughError:
-        return
-    finally:
-        if getattr(trainer, "logger", None) is not None:
-            trainer.logger.finish()
-        tq.close()
+    with Watch() as watch:
+        try:
+            trainer = _recording(get_trainer_cls(config.trainer.v1.trainer_mode))(
+                config, metrics, rl["health"], estimator
+            )
+            trainer.watch, trainer.stop_file = watch, stop
+            trainer.stop_below_best = rl["stop_below_best"]
+            trainer.kept = {name: rl[name] for name in ("keep_tokens", "new_log_probs_every")}
+            _prepare_buffer(trainer.replay_buffer, config, rl)
+            trainer.checkpoint_callback = KeepVerified(rl["keep_checkpoints"])
+            trainer.init()
+            manager = AgentLoopManagerTQ.create(
+                config=config,
+                llm_client=trainer.get_llm_client(),
+                teacher_client=trainer.get_teacher_client(),
+                reward_loop_worker_handles=trainer.get_reward_handles(),
+            )
+            makers = [*manager.agent_loop_workers, *_storage_units()]
+            trainer.replay_buffer.liveness = Liveness(makers)
+            watch.add(makers)
+            trainer.fit(manager)
+        except _EnoughError:
+            return
+        finally:
+            if getattr(trainer, "logger", None) is not None:
+                trainer.logger.finish()
+            tq.close()
 
 
 def _storage_units() -> list[Any]:
@@ -113,6 +116,7 @@ def _recording(base: type) -> Any:
         ) -> None:
             super().__init__(config=config)
             self.stop_file: Path | None = None  # asks to save and to end
+            self.watch: Watch | None = None  # over the processes that weights go between
             self.stopping = False
             self.stop_below_best: int | None = None
             self.fell = False  # for as long as that allows
@@ -128,6 +132,14 @@ def _recording(base: type) -> Any:
             self.episodes = config.actor_rollout_ref.rollout.agent.default_agent_loop == ENVIRONMENT
             #: Optimiser updates a step.
             self.updates = config.data.train_batch_size // config.actor_rollout_ref.actor.ppo_mini_batch_size
+
+        def on_init_end(self) -> None:
+            if self.watch is not None:
+                servers = [
+                    one for replica in self.llm_server_manager.get_replicas() for one in replica.servers
+                ]
+                self.watch.add([*self.actor_rollout_wg.workers, *servers])
+            super().on_init_end()
 
         def _build_replay_buffer(self) -> Any:
             with patch.object(trainer_base, "ReplayBuffer", BoundedGroups):

@@ -11,6 +11,7 @@ from transformers import TrainerCallback
 
 from ...run.beat import beat
 from ...run.files import write_text
+from ...run.memory import peak_resident
 from ...run.progress import report
 
 
@@ -70,6 +71,7 @@ class MetricsCallback(TrainerCallback):
             "tokens": self._tokens(state),
             "tokens_per_second": round(self._speed(state), 1),
             "seconds": round(time.monotonic() - self._started, 2),
+            **_memory(),
         }
         if self.rows is not None:
             processed = int(state.num_input_tokens_seen)
@@ -217,6 +219,17 @@ class AttentionCallback(TrainerCallback):
             raise ValueError(f"attention {self.name} does not fit this model; set sft.attention=sdpa")
         inner = model.get_base_model() if hasattr(model, "get_base_model") else model
         inner.set_attn_implementation(self.name)
+
+
+def _memory() -> dict[str, float]:
+    """The most memory that this process has taken so far, in GiB: of the host, and of its GPU."""
+    import torch
+
+    found = {"host_memory_gib": peak_resident()}
+    if torch.cuda.is_available():
+        found["memory_allocated_gib"] = torch.cuda.max_memory_allocated()
+        found["memory_reserved_gib"] = torch.cuda.max_memory_reserved()
+    return {name: round(count / 2**30, 3) for name, count in found.items() if count}
 
 
 def line_step(line: str, otherwise: int) -> int:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from funreason_train.cluster.plan import GIB, plan_and_measured
+from funreason_train.cluster.plan.measured import measured
 from funreason_train.commands.cli import main
 from funreason_train.errors import UserError
 from funreason_train.run.manifest import Manifest
@@ -125,10 +126,44 @@ def test_the_report_gets_plan_and_measurement_side_by_side(
     assert lines["sft", "time of a step"].measured == 3.0
     assert lines["sft", "peak memory of all processes"].measured == 5.0
     assert lines["sft", "tokens of a step"].measured == 2000
-    assert lines["sft", "time of the stage"].measured == 44.0
+    assert lines["sft", "time of all steps"].measured == 24.0, "without starting and saving, as planned"
     step = lines["sft", "time of a step"]
     assert step.planned is not None and step.ratio == pytest.approx(step.planned / 3.0)
     assert lines["rl", "time of a step"].measured is None and lines["rl", "time of a step"].ratio is None
+
+
+def test_trees_and_a_resumed_run_are_measured_as_they_are_planned(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What the model has seen counts, not the tokens of the rows; clock and count begin anew when resumed."""
+    run = measured_run(tmp_path / "a", capsys)
+    attempts = [(1, 0), (2, 0), (3, 0), (4, 3), (5, 3)]
+    lines = [
+        {"step": step, "seconds": 2.0 * (step - first), "tokens": 900 * step, "processed_tokens": 400 * step}
+        for step, first in attempts
+    ]
+    (run.sft / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    found = {line.what: line for line in plan_and_measured(run) if line.stage == "sft"}
+    assert found["tokens of a step"].measured == 400
+    assert found["time of all steps"].measured == 10.0
+    Manifest(run).update("sft", state="running")
+    running = {line.what: line for line in plan_and_measured(run) if line.stage == "sft"}
+    assert running["time of all steps"].measured is None and running["time of a step"].measured == 2.0
+
+
+@pytest.mark.parametrize("stage", ["sft", "rl"])
+def test_on_gpus_the_reserved_memory_is_held_against_the_plan(tmp_path: Path, stage: str) -> None:
+    names = {
+        "sft": ("memory_reserved_gib", "memory_allocated_gib"),
+        "rl": ("actor/perf/max_memory_reserved_gb", "actor/perf/max_memory_allocated_gb"),
+    }
+    run = RunDir.at(tmp_path)
+    (run.root / stage).mkdir(parents=True)
+    lines = [
+        {"step": n, "host_memory_gib": 90.0, names[stage][0]: 20.0 + n, names[stage][1]: 10.0} for n in (1, 2)
+    ]
+    (run.root / stage / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert measured(run, stage, "h20x32").peak_bytes == 22 * GIB
 
 
 def test_a_run_corrects_the_plan(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from evaluate.test_results import row as episode
 
+from funreason_train.commands.cli import main
 from funreason_train.evaluate import results
 from funreason_train.evaluate.attempts import Attempts
 from funreason_train.evaluate.browser import played_tasks, write_browser
@@ -62,11 +63,18 @@ def _stages(run: RunDir) -> None:
     (run.root / "config.yaml").write_text("seed: 7\nmodel: {path: some/model}\nrl: {learning_rate: 1.0e-6}\n")
 
 
+def planned(run: RunDir) -> RunDir:
+    """The run with a plan, as the command writes it."""
+    assert main(["plan", "+recipe=quickstart_cpu", f"run_dir={run.root}", "rows=1600"]) == 0
+    return run
+
+
 def _metrics(run: RunDir, steps: int) -> None:
     rng = random.Random(0)
     (run.root / "sft").mkdir()
     lines = [
         {"step": n, "loss": 3 / n, "grad_norm": 1 / n, "tokens": 100 * n, "seconds": 2.0 * n}
+        | {"host_memory_gib": 1 + n / 100}
         for n in range(1, 50)
     ]
     (run.root / "sft" / "metrics.jsonl").write_text("".join(json.dumps(one) + "\n" for one in lines))

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from commands.report.conftest import Visit, counted
-from commands.report.made_run import HOSTILE, SAMPLES, make_run
+from commands.report.made_run import HOSTILE, SAMPLES, make_run, planned
 
 from funreason_train.commands.report import write_report
 
@@ -16,7 +16,8 @@ FIRST = "#/rollouts/2/00000002-000001/0"
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_report(make_run(tmp_path_factory.mktemp("plain") / "run", STEPS, GROUPS), 1000, 20)
+    run = planned(make_run(tmp_path_factory.mktemp("plain") / "run", STEPS, GROUPS))
+    return write_report(run, 1000, 20)
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +49,7 @@ def test_the_report_shows_every_section_on_every_screen(
         "Evaluation",
         "Supervised fine-tuning",
         "Reinforcement learning",
+        "Plan and measurement",
         "Data",
         "Settings",
     ]
@@ -68,6 +70,24 @@ def test_the_report_shows_every_section_on_every_screen(
     assert len(drawn) == len(charts) and min(drawn) > 200
     ground = tab.evaluate("getComputedStyle(document.body).backgroundColor")
     assert ground == ("rgb(18, 22, 28)" if scheme == "dark" else "rgb(246, 247, 249)")
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_the_plan_stands_beside_what_was_measured(report: Path, visit: Visit, width: int) -> None:
+    tab = visit(report, width=width)
+    tab.wait_for_selector("#plan tbody tr")
+    rows = tab.eval_on_selector_all(
+        "#plan tbody tr", "all => all.map((row) => [...row.cells].map((cell) => cell.textContent))"
+    )
+    found = {(stage, what): (planned, measured, ratio) for stage, what, planned, measured, ratio in rows}
+    assert found["sft", "time of a step (s)"][1] == "2" and found["rl", "time of a step (s)"][1] == "–"
+    assert found["rl", "tokens of a step (tokens)"][1] == "1,000"
+    planned, measured, ratio = found["sft", "peak memory of all processes (GiB)"]
+    assert measured == "1" and float(ratio) == pytest.approx(float(planned), rel=0.02)
+    shown = tab.eval_on_selector_all(
+        "#plan td", "all => all.map((cell) => cell.getBoundingClientRect().right)"
+    )
+    assert max(shown) <= width, "nothing is cut off"
 
 
 def test_curves_run_over_steps_tokens_or_hours(report: Path, visit: Visit) -> None:

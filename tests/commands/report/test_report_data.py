@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from commands.report.made_run import HOSTILE, SAMPLES, answer_of, make_run
+from commands.report.made_run import HOSTILE, SAMPLES, answer_of, make_run, planned
 
 from funreason_train.commands.cli import main
 from funreason_train.commands.report import Report, write_report
@@ -236,3 +236,18 @@ def test_limits_are_kept_with_one_group_a_step_at_least(tmp_path: Path) -> None:
     index = found.index()
     assert index is not None and len(index["steps"]) == 5 * SAMPLES
     assert Rollouts(RunDir.at(tmp_path).rl / "rollouts", 10, None).index() is None
+
+
+def test_the_plan_and_sft_s_memory_are_in_it(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run")
+    assert data_of(write_report(run, 100, 20))[0]["plan"] is None, "a run without a plan has no such table"
+    value, _ = data_of(write_report(planned(run), 100, 20))
+    assert value["plan"]["head"] == ["stage", "what", "planned", "measured", "planned / measured"]
+    assert {row[0] for row in value["plan"]["rows"]} == {"sft", "rl"}
+    (sft,) = [one for one in value["training"] if one["stage"] == "sft"]
+    (memory,) = [chart for chart in sft["charts"] if chart["title"] == "Memory"]
+    assert memory["unit"] == "GiB" and memory["series"][0]["values"][-1] == 1.49
+    (run.plan / "plan.json").write_text('{"format": 99}')
+    assert data_of(write_report(run, 100, 20))[0]["plan"] is None, (
+        "nor has one with a plan of another version"
+    )
