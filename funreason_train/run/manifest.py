@@ -10,8 +10,11 @@ from ..errors import UserError
 from .files import read_json, write_json
 from .paths import RunDir
 
-#: Of the file. A reader refuses any other, so it changes with every change of what the file holds.
+#: Of the file; it changes with every change of what the file holds.
 FORMAT = 3
+#: The one before: its records lack `origin`, and the oldest of them `restart` and `old`. It is read, and
+#: written as the new one at the next change. Any other format is refused.
+_BEFORE = 2
 
 
 class Manifest:
@@ -84,7 +87,7 @@ class Manifest:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    """The file's contents, of this format."""
+    """The file's contents, as of this format."""
     way_out = "Choose another run_dir=DIR, or continue this run with the version that started it"
     try:
         value = read_json(path)
@@ -93,9 +96,14 @@ def _read(path: Path) -> dict[str, Any]:
     except ValueError:
         raise UserError("is not the manifest of a run", where=str(path), fix=way_out) from None
     found = value.get("format", value.get("version"))
-    if found != FORMAT or not isinstance(value.get("stages"), dict):
+    if found == _BEFORE:
+        value = {"restart": None, "old": [], **value, "format": FORMAT}
+    elif found != FORMAT:
+        value = {}
+    if not isinstance(value.get("stages"), dict):
+        reads = f"{_BEFORE} and {FORMAT}"
         raise UserError(
-            f"was written by another version of funreason-train (format {found}; this one reads {FORMAT})",
+            f"was written by another version of funreason-train (format {found}; this one reads {reads})",
             where=str(path),
             fix=way_out,
         )

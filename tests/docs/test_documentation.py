@@ -91,6 +91,15 @@ def test_every_setting_that_the_pages_show_exists() -> None:
     assert wrong == []
 
 
+def test_every_file_of_tests_and_benchmarks_that_the_pages_name_exists() -> None:
+    named = {
+        (page.name, path)
+        for page in PAGES
+        for path in re.findall(r"\b((?:tests|benchmarks)/[\w/]+\.py)\b", page.read_text(encoding="utf-8"))
+    }
+    assert [one for one in sorted(named) if not (ROOT / one[1]).is_file()] == [] and len(named) > 40
+
+
 def test_every_test_that_the_pages_name_exists() -> None:
     named = 0
     for page in PAGES:

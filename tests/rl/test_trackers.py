@@ -13,7 +13,11 @@ from funreason_train.reward import compute_score
 from funreason_train.rl.settings.section import LOGGERS
 from funreason_train.rl.train import records
 from funreason_train.rl.train.records import Row
+from funreason_train.run.trackers import LOCAL, forgiving
+from funreason_train.settings.compose import compose
 from funreason_train.sft.settings import TRACKERS
+
+RECIPES = Path(__file__).parents[2] / "recipes"
 
 GOLD = '{"calls": [{"name": "f", "arguments": {"a": 1}}], "tools": []}'
 
@@ -91,3 +95,70 @@ def test_a_reason_of_any_reward_makes_a_name_that_trackers_take(reason: Any) -> 
     (name,) = [name for name in found if name.startswith("reason/")]
     assert len(name) <= 67 and name.isascii() and name.isprintable() and name.count("/") == 1
     json.dumps(found)
+
+
+@pytest.mark.parametrize("name", ["wandb", "swanlab", "mlflow", "trackio"])
+def test_a_tracker_that_cannot_be_reached_costs_its_figures_and_not_the_run(
+    name: str, fakes: Any, figures: dict[str, float], capsys: Any, tmp_path: Path, monkeypatch: Any
+) -> None:
+    """wandb#4217, #8957."""
+    from verl.utils.tracking import Tracking
+
+    from funreason_train.rl.train.trainer import _tracking
+
+    def fails(*_: Any, **__: Any) -> None:
+        raise ConnectionError("nobody answers\nwith a long story")
+
+    module = sys.modules[name]
+    for function in ("log", "log_metrics", "finish", "end_run"):
+        monkeypatch.setattr(module, function, fails)
+    monkeypatch.setenv("TENSORBOARD_DIR", str(tmp_path))
+    kept = _tracking(Tracking)("project", "run", [name, "tensorboard"], config={"trainer": {"project": "p"}})
+    for step in range(3):
+        kept.log(figures, step=step)
+    kept.finish()
+    said = capsys.readouterr().err
+    assert said.count(f"the tracker {name} takes no figures (nobody answers)") == 1
+    assert list(tmp_path.iterdir()), "the local one has them"
+
+
+def test_the_local_record_is_not_forgiven() -> None:
+    """A disk that is full is the run's own trouble."""
+    from verl.utils.tracking import Tracking
+
+    from funreason_train.rl.train.trainer import _tracking
+
+    kept = _tracking(Tracking)("project", "run", ["console"])
+    kept._logs = {"tensorboard": forgiving(_full, "tensorboard")}
+    with pytest.raises(OSError, match="No space"):
+        kept.log({}, step=1)
+
+
+def _full(**_: Any) -> None:
+    raise OSError(28, "No space left on device")
+
+
+def test_sft_s_trackers_are_forgiven_as_well(capsys: pytest.CaptureFixture[str], monkeypatch: Any) -> None:
+    from transformers.integrations import integration_utils
+
+    from funreason_train.sft.train.worker import _forgive
+
+    class Callback:
+        def on_log(self, *_: Any, **__: Any) -> None:
+            raise ConnectionError("nobody answers")
+
+    class Local(Callback):
+        pass
+
+    kinds = {"wandb": Callback, "tensorboard": Local}
+    monkeypatch.setattr(integration_utils, "INTEGRATION_TO_CALLBACK", kinds)
+    _forgive(["wandb", "tensorboard", "none"])
+    Callback().on_log()
+    Callback().on_log()
+    assert capsys.readouterr().err.count("the tracker wandb takes no figures") == 1
+
+
+@pytest.mark.parametrize("recipe", sorted(file.stem for file in RECIPES.glob("*.yaml")))
+def test_nothing_shipped_sends_figures_elsewhere(recipe: str) -> None:
+    config = compose("pipeline", [f"+recipe={recipe}"])
+    assert {*config.rl.loggers, *config.sft.report_to} <= LOCAL

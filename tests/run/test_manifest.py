@@ -14,6 +14,7 @@ from funreason_train.run.manifest import FORMAT, Manifest
 from funreason_train.run.paths import RunDir
 
 GOLDEN = Path(__file__).with_name("manifest.json")
+BEFORE = Path(__file__).with_name("manifest_2.json")
 
 
 def test_the_fingerprint_follows_settings_and_file_contents(tmp_path: Path) -> None:
@@ -92,10 +93,33 @@ def test_the_golden_file_is_read(tmp_path: Path) -> None:
     assert manifest.stage("rl") == {}
 
 
+@pytest.mark.parametrize("oldest", [False, True])
+def test_the_format_before_is_read_and_goes_on_as_this_one(tmp_path: Path, oldest: bool) -> None:
+    """A run that another version began is not lost by an update; the oldest files lack restarts."""
+    run = RunDir.at(tmp_path)
+    value = json.loads(BEFORE.read_text())
+    if oldest:
+        del value["restart"], value["old"]
+    run.manifest.write_text(json.dumps(value))
+    before = run.manifest.read_text()
+    manifest = Manifest(run)
+    assert manifest.stage("sft")["result"] == {"steps": 9} and manifest.stage("sft")["fingerprint"] == "f"
+    assert bool(manifest.restart) == bool(manifest.moved) == (not oldest)
+    assert run.manifest.read_text() == before, "reading changes nothing"
+    manifest.update("rl", state="running")
+    after = json.loads(run.manifest.read_text())
+    assert after["format"] == FORMAT and after["stages"]["sft"] == value["stages"]["sft"]
+    assert after["old"] == value.get("old", [])
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ('{"version": 1, "stages": {}}', "another version of funreason-train (format 1; this one reads 3)"),
+        ('{"format": 2}', "another version"),
+        (
+            '{"version": 1, "stages": {}}',
+            "another version of funreason-train (format 1; this one reads 2 and 3)",
+        ),
         ('{"format": 99, "stages": {}}', "format 99"),
         ("{}", "format None"),
         ("[]", "is not the manifest of a run"),

@@ -25,6 +25,7 @@ from verl.utils.debug import marked_timer
 from ...errors import UserError
 from ...run import progress
 from ...run.stop import Stopped
+from ...run.trackers import LOCAL, forgiving
 from .. import best
 from ..checkpoints import KeepVerified
 from ..rollout.sampling import prompt_name, sample_order
@@ -61,7 +62,7 @@ def train(config: DictConfig, rl: Mapping[str, Any], metrics: Path, stop: Path) 
         estimator = egpo.register(algorithm["entropy_weight"], algorithm["entropy_bound"])
     tq.init(config.transfer_queue)
     trainer: Any = None
-    with Watch() as watch:
+    with Watch() as watch, patch.object(trainer_base, "Tracking", _tracking(trainer_base.Tracking)):
         try:
             trainer = _recording(get_trainer_cls(config.trainer.v1.trainer_mode))(
                 config, metrics, rl["health"], estimator
@@ -101,6 +102,26 @@ def _prepare_buffer(buffer: Any, config: DictConfig, rl: Mapping[str, Any]) -> N
         buffer.limit = rl["algorithm"]["filter_batches"] * config.data.train_batch_size
         buffer.whole_rounds = rl["reproducible"]
         buffer.environments = config.actor_rollout_ref.rollout.agent.default_agent_loop == ENVIRONMENT
+
+
+def _tracking(base: type) -> Any:
+    """verl's `Tracking`, whose trackers elsewhere may fail."""
+
+    class Forgiving(base):  # type: ignore[misc]
+        def __init__(self, *values: Any, **options: Any) -> None:
+            super().__init__(*values, **options)
+            self._logs = {name: forgiving(one.log, name) for name, one in self.logger.items()}
+
+        def log(self, data: Any, step: int, backend: Any = None) -> None:
+            for name, log in self._logs.items():
+                if backend is None or name in backend:
+                    log(data=data, step=step)
+
+        def finish(self, exit_code: int = 0) -> None:
+            elsewhere = "+".join(sorted(self.logger.keys() - LOCAL)) or "console"
+            forgiving(super().finish, elsewhere)(exit_code)
+
+    return Forgiving
 
 
 def _recording(base: type) -> Any:

@@ -15,6 +15,7 @@ from ...models import attention, tree_attention
 from ...models.weights import ADAPTER, MODEL
 from ...run.beat import IDLE, beat
 from ...run.files import read_json, write_json
+from ...run.trackers import forgiving
 from . import checkpoints, failures
 
 DONE = "done.json"
@@ -45,6 +46,17 @@ def train(job: dict[str, Any]) -> None:
         raise
     finally:
         beat(f"training.{os.environ.get('RANK', '0')}", IDLE)
+
+
+def _forgive(trackers: list[str]) -> None:
+    """Lets the callbacks of trackers elsewhere fail once the training goes on."""
+    from transformers.integrations.integration_utils import INTEGRATION_TO_CALLBACK
+
+    for name in trackers:
+        kind = INTEGRATION_TO_CALLBACK.get(name)
+        for event in ("on_log", "on_save", "on_predict", "on_train_end"):
+            if kind is not None and event in vars(kind):
+                setattr(kind, event, forgiving(getattr(kind, event), name))
 
 
 def _train(job: dict[str, Any], seen: list[Any]) -> None:
@@ -115,6 +127,7 @@ def _train(job: dict[str, Any], seen: list[Any]) -> None:
         first.append(ObjectiveCallback(objective))  # before the one that counts its tokens
     further.append(BeatCallback(dist.get_rank()))  # last: it reads what the others have decided
     beat(f"training.{dist.get_rank()}", "loading the model")
+    _forgive(arguments["report_to"])
     run_exp(arguments, [*first, callback, OrderCallback(), *further])
     dist.barrier()
     if leader and not stop.stopped:

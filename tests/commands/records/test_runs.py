@@ -159,3 +159,22 @@ def test_a_hundred_thousand_files_are_counted(tmp_path: Path) -> None:
         for other in range(1000):
             (inner / str(other)).touch()
     assert size_of(folder) == (0, 100_000)
+
+
+def test_a_run_of_the_format_before_is_listed_compared_and_reported(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its records say nothing of code and machine: that is missing, and nothing else."""
+    runs = [finished(tmp_path / "runs" / name) for name in ("one", "two")]
+    for run in runs:
+        value = json.loads(run.manifest.read_text())
+        for record in value["stages"].values():
+            del record["origin"]
+        run.manifest.write_text(json.dumps({**value, "format": 2}))
+    code, out = told(capsys, f"folder={tmp_path / 'runs'}", "--json")
+    assert code == 0 and {one["stages"]["rl"] for one in json.loads(out)} == {"done"}
+    code, out = told(capsys, "compare", f"of=[{runs[0].root},{runs[1].root}]")
+    assert code == 0, out
+    assert main(["lineage", str(runs[0].eval("rl") / "scores.json")]) == 0
+    assert "rl" in capsys.readouterr().out
+    assert main(["report", f"run_dir={runs[0].root}"]) == 0 and runs[0].report.is_file()

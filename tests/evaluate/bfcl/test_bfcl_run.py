@@ -54,6 +54,7 @@ def read(path: Any) -> Any:
 def test_results_are_written_kept_and_extended(
     server: Any, folder: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """gorilla#1147: nothing between model and score costs an entry, also over several turns."""
     monkeypatch.delenv("SERPAPI_API_KEY", raising=False)
     bodies = []
     whole = server.script.completion
