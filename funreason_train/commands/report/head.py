@@ -194,7 +194,7 @@ def tiles(
     peak = max((int(record.get("peak_bytes") or 0) for record in stages.values()), default=0)
     if seconds:
         note = f"{peak / 2**30:.1f} GiB at the peak" if peak else ""
-        found.append({"name": "time of all stages", "value": duration(seconds), "note": note})
+        found.append({"name": "Time of all stages", "value": duration(seconds), "note": note})
     return found
 
 
