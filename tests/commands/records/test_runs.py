@@ -161,7 +161,7 @@ def test_a_hundred_thousand_files_are_counted(tmp_path: Path) -> None:
     assert size_of(folder) == (0, 100_000)
 
 
-def test_a_run_of_the_format_before_is_listed_compared_and_reported(
+def test_a_run_of_the_format_before_is_listed_compared_and_traced(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Its records say nothing of code and machine: that is missing, and nothing else."""
@@ -177,4 +177,3 @@ def test_a_run_of_the_format_before_is_listed_compared_and_reported(
     assert code == 0, out
     assert main(["lineage", str(runs[0].eval("rl") / "scores.json")]) == 0
     assert "rl" in capsys.readouterr().out
-    assert main(["report", f"run_dir={runs[0].root}"]) == 0 and runs[0].report.is_file()
