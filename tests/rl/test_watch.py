@@ -86,6 +86,14 @@ def test_a_training_that_is_over_is_left_alone(ray: Ray) -> None:
     assert not threading.Event().wait(0.6), "no signal comes afterwards"
 
 
+def test_tidying_up_ends_processes_and_takes_its_time(ray: Ray) -> None:
+    with Watch(**QUICK) as watch:
+        watch.add([ray])
+        watch.end()
+        ray.looks = 0
+        assert not threading.Event().wait(0.5), "no signal comes"
+
+
 def test_one_that_takes_no_notice_is_ended() -> None:
     program = (
         "import signal, sys, threading\n"

@@ -98,6 +98,10 @@ class Watch:
         """Looks after these as well."""
         self._actors = [*self._actors, *actors]
 
+    def end(self) -> None:
+        """Looks no more: from now on processes may be ended."""
+        self._over.set()
+
     def __enter__(self) -> Watch:
         self._thread.start()
         return self
@@ -110,7 +114,7 @@ class Watch:
         Raises:
             RuntimeError: in place of the interruption that the watch itself has caused.
         """
-        self._over.set()
+        self.end()
         if self.found is not None and kind is not None and issubclass(kind, KeyboardInterrupt):
             raise RuntimeError(f"a process of the training has died: {self.found}") from self.found
 

@@ -86,6 +86,7 @@ def train(config: DictConfig, rl: Mapping[str, Any], metrics: Path, stop: Path) 
         except _EnoughError:
             return
         finally:
+            watch.end()
             if getattr(trainer, "logger", None) is not None:
                 trainer.logger.finish()
             tq.close()
