@@ -193,9 +193,9 @@ class Rollout:
 
     def __init__(self, looks: Any, busy: bool = False) -> None:
         self.looks, self.busy, self.asked = looks, busy, 0
-        self.__ray_call__ = self
+        self.__ray_ready__ = self
 
-    def remote(self, *_: Any) -> Any:
+    def remote(self) -> Any:
         self.asked += 1
         return object()
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from funreason_train.rl.train.liveness import Watch, _well
+from funreason_train.rl.train.liveness import Watch, _dead, _well
 
 QUICK = {"every": 0.01, "own_way": 0.05, "insist": 0.1, "patience": 30.0}
 
@@ -26,6 +26,8 @@ class Ray:
         return object()
 
     def wait(self, answers: Any, num_returns: Any, timeout: Any) -> Any:
+        if not answers:
+            raise ValueError("as Ray does")
         return list(answers), []
 
     def get(self, answer: Any) -> None:
@@ -114,6 +116,15 @@ def test_one_that_takes_no_notice_is_ended() -> None:
         check=False,
     )
     assert done.returncode == 1 and "the actor died" in done.stderr
+
+
+def test_only_a_death_ends_a_run() -> None:
+    from ray import exceptions
+
+    assert _dead(exceptions.ActorDiedError()) and _dead(RuntimeError("the engine has died"))
+    assert not _dead(exceptions.ActorUnavailableError("busy", None)) and not _dead(
+        ValueError("asked wrongly")
+    )
 
 
 def test_the_engine_behind_a_server_is_looked_after() -> None:

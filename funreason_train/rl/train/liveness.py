@@ -30,7 +30,7 @@ class Liveness:
     """Asks actors for a sign of life now and then, without waiting for a busy one.
 
     Args:
-        actors: Ray's handles of them. Of a rollout server, its engine's own process is looked after as well.
+        actors: Ray's handles of them.
         every: Seconds between two looks.
     """
 
@@ -44,7 +44,6 @@ class Liveness:
 
         Raises:
             RayActorError: if one of the actors is dead; Ray's sentence says why, as far as it knows.
-            RuntimeError: if a server's engine is.
         """
         import ray
 
@@ -52,13 +51,31 @@ class Liveness:
             return
         self._looked = time.monotonic()
         owing = set(self._asked.values())
-        self._asked |= {
-            actor.__ray_call__.remote(_well): actor for actor in self.actors if actor not in owing
-        }
+        self._asked |= {self._ask(actor): actor for actor in self.actors if actor not in owing}
+        if not self._asked:
+            return
         answered, _ = ray.wait(list(self._asked), num_returns=len(self._asked), timeout=0.1)
         for answer in answered:
             del self._asked[answer]
             ray.get(answer)
+
+    def _ask(self, actor: Any) -> Any:
+        return actor.__ray_ready__.remote()
+
+
+class _Thorough(Liveness):
+    """Looks after the engine's own process behind a rollout server as well."""
+
+    def _ask(self, actor: Any) -> Any:
+        return actor.__ray_call__.remote(_well)
+
+
+def _dead(error: Exception) -> bool:
+    """Whether an answer says that a process has died, not that it cannot be reached or asked just now."""
+    names = {kind.__name__ for kind in type(error).__mro__}
+    return isinstance(error, RuntimeError) or (
+        "RayActorError" in names and "ActorUnavailableError" not in names
+    )
 
 
 def _well(actor: Any) -> None:
@@ -119,7 +136,7 @@ class Watch:
             raise RuntimeError(f"a process of the training has died: {self.found}") from self.found
 
     def _look(self) -> None:
-        liveness = Liveness([], every=0.0)
+        liveness = _Thorough([], every=0.0)
         while self.found is None:
             if self._over.wait(self._every):
                 return
@@ -127,7 +144,7 @@ class Watch:
             try:
                 liveness.look()
             except Exception as error:
-                self.found = error
+                self.found = error if _dead(error) else None
         self._interrupt()
 
     def _interrupt(self) -> None:
