@@ -1,10 +1,11 @@
 """Random and mutated completions through the parser, the reward and episodes: nothing is raised or slow.
 
-    python benchmarks/reward/reward_fuzz.py [--strings 1000000] [--processes 2]
+    python benchmarks/reward/reward_fuzz.py [--strings 1000000] [--processes 2] [--seed 0] [--played 20]
 
-Every completion is read (`read_completion`, and its answer by `read_notation`) and scored; one in twenty is
-also received by an episode in a live environment, whose records are written with an evaluation's own writers
-and read back (see `episode_fuzz.py`). Calls that were read must survive rendering and JSON.
+Every completion is read (`read_completion`, and its answer by `read_notation`) and scored; one in twenty
+(`--played 1`: each) is also received by an episode in a live environment, whose records are written with an
+evaluation's own writers and read back (see `episode_fuzz.py`). Calls that were read must survive rendering
+and JSON. Another seed gives other completions.
 
 Most strings are short; one in fifty has the 20,000 characters that the call language allows. Every variant
 takes its turn. Times are processor times, so that the machine's other work does not count, and those that
@@ -25,6 +26,7 @@ from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
+from itertools import repeat
 from pathlib import Path
 
 from episode_fuzz import play_all
@@ -251,8 +253,11 @@ def _answer(draw: random.Random, long: bool) -> str:
     return draw.choice(("</think>", "t\n</think>\n\n", "<think>t</think>", "</think><tool_call>")) + text
 
 
-def score_all(seed: int, count: int) -> Tally:
-    """Scores `count` strings, each against a ground truth and with a variant that take turns."""
+def score_all(seed: int, count: int, played: int) -> Tally:
+    """Scores `count` strings, each against a ground truth and with a variant that take turns.
+
+    One in so many as `played` says is received by an episode too.
+    """
     tally, golds = Tally(), truths()
     texts = answers(seed, count)
     for number, text in enumerate(texts):
@@ -275,7 +280,7 @@ def score_all(seed: int, count: int) -> Tally:
         if len(text) >= MAX_CHARS:
             tally.slowest_long = max(tally.slowest_long, (seconds, text))
     with tempfile.TemporaryDirectory() as folder:
-        tally.received, tally.episodes, faults = play_all(texts[::EPISODE_SHARE], seed, Path(folder))
+        tally.received, tally.episodes, faults = play_all(texts[::played], seed, Path(folder))
     tally.faults += faults
     return tally
 
@@ -321,11 +326,18 @@ def main() -> int:
     )
     parser.add_argument("--strings", type=int, default=1_000_000)
     parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--played", type=int, default=EPISODE_SHARE, help="one in so many is played")
     chosen = parser.parse_args()
     share = min(10_000, chosen.strings)
     shares = chosen.strings // share
+    first = chosen.seed * 1_000_003
     with ProcessPoolExecutor(chosen.processes) as pool:
-        tallies = list(pool.map(score_all, range(shares), [share] * shares))
+        work = pool.map(score_all, range(first, first + shares), repeat(share), repeat(chosen.played))
+        tallies = []
+        for tally in work:
+            tallies.append(tally)
+            print(f"{len(tallies)} of {shares} shares done, {len(tally.faults)} faults", file=sys.stderr)
     reasons = sum((tally.reasons for tally in tallies), Counter())
     faults = [fault for tally in tallies for fault in tally.faults]
     slowest = max(tally.slowest for tally in tallies)

@@ -31,6 +31,7 @@ _SINGLE = frozenset((*_KEPT, "type", "const"))
 _EMPTY: tuple[Any, ...] = (None, "", [], {}, ())
 _PADDED = ("type", "description", "enum", "items", "properties", "anyOf")
 _LARGEST = 20_000
+_QUOTES = str.maketrans("", "", "\"'")
 
 
 class DeclarationError(ValueError):
@@ -68,7 +69,10 @@ class _Reader:
 
     def read(self, declared: Any) -> Schema:
         if isinstance(declared, str):
-            return type_schema(declared)[0]
+            schema = type_schema(declared)[0]
+            if not schema and declared.strip().split(".")[-1].lower() not in ("", "any", "unknown", "mixed"):
+                self._simplified()  # a type that has no counterpart, or words that are not a type
+            return schema
         if declared is None or isinstance(declared, bool):
             if declared is False:  # nothing is allowed
                 self._simplified()
@@ -174,6 +178,8 @@ class _Reader:
 
     def _listed(self, required: Any) -> list[str]:
         """The names in `required`: a list, names with commas between them, or an object of truths."""
+        if isinstance(required, str) and required.lstrip()[:1] == "[":
+            required = required.strip().removeprefix("[").removesuffix("]").translate(_QUOTES)
         if isinstance(required, str):
             required = [one.strip() for one in required.split(",") if one.strip()]
         elif isinstance(required, Mapping):

@@ -14,6 +14,7 @@ import re
 from collections.abc import Callable, Collection
 from typing import NamedTuple
 
+from .notations.foreign import find_foreign
 from .notations.harmony import find_harmony
 from .notations.json_text import find_json
 from .notations.named import find_named
@@ -22,7 +23,7 @@ from .notations.python import find_call_list, find_lines, find_nothing_but_calls
 from .notations.react import find_react
 from .notations.tags import find_tags
 
-NOTATIONS = ("harmony", "tags", "react", "json", "call_list", "python", "fenced", "named")
+NOTATIONS = ("harmony", "tags", "react", "json", "call_list", "python", "fenced", "foreign", "named")
 """The families of notations, in the order in which they are looked for."""
 
 
@@ -87,7 +88,11 @@ def find_intent(text: str, tool_names: Collection[str] = ()) -> Intent | None:
         if _is_fenced_call(block, alone, tool_names):
             return Intent("fenced", block.start, block.end)
     span = find_nothing_but_calls(text, tool_names) or find_lines(prose, tool_names)
-    return Intent("python", *span) if span else _named(prose, tool_names)
+    if span:
+        return Intent("python", *span)
+    if span := find_foreign(text, tool_names):
+        return Intent("foreign", *span)
+    return _named(prose, tool_names)
 
 
 def _named(text: str, tool_names: Collection[str]) -> Intent | None:

@@ -8,6 +8,7 @@ choices or a YAML file, `model=` also a folder or hub id (`eval` a list of them)
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,10 +20,13 @@ from .places import OwnFiles, formats, group_choices, is_file, own_files, recipe
 from .words import Word, quoted
 
 if TYPE_CHECKING:
+    from hydra.errors import MissingConfigException
     from omegaconf import DictConfig
 
 #: Nodes whose keys belong to a framework or to the user, so that new ones may be added and taken away.
 FREE_NODES = ("sft.llamafactory", "rl.verl", "cluster.env")
+#: What Hydra stumbles over in files of a form that it does not foresee.
+_OF_HYDRA = (ValueError, TypeError, AttributeError, AssertionError, KeyError, IndexError)
 #: `doctor=off`, which is short for `doctor.preflight=false`.
 SWITCH = {"on": "true", "true": "true", "off": "false", "false": "false"}
 
@@ -169,7 +173,7 @@ def _hydra(choices: Iterable[str], folders: Sequence[Path], own: OwnFiles) -> Di
     import yaml
     from hydra import compose as hydra_compose
     from hydra import initialize_config_dir
-    from hydra.errors import HydraException
+    from hydra.errors import HydraException, MissingConfigException
     from omegaconf.errors import OmegaConfBaseException
 
     searched = [own.folder, shipped("recipes").parent, *folders]
@@ -177,12 +181,34 @@ def _hydra(choices: Iterable[str], folders: Sequence[Path], own: OwnFiles) -> Di
     try:
         with initialize_config_dir(str(shipped("configs")), version_base="1.3"):
             return hydra_compose("config", overrides=[search, *choices])
-    except (HydraException, OmegaConfBaseException, yaml.YAMLError) as error:
+    except MissingConfigException as error:
+        raise _missing(error, own) from None
+    except (HydraException, OmegaConfBaseException, yaml.YAMLError, *_OF_HYDRA) as error:
         said = own.named(" ".join(str(error).split()))
         raise UserError(f"the configuration files do not fit together: {said}") from None
     except RecursionError:  # of YAML, whose anchors can hold themselves
-        files = own.named(", ".join(map(str, choices)))
-        raise UserError(f"a configuration file holds a value that holds itself ({files:.200})") from None
+        files = ", ".join(map(str, own.files.values())) or ", ".join(map(str, choices))
+        raise UserError(
+            f"a configuration file holds a value that holds itself, or itself ({files:.200})"
+        ) from None
+
+
+def _missing(error: MissingConfigException, own: OwnFiles) -> UserError:
+    """Says which file a defaults list names that does not exist."""
+    named = own.named(str(error.missing_cfg_file))
+    group, _, name = named.rpartition("/")
+    holder = re.search(r"In '([^']+)'", own.named(str(error)))
+    where = holder[1] if holder and holder[1] != "config" else None
+    there = list(error.options or ()) or (recipes() if group == "recipes" else [])
+    return UserError(
+        unknown(
+            "recipe" if group == "recipes" else group or "configuration",
+            name,
+            [one for one in there if one not in own.files],
+        ),
+        where=f"the defaults of {where}" if where else None,
+        fix="A neighbour of the file is named without its ending, one of a group as /GROUP: NAME",
+    )
 
 
 def _declare_data_sets(settings: Iterable[Word], section: str | None, config: DictConfig) -> list[Word]:

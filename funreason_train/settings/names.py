@@ -16,7 +16,7 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> str:
     known = list(dict.fromkeys(known))
     if near := nearest(name, known):
         return f"there is no {kind} '{name}'; did you mean '{near}'?"
-    listed = f" (there are: {', '.join(known)})" if len(known) <= 12 else ""
+    listed = f" (there are: {', '.join(known)})" if 0 < len(known) <= 12 else ""
     return f"there is no {kind} '{name}'{listed}"
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from ..errors import UserError
 
@@ -101,6 +102,7 @@ class OwnFiles:
             if not (members / neighbour.name).exists():
                 (members / neighbour.name).symlink_to(neighbour)
         text = file.read_text(encoding="utf-8")
+        check_file(file, text)
         if "@package" not in text and group in _PACKAGES:
             text = f"# @package {_PACKAGES[group]}\n{text}"
         (members / f"{name}.yaml").write_text(text, encoding="utf-8")
@@ -114,6 +116,64 @@ class OwnFiles:
                 for written in (f"{group}/{name}.yaml", f"{group.name}/{name}"):
                     message = message.replace(written, str(file))
         return message
+
+
+def check_file(file: Path, text: str) -> None:
+    """Makes sure that a configuration file is made of settings, as far as Hydra tells it in words of its own.
+
+    Raises:
+        UserError: it is not YAML, not `KEY: VALUE` lines, or its defaults list is in no form that Hydra reads.
+    """
+    import yaml
+
+    try:
+        if twice := _key_given_twice(yaml.compose(text, yaml.SafeLoader)):
+            raise UserError(f"gives the key {twice} twice", where=str(file))
+        held = yaml.safe_load(text)
+    except yaml.MarkedYAMLError as error:
+        line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
+        raise UserError(f"is not YAML ({error.problem})", where=f"{file}{line}") from None
+    except RecursionError:
+        raise UserError("holds a value that holds itself, or is nested too deeply", where=str(file)) from None
+    except (yaml.YAMLError, ValueError) as error:  # a character that YAML forbids, a date that does not exist
+        raise UserError(f"is not YAML ({' '.join(str(error).split())})", where=str(file)) from None
+    if held is None:
+        return
+    if not isinstance(held, dict):
+        what = "a list" if isinstance(held, list) else "one value"
+        raise UserError(
+            f"holds {what}, not settings", where=str(file), fix="Write one setting a line, KEY: VALUE"
+        )
+    defaults = held.get("defaults", [])
+    if not isinstance(defaults, list):
+        fix = "Write `defaults: [NAME]`, or a list of `- GROUP: NAME`"
+        raise UserError("its defaults are not a list", where=str(file), fix=fix)
+    for one in defaults:
+        if not isinstance(one, str) and not (isinstance(one, dict) and len(one) == 1):
+            raise UserError(
+                f"its defaults hold {one!r:.60}, which is neither NAME nor GROUP: NAME", where=str(file)
+            )
+
+
+def _key_given_twice(node: Any) -> str | None:
+    """The first key that stands twice in one mapping of a YAML text, of which Hydra would keep neither."""
+    import yaml
+
+    waiting, seen = [node], set()
+    while waiting:
+        one = waiting.pop()
+        if id(one) in seen:  # an anchor that holds itself
+            continue
+        seen.add(id(one))
+        if isinstance(one, yaml.SequenceNode):
+            waiting += one.value
+        if isinstance(one, yaml.MappingNode):
+            keys = [key.value for key, _ in one.value if isinstance(key, yaml.ScalarNode)]
+            for number, key in enumerate(keys):
+                if key in keys[:number]:
+                    return str(key)
+            waiting += [part for pair in one.value for part in pair]
+    return None
 
 
 @contextmanager

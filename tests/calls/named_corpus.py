@@ -5,7 +5,7 @@ from __future__ import annotations
 
 CALLS = {
     "harmony without its tokens": 'commentary to=functions.forecast json{"town": "Lom"}',
-    "a label before": 'Call: forecast(town="Lom")<bot_end>',
+    "a label before": 'Invoke: forecast(town="Lom")<bot_end>',
     "a label with a low line": 'function_call: forecast(town="Lom")',
     "in brackets with a label": '[API: forecast(town="Lom")]',
     "in a tag": '<execute>forecast(town="Lom")</execute>',

@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 
 import pytest
-from calls.notation_corpus import CASES, READ, TOOLS, Case
-from calls.prose_corpus import TEXTS
+from calls import rarer_corpus
+from calls.notation_corpus import CASES as COMMON
+from calls.notation_corpus import READ as COMMON_READ
+from calls.notation_corpus import TOOLS, Case
+from calls.prose_corpus import TEXTS as COMMON_TEXTS
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -21,6 +24,9 @@ from funreason_train.calls import (
 from funreason_train.calls.intent import NOTATIONS
 
 SCHEMAS = index_tools(TOOLS)
+READ = [*COMMON_READ, *rarer_corpus.READ]
+CASES = [*COMMON, *rarer_corpus.READ, *rarer_corpus.REJECTED]
+TEXTS = [*COMMON_TEXTS, *rarer_corpus.PROSE]
 EVERY_CASE = pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
 
 
@@ -82,6 +88,13 @@ def test_calls_in_tags_behind_prose_leave_the_prose(text: str) -> None:
 )
 def test_names_of_tools_are_evidence(text: str, plain: bool) -> None:
     assert (find_intent(text, SCHEMAS) is None) == plain
+
+
+@pytest.mark.parametrize("text", rarer_corpus.NAMED)
+def test_a_tool_named_in_a_form_that_is_not_read(text: str) -> None:
+    assert find_intent(text) is None
+    reading = read_notation(text, SCHEMAS)
+    assert (reading.calls, reading.problem) == (None, "call_tags")
 
 
 def test_a_schema_tells_a_number_from_a_text() -> None:

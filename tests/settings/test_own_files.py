@@ -145,3 +145,43 @@ def test_a_value_that_holds_itself_is_one_sentence(tmp_path: Path) -> None:
     file.write_text("seed: 3\nnotify: &a [*a]\n")
     with pytest.raises(UserError, match="holds a value that holds itself"):
         load_settings("data", [f"+recipe={file}"])
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("- a\n- b\n", "mine.yaml: holds a list, not settings. Write one setting a line, KEY: VALUE"),
+        ("only words\n", "mine.yaml: holds one value, not settings"),
+        ("seed: 1\nseed: 2\n", "mine.yaml: gives the key seed twice"),
+        ("sft:\n  epochs: 1\n  epochs: 2\n", "mine.yaml: gives the key epochs twice"),
+        ("sft: [\n", "mine.yaml, line 2: is not YAML"),
+        ("? [a]\n: 3\n", "mine.yaml, line 1: is not YAML"),
+        ("seed: \a\n", "mine.yaml: is not YAML"),
+        ("defaults: quickstart_cpu\n", "mine.yaml: its defaults are not a list"),
+        ("defaults: [{model: tiny, cluster: cpu}]\n", "which is neither NAME nor GROUP: NAME"),
+        ("defaults: [3]\n", "mine.yaml: its defaults hold 3"),
+        ("defaults: [nowhere]\n", "the defaults of {}: there is no recipe 'nowhere' (there are: egpo_4b, "),
+        ("defaults: [quickstart]\n", "there is no recipe 'quickstart'; did you mean 'quickstart_cpu'"),
+        (
+            "defaults: [/model: gigantic]\n",
+            "the defaults of {}: there is no model 'gigantic' (there are: qwen3_4b, ",
+        ),
+        ("defaults: [override /cluster: nowhere]\n", "there is no cluster 'nowhere' (there are: cpu, "),
+        ("defaults: [/rl/reward: strict]\n", "there is no rl/reward 'strict'. "),
+        ("defaults: [mine]\n", "holds a value that holds itself, or itself"),
+    ],
+)
+def test_a_file_that_hydra_cannot_read_is_one_sentence(tmp_path: Path, text: str, sentence: str) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text(text)
+    for word in (f"+recipe={file}", *([f"cluster={file}"] if "defaults" not in text else [])):
+        with pytest.raises(UserError) as caught:
+            load_settings("data", [word])
+        said = str(caught.value)
+        assert sentence.format(file) in said
+        assert not any(one in said for one in ("Hydra", "Config search path", "own-1", "\n", "DictConfig"))
+
+
+def test_an_empty_file_changes_nothing(tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text("# nothing yet\n")
+    assert load_settings("data", [f"+recipe={tmp_path}/mine.yaml"]) == load_settings("data", [])

@@ -15,6 +15,7 @@ from .values import json_object, json_values
 _FENCE = re.compile(r"```[\w+-]*+")
 _WRITTEN_SPACE = ("\\n", "\\r", "\\t")
 _BULLET = re.compile(r"\A(?:[-*•+>]|>>>|\d{1,3}[.)])\s+")
+_LABEL = re.compile(r"\ACall:[^\S\n]*|<bot_end>[^\S\n]*\Z")  # around a call of NexusRaven
 _NAME = r"[^\W\d][\w.-]*"
 _LIST_START = re.compile(rf"\[\s*{_NAME}\s*\(")
 _CALL_START = re.compile(rf"{_NAME}\s*\(")
@@ -81,7 +82,7 @@ def read_python(text: str, tool_names: Collection[str] = ()) -> list[Call]:
     Raises:
         Unreadable: with the reason of the call language.
     """
-    text = text.strip("` \t\r\n")
+    text = _LABEL.sub("", text.strip("` \t\r\n"))
     if text[:1] in ("'", '"') and text[-1:] == text[:1]:
         text = text[1:-1]
     try:
@@ -114,7 +115,7 @@ def _statements(text: str) -> list[str]:
         parse_calls(f"[{text.rstrip(';')}]")
         return [text]
     except CallSyntaxError:
-        lines = (_BULLET.sub("", line.strip()).strip("`") for line in text.splitlines())
+        lines = (_LABEL.sub("", _BULLET.sub("", line.strip())).strip("`") for line in text.splitlines())
         return [line for line in lines if line]
 
 

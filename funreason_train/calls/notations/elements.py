@@ -1,8 +1,9 @@
-"""Calls as XML-like elements, as Llama, Qwen3-coder, Claude, MiniMax and GLM write them.
+"""Calls as XML-like elements, as Llama, Qwen3-coder, Claude, DeepSeek, MiniMax and GLM write them.
 
 <function=f>{"a": 1}</function>
 <function=f><parameter=a>1</parameter></function>
 <invoke name="f"><parameter name="a">1</parameter></invoke>
+<｜DSML｜invoke name="f"><｜DSML｜parameter name="a" string="false">1</｜DSML｜parameter></｜DSML｜invoke>
 f<arg_key>a</arg_key><arg_value>1</arg_value>
 """
 
@@ -10,31 +11,44 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping
+from typing import NamedTuple
 
 from ..schema import Schema
 from ..types import Call
 from .objects import plain_name
 from .reading import Unreadable
-from .values import json_object, raw_value
+from .values import json_object, raw_value, stated_value
 
-ELEMENT = re.compile(r"<(?:function=\s*[^\W\d]|(?:\w{1,12}:)?invoke\s+name\s*=|arg_key>|parameter[=\s])")
+SPACE = r"(?:\w{1,12}:|[|｜]DSML[|｜])?"
+"""The name space of an element, as a pattern."""
+
+ELEMENT = re.compile(rf"<(?:function=\s*[^\W\d]|{SPACE}invoke\s+name\s*=|arg_key>|parameter[=\s])")
 """The beginning of an element that says which tool is called, or with what."""
 
 _NAME = r"[^\s<>\"'=]+"
 _FUNCTION = re.compile(
     rf"""\s*(?:<function=\s*(?P<llama>{_NAME})\s*>(?P<body>.*?)</function>
-         |<(?P<space>(?:\w{{1,12}}:)?)invoke\s+name\s*=\s*(?P<quote>["'])(?P<claude>{_NAME})(?P=quote)\s*>
+         |<(?P<space>{SPACE})invoke\s+name\s*=\s*(?P<quote>["'])(?P<claude>{_NAME})(?P=quote)\s*>
           (?P<inside>.*?)</(?P=space)invoke>)""",
     re.VERBOSE | re.DOTALL,
 )
 _PARAMETER = re.compile(
     rf"""\s*(?:<parameter=\s*(?P<qwen>{_NAME})\s*>(?P<value>.*?)</parameter>
-         |<(?P<space>(?:\w{{1,12}}:)?)parameter\s+name\s*=\s*(?P<quote>["'])(?P<claude>{_NAME})(?P=quote)\s*>
+         |<(?P<space>{SPACE})parameter\s+name\s*=\s*(?P<quote>["'])(?P<claude>{_NAME})(?P=quote)
+          (?:\s+string\s*=\s*["'](?P<string>true|false)["'])?\s*>
           (?P<text>.*?)</(?P=space)parameter>)""",
     re.VERBOSE | re.DOTALL,
 )
 _GLM = re.compile(r"\s*<arg_key>(.*?)</arg_key>\s*<arg_value>(.*?)</arg_value>", re.DOTALL)
 _GLM_NAME = re.compile(rf"\s*({_NAME})(?=\s*<arg_key>)")
+
+
+class _Pair(NamedTuple):
+    """An argument as it stands: its name, its text, and whether the notation calls it a text, if it says."""
+
+    key: str
+    text: str
+    string: str | None = None
 
 
 def holds_elements(text: str) -> bool:
@@ -57,7 +71,7 @@ def read_elements(text: str, tool_names: Collection[str] = ()) -> list[Call]:
     if glm := _GLM_NAME.match(text):
         pairs, at = [], glm.end()
         while pair := _GLM.match(text, at):
-            pairs.append((pair[1].strip(), pair[2]))
+            pairs.append(_Pair(pair[1].strip(), pair[2]))
             at = pair.end()
         _at_end(text, at)
         return [_call(glm[1], pairs, tool_names)]
@@ -81,9 +95,9 @@ def _function(name: str, inside: str, tool_names: Collection[str]) -> Call:
     pairs, at = [], 0
     while parameter := _PARAMETER.match(inside, at):
         if parameter["qwen"]:
-            pairs.append((parameter["qwen"], _without_line_ends(parameter["value"])))
+            pairs.append(_Pair(parameter["qwen"], _without_line_ends(parameter["value"])))
         else:
-            pairs.append((parameter["claude"], parameter["text"]))
+            pairs.append(_Pair(parameter["claude"], parameter["text"], parameter["string"]))
         at = parameter.end()
     if inside[at:].strip():
         raise Unreadable("call_tags", f"an element of a call is damaged: {inside[at : at + 60].strip()}")
@@ -95,8 +109,8 @@ def _without_line_ends(text: str) -> str:
     return text.removeprefix("\n").removesuffix("\n")
 
 
-def _call(name: str, pairs: list[tuple[str, str]], tool_names: Collection[str]) -> Call:
-    """A call whose arguments stand as raw text, typed by the tool's schema where there is one.
+def _call(name: str, pairs: list[_Pair], tool_names: Collection[str]) -> Call:
+    """A call whose arguments stand as raw text, typed by the notation or by the tool's schema.
 
     Raises:
         Unreadable: `duplicate_argument`, `untyped_value`.
@@ -104,9 +118,9 @@ def _call(name: str, pairs: list[tuple[str, str]], tool_names: Collection[str]) 
     name = plain_name(name, tool_names)
     schema = tool_names.get(name) if isinstance(tool_names, Mapping) else None
     arguments = {}
-    for key, text in pairs:
+    for key, text, string in pairs:
         if key in arguments:
             raise Unreadable("duplicate_argument", f"{name} has the argument {key!r:.60} twice")
         declared = schema.properties.get(key) if isinstance(schema, Schema) else None
-        arguments[key] = raw_value(text, declared)
+        arguments[key] = raw_value(text, declared) if string is None else stated_value(text, string == "true")
     return Call(name, arguments)

@@ -7,6 +7,7 @@ how. A sentence that speaks of a tool stays plain text.
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Collection
 
@@ -29,6 +30,12 @@ _COMMAND = re.compile(
          (?:\s+(?:with\s+)?(?:--?[^\W\d][\w-]*(?:[ =]\S+)?|[^\W\d]\w*=\S+))+\s*\Z""",
     re.VERBOSE | re.IGNORECASE,
 )
+_BLOCK = re.compile(rf"^[^\S\n]*<{_NAME}>[^\S\n]*(?=\n|<)", re.MULTILINE)
+_RESULT_INSIDE = re.compile(rf"\[{_NAME}\([^()\n]*+\)\s*+(?:→|->)")  # Toolformer's [f(x) → 3]
+_TOML = re.compile(
+    rf"""^name[^\S\n]*=[^\S\n]*["']{_NAME}["'][^\S\n]*\n\s*\[[\w.]*?(?:arguments|parameters|args)\]""",
+    re.MULTILINE,
+)
 _CALL = re.compile(rf"(?<![\w.])(?:[a-z_]+\.)?{_NAME}\((?P<given>[^()\n]*+(?:\([^()\n]*+\)[^()\n]*+)*+)\)")
 _KEYWORD = re.compile(r"\s*[^\W\d]\w*\s*=(?!=)")
 _TAG = re.compile(r"<[^<>\n]{1,60}>")
@@ -47,7 +54,7 @@ _RESULT = re.compile(
 )
 _AS_KEY = re.compile(r"""\A["']\s*:""")
 _SENTENCE_END = re.compile(r"[.!?]\s")
-_WHOLE = (_FIELDS, _ELEMENT, _COMMAND)
+_WHOLE = (_FIELDS, _ELEMENT, _COMMAND, _RESULT_INSIDE, _TOML)
 _PLACES = 20  # of a name that are looked at
 _FEW = 3  # words beside calls with keywords: "I will call f(a=1)"
 
@@ -64,7 +71,7 @@ def find_named(text: str, tool_names: Collection[str]) -> tuple[int, int] | None
         return None
     if any(one["name"] in tool_names for pattern in _WHOLE for one in pattern.finditer(text)):
         return 0, len(text)
-    if _is_marked_up(text, tool_names):
+    if _is_marked_up(text, tool_names) or _holds_block(text, tool_names):
         return 0, len(text)
     if "(" in text and _is_calls(text, tool_names):
         return 0, len(text)
@@ -78,6 +85,14 @@ def _is_marked_up(text: str, tool_names: Collection[str]) -> bool:
         return False
     named = [one for one in _INSIDE.finditer(text) if one["name"] in tool_names]
     return bool(named) and (named[0][0].startswith("=") or len(_OPENING.findall(text)) > 1)
+
+
+def _holds_block(text: str, tool_names: Collection[str]) -> bool:
+    """Whether an element called like a tool begins a line and is closed: Cline's form, behind prose."""
+    return "</" in text and any(
+        block["name"] in tool_names and text.find(f"</{block['name']}>", block.end()) >= 0
+        for block in itertools.islice(_BLOCK.finditer(text), _PLACES)
+    )
 
 
 def _is_calls(text: str, tool_names: Collection[str]) -> bool:

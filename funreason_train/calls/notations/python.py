@@ -16,10 +16,11 @@ _NAME = r"[^\W\d][\w.-]*+"
 _LIST = re.compile(rf"(?<![\w\])\\])\[\s*+(?P<name>{_NAME})(?P<gap>\s*+)\(")
 _FURTHER_LIST = re.compile(rf"[\s,;]*+(?P<list>\[\s*+{_NAME}\()")
 _LINE = re.compile(
-    rf"""^(?P<indent>[^\S\n]*+)(?P<bullet>(?:[-*•+>]|>>>|\d{{1,3}}[.)])[^\S\n]++)?[`'"]*+(?P<name>{_NAME})\(""",
+    rf"""^(?P<indent>[^\S\n]*+)(?P<bullet>(?:[-*•+>]|>>>|\d{{1,3}}[.)])[^\S\n]++)?(?:Call:[^\S\n]*+)?
+         [`'"]*+(?P<name>{_NAME})\(""",
     re.MULTILINE | re.VERBOSE,
 )
-_LINE_END = re.compile(r"""[`'"]*+[;,.]?[^\S\n]*+(?:\#[^\n]*+)?(?:\n|\Z)""")
+_LINE_END = re.compile(r"""(?:[`'"]|<bot_end>)*+[;,.]?[^\S\n]*+(?:\#[^\n]*+)?(?:\n|\Z)""")
 _ASSIGNED = re.compile(
     rf"^[^\S\n]*+(?:\w+\s*=\s*|(?:print|await|return)\b[\s(]*)+(?P<name>{_NAME})\(", re.MULTILINE
 )

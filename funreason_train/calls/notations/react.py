@@ -19,12 +19,13 @@ from .values import json_object
 
 _STARS = r"(?:\*\*|__)?"
 _ACTION = re.compile(
-    rf"""^[^\S\n]*{_STARS}(?P<word>Function|Tool|Action)(?:[ ]Name)?[^\S\n]*\d*{_STARS}[:：]{_STARS}[^\S\n]*
+    rf"""^[^\S\n]*{_STARS}(?:ASSISTANT[ ])?(?P<word>Function|Tool|Action)(?:[ ]Name)?[^\S\n]*\d*
+         {_STARS}[:：]{_STARS}[^\S\n]*
          (?P<said>(?:```|[\[{{]).*|(?P<name>[^\s\[\](){{}}`]+)(?P<after>[\[(].*)?)[^\S\n]*$""",
     re.VERBOSE | re.MULTILINE,
 )
 _INPUT = re.compile(
-    rf"""\s*+{_STARS}(?:Action[_ ]?Input|Action[_ ]?Arguments|Arguments|Tool[ ]?Input)
+    rf"""\s*+{_STARS}(?:ASSISTANT[ ])?(?:Action[_ ]?Input|Action[_ ]?Arguments|Arguments|Tool[ ]?Input)
          [^\S\n]*\d*{_STARS}[:：]{_STARS}""",
     re.VERBOSE | re.MULTILINE | re.IGNORECASE,
 )

@@ -8,6 +8,7 @@ from ..intent import Intent, find_intent
 from ..tokens import has_surrogates
 from ..types import Call
 from .body import read_body, read_python
+from .foreign import read_foreign
 from .harmony import read_harmony
 from .named import read_named
 from .react import read_react
@@ -22,6 +23,7 @@ _READERS: dict[str, Callable[[str, Collection[str]], list[Call]]] = {
     "call_list": read_python,
     "python": read_python,
     "fenced": read_body,
+    "foreign": read_foreign,
     "named": read_named,
 }
 _AROUND = " \t\r\n`"

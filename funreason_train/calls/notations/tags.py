@@ -13,22 +13,22 @@ from collections.abc import Collection
 
 from ..types import Call
 from .body import read_body
-from .elements import ELEMENT
+from .elements import ELEMENT, SPACE
 from .reading import Unreadable
 
 _TAG = re.compile(
-    r"""<(?P<close>/)?[|｜]?(?:\w{1,12}:|(?!start_|end_)[a-z]\w{0,20}_(?=(?:tool|function)_calls?>))?
-          (?P<word>(?:start_|end_)?(?:tool|function)[_▁\ ]?(?:calls?|uses?|code)(?:[_▁]section)?
+    r"""<(?P<close>/|[|｜]/)?[|｜]?(?:\w{1,12}:|DSML[|｜]|(?!start_|end_)[a-z]\w{0,20}_(?=(?:tool|function)_calls?>))?
+          (?P<word>(?:start_|end_)?(?:tool|function)[_▁\ ]?(?:call(?:s|ing)?|uses?|code)(?:[_▁]section)?
                    (?:[_▁](?:begin|start|end))?
            |FunctionCall(?:Begin|End)
-           |(?<=[|｜])(?:action_(?:start|end)|plugin|(?:START|END)_ACTION
+           |(?<=[|｜])(?:action_(?:start|end)|plugin|(?:START|END)_ACTION|tools_(?:prefix|suffix)
                     |python_(?:tag|start|end)))
         [|｜]?>
-        |(?P<mark>\[TOOL_CALLS\]|\bfunctools(?=\s*\[)|<<function>>|✿FUNCTION✿:)""",
+        |(?P<mark>\[(?P<shut>/)?TOOL_CALLS\]|\bfunctools(?=\s*\[)|<<function>>|✿FUNCTION✿:)""",
     re.VERBOSE | re.IGNORECASE,
 )
-_END_WORD = re.compile(r"end_|.*end\Z|.*end_action", re.IGNORECASE)
-_ELEMENT_END = re.compile(r"</(?:function|(?:\w{1,12}:)?invoke|(?:\w{1,12}:)?parameter|arg_value)>")
+_END_WORD = re.compile(r"end_|.*end\Z|.*end_action|.*_suffix\Z", re.IGNORECASE)
+_ELEMENT_END = re.compile(rf"</(?:function|{SPACE}invoke|{SPACE}parameter|arg_value)>")
 _NAME = r"[^\W\d][\w.:-]*+"
 _PAYLOAD = re.compile(
     rf"""(?:\s|\\[nrt]|```\w*+)*
@@ -60,15 +60,14 @@ def find_tags(text: str, tool_names: Collection[str] = ()) -> tuple[int, int] | 
     start, end, opened = -1, -1, -1
     tags = list(_TAG.finditer(text))
     for place, tag in enumerate(tags):
-        closes = bool(tag["close"]) or (tag["word"] is not None and _END_WORD.match(tag["word"]) is not None)
-        if closes:
+        if _closes(tag):
             inside = text[opened : tag.start()] if opened >= 0 and start < 0 else ""
             if inside.strip() in tool_names or _NOT_PROSE.search(inside):
-                start = tags[place - 1].start()
+                start = _first_of(tags[:place], text)
             end, opened = tag.end(), -1
             continue
         if start < 0 and (_PAYLOAD.match(text, tag.end()) or _is_token(text, tag)):
-            start = tag.start()
+            start = _first_of(tags[: place + 1], text)
         end, opened = len(text), tag.end()
     element = ELEMENT.search(text) if "<" in text else None
     if element is not None and (start < 0 or element.start() < start):
@@ -78,6 +77,21 @@ def find_tags(text: str, tool_names: Collection[str] = ()) -> tuple[int, int] | 
     if opened < 0:
         end = max([end, *(match.end() for match in _ELEMENT_END.finditer(text, start))])
     return start, end
+
+
+def _closes(tag: re.Match[str]) -> bool:
+    word = tag["word"]
+    return bool(tag["close"] or tag["shut"]) or (word is not None and _END_WORD.match(word) is not None)
+
+
+def _first_of(tags: list[re.Match[str]], text: str) -> int:
+    """Where the opening tags begin whose last one stands right before a call: `<tool_calls>` around it."""
+    start = tags[-1].start()
+    for tag in reversed(tags[:-1]):
+        if _closes(tag) or text[tag.end() : start].strip():
+            break
+        start = tag.start()
+    return start
 
 
 def _is_token(text: str, tag: re.Match[str]) -> bool:
@@ -98,7 +112,7 @@ def read_tags(text: str, tool_names: Collection[str] = ()) -> list[Call]:
         at = tag.end() if tag else at
         if not part.replace("\\n", "").strip():
             continue
-        if tag and tag["close"] and part.strip() in tool_names:  # GLM: a name alone has no arguments
+        if tag and _closes(tag) and part.strip() in tool_names:  # GLM: a name alone has no arguments
             calls.append(Call(part.strip()))
             continue
         if tag is None and "<arg_key>" in part:

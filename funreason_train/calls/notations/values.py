@@ -159,3 +159,19 @@ def raw_value(text: str, schema: Schema | None) -> Any:
     if not other:
         raise Unreadable("untyped_value", f"{text.strip()!r:.60} is not of its declared type")
     return value
+
+
+def stated_value(text: str, is_text: bool) -> Any:
+    """A value of which the notation says whether it is a text or JSON, as DeepSeek's does.
+
+    Raises:
+        Unreadable: `untyped_value`, or as `json_at`.
+    """
+    if _ENTITY.search(text):
+        raise Unreadable("untyped_value", "an XML entity may stand for itself or for a character")
+    if is_text:
+        return text
+    values = json_values(text)
+    if len(values) != 1:
+        raise Unreadable("json", f"{text.strip()!r:.60} is not one JSON value")
+    return values[0]

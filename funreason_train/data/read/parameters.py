@@ -25,6 +25,18 @@ _SAYING = ("properties", "anyOf", "additionalProperties", "patternProperties")
 _LOST = ("simplified", "key:unevaluatedProperties", "key:propertyNames", "key:dependentSchemas", "key:if")
 _SHAPE = re.compile(r"param|arg|input|propert|schema|field|slot|body|query|signature", re.IGNORECASE)
 _DEEPEST = 6  # levels that are searched for a schema
+_FEW_WORDS = 3  # fewer are a type
+_ONLY_TYPE = re.compile(
+    r"""(?:(?:list|array|tuple|set|sequence|dict|dictionary|map)\s+of\s+)*[\w.]+
+        (?:\s*\[[^\n]*\]|\s+or\s+[\w.]+)*\s*
+        (?:[,;(]\s*(?:optional|required|default[\w\s:=]*\S*)\s*\)?\s*[,;.]?\s*(?:default.*)?)?\Z""",
+    re.VERBOSE | re.IGNORECASE,
+)
+_TYPE_BEFORE = re.compile(
+    r"[\w.\[\]]+\s*[,;:(|.–-]|(?:list|array|tuple|set|sequence|dict|dictionary|map)\s+of\s", re.I
+)
+_WORDS = re.compile(r"signature|param|arg", re.IGNORECASE)
+_OF_CODE = re.compile(r"[(:{]\s*\w")
 _WRAPPERS = ("json", "jsonSchema", "json_schema", "schema", "parameters")
 _SCHEMAS_OF_RESULTS = (
     *("outputSchema", "output_schema", "response", "responses", "returns", "return", "output", "results"),
@@ -84,6 +96,8 @@ def _search(fields: Mapping[str, Any], tool: str) -> None:
         if key in _SCHEMAS_OF_RESULTS or key in READ:
             continue
         named = isinstance(key, str) and _SHAPE.search(key) and isinstance(value, (Mapping, list))
+        if isinstance(value, str) and isinstance(key, str) and _WORDS.search(key):
+            named = _OF_CODE.search(value) is not None  # "f(a: str)"
         if (named and not blank(value)) or _looks_like_parameters(value):
             raise RowError(
                 "tool_shape", f"{tool:.60} may have its parameters under {field_name(key)}, which is not read"
@@ -194,7 +208,7 @@ def _python_like(parameters: Mapping[str, Any], tool: str, notes: dict[str, None
     properties, required = {}, []
     for name, declared in parameters.items():
         if isinstance(declared, str):
-            declared = {"type": declared}
+            declared = _type_or_description(declared)
         if not isinstance(declared, Mapping):
             raise RowError("tool_shape", f"{tool:.60}.{name} is declared as {type(declared).__name__}")
         if declared and not any(key in UNDERSTOOD for key in declared):
@@ -208,6 +222,18 @@ def _python_like(parameters: Mapping[str, Any], tool: str, notes: dict[str, None
         if not (optional or "default" in schema):
             required.append(str(name))
     return {"properties": properties, "required": required}
+
+
+def _type_or_description(text: str) -> dict[str, str]:
+    """What a text that is all there is of a parameter says: its type, its description, or both.
+
+    `"list of strings, optional"` is a type, `"number of guests"` a description, `"string: the name"` both.
+    """
+    if len(text.split()) < _FEW_WORDS or _ONLY_TYPE.match(text):
+        return {"type": text}
+    if _TYPE_BEFORE.match(text) and type_schema(text)[0]:
+        return {"type": text, "description": text}
+    return {"description": text}
 
 
 def _names_itself(declared: Any) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -20,6 +21,11 @@ _INSIDE = {"anyOf", "enum", "items", "properties", "nullable"}
 _NAMES = ("name", "function_name", "api_name", "tool_name")
 _DESCRIPTIONS = ("description", "api_description", "desc", "docstring", "summary")
 _KINDS = ("function", "tool", "custom", "object")
+#: Tools that some API brings along and knows the parameters of.
+_OF_AN_API = re.compile(
+    r"\w+_20\d{6}|(?:web|file)_search(?:_preview)?|code_(?:interpreter|execution)|computer(?:_use)?(?:_preview)?|bash"
+    r"|text_editor|image_generation|local_shell|mcp|retrieval|google_search|google_search_retrieval|url_context"
+)
 _HOLDERS = frozenset(("functionDeclarations", "function_declarations", "tools", "functions"))  # of lists
 _INNER = ("function", "toolSpec")
 #: What the root of a schema may say beside properties and required.
@@ -54,6 +60,11 @@ def read_tool(declared: Any) -> tuple[Tool, list[str]]:
         schema = parameters_of(fields, name, notes)
     except DeclarationError as error:
         raise RowError("tool_shape", str(error)) from None
+    kind = fields.get("type")
+    if isinstance(kind, str) and _OF_AN_API.fullmatch(kind) and not schema.get("properties"):
+        raise RowError(
+            "tool_shape", f"{name:.60} is {kind:.40}, an API's own tool, whose parameters are not stated"
+        )
     flags = _contradictions_of(schema)
     flags += ["schema_simplified" for note in notes if note == "simplified"]
     flags += [f"unread_schema_field:{field_name(note[4:])}" for note in notes if note.startswith("key:")]

@@ -250,7 +250,7 @@ class Conversation:
         if not trained:
             self.untrained.append(f"{len(self._turns)}.{len(self._steps)}")
         self._steps.append(AssistantStep(thought, calls, text))
-        self._ids = ids if all(ids) else ()
+        self._ids = ids if any(ids) else ()
         self._last = "assistant"
 
     def result(self, text: str, id: str | None = None, name: str | None = None) -> None:
@@ -264,7 +264,7 @@ class Conversation:
         if not self._steps[-1].calls:
             raise RowError("result_without_call")
         if self._ids and id is not None:
-            if id not in self._ids:
+            if id not in self._ids and all(self._ids):
                 raise RowError(
                     "result_without_call", f"a tool message answers the call {id!r:.60}, which is not there"
                 )
@@ -301,7 +301,7 @@ class Conversation:
         step = self._steps[-1]
         if not self._results:
             if not ended:
-                if self._ids:
+                if self._ids and all(self._ids):
                     raise RowError("call_without_result")
                 self.flags.append("calls_unanswered")
             return

@@ -22,10 +22,13 @@ ENDED = frozenset(
 _BROKEN_OFF = re.compile(
     r"length|token|content_?filter|safety|error|incomplete|abort|cancel|timeout", re.IGNORECASE
 )
-_TOKENS = ("endoftext", "im_end", "eot_id", "eom_id", "end_of_text", "end_of_turn", "end", "eos")
+_TOKENS = (
+    *("endoftext", "im_end", "eot_id", "eom_id", "end_of_text", "end_of_turn", "end", "eos"),
+    *("role_end", "return", "endofturn", "END_OF_TURN_TOKEN", "end_of_role", "eoa"),
+)
 _MARKS = (
     *(f"<|{token}|>" for token in _TOKENS),
-    *("</s>", "<end_of_turn>", "<eos>", "<\uff5cend\u2581of\u2581sentence\uff5c>"),
+    *("</s>", "<end_of_turn>", "<eos>", "<\uff5cend\u2581of\u2581sentence\uff5c>", "[|endofturn|]", "<eoa>"),
 )
 
 

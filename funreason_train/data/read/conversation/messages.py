@@ -24,6 +24,7 @@ from .parallel import joined
 from .parts import Said, identifier, one_of, sorted_content, stated
 from .responses import read_response
 from .results import tagged_results
+from .tool_lists import TOOLS, check_media, check_unread, stated_lists
 
 ROLES = {
     **dict.fromkeys(("system", "developer"), "system"),
@@ -34,8 +35,6 @@ ROLES = {
     **dict.fromkeys(("function", "tool_result", "ipython", "tool_output", "function_result"), "result"),
 }
 
-#: Where a row or a system message holds its tools.
-TOOLS = ("tools", "functions", "tools_json")
 #: Fields that say whether a response is a target: 0, false or a text of these, it is history alone.
 _WEIGHTS = (
     *("weight", "loss_weight", "train", "loss", "loss_mask", "loss_scale", "trainable", "training"),
@@ -43,7 +42,12 @@ _WEIGHTS = (
 )
 #: Fields that say it the other way round: if true, a response is history alone.
 _MASKS = ("masked", "ignore_loss", "no_loss")
-_THOUGHTS = ("reasoning_content", "reasoning", "thinking", "thought", "tool_plan")
+_THOUGHTS = (
+    *("reasoning_content", "reasoning", "thinking", "thought", "tool_plan", "thoughts", "think", "cot"),
+    *("chain_of_thought", "thinking_content", "reasoning_text", "thinking_blocks", "reasoning_details"),
+)
+_OF_THOUGHTS = ("text", "thinking", "reasoning", "value", "content")  # fields of a thought that is an object
+_NO_THOUGHT = ("type", "signature", "format", "id", "index")  # what else such an object has
 _CALLS = (
     *("tool_calls", "function_call", "tool_call", "function_calls", "toolCalls", "functionCall", "calls"),
     *("functionCalls", "tool_uses"),
@@ -85,13 +89,14 @@ def read_chat(
         RowError: the row cannot be used.
     """
     outer, messages = messages_of(row)
-    declared = [key for key in TOOLS if key in outer]
-    listed = [outer[key] for key in declared if not blank(outer[key])] or [outer[key] for key in declared]
+    check_media(outer)
+    listed, elsewhere = stated_lists(outer)
     chat = Conversation(listed[0] if listed else None)
     for other in listed[1:]:
         if not blank(other):
             chat.declare(other)
-    flags = unread("row", outer, _OF_ROWS | set(of_rows))
+    known = _OF_ROWS | {*of_rows, *elsewhere}
+    flags = unread("row", outer, known)
     policy = sorted_content(outer.get("system"), "system", flags)
     if "".join(policy.texts).strip():
         chat.system(_text(policy, outer))
@@ -100,6 +105,8 @@ def read_chat(
             chat, message, text_with_calls=options.get("text_with_calls", "reject"), also_read=of_messages
         )
     turns = chat.finish()
+    if chat.offer.tools is None and not chat.offer.none:
+        check_unread(outer, known)
     tools, raised = chat.offer.infer(turns, options["tools_missing"], chat.untrained)
     flags = [*chat.flags, *raised, *flags]
     if chat.offer.tools is not None:
@@ -301,8 +308,6 @@ def _called(content: str, chat: Conversation, error: RowError) -> tuple[tuple[Ca
     Raises:
         RowError: what the JSON lacks, if it is no other form of calls either.
     """
-    if content.lstrip()[:1] not in ("[", "<"):
-        raise error
     try:
         thought, calls, _ = read_response(content, chat.flags, chat.offer.tools)
     except RowError:
@@ -341,7 +346,8 @@ def _declared_calls(
         if read_calls(others, chat.offer.tools) != calls:
             raise RowError("call_syntax", "a message declares different calls in two fields")
     ids = [identifier(call_id(one)) for one in made]
-    return calls, [] if len(set(ids)) < len(ids) else ids  # ids that repeat name nothing
+    stated = [one for one in ids if one is not None]
+    return calls, [] if len(set(stated)) < len(stated) else ids  # ids that repeat name nothing
 
 
 def _thoughts(message: Mapping[str, Any], flags: list[str]) -> list[str]:
@@ -351,9 +357,11 @@ def _thoughts(message: Mapping[str, Any], flags: list[str]) -> list[str]:
         value = message.get(key)
         if isinstance(value, str):
             found.append(value)
-        elif isinstance(value, list) and value and all(_thought_part(one) for one in value):
-            found += [one if isinstance(one, str) else _thought_part(one) for one in value]
-        elif not blank(value):
+            continue
+        parts = [value] if isinstance(value, Mapping) else value
+        if isinstance(parts, list) and parts and all(_thought_part(one) for one in parts):
+            found += map(_thought_part, parts)
+        elif not blank(value) and value is not False:
             flags.append(f"unread_message_field:{field_name(key)}")
     return found
 
@@ -361,9 +369,9 @@ def _thoughts(message: Mapping[str, Any], flags: list[str]) -> list[str]:
 def _thought_part(part: Any) -> str:
     if isinstance(part, str):
         return part
-    if not isinstance(part, Mapping) or not part.keys() <= {"type", "text", "thinking", "reasoning", "value"}:
+    if not isinstance(part, Mapping) or not part.keys() <= {*_OF_THOUGHTS, *_NO_THOUGHT}:
         return ""
-    texts = [value for key, value in part.items() if key != "type" and isinstance(value, str)]
+    texts = [value for key, value in part.items() if key in _OF_THOUGHTS and isinstance(value, str) and value]
     return texts[0] if len(texts) == 1 else ""
 
 

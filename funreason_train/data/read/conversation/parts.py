@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..fields import blank, unread
+from ..json_text import opened
 from ..rows import RowError
 from .results import written
 
@@ -70,8 +71,11 @@ def sorted_content(content: Any, who: str, flags: list[str]) -> Said:
     """
     said = Said()
     if isinstance(content, str):
-        said.texts.append(content)
-        return said
+        parts = _parts_as_text(content) if who != "result" else None
+        if parts is None:
+            said.texts.append(content)
+            return said
+        content = parts
     if who == "calls":
         said.calls += [] if content is None else [content]
         return said
@@ -83,6 +87,24 @@ def sorted_content(content: Any, who: str, flags: list[str]) -> Said:
     elif content is not None:
         raise RowError("row_shape", f"a message's content is a {type(content).__name__}, not text")
     return said
+
+
+def _parts_as_text(content: str) -> list[Any] | None:
+    """The text parts in a content that a converter wrote as JSON; None for any other."""
+    if not content.startswith("[{") or '"type"' not in content or not content.endswith("}]"):
+        return None
+    try:
+        parts = opened(content)
+    except RowError:
+        return None
+    texts = isinstance(parts, list) and all(
+        isinstance(one, Mapping)
+        and one.keys() == {"type", "text"}
+        and one["type"] in _TEXT_PARTS
+        and isinstance(one["text"], str)
+        for one in parts
+    )
+    return parts if texts else None
 
 
 def _are_parts(content: Sequence[Any]) -> bool:

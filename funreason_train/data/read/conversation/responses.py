@@ -9,12 +9,14 @@ from ....calls import Call, CallSyntaxError, Reading, find_intent, index_tools, 
 from ..names import parse_odd_calls
 from ..rows import RowError
 from ..toolsets import Tool
+from .thoughts import check_edges, thought_and_answer
 
 _WRAPPER = re.compile(r"<(tool_call|answer)>")
 _FENCE = re.compile(r"```(?:json|python)?[^\S\n]*\n")
 _JSON = re.compile(r"""\{\s*["'][^"'\n]*["']\s*:""")
 _REPLY = re.compile(r"""[^{}\[\]()<>="|\\_]* [^{}\[\]()<>="|\\_]*""")  # two words without a sign of a call
-_REACT_THOUGHT = re.compile(r"\A(?:Thought|Reasoning)\s*:\s*")
+_WORD = re.compile(r"[\w.:/-]*\w")
+_REACT_THOUGHT = re.compile(r"\A(?:ASSISTANT )?(?:Thought|Reasoning)\s*:\s*")
 
 
 def read_response(
@@ -35,7 +37,7 @@ def read_response(
     Raises:
         RowError: `unclosed_think`, `empty_answer`, `call_syntax`.
     """
-    thought, body = _thought(content.strip())
+    thought, body = thought_and_answer(content.strip(), flags)
     wrapped, outside = _wrapped(body)
     parts = [("", body)] if outside or not wrapped else wrapped
     if not any(text for _, text in parts):
@@ -43,6 +45,7 @@ def read_response(
     calls: list[Call] = []
     texts: list[str] = []
     thoughts = [thought]
+    replies = 0  # inside the tags of a call
     for tag, part in parts:
         try:
             calls += parse_odd_calls(_unfenced(part), tools or ())
@@ -56,6 +59,7 @@ def read_response(
         reading = read_notation(shown, index_tools(tools or ()))
         if reading.calls is None:
             texts.append(_reply(part, tag, reading, flags))
+            replies += tag == "tool_call"
             continue
         calls += reading.calls
         flags.append("json_calls" if _JSON.search(part) else "other_notation")
@@ -63,29 +67,15 @@ def read_response(
             thoughts.append(_REACT_THOUGHT.sub("", reading.text))
         elif reading.text:
             texts.append(reading.text)
+    if replies and calls:
+        raise RowError("call_syntax", "of the tags of calls in a response, one holds a plain reply")
     if wrapped and outside and not calls:
         raise RowError("call_syntax", "text stands beside the tagged answer")
+    for text in texts:
+        check_edges(text)
     if calls and texts and not text_beside:
         raise RowError("call_syntax", "calls and text in one response")
     return "\n\n".join(one for one in thoughts if one), tuple(calls), "\n\n".join(texts)
-
-
-def _thought(body: str) -> tuple[str, str]:
-    """The thought, and what follows it.
-
-    Raises:
-        RowError: `unclosed_think`.
-    """
-    thought = ""
-    if body.startswith("<think>"):
-        thought, closed, body = body.removeprefix("<think>").partition("</think>")
-        if not closed:
-            raise RowError("unclosed_think")
-    elif "</think>" in body:  # the prompt itself ended in <think>
-        thought, _, body = body.partition("</think>")
-    if "<think>" in thought or "<think>" in body or "</think>" in body:
-        raise RowError("unclosed_think", "more than one think block in a response")
-    return thought.strip(), body.strip()
 
 
 def _reply(part: str, tag: str, reading: Reading, flags: list[str]) -> str:
@@ -96,6 +86,8 @@ def _reply(part: str, tag: str, reading: Reading, flags: list[str]) -> str:
     """
     if reading.problem is None or (tag == "tool_call" and _REPLY.fullmatch(part)):
         if tag == "tool_call":
+            if _WORD.fullmatch(part):  # a call without arguments, as GLM writes it
+                raise RowError("call_syntax", f"{part:.60} alone stands inside the tags of a call")
             flags.append("text_in_tool_call")
         return part
     raise RowError("call_syntax", f"{reading.detail}: {part[:120]}")

@@ -35,7 +35,8 @@ def arranged(
 
     Args:
         results: At least one.
-        ids: Of the calls; empty if they have none. A result's id is one of these, and no two have the same.
+        ids: Of the calls, None for one that has none; empty if none has. No two calls and no two results have
+            the same, and where every call has one, a result's id is one of these.
         names: Of the calls.
 
     Returns:
@@ -44,14 +45,14 @@ def arranged(
     Raises:
         RowError: `call_without_result`, where all results name their calls and one is missing.
     """
-    named = bool(ids) and all(one.id is not None for one in results)
+    named = bool(ids) and all(ids) and all(one.id is not None for one in results)
     if len(results) == 1 and not named and (texts := _taken_apart(results[0].text, len(names))):
         return texts, True
     open_calls = dict(enumerate(names))
     found: dict[int, str] = {}
     rest: list[Result] = []
     for one in results:
-        place = list(ids).index(one.id) if ids and one.id is not None else None
+        place = list(ids).index(one.id) if one.id is not None and one.id in ids else None
         if place is None:
             rest.append(one)
         else:

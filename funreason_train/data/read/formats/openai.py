@@ -8,8 +8,8 @@ parallel), or both, and its thought as `reasoning_content` or inside `<think>`. 
 `tool_call_id` the call that it answers, or else by `name`; results are put into the order of the calls. The
 older `function_call`, role `function` and `functions` are read as well. An assistant message of `weight` 0 is
 not trained on: it stands in the history of those after it, its calls need not be right, and it is not a step
-(`meta["untrained"]`). Rows of the Responses API, Gemini, Bedrock's Converse and LangChain are told by their
-keys and translated first (see the module of each).
+(`meta["untrained"]`). Rows of the Responses API, Gemini, Bedrock's Converse, LangChain and Glaive are told by
+their keys and translated first (see the module of each).
 Source: the reference of OpenAI's chat completions API and its fine-tuning guide.
 """
 
@@ -21,9 +21,9 @@ from typing import Any
 
 from ....dialogue.messages import Trajectory
 from ..conversation.messages import read_chat
-from . import bedrock, gemini, langchain, openai_responses
+from . import bedrock, gemini, glaive, langchain, openai_responses
 
-_DIALECTS = (gemini, bedrock, openai_responses, langchain)
+_DIALECTS = (gemini, bedrock, openai_responses, langchain, glaive)
 
 
 def convert(row: Any, options: Mapping[str, Any]) -> Trajectory:
