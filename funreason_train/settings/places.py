@@ -119,10 +119,10 @@ class OwnFiles:
 
 
 def check_file(file: Path, text: str) -> None:
-    """Makes sure that a configuration file is made of settings, as far as Hydra tells it in words of its own.
+    """Makes sure that a file is made of settings, where Hydra would say in words of its own that it is not.
 
     Raises:
-        UserError: it is not YAML, not `KEY: VALUE` lines, or its defaults list is in no form that Hydra reads.
+        UserError: it is not YAML, not `KEY: VALUE` lines, or its defaults list is in no form Hydra reads.
     """
     import yaml
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..cluster import evidence
 from ..models.folder import is_hub_id
@@ -44,8 +45,9 @@ def lines(config: DictConfig, paths: Paths) -> list[str]:
         f"tokens: {_tokens(config)}; only the last thought and answer of a row are learned",
         *([f"tree: {_tree(config, file)}"] if sft.tree else []),
         *([f"loss: {_loss(config)}"] if sft.loss == "balance" else []),
-        f"method: {_method(config)}, AdamW, learning rate {sft.learning_rate:g} ({sft.schedule}, warm-up "
-        f"{sft.warmup_ratio:.0%})",
+        f"method: {_method(config)}, {sft.llamafactory.get('optim') or 'AdamW'}, "
+        f"learning rate {sft.learning_rate:g} ({sft.schedule}, warm-up {sft.warmup_ratio:.0%})",
+        *([f"as you say: {_passed_on(sft.llamafactory)}"] if sft.llamafactory else []),
         f"checkpoints: {_checkpoints(config)}",
         *(f"warning: {one}" for one in evidence.of_sft(str(sft.model), sft.finetuning_type)),
     ]
@@ -85,6 +87,11 @@ def rows_file(folder: Path, name: str) -> Path | None:
         return folder / str(info[name]["file_name"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
+
+
+def _passed_on(given: Mapping[str, Any]) -> str:
+    """The arguments of one's own that LLaMA-Factory is given, next to the project's."""
+    return ", ".join(f"{key}={value}" for key, value in given.items())
 
 
 def _model(path: str) -> str:

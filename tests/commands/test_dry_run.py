@@ -89,3 +89,30 @@ def test_problems_are_told_after_what_could_be_shown(
     shown = capsys.readouterr()
     assert "problems would stop the run" in shown.err and "rl.temperature=-1" in shown.err
     assert (tmp_path / "plan" / "config.yaml").is_file()
+
+
+@pytest.mark.parametrize("stage", ["sft", "rl"])
+def test_without_data_it_does_not_say_that_the_command_runs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], stage: str
+) -> None:
+    words = ["model=lab/model", f"run_dir={tmp_path}", "dry_run=true"]
+    assert main([stage, *words, *(["rl.model=lab/model"] if stage == "rl" else [])]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "data: not there yet" in said and "but that the data are missing" in said
+    assert said.endswith("runs it after funreason-train data.")
+    assert main(["pipeline", "+recipe=quickstart_cpu", f"run_dir={tmp_path}", "dry_run=true"]) == 0
+    assert "no problems found. The same command" in " ".join(capsys.readouterr().out.split())
+
+
+def test_a_command_that_is_refused_is_not_offered(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["model=lab/model", f"run_dir={tmp_path}", "dry_run=true", "+sft.llamafactory.template=qwen"]
+    assert main(["sft", *words]) == 2
+    out = capsys.readouterr().out
+    assert "funreason-train sft" not in out and "nothing was started" in out
+
+
+def test_the_brief_names_what_is_passed_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["model=lab/model", f"run_dir={tmp_path}", "dry_run=true", "+sft.llamafactory.optim=adafactor"]
+    assert main(["sft", *words]) == 0
+    out = capsys.readouterr().out
+    assert "adafactor, learning rate" in out and "as you say: optim=adafactor" in out and "AdamW" not in out

@@ -271,3 +271,23 @@ def test_glaives_text() -> None:
     assert told.text == "Done.\n\nIt had:\n- a litre"
     with pytest.raises(RowError, match="row_shape"):
         openai.convert({"system": SYSTEM, "chat": CHAT.replace("fern is", "<|endoftext|> is")}, OPTIONS)
+
+
+@pytest.mark.parametrize(("given", "told"), [("input", "output"), ("args", "result")])
+def test_messages_of_vercels_sdk(given: str, told: str) -> None:
+    call = {"type": "tool-call", "toolCallId": "w1", "toolName": "water", given: {"plant": "fern"}}
+    other = {"type": "tool-call", "toolCallId": "w2", "toolName": "rest", given: {}}
+    answer = {"type": "json", "value": {"litres": 1}} if told == "output" else {"litres": 1}
+    results = [
+        {"type": "tool-result", "toolCallId": "w2", "toolName": "rest", told: "rested"},
+        {"type": "tool-result", "toolCallId": "w1", "toolName": "water", told: answer},
+    ]
+    found = _read(
+        {"role": "assistant", "content": [{"type": "reasoning", "text": "Dry."}, call, other]},
+        {"role": "tool", "content": results},
+        {"role": "assistant", "content": [{"type": "text", "text": "Done."}]},
+    )
+    called, said = found.turns[0].steps
+    assert (called.thought, called.calls) == ("Dry.", (Call("water", {"plant": "fern"}), Call("rest", {})))
+    assert called.results == ('{"litres": 1}', "rested") and said.text == "Done."
+    assert "flags" not in found.meta

@@ -1,5 +1,6 @@
 """System prompts of other formats: the tools are read, the instructions for another form do not stay."""
 
+# ruff: noqa: E501 (each prompt stands on few lines)
 from __future__ import annotations
 
 import json
@@ -140,3 +141,56 @@ def test_the_style_that_a_configuration_asks_for() -> None:
     assert [prompt_style(node) for node in nodes] == ["bfcl", "bfcl_readable", "compact", "compact"]
     tools = [tool["function"] for tool in TOOLS]
     assert system_prompt(tools, "bfcl") == system_prompt(tools, "bfcl_readable")
+
+
+TIDE = {"name": "tide", "description": "Tells the tide.", "parameters": {"type": "object", "properties": {}}}
+CARD_SCHEMA = (
+    "{'title': 'FunctionCall', 'type': 'object', 'properties': {'name': {'title': 'Name', 'type': 'string'}, "
+    "'arguments': {'title': 'Arguments', 'type': 'object'}}, 'required': ['arguments', 'name']}"
+)
+
+
+@pytest.mark.parametrize(
+    ("system", "left"),
+    [
+        (f"Be kind.\n<tools>\n[@]\n</tools>\nUse the pydantic model json schema:\n{CARD_SCHEMA}\n", "Be kind."),
+        ("@\n\nAnswer with JSON for a function call. Respond in the format "
+         '{"name": function name, "parameters": dictionary of argument name and its value}.\n\nBe kind.', "Be kind."),
+        ("Be kind.\n[BEGIN OF AVAILABLE TOOLS]\n[@]\n[END OF AVAILABLE TOOLS]\n\n[BEGIN OF FORMAT INSTRUCTION]\n"
+         'Write:\n```\n{"tool_calls": []}\n```\nIf none is needed, write [].\n[END OF FORMAT INSTRUCTION]', "Be kind."),
+        ("Be kind.\n<|available_tools|>[@]", "Be kind."),
+        ("Be kind.\n[@]\nStick to this exact format:\n<｜tool▁calls▁begin｜>name<｜tool▁sep｜>arguments", "Be kind."),
+        ("@\nBe kind.\nIf you call a function only reply in the following format:\n<function=a>{\"b\": 1}</function>",
+         "Be kind."),
+    ],
+)  # fmt: skip
+def test_instructions_of_other_families_go(system: str, left: str) -> None:
+    said = {"role": "assistant", "content": "[tide()]"}
+    row = {
+        "messages": [
+            {"role": "system", "content": system.replace("@", json.dumps(TIDE))},
+            {"role": "user", "content": "When?"},
+            said,
+        ]
+    }
+    found = openai.convert(row, OPTIONS)
+    assert [tool["name"] for tool in found.tools] == ["tide"]
+    assert found.system == left and "format_instructions_dropped" in found.meta["flags"]
+
+
+@pytest.mark.parametrize(
+    ("system", "left"),
+    [
+        ('Your customer: {"name": "Ada", "age": 31}.\nTOOLS', 'Your customer: {"name": "Ada", "age": 31}.'),
+        ("```json\nTOOLS\n```\nBe kind.", "Be kind."),
+        ('{"tools": TOOLS}', None),
+    ],
+)
+def test_marks_around_a_list_of_tools_go_with_it(system: str, left: str | None) -> None:
+    said = {"role": "assistant", "content": "[tide()]"}
+    shown = system.replace("TOOLS", json.dumps([TIDE]))
+    found = openai.convert(
+        {"messages": [{"role": "system", "content": shown}, {"role": "user", "content": "When?"}, said]},
+        OPTIONS,
+    )
+    assert found.system == left

@@ -76,7 +76,7 @@ def show(names: list[str], config: DictConfig, run: RunDir, words: list[str]) ->
     for cost in plans:
         console.rule(f"{cost.stage} planned (funreason-train plan shows more)", align="left")
         say("\n".join(brief(cost)) + "\n")
-    if commands:
+    if commands and not problems:
         console.rule("on the nodes" if len(commands) > len(names) else "to run", align="left")
         more = len(commands) - _COMMANDS
         rest = [f"… and {more} more in commands.txt"] if more > 0 else []
@@ -89,7 +89,15 @@ def show(names: list[str], config: DictConfig, run: RunDir, words: list[str]) ->
     if problems:
         say("Dry run: nothing was started.")
     refuse(problems)
-    say("Dry run: nothing was started, and no problems found. The same command without dry_run=true runs it.")
+    said = [line for _, lines in briefs for line in lines]
+    then = "The same command without dry_run=true runs it"
+    if "data" not in names and any(line.startswith("data: not there yet") for line in said):
+        say(
+            f"Dry run: nothing was started, and no problems found but that the data are missing. "
+            f"{then} after funreason-train data."
+        )
+    else:
+        say(f"Dry run: nothing was started, and no problems found. {then}.")
 
 
 def _contents(file: str) -> str:

@@ -36,14 +36,34 @@ _TAGS = "|".join(
     )
 )
 _BLOCK = re.compile(rf"<({_TAGS})>(?:(?!<\1>).){{0,2000}}?</\1>", re.DOTALL | re.IGNORECASE)
+#: What stands between these names a part of xLAM's prompts; of the tools' part nothing is left but the marks.
+_PART = re.compile(
+    r"\[BEGIN OF FORMAT INSTRUCTION\].*?\[END OF FORMAT INSTRUCTION\]"
+    r"|\[BEGIN OF AVAILABLE[ _]TOOLS\]\s*\[END OF AVAILABLE[ _]TOOLS\]",
+    re.DOTALL | re.IGNORECASE,
+)
+_BRACE = re.compile(r"[{}]")
 _MARK = re.compile(
-    rf"\0|</?(?:{_TAGS})\b[^>\n]*>|\[/?(?:TOOL_CALLS|AVAILABLE_TOOLS)\]|<\|(?:python_tag|tool\w*)\|>"
-    r"|\bAction Input\b|\bfunctioncall\b|\{\s*[\"']name[\"']\s*:\s*[<\"']",
+    rf"\0|</?(?:{_TAGS})\b[^>\n]*>|\[/?(?:TOOL_CALLS|AVAILABLE_TOOLS)\]"
+    r"|<[|｜](?:python_tag|(?:available_)?tool[\w▁]*)[|｜]>"
+    r"|\bAction Input\b|\bfunctioncall\b|\{\s*[\"']name[\"']\s*:\s*[<\"']"
+    r"|\{\s*[\"']name[\"']\s*:\s*[^{}\"'\n]{1,60},\s*[\"'](?:arguments|parameters)[\"']"
+    r"|\{\s*[\"'](?:tool_calls|function_calls?)[\"']\s*:",
     re.IGNORECASE,
 )
+#: An object that describes a call or is one, `{"name": …, "arguments": …}`; a tool has a description too.
+_CALL_SCHEMA = re.compile(
+    r"""["']FunctionCall["']
+        | ["']name["']\s*:.*["'](?:arguments|parameters)["']\s*:
+        | ["']arguments["']\s*:.*["']name["']\s*:""",
+    re.DOTALL | re.VERBOSE,
+)
+#: Marks around a list of tools that is gone.
+_EMPTY = re.compile(r"""```(?:json|python)?\s*```|\{\s*["'](?:tools|functions)["']\s*:\s*\}""")
 _FORMAT = re.compile(
     r"\b(?:json|xml|pydantic|schemas?|signatures?|function[- ]call(?:s|ing)?|tool[- ]call(?:s|ing)?)\b"
-    r"|\bcall (?:one or more )?(?:functions?|tools?)\b|\binto functions\b"
+    r"|\bcall (?:one or more |an? )?(?:functions?|tools?)\b|\binto functions\b"
+    r"|\b(?:following|this) (?:exact )?format\b"
     r"|\b(?:following|available|list of) (?:functions|tools)\b|\A#+\s*(?:tools?|functions?)\s*\Z",
     re.IGNORECASE,
 )
@@ -144,7 +164,7 @@ def _is_tool(value: Any) -> bool:
 
 
 def _without(text: str, start: int, end: int) -> str:
-    return (text[:start].rstrip() + "\n" + text[end:].lstrip()).strip()
+    return _EMPTY.sub("", text[:start].rstrip() + "\n" + text[end:].lstrip()).strip()
 
 
 def own_instructions(system: str | None) -> tuple[str | None, list[str]]:
@@ -174,7 +194,8 @@ def own_instructions(system: str | None) -> tuple[str | None, list[str]]:
         blocks.append(match[0])
         return "\0"
 
-    units = _UNIT.findall(_BLOCK.sub(hide, system.replace("\0", "")))
+    shown = _PART.sub(hide, _BLOCK.sub(hide, system.replace("\0", "")))
+    units = _UNIT.findall(_without_call_schemas(shown))
     known = _own_sentences()
     ours = [bfcl and (_plain(one) in known or _plain(one).startswith(_BFCL)) for one in units]
     foreign = [bool(_MARK.search(one)) for one in units]
@@ -189,7 +210,23 @@ def own_instructions(system: str | None) -> tuple[str | None, list[str]]:
     flagged = any(
         gone and not our and unit.strip() for unit, gone, our in zip(units, dropped, ours, strict=True)
     )
-    return left or None, [FLAG] if flagged and not bfcl else []
+    return left or None, [FLAG] if (flagged and not bfcl) or _PART.search(system) else []
+
+
+def _without_call_schemas(text: str) -> str:
+    """The text with a mark in the place of each object that describes a call, as Hermes' schema does."""
+    parts, at, start, depth = [], 0, 0, 0
+    for brace in _BRACE.finditer(text):
+        if brace[0] == "{":
+            start, depth = (brace.start(), 1) if not depth else (start, depth + 1)
+        elif depth:
+            depth -= 1
+            held = text[start : brace.end()]
+            described = "FunctionCall" not in held and re.search(r"[\"']description[\"']\s*:", held)
+            if not depth and not described and _CALL_SCHEMA.search(held):
+                parts += [text[at:start], "\0"]
+                at = brace.end()
+    return "".join([*parts, text[at:]])
 
 
 def _plain(text: str) -> str:

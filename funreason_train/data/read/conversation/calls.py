@@ -22,10 +22,10 @@ ARGUMENTS = (
     *("arguments", "parameters", "args", "input", "params", "kwargs", "argument", "tool_input", "inputs"),
     *("parameter", "action_input", "function_args", "tool_args", "tool_arguments"),
 )
-_NAMES = ("name", "tool_name", "function_name", "tool", "function", "action")
+_NAMES = ("name", "tool_name", "toolName", "function_name", "tool", "function", "action")
 _WRAPPERS = ("function", "functionCall", "function_call", "tool_call", "tool_use", "toolUse")
-_IDS = ("id", "call_id", "tool_call_id", "tool_use_id", "toolUseId", "index")
-_KINDS = ("function", "function_call", "tool_call", "tool_use", "tool")
+_IDS = ("id", "call_id", "tool_call_id", "tool_use_id", "toolUseId", "toolCallId", "index")
+_KINDS = ("function", "function_call", "tool_call", "tool-call", "tool_use", "tool")
 _PLAIN = {"name", "arguments"}
 
 

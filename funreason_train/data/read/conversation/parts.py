@@ -24,6 +24,8 @@ _MEDIA_PARTS = (
     "video_url",
     "input_file",
 )
+_HYPHENED = ("tool-call", "tool-result")  # in Vercel's AI SDK
+_ANSWERS = ("content", "value", "output", "result")
 _RESULT_PARTS = ("tool_result", "tool_response")
 
 
@@ -109,7 +111,7 @@ def _parts_as_text(content: str) -> list[Any] | None:
 
 def _are_parts(content: Sequence[Any]) -> bool:
     """Whether a list is parts of a message, and not a value that a tool gave back."""
-    kinds = (*_TEXT_PARTS, *_RESULT_PARTS, *_MEDIA_PARTS)
+    kinds = (*_TEXT_PARTS, *_RESULT_PARTS, *_HYPHENED, *_MEDIA_PARTS)
     return bool(content) and all(isinstance(one, Mapping) and one.get("type") in kinds for one in content)
 
 
@@ -120,15 +122,22 @@ def _part(part: Any, said: Said, flags: list[str]) -> None:
     kind = part.get("type") if isinstance(part, Mapping) else None
     if not isinstance(part, Mapping) or (kind is not None and not isinstance(kind, str)):
         raise RowError("row_shape", f"a message holds a part that is a {type(part).__name__}")
+    kind = kind.replace("-", "_") if kind in _HYPHENED else kind
     if kind in _CALL_PARTS:
         said.calls.append(part["value"] if set(part) <= {"type", "value"} and "value" in part else part)
         return
     if kind in _RESULT_PARTS:
-        known = ("type", "content", "value", "tool_use_id", "tool_call_id", "id")
+        known = (*_ANSWERS, "type", "toolName", "tool_use_id", "tool_call_id", "toolCallId", "id")
         flags += unread("part", part, known)
-        value = stated(part, ("content", "value"))
+        value = one_of(part, _ANSWERS)
+        if (
+            isinstance(value, Mapping)
+            and value.keys() == {"type", "value"}
+            and value["type"] in ("text", "json")
+        ):
+            value = value["value"]  # as Vercel's AI SDK says what it is
         inner = sorted_content(value, "result", flags)
-        named = next((part[key] for key in known[3:] if part.get(key) is not None), None)
+        named = next((part[key] for key in known[-4:] if part.get(key) is not None), None)
         said.results.append(("".join(inner.texts), identifier(named)))
         return
     if kind in _THOUGHT_PARTS and isinstance(part.get(kind), list):  # as Mistral writes a thought
