@@ -25,10 +25,11 @@ _SAYING = ("properties", "anyOf", "additionalProperties", "patternProperties")
 _LOST = ("simplified", "key:unevaluatedProperties", "key:propertyNames", "key:dependentSchemas", "key:if")
 _SHAPE = re.compile(r"param|arg|input|propert|schema|field|slot|body|query|signature", re.IGNORECASE)
 _DEEPEST = 6  # levels that are searched for a schema
+_LONG_TYPE = 200  # characters; more are a description
 _FEW_WORDS = 3  # fewer are a type
 _ONLY_TYPE = re.compile(
     r"""(?:(?:list|array|tuple|set|sequence|dict|dictionary|map)\s+of\s+)*[\w.]+
-        (?:\s*\[[^\n]*\]|\s+or\s+[\w.]+)*\s*
+        (?:\s*\[[^\n]*\])?(?:\s+or\s+[\w.]+)*\s*
         (?:[,;(]\s*(?:optional|required|default[\w\s:=]*\S*)\s*\)?\s*[,;.]?\s*(?:default.*)?)?\Z""",
     re.VERBOSE | re.IGNORECASE,
 )
@@ -229,6 +230,8 @@ def _type_or_description(text: str) -> dict[str, str]:
 
     `"list of strings, optional"` is a type, `"number of guests"` a description, `"string: the name"` both.
     """
+    if len(text) > _LONG_TYPE:
+        return {"description": text}
     if len(text.split()) < _FEW_WORDS or _ONLY_TYPE.match(text):
         return {"type": text}
     if _TYPE_BEFORE.match(text) and type_schema(text)[0]:

@@ -22,7 +22,7 @@ _MARKED = re.compile(
         |◁think▷(?P<c>.*?)◁/think▷
         |<\|begin_of_thought\|>(?P<d>.*?)<\|end_of_thought\|>
         |<\|START_THINKING\|>(?P<e>.*?)<\|END_THINKING\|>
-        |(?:ASSISTANT[ ])?Thought:(?P<f>.*?)\n\s*(?:ASSISTANT[ ])?(?=Final[ ]Answer:))""",
+        |(?:ASSISTANT[ ])?Thought:(?P<f>.*?)\n[^\S\n]*(?:ASSISTANT[ ])?(?=Final[ ]Answer:))""",
     re.VERBOSE | re.DOTALL | re.IGNORECASE,
 )
 _BEGUN = re.compile(r"\A(?:\[THINK\]|◁think▷|<\|begin_of_thought\|>|<\|START_THINKING\|>)")
@@ -32,12 +32,11 @@ _CHANNEL = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 _ANSWER = re.compile(
-    r"""<(?P<tag>response|output|final_answer|solution)>(?P<a>.*?)</(?P=tag)>
-        |<\|begin_of_solution\|>(?P<b>.*?)<\|end_of_solution\|>
-        |<\|START_(?:RESPONSE|TEXT)\|>(?P<c>.*?)<\|END_(?:RESPONSE|TEXT)\|>
-        |\AFinal[ ]Answer:(?P<d>.*)\Z""",
-    re.VERBOSE | re.DOTALL | re.IGNORECASE,
+    r"<(?P<tag>response|output|final_answer|solution)>|<\|begin_of_(?P<kind>solution)\|>"
+    r"|<\|START_(?P<part>RESPONSE|TEXT)\|>",
+    re.IGNORECASE,
 )
+_FINAL = re.compile(r"Final Answer:\s*", re.IGNORECASE)
 _CALLS_END = re.compile(r"</(?:\w+:)?(?:tool|function)_?calls?>\Z", re.IGNORECASE)
 _EDGE = re.compile(r"\A<[|｜][^\s<>|｜]{1,40}[|｜]>|<[|｜][^\s<>|｜]{1,40}[|｜]>\Z")
 
@@ -105,10 +104,18 @@ def _channels(body: str) -> tuple[str, str]:
 
 def _unwrapped(body: str) -> str:
     """An answer without the marks around its one reply, which may stand behind calls in their own marks."""
-    found = list(_ANSWER.finditer(body))
-    if len(found) != 1:
+    if final := _FINAL.match(body):
+        return body[final.end() :]
+    opening = _ANSWER.search(body)
+    if opening is None:
         return body
-    before, after = body[: found[0].start()].strip(), body[found[0].end() :].strip()
-    if (before and not _CALLS_END.search(before)) or after:
+    if opening["tag"]:
+        closing = f"</{opening['tag']}>"
+    else:
+        closing = "<|end_of_solution|>" if opening["kind"] else f"<|END_{opening['part']}|>"
+    before, said = body[: opening.start()].strip(), body[opening.end() :]
+    if not said.endswith(closing) or said.count(closing) > 1 or _ANSWER.search(said):
         return body
-    return "\n".join(one for one in (before, _said(found[0]).strip()) if one)
+    if before and not _CALLS_END.search(before):
+        return body
+    return "\n".join(one for one in (before, said.removesuffix(closing).strip()) if one)

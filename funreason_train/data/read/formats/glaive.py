@@ -15,14 +15,15 @@ from ..rows import RowError
 from .dialect import Translated
 
 _ROLES = {"USER": "user", "ASSISTANT": "assistant", "FUNCTION RESPONSE": "tool"}
-_SPEAKER = re.compile(r"(?:\A|\n[^\S\n]*\n)\s*(USER|ASSISTANT|FUNCTION RESPONSE):[^\S\n]?")
+_SPEAKER = re.compile(r"^[^\S\n]*(USER|ASSISTANT|FUNCTION RESPONSE):[^\S\n]?", re.MULTILINE)
+_FAR = 200  # characters before a speaker that are searched for an empty line
 _END = "<|endoftext|>"
 
 
 def speaks(row: Any) -> bool:
     """Whether a row is in this form."""
     chat = row.get("chat") if isinstance(row, Mapping) else None
-    return isinstance(chat, str) and "messages" not in row and _SPEAKER.match(chat) is not None
+    return isinstance(chat, str) and "messages" not in row and bool(_speakers(chat))
 
 
 def translated(row: Any) -> Translated:
@@ -33,7 +34,9 @@ def translated(row: Any) -> Translated:
     """
     outer = dict(row)
     chat = outer.pop("chat")
-    speakers = list(_SPEAKER.finditer(chat))
+    speakers = _speakers(chat)
+    if chat[: speakers[0].start()].strip():
+        raise RowError("row_shape", "the chat does not begin with who speaks")
     messages: list[dict[str, Any]] = []
     for number, speaker in enumerate(speakers):
         end = speakers[number + 1].start() if number + 1 < len(speakers) else len(chat)
@@ -47,3 +50,13 @@ def translated(row: Any) -> Translated:
     if isinstance(system, str):
         outer["system"] = system.strip().removeprefix("SYSTEM:").strip()
     return {**outer, "messages": messages}, []
+
+
+def _speakers(chat: str) -> list[re.Match[str]]:
+    """Where a part begins: a speaker's name at the beginning, or behind an empty line."""
+    found = []
+    for speaker in _SPEAKER.finditer(chat):
+        before = chat[max(0, speaker.start() - _FAR) : speaker.start()]
+        if before[len(before.rstrip()) :].count("\n") > 1 or not before.strip():
+            found.append(speaker)
+    return found
