@@ -47,7 +47,7 @@ def lines(config: DictConfig, paths: Paths) -> list[str]:
         *([f"loss: {_loss(config)}"] if sft.loss == "balance" else []),
         f"method: {_method(config)}, {sft.llamafactory.get('optim') or 'AdamW'}, "
         f"learning rate {sft.learning_rate:g} ({sft.schedule}, warm-up {sft.warmup_ratio:.0%})",
-        *([f"as you say: {_passed_on(sft.llamafactory)}"] if sft.llamafactory else []),
+        *([f"passed on: {_passed_on(sft.llamafactory)}"] if sft.llamafactory else []),
         f"checkpoints: {_checkpoints(config)}",
         *(f"warning: {one}" for one in evidence.of_sft(str(sft.model), sft.finetuning_type)),
     ]

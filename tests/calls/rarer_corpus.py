@@ -86,8 +86,6 @@ PROSE = [
     "#E1 = evidence, #E2 = more of it",
     "<search> is an element of HTML.",
     "<details>\n<summary>More</summary>\nText\n</details>",
-    '```json\n{"name": "forecast", "description": "Tells.", "parameters": {"type": "object", "properties": {}}}\n```'
-    "\nThis is the tool's schema.",
     '{"action": "sell", "price": 3}',
     "[Verse one (slow)]\nLa la la",
     "See [the forecast (today)](https://example.org).",

@@ -115,4 +115,4 @@ def test_the_brief_names_what_is_passed_on(tmp_path: Path, capsys: pytest.Captur
     words = ["model=lab/model", f"run_dir={tmp_path}", "dry_run=true", "+sft.llamafactory.optim=adafactor"]
     assert main(["sft", *words]) == 0
     out = capsys.readouterr().out
-    assert "adafactor, learning rate" in out and "as you say: optim=adafactor" in out and "AdamW" not in out
+    assert "adafactor, learning rate" in out and "passed on: optim=adafactor" in out and "AdamW" not in out

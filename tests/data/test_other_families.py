@@ -207,11 +207,6 @@ def test_parts_that_a_converter_wrote_as_json() -> None:
     assert _said(other)[2] == other
 
 
-def test_a_bare_call_in_a_message_of_calls() -> None:
-    found = _read({"role": "function_call", "content": 'water(plant="fern")'})
-    assert found.turns[0].steps[0].calls == (Call("water", {"plant": "fern"}),)
-
-
 @pytest.mark.parametrize(
     "declared",
     [

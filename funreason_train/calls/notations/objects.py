@@ -68,8 +68,8 @@ def is_call_object(value: Any, tool_names: Collection[str] = ()) -> bool:
         return True
     if name is None:
         return False
-    if name in tool_names:  # a call has no description beside a schema
-        return not ("description" in value and _is_definition(value))
+    if name in tool_names:
+        return True
     if not _TOOL_NAME.fullmatch(name) or _is_definition(value):
         return False
     if "arguments" in value or any(_may_be_arguments(value[key]) for key in _SURE if key in value):

@@ -308,6 +308,8 @@ def _called(content: str, chat: Conversation, error: RowError) -> tuple[tuple[Ca
     Raises:
         RowError: what the JSON lacks, if it is no other form of calls either.
     """
+    if content.lstrip()[:1] not in ("[", "<"):
+        raise error
     try:
         thought, calls, _ = read_response(content, chat.flags, chat.offer.tools)
     except RowError:
