@@ -38,7 +38,9 @@ def test_runs_are_listed_with_stages_scores_and_disk(
     assert code == 0 and "0.500" in out and "two" in out
 
 
-@pytest.mark.parametrize("text", ['{"format": 2, "stages": {}}', '{"format": 3, "stag', "[]", ""])
+@pytest.mark.parametrize(
+    "text", ['{"format": 1, "stages": {}}', '{"format": 4}', '{"format": 3, "stag', "[]", ""]
+)
 def test_a_manifest_of_another_version_or_cut_in_half_is_told_and_left_alone(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str
 ) -> None:
