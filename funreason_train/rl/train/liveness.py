@@ -109,6 +109,7 @@ class Watch:
         self._every, self._own_way, self._insist, self._patience = every, own_way, insist, patience
         self._actors: list[Any] = []
         self._over = threading.Event()
+        self._sending = threading.Lock()  # held while a signal is sent
         self._thread = threading.Thread(target=self._look, name="watch", daemon=True)
 
     def add(self, actors: Sequence[Any]) -> None:
@@ -116,8 +117,15 @@ class Watch:
         self._actors = [*self._actors, *actors]
 
     def end(self) -> None:
-        """Looks no more: from now on processes may be ended."""
-        self._over.set()
+        """Looks no more: from now on processes may be ended, and no signal of the watch reaches anybody."""
+        while True:
+            try:
+                with self._sending:
+                    self._over.set()
+                return
+            except KeyboardInterrupt:
+                if self.found is None:  # not the watch's own
+                    raise
 
     def __enter__(self) -> Watch:
         self._thread.start()
@@ -153,7 +161,10 @@ class Watch:
         main, until = threading.main_thread().ident, time.monotonic() + self._patience
         while time.monotonic() < until:
             # Once is not enough: within asyncio the first only asks a task that is not at an `await`.
-            signal.pthread_kill(main or 0, signal.SIGINT)
+            with self._sending:
+                if self._over.is_set():
+                    return
+                signal.pthread_kill(main or 0, signal.SIGINT)
             if self._over.wait(self._insist):
                 return
         sys.stderr.write(f"a process of the training has died: {self.found}\n")
