@@ -30,7 +30,7 @@ def fuzz() -> Iterator[ModuleType]:
 
 
 def test_nothing_is_raised(fuzz: ModuleType) -> None:
-    tally = fuzz.score_all(seed=7, count=6_000)
+    tally = fuzz.score_all(seed=7, count=6_000, played=20)
     assert tally.faults == []
     assert tally.strings == 6_000
     assert tally.slowest_long[1]  # strings of full length were among them
@@ -53,7 +53,7 @@ def test_a_reward_that_raises_is_found(fuzz: ModuleType, monkeypatch: pytest.Mon
         raise ValueError("caught")
 
     monkeypatch.setattr(fuzz, "compute_score", fragile)
-    assert len(fuzz.score_all(seed=7, count=10).faults) == 10
+    assert len(fuzz.score_all(seed=7, count=10, played=1).faults) == 10
 
 
 def test_a_short_run_under_atheris() -> None:
