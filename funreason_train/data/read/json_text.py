@@ -45,6 +45,16 @@ def opened(text: str) -> Any:
         return value
 
 
+def opened_if_text(value: Any) -> Any:
+    """A value, opened if it is the text of an object or a list; any other as it is."""
+    if not isinstance(value, str) or value.lstrip()[:1] not in ("{", "["):
+        return value
+    try:
+        return opened(value)
+    except RowError:
+        return value
+
+
 def _not_finite(name: str) -> Any:
     raise RowError("not_finite", f"{name} is not a JSON number")
 

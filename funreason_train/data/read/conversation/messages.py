@@ -13,8 +13,8 @@ from typing import Any
 from ....calls.notations.objects import is_call_object
 from ....calls.types import Call
 from ....dialogue.messages import Trajectory
-from ..fields import blank, field_name, says_nothing, unread
-from ..json_text import opened, unwrap
+from ..fields import blank, says_nothing, unread
+from ..json_text import opened, opened_if_text, unwrap
 from ..rows import RowError
 from .calls import call_id, read_calls
 from .chat import RESULT_IDS, RESULT_NAMES, Conversation, identity, messages_of
@@ -24,6 +24,7 @@ from .parallel import joined
 from .parts import Said, identifier, one_of, sorted_content, stated
 from .responses import read_response
 from .results import tagged_results
+from .thought_fields import THOUGHTS, stated_thoughts
 from .tool_lists import TOOLS, check_media, check_unread, stated_lists
 
 ROLES = {
@@ -42,26 +43,20 @@ _WEIGHTS = (
 )
 #: Fields that say it the other way round: if true, a response is history alone.
 _MASKS = ("masked", "ignore_loss", "no_loss")
-_THOUGHTS = (
-    *("reasoning_content", "reasoning", "thinking", "thought", "tool_plan", "thoughts", "think", "cot"),
-    *("chain_of_thought", "thinking_content", "reasoning_text", "thinking_blocks", "reasoning_details"),
-)
-_OF_THOUGHTS = ("text", "thinking", "reasoning", "value", "content")  # fields of a thought that is an object
-_NO_THOUGHT = ("type", "signature", "format", "id", "index")  # what else such an object has
 _CALLS = (
     *("tool_calls", "function_call", "tool_call", "function_calls", "toolCalls", "functionCall", "calls"),
     *("functionCalls", "tool_uses"),
 )
 _WHO, _SAID = ("role", "from"), ("content", "value")
 
-_WEIGHED, _THOUGHT = frozenset((*_WEIGHTS, *_MASKS)), frozenset(_THOUGHTS)
+_WEIGHED = frozenset((*_WEIGHTS, *_MASKS))
 _OF_ROWS = frozenset(("id", "task_id", "system", *TOOLS))
 _OF_ALL = frozenset((*_WHO, *_SAID, *_WEIGHTS, *_MASKS))
 _FIELDS = {
     "system": _OF_ALL | set(TOOLS),
     "user": _OF_ALL,
-    "assistant": _OF_ALL | {*_THOUGHTS, *_CALLS, *REASONS, "refusal"},
-    "calls": _OF_ALL | {*_THOUGHTS, *_CALLS, *REASONS},
+    "assistant": _OF_ALL | {*THOUGHTS, *_CALLS, *REASONS, "refusal"},
+    "calls": _OF_ALL | {*THOUGHTS, *_CALLS, *REASONS},
     "result": _OF_ALL | {*RESULT_IDS, *RESULT_NAMES},
 }
 _SAYS = {"false": 0, "no": 0, "true": 1, "yes": 1}
@@ -191,20 +186,10 @@ def _unread(message: Mapping[str, Any], who: str, known: Collection[str]) -> lis
     if who == "assistant":
         rest = {key: value for key, value in message.items() if key not in known and not blank(value)}
         if (len(rest) > 1 and is_call_object(rest)) or any(
-            is_call_object(_of_json(one)) for one in rest.values()
+            is_call_object(opened_if_text(one)) for one in rest.values()
         ):
             raise RowError("call_syntax", f"a response has calls under {named}, which is not read")
     return flags
-
-
-def _of_json(value: Any) -> Any:
-    """A value, opened if it is JSON text; the text itself if it is no JSON."""
-    if not isinstance(value, str) or value.lstrip()[:1] not in ("{", "["):
-        return value
-    try:
-        return unwrap(value)
-    except RowError:
-        return value
 
 
 def _text(said: Said, message: Mapping[str, Any]) -> str:
@@ -280,7 +265,7 @@ def _respond(
         content = refusal
     elif not blank(refusal) and refusal != content:
         chat.flags.append("unread_message_field:refusal")
-    thoughts = [one.strip() for one in _thoughts(message, chat.flags) + said.thoughts]
+    thoughts = [one.strip() for one in stated_thoughts(message, chat.flags) + said.thoughts]
     text = ""
     if content.strip():
         thought, made, text = read_response(content, chat.flags, tools, text_beside=True)
@@ -350,31 +335,6 @@ def _declared_calls(
     ids = [identifier(call_id(one)) for one in made]
     stated = [one for one in ids if one is not None]
     return calls, [] if len(set(stated)) < len(stated) else ids  # ids that repeat name nothing
-
-
-def _thoughts(message: Mapping[str, Any], flags: list[str]) -> list[str]:
-    """What stands in the fields that hold a thought."""
-    found: list[str] = []
-    for key in _THOUGHTS if not _THOUGHT.isdisjoint(message) else ():
-        value = message.get(key)
-        if isinstance(value, str):
-            found.append(value)
-            continue
-        parts = [value] if isinstance(value, Mapping) else value
-        if isinstance(parts, list) and parts and all(_thought_part(one) for one in parts):
-            found += map(_thought_part, parts)
-        elif not blank(value) and value is not False:
-            flags.append(f"unread_message_field:{field_name(key)}")
-    return found
-
-
-def _thought_part(part: Any) -> str:
-    if isinstance(part, str):
-        return part
-    if not isinstance(part, Mapping) or not part.keys() <= {*_OF_THOUGHTS, *_NO_THOUGHT}:
-        return ""
-    texts = [value for key, value in part.items() if key in _OF_THOUGHTS and isinstance(value, str) and value]
-    return texts[0] if len(texts) == 1 else ""
 
 
 def _trained(message: Mapping[str, Any], flags: list[str]) -> bool:

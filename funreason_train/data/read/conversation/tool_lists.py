@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from ..fields import blank, field_name
-from ..json_text import opened
+from ..json_text import opened_if_text
 from ..parameters import PARAMETERS, is_schema
 from ..rows import RowError
 
@@ -57,7 +57,7 @@ def check_unread(outer: Mapping[str, Any], known: Collection[str]) -> None:
     for key, value in outer.items():
         if key in known or blank(value):
             continue
-        below = _opened(value)
+        below = opened_if_text(value)
         held = [(key, value)]
         if isinstance(below, Mapping):
             held += [(f"{key}.{inner}", below[inner]) for inner in _HOLDERS if inner in below]
@@ -79,17 +79,8 @@ def check_media(outer: Mapping[str, Any]) -> None:
 
 def _are_tools(value: Any) -> bool:
     """Whether a value is a list of tools beyond doubt, also as JSON text."""
-    value = _opened(value)
+    value = opened_if_text(value)
     return isinstance(value, list) and bool(value) and all(map(_is_tool, value))
-
-
-def _opened(value: Any) -> Any:
-    if not isinstance(value, str) or value.lstrip()[:1] not in ("[", "{"):
-        return value
-    try:
-        return opened(value)
-    except RowError:
-        return value
 
 
 def _is_tool(value: Any) -> bool:
