@@ -31,7 +31,8 @@ from typing import Any
 
 import numpy
 
-from funreason_train.models import attention, tree_attention
+from funreason_train.models import attention
+from funreason_train.models.attention import tree_attention
 from funreason_train.sft.tokens import tables, trees
 from funreason_train.sft.tokens.packing import IGNORED, joined, pack
 from funreason_train.sft.tokens.tree import TreeRow

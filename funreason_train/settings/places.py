@@ -134,7 +134,9 @@ def check_file(file: Path, text: str) -> None:
         line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
         raise UserError(f"is not YAML ({error.problem})", where=f"{file}{line}") from None
     except RecursionError:
-        raise UserError("contains a value that contains itself, or is nested too deeply", where=str(file)) from None
+        raise UserError(
+            "contains a value that contains itself, or is nested too deeply", where=str(file)
+        ) from None
     except (yaml.YAMLError, ValueError) as error:  # a character that YAML forbids, a date that does not exist
         raise UserError(f"is not YAML ({' '.join(str(error).split())})", where=str(file)) from None
     if held is None:

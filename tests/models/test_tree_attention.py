@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from funreason_train.models import tree_attention
+from funreason_train.models.attention import tree_attention
 from funreason_train.sft.maskable import unmaskable
 
 torch = pytest.importorskip("torch")

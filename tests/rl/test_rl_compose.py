@@ -65,7 +65,7 @@ GPU = {
     "trainer.device": "cuda",
     "trainer.nnodes": 4,
     "trainer.n_gpus_per_node": 8,
-    "actor_rollout_ref.model.external_lib": "funreason_train.models.attention_library",
+    "actor_rollout_ref.model.external_lib": "funreason_train.models.attention.library",
     "actor_rollout_ref.model.enable_gradient_checkpointing": True,
     "actor_rollout_ref.actor.fsdp_config.dtype": "bfloat16",
     "actor_rollout_ref.rollout.dtype": "bfloat16",
@@ -193,7 +193,7 @@ def test_attention_is_what_the_machine_has(
     wanted = "flash_attention_2" if there else "varlen"
     verl = stage.plan(config, run)
     assert key(verl, "actor_rollout_ref.model.override_config.attn_implementation") == wanted
-    library = None if there else "funreason_train.models.attention_library"
+    library = None if there else "funreason_train.models.attention.library"
     assert key(verl, "actor_rollout_ref.model.external_lib") == library
     config.rl.attention = "flash_attention_2"
     if not there:

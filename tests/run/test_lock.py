@@ -13,7 +13,7 @@ import pytest
 
 from funreason_train.errors import UserError
 from funreason_train.run.lock import locked
-from funreason_train.run.lock_folder import guarded
+from funreason_train.run.lock.by_folder import guarded
 from funreason_train.run.paths import RunDir
 
 
@@ -68,7 +68,7 @@ def test_a_folder_whose_holder_is_gone_is_put_aside(tmp_path: Path) -> None:
     folder = tmp_path / "guard"
     code = (
         "import os, signal, sys; from pathlib import Path\n"
-        "from funreason_train.run.lock_folder import guarded\n"
+        "from funreason_train.run.lock.by_folder import guarded\n"
         "with guarded(Path(sys.argv[1])): os.kill(os.getpid(), signal.SIGKILL)\n"
     )
     assert subprocess.run([sys.executable, "-c", code, str(folder)]).returncode == -signal.SIGKILL

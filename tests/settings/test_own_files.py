@@ -143,7 +143,7 @@ def test_what_cannot_be_taken_away_is_told(word: str, sentence: str) -> None:
 def test_a_value_that_holds_itself_is_one_sentence(tmp_path: Path) -> None:
     file = tmp_path / "mine.yaml"
     file.write_text("seed: 3\nnotify: &a [*a]\n")
-    with pytest.raises(UserError, match="contains (itself, or )?a value that contains itself"):
+    with pytest.raises(UserError, match=r"contains (itself, or )?a value that contains itself"):
         load_settings("data", [f"+recipe={file}"])
 
 

@@ -8,8 +8,8 @@ import pytest
 
 pytest.importorskip("transformers")
 
-from funreason_train.run.memory import peak_resident
 from funreason_train.sft.train.callbacks import MetricsCallback
+from funreason_train.sft.train.memory import peak_resident
 
 
 def lines(file: Path) -> list[dict[str, float]]:

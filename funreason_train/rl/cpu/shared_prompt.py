@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ...models.tree_attention import visible
+from ...models.attention.tree_attention import visible
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ def layout(prompts: Sequence[Sequence[int]], answers: Sequence[Sequence[int]]) -
     """
     ids: list[int] = []
     positions: list[int] = []
-    ends: list[int] = []  # see models/tree_attention.py: a prompt's tokens end with the last answer to it
+    ends: list[int] = []  # see `models.attention.tree_attention`: a prompt's end with its last answer
     kept: list[int] = []
     row_of: dict[tuple[int, int], int] = {}  # (sample, position in the answer) -> index in `kept`
     for samples in groups(prompts):

@@ -5,7 +5,8 @@ without thoughts is its trunk, and each step's thought and answer a branch. Wher
 without its thought, the tokens have other positions and other ancestors: they differ, and stay apart. The
 tree is found in the tokens alone, so it is right for any template, and for several answers to one prompt.
 
-The line is laid out for `models.tree_attention`: each token behind its ancestors, the longest branch first.
+The line is laid out for `models.attention.tree_attention`: each token behind its ancestors, the longest
+branch first.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ class Line(NamedTuple):
     Attributes:
         ids: (T,) tokens.
         positions: (T,) the place of each token in its row.
-        ends: (T,) see `models.tree_attention`.
+        ends: (T,) see `models.attention.tree_attention`.
         places: (K,) the tokens whose logits predict, one row's learned tokens after the other's.
         targets: (K,) the tokens that are to be predicted.
         segments: (K,) `THOUGHT` or `ANSWER`.

@@ -39,9 +39,9 @@ class TreeCollator:
             features: Lines as `tables.line` writes them.
 
         Returns:
-            `input_ids` and `position_ids` (1, T), `attention_mask` (1, 1, 1, T) as `models.tree_attention`
-            reads it, `logits_to_keep` (K,), `shift_labels`, `labels` and `segments` (1, K), and
-            `split_tokens` (1, 1), the tokens of the rows alone.
+            `input_ids` and `position_ids` (1, T), `attention_mask` (1, 1, 1, T) as
+            `models.attention.tree_attention` reads it, `logits_to_keep` (K,), `shift_labels`, `labels` and
+            `segments` (1, K), and `split_tokens` (1, 1), the tokens of the rows alone.
         """
         columns: dict[str, list[int]] = {
             name: [] for name in ("input_ids", "position_ids", "ends", "places", "labels", "segments")

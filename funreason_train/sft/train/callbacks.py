@@ -11,8 +11,8 @@ from transformers import TrainerCallback
 
 from ...run.beat import beat
 from ...run.files import write_text
-from ...run.memory import peak_resident
 from ...run.progress import report
+from .memory import peak_resident
 
 
 class MetricsCallback(TrainerCallback):

@@ -44,7 +44,7 @@ def leak(model: Any, device: Any) -> float:
     """How far the second of two branches moves when the first one's tokens change.
 
     Args:
-        model: A causal language model whose attention reads `ends` (`models.tree_attention`).
+        model: A causal language model whose attention reads `ends` (`models.attention.tree_attention`).
         device: Where it is.
 
     Returns:

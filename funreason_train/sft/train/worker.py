@@ -11,7 +11,8 @@ from typing import Any
 from ...cluster.topology import interface_variables
 from ...dialogue import turn_close
 from ...errors import UserError
-from ...models import attention, tree_attention
+from ...models import attention
+from ...models.attention import tree_attention
 from ...models.weights import ADAPTER, MODEL
 from ...run.beat import IDLE, beat
 from ...run.files import read_json, write_json

@@ -1,6 +1,6 @@
 """A decoder layer of the 4B model on packed rows: each attention against dense rows in fp32.
 
-The layer and the masks are transformers' own, `varlen` is the project's (models/attention.py).
+The layer and the masks are transformers' own, `varlen` is the project's (models/attention/varlen.py).
 """
 
 from __future__ import annotations

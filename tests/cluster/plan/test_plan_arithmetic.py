@@ -131,6 +131,9 @@ def test_the_papers_recipe_fits_as_it_is_documented() -> None:
     assert sft.plan(SFT).steps == 352
 
 
+#: Sums of floats may differ in their last digits.
+ROUNDING = 1 - 1e-9
+
 sizes = st.integers(1, 64)
 lengths = st.integers(64, 65536)
 stages = st.sampled_from([None, 0, 1, 2, 3])
@@ -162,13 +165,11 @@ def test_more_gpus_never_need_more_memory_each(
     )
     several = replace(job, devices=2 * gpus)
     # One GPU gathers nothing; the first sharing may cost what is gathered.
-    assert gpus == 1 or sft.peak(several) <= sft.peak(job) * (1 + 1e-9)
-    assert sft.peak(replace(job, longest=longest + 64)) >= sft.peak(job)
-    assert sft.peak(replace(job, per_device=rows + 1)) >= sft.peak(job)
-    assert (
-        sft.peak(replace(job, recompute=True)) <= sft.peak(replace(job, recompute=False)) * (1 + 1e-9) or True
-    )
-    assert sft.peak(replace(job, chunked=True)) <= sft.peak(replace(job, chunked=False)) * (1 + 1e-9)
+    assert gpus == 1 or sft.peak(several) * ROUNDING <= sft.peak(job)
+    assert sft.peak(replace(job, longest=longest + 64)) >= sft.peak(job) * ROUNDING
+    assert sft.peak(replace(job, per_device=rows + 1)) >= sft.peak(job) * ROUNDING
+    assert sft.peak(replace(job, recompute=True)) * ROUNDING <= sft.peak(replace(job, recompute=False))
+    assert sft.peak(replace(job, chunked=True)) * ROUNDING <= sft.peak(replace(job, chunked=False))
 
 
 @given(shapes, st.sampled_from([1, 2, 4, 8, 16, 32]), lengths, lengths, flags)
@@ -192,12 +193,12 @@ def test_rl_memory_grows_with_lengths_and_shrinks_with_shards(
 @given(sizes, lengths, flags)
 def test_time_grows_with_tokens_and_shrinks_with_gpus(gpus: int, mean: int, recompute: bool) -> None:
     job = replace(SFT, devices=gpus, lengths=flops.Lengths(float(mean)), recompute=recompute)
-    own = sum(sft.seconds(job).values())
+    own = sum(sft.seconds(job).values()) * ROUNDING
     assert sum(sft.seconds(replace(job, lengths=flops.Lengths(mean + 64.0))).values()) >= own
     task = replace(RL, devices=8 * gpus, response_tokens=float(mean))
     step = sum(rl.seconds(task).values())
-    assert sum(rl.seconds(replace(task, response_tokens=mean + 64.0)).values()) >= step
-    assert sum(rl.seconds(replace(task, devices=16 * gpus)).values()) <= step * (1 + 1e-9)
+    assert sum(rl.seconds(replace(task, response_tokens=mean + 64.0)).values()) >= step * ROUNDING
+    assert sum(rl.seconds(replace(task, devices=16 * gpus)).values()) * ROUNDING <= step
 
 
 @given(st.integers(0, 10_000))

@@ -151,7 +151,7 @@ def _row_by_row(flat: list[Tensor], cuts: Tensor, scale: float, back: int) -> Te
 
 
 #: The module that registers when it is imported, as verl's `model.external_lib` does.
-LIBRARY = f"{__package__}.attention_library"
+LIBRARY = f"{__package__}.library"
 
 
 def register() -> None:

@@ -1,4 +1,4 @@
-"""One command at a time in a run directory."""
+"""The lock of a run directory: a file that the processes of a stage inherit."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
-from ..errors import UserError
-from .lock_folder import alive, guarded
-from .paths import RunDir
+from ...errors import UserError
+from ..paths import RunDir
+from .by_folder import alive, guarded
 
 #: How long the processes of a command that was killed may take to end, in seconds.
 _ORPHANS_END = 60.0

@@ -1,5 +1,5 @@
 """Registers `varlen` when it is imported: what verl imports as `model.external_lib` in its workers."""
 
-from .attention import register
+from .varlen import register
 
 register()
