@@ -18,6 +18,6 @@ def say(text: str) -> None:
 def print_table(table: Table) -> None:
     """Prints a table and its notes; where it is too wide, as several tables, and no cell is cut off."""
     for part in table.fitting(console.width):
-        console.print(part.rich())
+        console.print(part.rich(console.width))
         for note in part.notes:
             console.print(f"- {note}", markup=False, highlight=False)

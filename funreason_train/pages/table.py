@@ -53,16 +53,32 @@ class Table:
         The first column stands in each of them. No cell is shortened: a word that is wider than the screen
         goes on in the next line.
         """
-        needed = [
-            max(len(word) for row in (self.head, *self.rows) for word in (row[n].split() or [""])) + _GAP
-            for n in range(len(self.head))
-        ]
+        needed = self._words()
         blocks: list[list[int]] = [[]]
         for n in range(1, len(self.head)):
             if blocks[-1] and needed[0] + sum(needed[k] for k in blocks[-1]) + needed[n] > width:
                 blocks.append([])
             blocks[-1].append(n)
         return [self._columns([0, *block], last=block is blocks[-1]) for block in blocks]
+
+    def _words(self) -> list[int]:
+        """Columns of the screen that the longest word of each column takes, with the gap behind it."""
+        return [
+            max(len(word) for row in (self.head, *self.rows) for word in (row[n].split() or [""])) + _GAP
+            for n in range(len(self.head))
+        ]
+
+    def _widths(self, width: int) -> list[int | None]:
+        """The columns' widths in which no word is broken; None each where that is left to rich."""
+        words = [word - _GAP for word in self._words()]
+        spare = width - sum(words) - _GAP * len(words)
+        if spare < 0:
+            return [None] * len(words)
+        for n, least in enumerate(words):
+            more = min(spare, max(len(row[n]) for row in (self.head, *self.rows)) - least)
+            words[n] += more
+            spare -= more
+        return list(words)
 
     def _columns(self, chosen: Sequence[int], last: bool) -> Table:
         return Table(
@@ -74,17 +90,18 @@ class Table:
             self.total,
         )
 
-    def rich(self) -> Drawn:
-        """The table for a terminal, without its notes."""
+    def rich(self, width: int = 80) -> Drawn:
+        """The table for a terminal of so many columns, without its notes; words stay whole where they fit."""
         from rich.box import SIMPLE
         from rich.markup import escape
         from rich.table import Table as Drawn
 
         title = escape(self.title) or None
         table = Drawn(title=title, title_style="bold", title_justify="left", box=SIMPLE, pad_edge=False)
+        widths = self._widths(width)
         for number, name in enumerate(self.head):
             justify = "left" if number < self.texts else "right"
-            table.add_column(escape(name), justify=justify, overflow="fold")  # type: ignore[arg-type]
+            table.add_column(escape(name), justify=justify, overflow="fold", width=widths[number])  # type: ignore[arg-type]
         for number, row in enumerate(self.rows):
             last = self.total and number == len(self.rows) - 1
             if last:

@@ -34,3 +34,15 @@ def test_columns_that_do_not_fit_side_by_side_stand_one_below_the_other(screen: 
     assert all(text.count(word) == 1 for word in (*head[1:], *rows[0][1:]))
     assert text.count("column00") == text.count("value00") > 1  # what the figures are of stands in each part
     assert text.count("said once") == 1
+
+
+@pytest.mark.parametrize("width", [60, 72, 80, 100])
+def test_no_word_is_broken_where_words_fit(width: int, screen: Console) -> None:
+    screen.width = width
+    names = ("missing_parameter", "chain", "no_tool")
+    figures = ("0.0 % (0.0–0.9)", "57.2 % (52.3–62.0)", "68.8 % (64.0–73.2)")
+    rows = tuple((name, "104", *figures) for name in names)
+    display.print_table(Table("Tasks done right", ("category", "tasks", "base", "sft", "rl"), rows))
+    words = screen.export_text().split()
+    for expected in ("missing_parameter", "104", "(0.0–0.9)", "(52.3–62.0)", "(64.0–73.2)"):
+        assert expected in words

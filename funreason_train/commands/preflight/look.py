@@ -101,7 +101,7 @@ def show(found: Sequence[Finding], title: str) -> None:
         (finding.level, finding.check, finding.node or "all", _sentence(finding)) for finding in found
     )
     table = Table(title, ("level", "check", "node", "finding"), rows, texts=4)
-    console.print(table.rich())
+    console.print(table.rich(console.width))
     console.print(f"{_counts(found)}.", highlight=False)
 
 

@@ -66,7 +66,7 @@ def _shares(scores: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
             "tasks": one["tasks"],
         }
         for name, one in scores.items()
-        if "accuracy" in one
+        if "accuracy" in one and len(one.get("ci95", ())) == 2
     ]
 
 
