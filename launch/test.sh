@@ -32,7 +32,9 @@ if (($# == 0)); then
     # A file's tests stay together, since they share what they prepare.
     check "tests, on all cores" python -m pytest --numprocesses auto --dist loadfile --durations=15 "${pure[@]}"
     if [[ "${FUNREASON_TEST:-}" != fast ]]; then
-        check "tests that start a framework" python -m pytest --durations=15 tests/smoke
+        # Two at a time whatever the machine: each starts processes of its own, which mostly import.
+        check "tests that start a framework" \
+            python -m pytest --numprocesses 2 --dist loadfile --durations=15 tests/smoke
     fi
 else
     check "pytest" python -m pytest "$@"

@@ -1,9 +1,11 @@
 """The trainer waits for nothing that a dead process owes it."""
 
 import asyncio
+import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,6 +14,14 @@ import pytest
 from funreason_train.rl.train.liveness import Watch, _dead, _well
 
 QUICK = {"every": 0.01, "own_way": 0.05, "insist": 0.1, "patience": 30.0}
+
+
+@pytest.fixture(autouse=True)
+def interrupts() -> Iterator[None]:
+    """Python's own handling of Ctrl-C, which a command in the background of a shell does not begin with."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 class Ray:

@@ -1,12 +1,14 @@
 """LLaMA-Factory's training as the workers run it, without Ray: forked processes that share the imports.
 
 python tests/smoke/sft_processes.py JOBS.json, a list of `{"job": …, "workers": N}`, one after the other.
+Before a job with `"copy": [FROM, TO]` that folder, of an earlier one, is copied.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -62,6 +64,8 @@ def _main(file: Path) -> int:
 
     torch.set_num_threads(1)
     for one in json.loads(file.read_text()):
+        if "copy" in one:
+            shutil.copytree(*one["copy"])
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]

@@ -20,6 +20,7 @@ from typing import Any
 
 import pytest
 from omegaconf import DictConfig
+from sft_processes import prepared, train
 
 from funreason_train.dialogue import QWEN_CHAT_TEMPLATE
 from funreason_train.errors import UserError
@@ -156,41 +157,45 @@ def metrics(run: RunDir) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (run.sft / "metrics.jsonl").read_text().splitlines()]
 
 
-def test_a_run_resumed_in_its_second_epoch_ends_with_the_same_weights(tmp_path: Path, model: Path) -> None:
-    """transformers would give the resumed epoch the first one's order: rows repeated and left out."""
-    rows = [row(number) for number in range(ROWS)]
-    whole, whole_run = setting(tmp_path / "whole", model, "epochs=3", "save_steps=9", "save_total_limit=9")
-    write_data(whole_run.data / "sft", rows)
-    assert stage.run(whole, whole_run)["steps"] == 18
-    # As a kill in step 10 of 18, in the middle of the second epoch, leaves it.
-    config, run = setting(tmp_path / "killed", model, "epochs=3", "save_steps=9", "save_total_limit=9")
-    write_data(run.data / "sft", rows)
-    shutil.copytree(whole_run.sft / "checkpoints" / "checkpoint-9", run.sft / "checkpoints" / "checkpoint-9")
-    stage.run(config, run)
-    assert [line["step"] for line in metrics(run)] == list(range(10, 19))
-    weights = [(one.sft_model / "model.safetensors").read_bytes() for one in (whole_run, run)]
-    assert weights[0] == weights[1]
+def test_killed_and_resumed_in_the_second_epoch_a_run_ends_with_the_same_weights(
+    tmp_path: Path, model: Path
+) -> None:
+    """transformers would give the resumed epoch the first one's order: rows repeated and left out.
 
-
-def test_lora_is_trained_resumed_merged_and_verified(tmp_path: Path, model: Path) -> None:
-    """Like full tuning: killed and continued, the same weights bit for bit; the result is a plain model."""
+    LoRA is like full tuning: the same weights bit for bit, and its result is a plain model.
+    """
     from safetensors.torch import load_file
     from transformers import AutoModelForCausalLM
 
-    words = ("epochs=3", "save_steps=9", "finetuning_type=lora", "lora.rank=4", "lora.dropout=0.1")
+    words = ("epochs=3", "save_steps=9", "save_total_limit=9")
+    lora = (*words, "finetuning_type=lora", "lora.rank=4", "lora.dropout=0.1")
     rows = [row(number) for number in range(ROWS)]
-    whole, whole_run = setting(tmp_path / "whole", model, *words)
-    write_data(whole_run.data / "sft", rows)
-    result = stage.run(whole, whole_run)
-    config, run = setting(tmp_path / "killed", model, *words)
-    write_data(run.data / "sft", rows)
-    shutil.copytree(whole_run.sft / "checkpoints" / "checkpoint-9", run.sft / "checkpoints" / "checkpoint-9")
-    stage.run(config, run)
-    assert [line["step"] for line in metrics(run)] == list(range(10, 19))
-    for folder in ("model/model.safetensors", "adapter/adapter_model.safetensors"):
-        assert (run.sft / folder).read_bytes() == (whole_run.sft / folder).read_bytes()
+    runs: dict[str, RunDir] = {}
+    jobs = []
+    for name in ("full", "full killed", "lora", "lora killed"):  # the last one goes through the whole stage
+        config, run = setting(tmp_path / name.replace(" ", "_"), model, *(lora if "lora" in name else words))
+        write_data(run.data / "sft", rows)
+        runs[name] = run
+        job, _ = prepared(config, run, tmp_path / "tokens")
+        if "killed" in name:  # as a kill in step 10 of 18, in the middle of the second epoch, leaves it
+            checkpoint = Path("sft", "checkpoints", "checkpoint-9")
+            job["copy"] = [str(one.root / checkpoint) for one in (runs[name.split()[0]], run)]
+        jobs.append(job)
+    *jobs, _ = jobs
+    train(jobs, tmp_path)
+    for name, steps in (("full", range(1, 19)), ("full killed", range(10, 19)), ("lora", range(1, 19))):
+        assert [line["step"] for line in metrics(runs[name])] == list(steps)
+    weights = [runs[name].sft / "checkpoints" / "model.safetensors" for name in ("full", "full killed")]
+    assert weights[0].read_bytes() == weights[1].read_bytes()
 
-    assert metrics(whole_run)[-1]["loss"] < metrics(whole_run)[0]["loss"]
+    whole, run = runs["lora"], runs["lora killed"]
+    shutil.copytree(whole.sft / "checkpoints" / "checkpoint-9", run.sft / "checkpoints" / "checkpoint-9")
+    result = stage.run(config, run)  # which merges what it trained
+    assert [line["step"] for line in metrics(run)] == list(range(10, 19))
+    adapters = [whole.sft / "checkpoints", run.sft / "adapter"]
+    adapted = [(folder / "adapter_model.safetensors").read_bytes() for folder in adapters]
+    assert adapted[0] == adapted[1]
+    assert metrics(whole)[-1]["loss"] < metrics(whole)[0]["loss"]
     assert model_problems(str(run.sft_model)) == []
     before, after = (load_file(folder / "model.safetensors") for folder in (model, run.sft_model))
     assert before.keys() == after.keys()
@@ -204,12 +209,16 @@ def test_lora_is_trained_resumed_merged_and_verified(tmp_path: Path, model: Path
 def test_packed_rows_train_alike_with_a_mask_and_with_boundaries(tmp_path: Path, model: Path) -> None:
     """torch's variable-length attention, here in its form for CPUs, against the dense mask."""
     words = ("max_steps=3", "packing=true", "cutoff_len=384", "per_device_batch=2", "global_batch=2")
-    losses = []
+    runs, jobs = [], []
     for attention in ("varlen", "sdpa"):
         config, run = setting(tmp_path / attention, model, *words, f"attention={attention}")
         write_data(run.data / "sft", [row(number) for number in range(ROWS)])
-        assert stage.run(config, run)["rows"] == ROWS
-        losses.append([line["loss"] for line in metrics(run)])
+        job, tokens = prepared(config, run, tmp_path / "tokens")
+        assert tokens.rows == ROWS
+        runs.append(run)
+        jobs.append(job)
+    train(jobs, tmp_path)
+    losses = [[line["loss"] for line in metrics(run)] for run in runs]
     assert losses[0] == pytest.approx(losses[1], rel=1e-3)
 
 
