@@ -282,9 +282,13 @@ def test_a_killed_run_ends_where_an_unkilled_one_ends(prepared: Any, tmp_path: P
         assert sorted(trained) == list(range(len(samples)))
         for place, one in trained.items():
             look_at_tokens(samples[place], one, tokenizer, updated=step == 1 or step % 3 == 0)
-        assert {place: one.columns for place, one in trained.items()} == {
-            place: one.columns for place, one in tokens(killed, step).items()
-        }
+        # The engine's own figures depend in their last bits on which requests it computed together.
+        again = tokens(killed, step)
+        assert again.keys() == trained.keys()
+        for place, one in trained.items():
+            first, second = (dict(columns) for columns in (one.columns, again[place].columns))
+            assert first.pop("rollout") == pytest.approx(second.pop("rollout"), rel=2**-10)
+            assert first == second
     ended, reference = weights(killed, STEPS), weights(whole, STEPS)
     assert all(torch.equal(ended[name], reference[name]) for name in reference)
 
