@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from textwrap import fill
+
 from rich.console import Console
 
 from ..pages.table import Table
@@ -20,4 +22,12 @@ def print_table(table: Table) -> None:
     for part in table.fitting(console.width):
         console.print(part.rich(console.width))
         for note in part.notes:
-            console.print(f"- {note}", markup=False, highlight=False)
+            say(_note(note))
+
+
+def _note(text: str) -> str:
+    """A note in lines of the screen's width; no word is broken, so that a path can be copied."""
+    return fill(
+        text, console.width, initial_indent="- ", subsequent_indent="  ",
+        break_long_words=False, break_on_hyphens=False,
+    )  # fmt: skip

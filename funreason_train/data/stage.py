@@ -5,6 +5,7 @@ funreason-train data datasets=[apigen,funreason_mt] apigen.path=FILE funreason_m
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -123,8 +124,11 @@ def _nothing_left(ledger: Mapping[str, Any], out: Path) -> UserError:
         + "".join(f", {count} rejected as {reason}" for reason, count in account["rejected"].items())
         for name, account in ledger.items()
     )
+    with (out / "rejected.jsonl").open(encoding="utf-8") as file:
+        first = json.loads(file.readline() or "null")
+    example = f"; the first one, {first['position']}: {first['detail']}" if first else ""
     return UserError(
-        f"no row is left to train on ({counts})",
+        f"no row is left to train on ({counts}{example})",
         fix=f"Rejected rows and reasons are in {out / 'rejected.jsonl'}; check that path and format fit",
     )
 

@@ -46,3 +46,9 @@ def test_no_word_is_broken_where_words_fit(width: int, screen: Console) -> None:
     words = screen.export_text().split()
     for expected in ("missing_parameter", "104", "(0.0–0.9)", "(52.3–62.0)", "(64.0–73.2)"):
         assert expected in words
+
+
+def test_a_path_in_a_note_can_be_copied(screen: Console) -> None:
+    path = "/a/folder-" + "x" * 70 + "/rejected.jsonl"
+    display.print_table(Table("", ("model",), (("a",),), notes=(f"everything is in {path}",)))
+    assert path in screen.export_text()

@@ -310,7 +310,7 @@ def test_a_run_without_rows_says_why_and_leaves_the_earlier_result(prepare: Prep
     bad = tmp_path / "bad.jsonl"
     bad.write_text('{"id": \n')
     words = ("data.datasets=[apigen]", f"data.apigen.path={bad}", f"data.out={tmp_path}/out")
-    with pytest.raises(UserError, match=r"no row is left.*1 rejected as invalid_json"):
+    with pytest.raises(UserError, match=r"no row is left.*1 rejected as invalid_json; the first one, .*: "):
         prepare(*words)
     assert _lines(tmp_path / "out" / "rejected.jsonl")[0]["reason"] == "invalid_json"
     prepare("data.datasets=[apigen]", f"data.out={tmp_path}/out")
