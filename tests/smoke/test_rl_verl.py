@@ -286,9 +286,9 @@ def test_a_killed_run_ends_where_an_unkilled_one_ends(prepared: Any, tmp_path: P
         again = tokens(killed, step)
         assert again.keys() == trained.keys()
         for place, one in trained.items():
-            first, second = (dict(columns) for columns in (one.columns, again[place].columns))
-            assert first.pop("rollout") == pytest.approx(second.pop("rollout"), rel=2**-10)
-            assert first == second
+            ours, theirs = (dict(columns) for columns in (one.columns, again[place].columns))
+            assert ours.pop("rollout") == pytest.approx(theirs.pop("rollout"), rel=2**-10)
+            assert ours == theirs
     ended, reference = weights(killed, STEPS), weights(whole, STEPS)
     assert all(torch.equal(ended[name], reference[name]) for name in reference)
 
