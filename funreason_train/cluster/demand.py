@@ -26,6 +26,7 @@ class Demand:
         gpus: Ray's logical GPUs of one worker.
         spare_cpus: CPUs that the framework's own processes take, wherever there are some.
         setting: How to ask for less.
+        spare_gpus: GPUs that are needed besides those of the workers.
     """
 
     who: str
@@ -34,6 +35,7 @@ class Demand:
     gpus: float
     spare_cpus: float
     setting: str
+    spare_gpus: float = 0
 
 
 def shortage(demand: Demand, nodes: Sequence[Node]) -> str | None:
@@ -47,12 +49,16 @@ def shortage(demand: Demand, nodes: Sequence[Node]) -> str | None:
     places = {_name(node): _places(demand, node) for node in alive}
     free_cpus = sum(_free(node, "CPU") for node in alive)
     needed_cpus = demand.workers * demand.cpus + demand.spare_cpus
-    if sum(places.values()) >= demand.workers and free_cpus >= needed_cpus:
+    free_gpus = sum(_free(node, "GPU") for node in alive)
+    enough = free_cpus >= needed_cpus and free_gpus >= demand.workers * demand.gpus + demand.spare_gpus
+    if sum(places.values()) >= demand.workers and enough:
         return None
     what = f"{demand.who} asks for {demand.workers} workers of {demand.cpus:g} CPUs"
     if demand.gpus:
         what += f" and {demand.gpus:g} GPU"
-    what += f", and {demand.spare_cpus:g} CPUs besides" if demand.spare_cpus else ""
+    besides = [f"{demand.spare_cpus:g} CPUs"] if demand.spare_cpus else []
+    besides += [f"{demand.spare_gpus:g} GPU"] if demand.spare_gpus else []
+    what += f", and {' and '.join(besides)} besides" if besides else ""
     shown = "; ".join(
         f"{_name(node)} has {_of(node, 'CPU')} CPUs"
         + (f" and {_of(node, 'GPU')} GPUs" if demand.gpus else "")

@@ -8,24 +8,11 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
 
 from ..run.files import write_json
 
 SCORES = "validation.json"
 _CORE, _MEAN = "val-core/", "/mean@"
-
-
-class Best(NamedTuple):
-    """The best of the validated checkpoints.
-
-    Attributes:
-        step: Its step.
-        score: Its mean validation score.
-    """
-
-    step: int
-    score: float
 
 
 def score_of(metrics: Mapping[str, float]) -> float | None:
@@ -56,26 +43,3 @@ def note(folder: Path, step: int, score: float) -> dict[int, float]:
     held = {other: value for other, value in scores(folder).items() if other < step} | {step: score}
     write_json(folder / SCORES, {"scores": {str(key): value for key, value in held.items()}})
     return held
-
-
-def best_of(held: Mapping[int, float], among: set[int]) -> Best | None:
-    """The step with the highest score, the earliest of equal ones.
-
-    Args:
-        held: Step -> score.
-        among: The steps that count.
-    """
-    found = [Best(step, score) for step, score in sorted(held.items()) if step in among]
-    return max(found, key=lambda one: (one.score, -one.step), default=None)
-
-
-def falls(held: Mapping[int, float], patience: int) -> bool:
-    """Whether the last `patience` scores are all below the best one before them.
-
-    Args:
-        held: Step -> score.
-        patience: How many.
-    """
-    values = [score for _, score in sorted(held.items())]
-    earlier, last = values[:-patience], values[-patience:]
-    return bool(earlier) and max(last) < max(earlier)

@@ -15,8 +15,9 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+from ..models.best import Best, best_of
 from ..run.files import write_text
-from .best import Best, best_of, scores
+from .best import scores
 
 TRACKER = "latest_checkpointed_iteration.txt"
 _PREFIX = "global_step_"

@@ -17,6 +17,7 @@ from ..cluster.demand import Demand
 from ..environments import load_environments
 from ..errors import UserError, refuse
 from ..models.attention import FLASH
+from ..models.best import falls
 from ..parity import gate
 from ..reward.own import OwnReward
 from ..run.files import read_lines, write_text
@@ -25,7 +26,7 @@ from ..run.process import call_in_process
 from ..run.stage import Decides, Plan, Stage, model_files
 from ..run.stop import STOPPED, Stopped
 from . import checkpoints
-from .best import falls, scores
+from .best import scores
 from .settings import prompts
 from .settings.brief import lines as brief_lines
 from .settings.cost import cost

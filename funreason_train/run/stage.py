@@ -14,6 +14,10 @@ from .paths import RunDir
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
+#: What runs a stage in a process of its own (`run.process`), given `{"stage": its name, "config": the file of
+#: the resolved configuration, "run": the run directory}`. By name, since it stands above all stages.
+RUN_STAGE = "funreason_train.commands.execution.worker:run_stage"
+
 
 @dataclass(frozen=True)
 class Decides:

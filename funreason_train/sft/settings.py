@@ -21,6 +21,7 @@ from ..settings.section import (
     Section,
     Seed,
     Share,
+    ShareAboveZero,
     ShareBelowOne,
     Text,
     wrong,
@@ -62,6 +63,21 @@ class Balance(Section):
     learning_rate: Annotated[float, Gt(0), Le(1)] | None
 
 
+class Evaluate(Section):
+    """Tasks that are played while it trains."""
+
+    every: Count | None
+    benchmark: Literal["heldout", "bfcl"]
+    tasks: Path | None
+    categories: Annotated[list[Text], MinLen(1)]
+    limit: Count | None
+    max_model_tokens: Annotated[int, Ge(4), Le(2**31)]
+    pause: bool
+    gpu_memory: ShareAboveZero
+    stop_below_best: Count | None
+    keep: Literal["last", "best"]
+
+
 class Sft(Section):
     """configs/sft.yaml explains each key."""
 
@@ -101,6 +117,7 @@ class Sft(Section):
     report_to: list[Annotated[str, OneOf(TRACKERS)]]
     eval_steps: Count | None
     per_device_eval_batch: Count
+    evaluate: Evaluate
     save_steps: Count | None
     save_total_limit: Count
     preprocessing_workers: Annotated[int, Ge(1), Le(1024)] | None
@@ -137,4 +154,24 @@ class Sft(Section):
             )
         if self.max_steps is None and self.epochs is None:
             raise wrong("nothing would be trained", "Set sft.epochs or sft.max_steps", ["epochs"])
+        self._evaluation()
         return self
+
+    def _evaluation(self) -> None:
+        ours, steps = self.evaluate, self.save_steps
+        if ours.every is None:
+            asked = "keep=best" if ours.keep == "best" else "stop_below_best" * bool(ours.stop_below_best)
+            if asked:
+                raise wrong(
+                    f"needs scores, and none are asked for (sft.evaluate.{asked})",
+                    f"Set sft.evaluate.every={steps or 200}",
+                    ["evaluate.every"],
+                )
+        elif steps is None or ours.every % steps:
+            near = 200 if steps is None else -(-ours.every // steps) * steps
+            saved = "none is" if steps is None else f"one is every {steps} steps"
+            raise wrong(
+                f"what is played is a checkpoint, and {saved} saved",
+                f"Set sft.save_steps={ours.every}" + f", or sft.evaluate.every={near}" * (steps is not None),
+                ["evaluate.every"],
+            )

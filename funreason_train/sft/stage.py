@@ -3,28 +3,34 @@
 from __future__ import annotations
 
 import importlib.util
-import os
-import shutil
+import math
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..cluster import Profile, gpu_problem
-from ..errors import UserError, refuse
+from ..errors import refuse
 from ..models.folder import local_folder, model_problems, read_config
-from ..models.weights import weight_defects
+from ..models.weights import stored_tensors, weight_defects
 from ..parity import gate
-from ..run.files import fresh_folder, read_json, write_json
+from ..run.files import read_json, read_lines, write_json
+from ..run.process import call_in_process
 from ..run.progress import report
 from ..run.stage import Decides, Plan, Stage, model_files
 from ..run.stop import STOPPED
-from . import lora
 from .brief import lines as brief_lines
 from .brief import saving
 from .cost import cost
+from .heldout.beside import of_run, play_waiting
+from .heldout.check import line as held_out_line
+from .heldout.check import problems as held_out_problems
+from .heldout.record import HeldOut
 from .llamafactory import deepspeed
 from .llamafactory.arguments import Paths, argument_problems, batch_of, compose, objective_of, tree_of
 from .maskable import unmaskable
+from .publish import ADAPTER, publish, take_over
+from .resume import refuse_fewer_steps, refuse_other_workers, workers_record
 from .tokens import dataset
 from .train import checkpoints
 from .train.worker import DONE, MERGED, clear_final
@@ -34,9 +40,6 @@ if TYPE_CHECKING:
 
     from ..run.paths import RunDir
 
-#: What the trainer leaves in its output folder that belongs to the model.
-_MODEL_FILES = ("config.json", "generation_config.json", "*.safetensors", "*.safetensors.index.json")
-
 
 def check(config: DictConfig, run: RunDir) -> list[str]:
     """Every problem that shows before a framework starts, except what an earlier stage has yet to make."""
@@ -44,12 +47,14 @@ def check(config: DictConfig, run: RunDir) -> list[str]:
     paths = Paths.of(config, run)
     if config.sft.data or paths.data.is_dir():
         problems += dataset.data_problems(paths.data, _datasets(config))
+    problems += held_out_problems(config, run, later=True)
     return problems + _model_problems(config.sft.model, run) + _tree_problems(config)
 
 
 def brief(config: DictConfig, run: RunDir) -> list[str]:
     """What the run comes to, in a few lines."""
-    return brief_lines(config, Paths.of(config, run))
+    played = held_out_line(config, run)
+    return [*brief_lines(config, Paths.of(config, run)), *([f"held-out: {played}"] if played else [])]
 
 
 def run(config: DictConfig, run: RunDir) -> dict[str, Any]:
@@ -60,50 +65,102 @@ def run(config: DictConfig, run: RunDir) -> dict[str, Any]:
     """
     paths = Paths.of(config, run)
     problems = check(config, run) + dataset.data_problems(paths.data, _datasets(config))
+    problems += held_out_problems(config, run, later=False)
     machine = [text for text in (gpu_problem(Profile.of(config.cluster)), _kernel_problem(config)) if text]
     refuse([*machine, *problems])
     base = local_folder(config.sft.model)  # a hub id is fetched here, once, and not by every worker
     arguments, batch = {**compose(config, paths), "model_name_or_path": str(base)}, batch_of(config)
     print("\n".join(brief(config, run)), flush=True)
-    _refuse_other_workers(config, paths, None)
+    refuse_other_workers(config, paths, None)
     rows = _tokenised(config, paths, arguments)
-    _refuse_other_workers(config, paths, rows.identity)
+    refuse_other_workers(config, paths, rows.identity)
     total = config.sft.max_steps or batch.steps(rows.sequences, config.sft.epochs)
-    _refuse_fewer_steps(paths, batch.workers, total)
+    refuse_fewer_steps(paths, batch.workers, total)
     arguments = {"cutoff_len": _round_up(rows.longest), **arguments, "tokenized_path": str(rows.folder)}
     if arguments.get("deepspeed") == str(paths.deepspeed):
         write_json(paths.deepspeed, deepspeed.deepspeed_config(config.sft.deepspeed, config.cluster.device))
-    write_json(paths.workers, _workers(config, rows.identity))
+    write_json(paths.workers, workers_record(config, rows.identity))
     write_json(run.sft / "llamafactory.json", arguments)
-    done = _finished(paths.checkpoints, total)
-    if done is None:
-        from .train.workers import fit
-
-        clear_final(paths.checkpoints)
-        report(0, total, "starting training workers")
-        job = job_of(config, run, arguments, total)
-        fit(job, config.cluster, run.sft / "ray", paths.tensorboard, config.sft)
+    held, done = HeldOut(run.sft), _finished(paths.checkpoints, total)
+    ends = partial(held.fell, config.sft.evaluate.stop_below_best)
+    if done is None and not ends():
+        _train(config, run, arguments, total)
         done = _finished(paths.checkpoints, total)
-    if done is None and run.stop("sft").exists():
-        return {STOPPED: _reached(config, run)}
-    if done is None:
+    elif config.sft.evaluate.every is not None and not ends():
+        play_waiting(config, run)  # of a training that came to its end, but not its last evaluation
+    if ends():  # which is no request of the user's
+        run.stop("sft").unlink(missing_ok=True)
+    elif done is None:
+        if run.stop("sft").exists():
+            return {STOPPED: _reached(config, run)}
         raise RuntimeError(f"training ended before step {total}; the reason is in the stage's log")
-    publish(_final(paths.checkpoints), run.sft_model, base)
-    if config.sft.finetuning_type == "lora":
-        _take_over([*paths.checkpoints.glob("adapter_*")], run.sft / "adapter")
-    loss = done["loss"]
+    steps = total if done else _reached(config, run)
+    kept = _publish(config, run, base, done)
+    loss = done["loss"] if done else _last_loss(paths.metrics)
+    played = held.words() if config.sft.evaluate.every is not None else ""
     return {
-        "headline": f"{total} steps, {rows.rows} rows" + ("" if loss is None else f", loss {loss:.3f}"),
+        "headline": f"{steps} steps, {rows.rows} rows"
+        + ("" if loss is None else f", loss {loss:.3f}")
+        + f"; {played}" * bool(played),
         "model": str(run.sft_model),
-        "steps": total,
+        "steps": steps,
         "rows": rows.rows,
         "tokens_per_epoch": rows.tokens,
         **({"split_tokens_per_epoch": rows.split, "trees": rows.sequences} if rows.split else {}),
         "learned_tokens_per_epoch": rows.learned,
         "longest": rows.longest,
         "loss": loss,
-        "parameters": done["parameters"],
+        "parameters": done["parameters"] if done else _parameters(run.sft_model),
+        **({"held_out": held.result(kept)} if played else {}),
     }
+
+
+def _train(config: DictConfig, run: RunDir, arguments: dict[str, Any], total: int) -> None:
+    """Trains to step `total`, while held-out tasks are played if they are asked for."""
+    from .train.workers import fit
+
+    paths = Paths.of(config, run)
+    beside = None if config.sft.evaluate.every is None else of_run(config, run)
+    clear_final(paths.checkpoints)
+    report(0, total, "starting training workers")
+    job = job_of(config, run, arguments, total)
+    fit(job, config.cluster, run.sft / "ray", paths.tensorboard, config.sft, beside)
+
+
+def _publish(config: DictConfig, run: RunDir, base: Path, done: dict[str, Any] | None) -> str:
+    """Makes the run's model, and says which it is: `last` or `best`.
+
+    Args:
+        config: The configuration.
+        run: The run directory.
+        base: The model that training started from.
+        done: The figures of a training that came to its end; None for one that ended since it had fallen.
+    """
+    held, folder = HeldOut(run.sft), Paths.of(config, run).checkpoints
+    best = held.best() if config.sft.evaluate.keep == "best" else None
+    if best is not None:
+        publish(held.model(best.step), run.sft_model, base)
+        adapter = held.model(best.step) / ADAPTER
+    elif done is not None:
+        publish(_final(folder), run.sft_model, base)
+        adapter = folder
+    else:
+        adapter = checkpoints.latest_complete(folder, batch_of(config).workers) or folder
+        job = {"checkpoint": str(adapter), "out": str(run.sft_model), "base": str(base)}
+        call_in_process("funreason_train.sft.publish:make", job)
+    if config.sft.finetuning_type == "lora":
+        take_over(adapter.glob("adapter_*"), run.sft / ADAPTER)
+    return "last" if best is None else "best"
+
+
+def _last_loss(metrics: Path) -> float | None:
+    """The last one that was logged."""
+    losses = [line["loss"] for line in read_lines(metrics) if "loss" in line]
+    return float(losses[-1]) if losses else None
+
+
+def _parameters(model: Path) -> int:
+    return sum(math.prod(stored.shape) for stored in stored_tensors(model).values())
 
 
 def tokenise(config: DictConfig, run: RunDir) -> str:
@@ -159,6 +216,14 @@ def job_of(config: DictConfig, run: RunDir, arguments: dict[str, Any], total: in
         "attention": config.sft.attention,
         "device": config.cluster.device,
         "objective": objective_of(config),
+        "held_out": None
+        if config.sft.evaluate.every is None
+        else {
+            "sft": str(run.sft),
+            "every": config.sft.evaluate.every,
+            "pause": config.sft.evaluate.pause,
+            "base": arguments["model_name_or_path"],
+        },
     }
 
 
@@ -178,29 +243,6 @@ def plan(config: DictConfig, run: RunDir) -> dict[str, Any]:
         "workers": batch.workers,
         "batch": {"rows": batch.rows, "per_device": batch.per_device, "accumulate": batch.accumulate},
     }
-
-
-def publish(source: Path, target: Path, base: Path) -> None:
-    """Takes the model over into `target`, which appears whole or not at all (hard links where possible).
-
-    Args:
-        source: The trained model.
-        target: The run's model folder.
-        base: The model that training started from: its tokenizer is taken as it stands, so that the tokens
-            stay what they were.
-    """
-    files = {file.name: file for pattern in dataset.TOKENIZER_FILES for file in base.glob(pattern)}
-    files |= {file.name: file for pattern in _MODEL_FILES for file in source.glob(pattern)}
-    _take_over(list(files.values()), target)
-
-
-def _take_over(files: list[Path], target: Path) -> None:
-    with fresh_folder(target) as folder:
-        for file in files:
-            try:
-                os.link(file.resolve(), folder / file.name)
-            except OSError:
-                shutil.copy2(file, folder / file.name)
 
 
 def _final(folder: Path) -> Path:
@@ -241,58 +283,6 @@ def _kernel_problem(config: DictConfig) -> str | None:
     return None
 
 
-def _workers(config: DictConfig, tokens: str) -> dict[str, Any]:
-    """What a resumed run must have in common with the one that it continues."""
-    batch = batch_of(config)
-    return {
-        "workers": batch.workers,
-        "per_device_batch": batch.per_device,
-        "global_batch": batch.rows,
-        "deepspeed": config.sft.deepspeed,
-        "precision": config.sft.precision,
-        "model": config.sft.model,
-        "method": {key: str(value) for key, value in lora.arguments(config.sft).items()},
-        "loss": config.sft.loss,
-        "tokens": tokens,
-    }
-
-
-def _refuse_other_workers(config: DictConfig, paths: Paths, tokens: str | None) -> None:
-    """Optimizer shards, random states and the order of rows belong to the workers that made them.
-
-    See DeepSpeed#3810.
-
-    Args:
-        config: What is asked for now.
-        paths: Where checkpoints and the record of the workers are.
-        tokens: The rows' fingerprint, or None while it is unknown.
-    """
-    if not paths.workers.is_file() or not checkpoints.checkpoints(paths.checkpoints):
-        return
-    before = read_json(paths.workers)
-    before = {"loss": "plain", **before}  # what a record from before there was another says nothing of
-    now = _workers(config, tokens or before["tokens"])
-    changes = [f"{key} was {before.get(key)}, is {now[key]}" for key in now if before.get(key) != now[key]]
-    if changes:
-        raise UserError(
-            f"the checkpoints here were made by other training workers ({'; '.join(changes)})",
-            where=str(paths.checkpoints),
-            fix="Use the same values to continue, or start afresh with restart=sft or another run_dir",
-        )
-
-
-def _refuse_fewer_steps(paths: Paths, workers: int, total: int) -> None:
-    """A run can be made longer, but not shorter than what it has trained already."""
-    latest = checkpoints.latest_complete(paths.checkpoints, workers)
-    reached = checkpoints.read_step(latest) if latest else None
-    if reached is not None and reached > total:
-        raise UserError(
-            f"the run has trained {reached} steps already, which is more than the {total} that are asked for",
-            where=str(paths.checkpoints),
-            fix="Ask for at least as many (sft.epochs, sft.max_steps), or start afresh with restart=sft",
-        )
-
-
 def _finished(folder: Path, total: int) -> dict[str, Any] | None:
     """The figures of a training that reached step `total` and whose final model is whole, or None."""
     try:
@@ -318,6 +308,8 @@ def _unused(config: DictConfig) -> Iterator[str]:
         yield "sft.lora.*"
     if config.sft.max_steps is not None:
         yield "sft.epochs"
+    if config.sft.evaluate.keep == "last":  # as in runs from before there was a choice
+        yield "sft.evaluate.keep"
 
 
 STAGE = Stage(
@@ -332,6 +324,11 @@ STAGE = Stage(
             "sft.eval_dataset",
             "sft.eval_steps",
             "sft.per_device_eval_batch",
+            *(f"sft.evaluate.{key}" for key in ("every", "benchmark", "tasks", "categories", "limit")),
+            *(
+                f"sft.evaluate.{key}"
+                for key in ("max_model_tokens", "pause", "gpu_memory", "stop_below_best")
+            ),
             "sft.save_steps",
             "sft.save_total_limit",
             "sft.preprocessing_workers",
@@ -340,7 +337,7 @@ STAGE = Stage(
             "sft.max_failures",
             "sft.collective_timeout",
             "sft.gradient_checkpointing",
-            # How a step is shared out, which matters only to checkpoints: see `_refuse_other_workers`.
+            # How a step is shared out, which matters only to checkpoints: see `refuse_other_workers`.
             "sft.per_device_batch",
             "sft.deepspeed",
         ),

@@ -37,6 +37,13 @@ def test_gpus_of_another_job_are_named_with_their_node() -> None:
     assert "RL asks for 32 workers of 3 CPUs and 1 GPU" in said
 
 
+def test_a_gpu_beside_the_workers_has_to_be_free_as_well() -> None:
+    beside = Demand("SFT", 31, 3, 1, 2, "cluster.sft.workers", 1)
+    assert shortage(beside, [node(n) for n in range(4)]) is None
+    said = shortage(beside, [*(node(n) for n in range(3)), node(3, free_gpus=7)])
+    assert said is not None and "31 workers of 3 CPUs and 1 GPU, and 2 CPUs and 1 GPU besides" in said
+
+
 def test_too_few_cpus_are_told() -> None:
     """verl reserves 3 CPUs a GPU and waited forever on nodes with 2."""
     said = shortage(Demand("RL", 2, 3, 1, 3, "x"), [node(0, cpus=2, gpus=1), node(1, cpus=2, gpus=1)])

@@ -1,11 +1,8 @@
 """Validation scores: which checkpoint is best, that it is never pruned, and when a run ends by them."""
 
 from pathlib import Path
-from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from rl.rl_runs import small_run, told
 from rl.test_rl_checkpoints import save
 
@@ -37,15 +34,6 @@ def test_a_damaged_file_of_scores_is_none_at_all(tmp_path: Path, text: str) -> N
     (tmp_path / best.SCORES).write_text(text)
     assert best.scores(tmp_path) == {}
     assert best.note(tmp_path, 5, 0.5) == {5: 0.5}
-
-
-@given(st.lists(st.floats(0, 1), min_size=1), st.integers(1, 4))
-def test_a_run_falls_when_its_last_scores_are_all_below_an_earlier_one(values: Any, patience: int) -> None:
-    held = {5 * place: value for place, value in enumerate(values, 1)}
-    expected = len(values) > patience and all(value < max(values[:-patience]) for value in values[-patience:])
-    assert best.falls(held, patience) == expected
-    top = best.best_of(held, set(held))
-    assert top is not None and top.score == max(values) and top.step == 5 * (values.index(max(values)) + 1)
 
 
 def test_the_best_checkpoint_is_kept_and_exported(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from funreason_train.run.files import write_json
 from funreason_train.run.paths import RunDir
 from funreason_train.settings.compose import compose
 from funreason_train.settings.resolve import resolve
-from funreason_train.sft import stage
+from funreason_train.sft import resume, stage
 from funreason_train.sft.llamafactory.arguments import Paths
 from funreason_train.sft.tokens import dataset, tokenise
 
@@ -130,25 +130,25 @@ def test_checkpoints_of_other_workers_are_refused(tmp_path: Path) -> None:
     """pitfall DeepSpeed#3810: ZeRO shards of 4 processes cannot be continued by 2."""
     config, run = setting(tmp_path, "cluster.sft.workers=4", "per_device_batch=4", "deepspeed=zero3")
     paths = Paths.of(config, run)
-    write_json(paths.workers, stage._workers(config, "abc"))
+    write_json(paths.workers, resume.workers_record(config, "abc"))
     checkpoint(paths.checkpoints, 10, workers=4, zero=True)
-    stage._refuse_other_workers(config, paths, "abc")
+    resume.refuse_other_workers(config, paths, "abc")
     fewer, _ = setting(tmp_path, "cluster.sft.workers=2", "per_device_batch=8", "deepspeed=zero3")
     with pytest.raises(UserError, match="workers was 4, is 2") as caught:
-        stage._refuse_other_workers(fewer, paths, None)
+        resume.refuse_other_workers(fewer, paths, None)
     assert "restart=sft" in str(caught.value)
     with pytest.raises(UserError, match="tokens was abc, is xyz"):
-        stage._refuse_other_workers(config, paths, "xyz")
+        resume.refuse_other_workers(config, paths, "xyz")
 
 
 def test_a_run_whose_record_has_the_older_name_is_held_to_it(tmp_path: Path) -> None:
     config, run = setting(tmp_path, "cluster.sft.workers=4", "per_device_batch=4")
     assert Paths.of(config, run).workers.name == "workers.json"
-    write_json(run.sft / "gang.json", {**stage._workers(config, "abc"), "workers": 8})
+    write_json(run.sft / "gang.json", {**resume.workers_record(config, "abc"), "workers": 8})
     paths = Paths.of(config, run)
     checkpoint(paths.checkpoints, 10, workers=8, zero=True)
     with pytest.raises(UserError, match="workers was 8, is 4"):
-        stage._refuse_other_workers(config, paths, None)
+        resume.refuse_other_workers(config, paths, None)
 
 
 def test_labels_are_counted_by_rows_even_when_packed() -> None:
@@ -229,6 +229,6 @@ def test_a_run_is_not_made_shorter_than_what_it_has_trained(tmp_path: Path) -> N
     config, run = setting(tmp_path, "sft.max_steps=3")
     paths = Paths.of(config, run)
     checkpoint(paths.checkpoints, 4)
-    stage._refuse_fewer_steps(paths, 1, 4)
+    resume.refuse_fewer_steps(paths, 1, 4)
     with pytest.raises(UserError, match=r"trained 4 steps already.*more than the 3.*restart=sft"):
-        stage._refuse_fewer_steps(paths, 1, 3)
+        resume.refuse_fewer_steps(paths, 1, 3)

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from funreason_train.models.weights import stored_tensors
-from funreason_train.sft.train.worker import also_stop_at, clear_final
+from funreason_train.sft.publish import also_stop_at
+from funreason_train.sft.train.worker import clear_final
 
 
 @pytest.mark.parametrize(

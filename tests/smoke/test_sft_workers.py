@@ -23,6 +23,7 @@ from omegaconf import DictConfig
 from sft_processes import prepared, train
 
 from funreason_train.dialogue import QWEN_CHAT_TEMPLATE
+from funreason_train.environments import write_tasks
 from funreason_train.errors import UserError
 from funreason_train.models.folder import model_problems
 from funreason_train.run.files import write_json
@@ -32,6 +33,8 @@ from funreason_train.settings.resolve import resolve
 from funreason_train.sft import stage
 from funreason_train.sft.llamafactory.arguments import Paths
 from funreason_train.sft.train.checkpoints import latest_complete
+from funreason_train.synth.embedded.generate import tasks
+from funreason_train.synth.embedded.plans import CATEGORIES
 
 pytestmark = pytest.mark.smoke
 ROWS = 48
@@ -84,7 +87,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     config = Qwen3Config(
         vocab_size=len(fast), hidden_size=32, intermediate_size=64, num_hidden_layers=1,
         num_attention_heads=2, num_key_value_heads=1,
-        head_dim=16, max_position_embeddings=512, tie_word_embeddings=True,
+        head_dim=32, max_position_embeddings=8192, tie_word_embeddings=True,
     )  # fmt: skip
     Qwen3ForCausalLM(config).save_pretrained(path)
     return path
@@ -108,7 +111,10 @@ def setting(root: Path, model: Path, *words: str) -> tuple[DictConfig, RunDir]:
 
 
 def test_train_stop_and_continue(tmp_path: Path, model: Path) -> None:
-    """Three steps, then a half-written checkpoint as a kill leaves it, then six steps from step 2 on."""
+    """Three steps, then a half-written checkpoint as a kill leaves it, then six steps from step 2 on.
+
+    At the sixth, tasks are played by vLLM while the training waits, and the best model becomes the stage's.
+    """
     config, run = setting(tmp_path, model, "max_steps=3")
     write_data(run.data / "sft", [row(number) for number in range(ROWS)])
     first = stage.run(config, run)
@@ -120,13 +126,21 @@ def test_train_stop_and_continue(tmp_path: Path, model: Path) -> None:
     (checkpoints / "checkpoint-3" / "optimizer.pt").write_bytes(b"cut off")
     with (run.sft / "metrics.jsonl").open("a") as file:
         file.write('{"step": 3, "lo')
-    config, _ = setting(tmp_path, model, "max_steps=6")
+    write_tasks(tmp_path / "tasks.jsonl", tasks("tuning", 4, 3, dict.fromkeys(CATEGORIES, 1.0)))
+    words = ("every=6", "pause=true", "keep=best", "limit=2", f"tasks={tmp_path / 'tasks.jsonl'}")
+    played = (*(f"evaluate.{word}" for word in words), "eval.max_tokens=8", "eval.kv_cache_gib=0.25")
+    config, _ = setting(tmp_path, model, "max_steps=6", *played)
     second = stage.run(config, run)
 
     assert second["steps"] == 6
     assert [line["step"] for line in metrics(run)] == [1, 2, 3, 4, 5, 6]
     assert metrics(run)[-1]["loss"] < metrics(run)[0]["loss"]
     assert (run.sft_model / "model.safetensors").read_bytes() != before
+    (line,) = map(json.loads, (run.sft / "held_out.jsonl").read_text().splitlines())
+    assert (line["step"], line["tasks"]) == (6, 2), line
+    best = Path(second["held_out"]["best"]["model"])
+    assert second["held_out"]["kept"] == "best" and second["held_out"]["failed"] == {}
+    assert (run.sft_model / "model.safetensors").read_bytes() == (best / "model.safetensors").read_bytes()
     assert "chat_template.jinja" in os.listdir(run.sft_model)
     assert stage.run(config, run) == second, "a finished stage does nothing"
 

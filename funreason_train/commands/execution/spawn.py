@@ -15,7 +15,7 @@ from ...run.beat import VARIABLE as BEATS_VARIABLE
 from ...run.paths import RunDir
 from ...run.process import Child, ChildFailed
 from ...run.progress import VARIABLE as PROGRESS_VARIABLE
-from ...run.stage import Stage
+from ...run.stage import RUN_STAGE, Stage
 from ..supervise.guard import Guard
 from .follow import StageDisplay
 from .memory import PeakMemory
@@ -84,7 +84,7 @@ def spawn(stage: Stage, config: DictConfig, run: RunDir, lock: int, log: Path) -
     on_screen = config.output == "screen"
     guard = _guard(stage, config, run)
     child = Child(
-        f"{__package__}.worker:run_stage",
+        RUN_STAGE,
         {"stage": stage.name, "config": str(run.config), "run": str(run.root)},
         environment={
             PROGRESS_VARIABLE: str(progress),

@@ -76,6 +76,8 @@ _RL = (
 _SFT = (
     Chart("Loss", "nats per token", {"loss": "training", "eval_loss": "validation"},
           "Mean over the supervised tokens of a step."),
+    Chart("Tasks done right", "%", {"played/right": "right", "played/low": "95 % from", "played/high": "to"},
+          "Of the tasks that were played while it trained (sft.evaluate), with the interval of the share."),
     Chart("Gradient norm", "", {"grad_norm": "before clipping"}, "", log=True),
     Chart("Learning rate", "", {"learning_rate": "learning rate"}, ""),
     Chart("Throughput", "tokens/s", {"tokens_per_second": "all workers"}, ""),
@@ -87,6 +89,7 @@ _STAGES: Mapping[str, tuple[str, Sequence[Chart]]] = {
     "sft": ("Supervised fine-tuning", _SFT),
     "rl": ("Reinforcement learning", _RL),
 }
+_PLAYED, _SHARE = "held_out.jsonl", "played/right"  # beside the metrics, and the curve made of it
 
 
 def training(root: Path) -> list[dict[str, Any]]:
@@ -112,13 +115,37 @@ def rows_of(path: Path) -> list[dict[str, Any]]:
     return [rows[step] for step in sorted(rows)]
 
 
+def with_played(
+    rows: Sequence[Mapping[str, Any]], played: Sequence[Mapping[str, Any]]
+) -> list[dict[str, Any]]:
+    """The metrics with the shares of tasks done right at their steps, which need not be logged ones.
+
+    Args:
+        rows: Of `rows_of`; a step between two of them takes its tokens and seconds from the one before.
+        played: Lines of `held_out.jsonl`; those of evaluations that failed have no share.
+    """
+    found = {int(row["step"]): dict(row) for row in rows}
+    for one in played:
+        step, share, interval = int(one["step"]), one.get("accuracy"), one.get("ci95")
+        if not is_number(share):
+            continue
+        before = max((other for other in found if other < step), default=None)
+        if step not in found:
+            near: Mapping[str, Any] = found[before] if before is not None else {}
+            found[step] = {"step": step, **{key: near[key] for key in ("tokens", "seconds") if key in near}}
+        found[step][_SHARE] = share
+        if isinstance(interval, list) and len(interval) == 2:
+            found[step] |= {"played/low": interval[0], "played/high": interval[1]}
+    return [found[step] for step in sorted(found)]
+
+
 def is_number(value: Any) -> bool:
     """Whether a value is a number that a chart can show."""
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _stage(stage: str, title: str, charts: Sequence[Chart], path: Path) -> dict[str, Any] | None:
-    rows = rows_of(path)
+    rows = with_played(rows_of(path), rows_of(path.with_name(_PLAYED)))
     if not rows:
         return None
     axes = _axes(stage, rows)
@@ -179,7 +206,8 @@ def _drawn(chart: Chart, rows: Sequence[Mapping[str, Any]], chosen: Sequence[int
         # A reason that is not named did not occur.
         missing = 0.0 if key.startswith("reason/") else None
         values = [rows[at].get(key, missing) for at in chosen]
-        if any(map(is_number, values)) and any(values):
+        # A share of nothing done right is news; other figures that stay at zero are not in use.
+        if any(map(is_number, values)) and (any(values) or key == _SHARE):
             numbers = [value if is_number(value) else None for value in values]
             if any(one["values"] == numbers for one in series):
                 continue  # the loss without any other part is the policy's

@@ -23,6 +23,7 @@ from verl.utils import tensordict_utils
 from verl.utils.debug import marked_timer
 
 from ...errors import UserError
+from ...models.best import falls
 from ...run import progress
 from ...run.stop import Stopped
 from ...run.trackers import LOCAL, forgiving
@@ -240,7 +241,7 @@ def _recording(base: type) -> Any:
             if score is not None and (limit is None or self.val_faults <= limit):
                 held = best.note(Path(self.config.trainer.default_local_dir), self.global_steps, score)
                 patience = self.stop_below_best
-                self.fell = patience is not None and best.falls(held, patience)
+                self.fell = patience is not None and falls(held, patience)
             return found
 
         def _val_metrics_update(self, sources: Any, uids: Any, infos: Any, turns: Any, **options: Any) -> Any:

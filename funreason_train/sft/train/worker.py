@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from ...cluster.topology import interface_variables
-from ...dialogue import turn_close
 from ...errors import UserError
 from ...models import attention
 from ...models.attention import tree_attention
 from ...models.weights import ADAPTER, MODEL
 from ...run.beat import IDLE, beat
-from ...run.files import read_json, write_json
+from ...run.files import write_json
 from ...run.trackers import forgiving
+from ..publish import stop_at_turns_end
 from . import checkpoints, failures
 
 DONE = "done.json"
@@ -35,8 +35,8 @@ def train(job: dict[str, Any]) -> None:
     Args:
         job: `arguments` (LLaMA-Factory's), `metrics` (path), `failures` (where a note of a failure goes),
             `workers`, `total` (optimizer steps), `lean` (see `lean.py`), `stop` (the file that asks to save
-            and end), `attention` (as in the settings), `device` and `objective` (see
-            `arguments.objective_of`).
+            and end), `attention` (as in the settings), `device`, `objective` (see `arguments.objective_of`)
+            and `held_out` (see `heldout.callback`; None: nothing is played).
     """
     seen: list[Any] = []
     try:
@@ -126,6 +126,10 @@ def _train(job: dict[str, Any], seen: list[Any]) -> None:
     if balanced or tree:
         install_objective(objective)
         first.append(ObjectiveCallback(objective))  # before the one that counts its tokens
+    if job["held_out"]:
+        from ..heldout.callback import HeldOutCallback
+
+        further.append(HeldOutCallback(job["held_out"], stop, dist.get_rank()))
     further.append(BeatCallback(dist.get_rank()))  # last: it reads what the others have decided
     beat(f"training.{dist.get_rank()}", "loading the model")
     _forgive(arguments["report_to"])
@@ -173,29 +177,6 @@ def finish(arguments: dict[str, Any], output: Path) -> Path:
     merge(base, output, output / MERGED)
     AutoTokenizer.from_pretrained(base).save_pretrained(output / MERGED)
     return output / MERGED
-
-
-def stop_at_turns_end(folder: Path, base: str) -> None:
-    """Makes engines stop at the token that ends a turn, where the base's tokenizer names another as its end.
-
-    Llama 3's names `<|end_of_text|>`, while its chat template, and so every row, ends an answer with
-    `<|eot_id|>`.
-    """
-    from transformers import AutoTokenizer
-
-    tokenizer = AutoTokenizer.from_pretrained(base)
-    close = tokenizer(turn_close(tokenizer).strip(), add_special_tokens=False)["input_ids"]
-    if len(close) == 1:
-        also_stop_at(folder / "generation_config.json", close[0])
-
-
-def also_stop_at(file: Path, token: int) -> None:
-    """Adds a token to those that end a completion in a `generation_config.json`, unless it is among them."""
-    settings = dict(read_json(file)) if file.is_file() else {}
-    before = settings.get("eos_token_id")
-    ends = before if isinstance(before, list) else [] if before is None else [before]
-    if token not in ends:
-        write_json(file, {**settings, "eos_token_id": [*ends, token]})
 
 
 def clear_final(output: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,8 @@ from . import failures, worker
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
+
+    from ..heldout.beside import Beside
 
 _SPARE_CPUS = 2  # logical, for Ray Train's own controller
 _PLACEMENTS = 3  # times that Ray waits for the workers' place, a minute each
@@ -42,9 +45,14 @@ def worker_environment(cluster: DictConfig, workers: int, tensorboard: Path) -> 
 
 
 def fit(
-    job: Mapping[str, Any], cluster: DictConfig, folder: Path, tensorboard: Path, settings: DictConfig
+    job: Mapping[str, Any],
+    cluster: DictConfig,
+    folder: Path,
+    tensorboard: Path,
+    settings: DictConfig,
+    beside: Beside | None = None,
 ) -> None:
-    """Trains; returns when the last worker has finished, with the model verified.
+    """Trains; returns when the last worker has finished, with the model verified, and all tasks are played.
 
     Where one is lost, all are started again from the last checkpoint, up to `max_failures` times, unless
     the failure is one that would come again (see `failures`).
@@ -55,6 +63,7 @@ def fit(
         folder: Ray Train's own records of this attempt.
         tensorboard: Where event files go.
         settings: The configuration node `sft`.
+        beside: Who plays held-out tasks meanwhile.
 
     Raises:
         UserError: if the cluster is not there, or a training process found an error of settings or data.
@@ -66,13 +75,19 @@ def fit(
     environment = worker_environment(cluster, workers, tensorboard)
     os.environ.update({name: value for name, value in environment.items() if name.startswith("RAY_TRAIN_")})
     on_gpu = profile.device == "cuda"
-    demand = Demand(
-        "SFT", workers, threads, float(on_gpu), _SPARE_CPUS, "cluster.sft.workers and cluster.cpus_per_worker"
-    )
-    with connect(cluster, environment, cpus=workers * threads + _SPARE_CPUS, demand=demand):
+    spare = _SPARE_CPUS + (beside is not None)
+    less = "cluster.sft.workers and cluster.cpus_per_worker"
+    gpus = beside.gpus if beside else 0
+    demand = Demand("SFT", workers, threads, float(on_gpu), spare, less, gpus)
+    with (
+        connect(cluster, environment, cpus=workers * threads + spare, demand=demand),
+        beside or nullcontext(),
+    ):
         persist(
             lambda: _attempt(job, profile, folder, settings), Path(job["failures"]), settings.max_failures
         )
+        if beside is not None:
+            beside.drain()
 
 
 def persist(attempt: Callable[[], None], notes: Path, retries: int) -> None:

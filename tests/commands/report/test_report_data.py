@@ -191,6 +191,22 @@ def test_curves_of_a_resumed_run_go_on(tmp_path: Path) -> None:
     assert loss["series"][0]["values"] == [1.0, 1.0, 0.5, None]
 
 
+def test_tasks_played_while_sft_trains_are_a_curve_also_between_logged_steps(tmp_path: Path) -> None:
+    (tmp_path / "sft").mkdir()
+    rows = [{"step": n, "loss": 1.0, "tokens": 10 * n, "seconds": 1.0 * n} for n in (1, 10, 20)]
+    played = [{"step": n, "accuracy": 0.0, "ci95": [0.0, 0.3], "seconds": 9.0} for n in (10, 15)]
+    played.append({"step": 20, "failed": "the engine died"})
+    for name, lines in (("metrics", rows), ("held_out", played)):
+        (tmp_path / "sft" / f"{name}.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    (sft,) = training(tmp_path)
+    assert sft["x"]["step"] == [1, 10, 15, 20] and sft["x"]["tokens"] == [10, 100, 100, 200]
+    (chart,) = [one for one in sft["charts"] if one["title"] == "Tasks done right"]
+    assert {one["name"]: one["values"] for one in chart["series"]} == {
+        "right": [None, 0.0, 0.0, None],
+        "to": [None, 0.3, 0.3, None],
+    }
+
+
 def test_reasons_that_a_step_does_not_name_did_not_occur(tmp_path: Path) -> None:
     (tmp_path / "rl").mkdir()
     rows = [{"step": 1, "reason/right": 1.0}, {"step": 2, "reason/right": 0.5, "reason/syntax": 0.5}]
