@@ -81,23 +81,24 @@ def run(config: DictConfig, run: RunDir) -> dict[str, Any]:
         write_json(paths.deepspeed, deepspeed.deepspeed_config(config.sft.deepspeed, config.cluster.device))
     write_json(paths.workers, workers_record(config, rows.identity))
     write_json(run.sft / "llamafactory.json", arguments)
-    held, done = HeldOut(run.sft), _finished(paths.checkpoints, total)
+    held, plays = HeldOut(run.sft), config.sft.evaluate.every is not None
+    done = _finished(paths.checkpoints, total)
     ends = partial(held.fell, config.sft.evaluate.stop_below_best)
     if done is None and not ends():
         _train(config, run, arguments, total)
         done = _finished(paths.checkpoints, total)
-    elif config.sft.evaluate.every is not None and not ends():
+    elif plays and not ends():
         play_waiting(config, run)  # of a training that came to its end, but not its last evaluation
     if ends():  # which is no request of the user's
         run.stop("sft").unlink(missing_ok=True)
+    elif run.stop("sft").exists() and (done is None or (plays and held.waiting())):
+        return {STOPPED: _reached(config, run)}
     elif done is None:
-        if run.stop("sft").exists():
-            return {STOPPED: _reached(config, run)}
         raise RuntimeError(f"training ended before step {total}; the reason is in the stage's log")
     steps = total if done else _reached(config, run)
     kept = _publish(config, run, base, done)
     loss = done["loss"] if done else _last_loss(paths.metrics)
-    played = held.words() if config.sft.evaluate.every is not None else ""
+    played = held.words() if plays else ""
     return {
         "headline": f"{steps} steps, {rows.rows} rows"
         + ("" if loss is None else f", loss {loss:.3f}")

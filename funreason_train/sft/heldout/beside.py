@@ -80,7 +80,7 @@ class Beside:
         self._thread = threading.Thread(target=self._work, name="held-out tasks", daemon=True)
 
     def __enter__(self) -> Beside:
-        self._held.settle()
+        self._held.clear()
         self._thread.start()
         return self
 

@@ -107,6 +107,12 @@ class HeldOut:
             if best is None or step != best.step:
                 shutil.rmtree(self.model(step), ignore_errors=True)
 
+    def clear(self) -> None:
+        """Does what a kill left undone: lets go of played models, and of folders that were being made."""
+        self.settle()
+        for path in self.folder.glob(".step-*"):
+            shutil.rmtree(path, ignore_errors=True)
+
     def result(self, kept: str) -> dict[str, Any]:
         """What the stage's result says of it.
 
