@@ -5,8 +5,8 @@ python benchmarks/sft/held_out.py [--steps 400] [--every 200] [--tasks 100] [--f
 The quickstart's rows and model on this machine's CPU, three trainings that differ in `sft.evaluate` alone,
 one after another. `loop` is the time from the first logged step to the last one, `stage` that of the whole
 command, with what is still to be played at its end. On a CPU training and playing share the cores, so nothing
-is free; the last line tells from which interval on playing takes at most a tenth of the training. On GPUs that
-the training leaves free, beside costs the hand-over alone, which is links to files.
+is free; the last line tells from which interval on playing takes at most a tenth of the training. On GPUs of
+its own, beside costs the hand-over alone, which is links to files.
 """
 
 from __future__ import annotations
