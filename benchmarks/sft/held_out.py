@@ -50,7 +50,7 @@ def main() -> None:
         folder = (options.folder or Path(scratch)).resolve()
         made = folder / "made"
         if not (made / "manifest.json").is_file():
-            words = (
+            words: tuple[str, ...] = (
                 _RECIPE,
                 f"run_dir={made}",
                 f"synth.trajectories={options.rows}",

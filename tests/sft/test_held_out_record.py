@@ -158,7 +158,8 @@ class Scripted:
 
 
 def test_what_waits_is_played_in_order_and_a_failure_ends_nothing(tmp_path: Path) -> None:
-    held, said = HeldOut(tmp_path), []
+    held = HeldOut(tmp_path)
+    said: list[str] = []
     waits(held, 10, 20, 30)
     player = Scripted({10: 0.5, 20: RuntimeError("no\nmemory"), 30: 0.7})
     with Beside(held, player, tmp_path / "stop", None, say=said.append) as beside:

@@ -194,7 +194,9 @@ def test_curves_of_a_resumed_run_go_on(tmp_path: Path) -> None:
 def test_tasks_played_while_sft_trains_are_a_curve_also_between_logged_steps(tmp_path: Path) -> None:
     (tmp_path / "sft").mkdir()
     rows = [{"step": n, "loss": 1.0, "tokens": 10 * n, "seconds": 1.0 * n} for n in (1, 10, 20)]
-    played = [{"step": n, "accuracy": 0.0, "ci95": [0.0, 0.3], "seconds": 9.0} for n in (10, 15)]
+    played: list[dict[str, Any]] = [
+        {"step": n, "accuracy": 0.0, "ci95": [0.0, 0.3], "seconds": 9.0} for n in (10, 15)
+    ]
     played.append({"step": 20, "failed": "the engine died"})
     for name, lines in (("metrics", rows), ("held_out", played)):
         (tmp_path / "sft" / f"{name}.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
