@@ -4,18 +4,41 @@ Machines differ and can be busy. A test may be skipped for want of a GPU, or bec
 set; any other skip means that something was not tested which should have been, and the test command fails.
 """
 
+import os
+import pickle
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
+from omegaconf import OmegaConf
 
 _MAY_BE_SKIPPED = re.compile(r"\bGPU\b|\bFUNREASON_SLOW\b")
 _SKIPPED = pytest.StashKey[list[str]]()
 
 settings.register_profile("patient", deadline=None)
 settings.load_profile("patient")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _settings_files_are_parsed_once() -> Iterator[None]:
+    """Hydra parses some thirty files anew for each composition, and most of a suite's time would go there."""
+    load, kept = OmegaConf.load, dict[tuple[Any, ...], bytes]()
+
+    def once(file: Any) -> Any:
+        if not hasattr(file, "fileno"):
+            return load(file)
+        stat = os.fstat(file.fileno())
+        key = (stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
+        if key not in kept:
+            kept[key] = pickle.dumps(load(file))
+        return pickle.loads(kept[key])  # noqa: S301  # pickled here
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(OmegaConf, "load", staticmethod(once))
+        yield
 
 
 @pytest.fixture(scope="session")
