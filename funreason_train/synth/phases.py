@@ -24,6 +24,7 @@ from .explore.seen import changes
 from .explore.steady import unsteady_tools
 from .explore.targets import read_targets
 from .settings import COVERAGE, load_all, servers_used
+from .work.cluster import elsewhere
 from .work.guard import check_state, check_tools, environment_of
 from .work.rounds import Rounds, rounds
 from .work.spending import Spending
@@ -257,9 +258,7 @@ class Phases:
             "settings": self.decides,
             "graphs": graphs,
             "targets": self.targets,
-            "modules": list(self.settings["modules"] or ()),
-            "servers": self.settings["servers"],
-            "cassette": self.settings["cassette"],
+            **elsewhere(self.settings),
             "learnt": self.learnt,
             "agents": {"kind": self.settings["agents"], "errors": self.settings["offline"]["errors"]},
         }

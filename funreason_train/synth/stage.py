@@ -38,7 +38,12 @@ def check(config: DictConfig, run: RunDir) -> list[Problem]:
         config: The whole configuration.
         run: The run directory.
     """
-    return [*problems(config.synth), *not_ours(run.synth, _MADE, ignored=(".samples-", ".funreason"))]
+    found = [*problems(config.synth), *not_ours(run.synth, _MADE, ignored=(".samples-", ".funreason"))]
+    if not found and _spreads(config):
+        from .work.cluster import shared_servers
+
+        found += shared_servers(config.synth, config.cluster.nodes)
+    return found
 
 
 def run(config: DictConfig, run: RunDir) -> dict[str, Any]:
@@ -95,12 +100,14 @@ def _phases(config: DictConfig, settings: dict[str, Any], seed: int, out: Path) 
         with model_spread(settings, out.with_name(f"{out.name}.vllm")) as (spread, account):
             phases = Phases(settings, seed, out, spread, account)
             made = phases.run()
-    elif config.cluster.nodes > 1 or config.cluster.address:
+    elif _spreads(config):
         from ..cluster import connect
+        from .work.cluster import check_nodes
 
         with connect(config.cluster) as _:
             import ray
 
+            check_nodes(settings)
             cpus = max(1, int(ray.cluster_resources().get("CPU", 1)))
             phases = Phases(settings, seed, out, partial(on_ray, cpus=cpus))
             made = phases.run()
@@ -116,6 +123,12 @@ def _phases(config: DictConfig, settings: dict[str, Any], seed: int, out: Path) 
     told = in_words(funnel, phases.sampling, settings["query"]["style"])
     made["told"] = f"; {told}; {accepted}; see {out / 'card.html'}"
     return made
+
+
+def _spreads(config: DictConfig) -> bool:
+    """Whether samples are Ray tasks."""
+    synth, cluster = config.synth, config.cluster
+    return synth.maker == PHASES and synth.agents == "offline" and bool(cluster.nodes > 1 or cluster.address)
 
 
 def _manifest(folder: Path, settings: Mapping[str, Any], seed: int) -> None:

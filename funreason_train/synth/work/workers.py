@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Se
 from concurrent.futures import Future, ProcessPoolExecutor
 from typing import Any
 
+from ...errors import UserError
 from ...run.process import end_with_parent
 from ..agents.make import make_agents
 from .sample import Samples
@@ -110,12 +111,29 @@ def on_ray(job: Mapping[str, Any], chunks: Iterable[Chunk], cpus: int) -> Iterat
         job: See `Processes`.
         chunks: As there.
         cpus: Cores of the cluster, one a task.
+
+    Raises:
+        UserError: what a sample raises, and a worker that ended four times.
     """
     import ray
+    from ray.exceptions import RayError
 
     task = ray.remote(num_cpus=1, max_retries=3)(make_chunk)
     held = ray.put(json.dumps(dict(job)))
-    yield from _ordered(chunks, lambda numbers: task.remote(job["key"], held, numbers), ray.get, cpus)
+
+    def result(call: Any) -> Made:
+        try:
+            return list(ray.get(call))
+        except UserError:
+            raise
+        except RayError as error:
+            raise UserError(
+                f"the cluster could not make samples ({type(error).__name__}: "
+                f"{' '.join(str(error).split())[-300:]})",
+                fix="The same command goes on with what is finished",
+            ) from None
+
+    yield from _ordered(chunks, lambda numbers: task.remote(job["key"], held, numbers), result, cpus)
 
 
 def _ordered(
