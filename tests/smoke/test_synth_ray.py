@@ -56,15 +56,15 @@ def test_mcp_servers_are_started_by_the_workers_and_asked_for_on_every_node_firs
     server = {"command": sys.executable, "args": [SERVER], "session": {"ready": 1}}
     file = tmp_path / "servers.json"
     file.write_text(json.dumps({"mcpServers": {"odd": server}}))
-    monkeypatch.chdir(tmp_path)  # where no worker starts
+    monkeypatch.chdir(tmp_path)
     assert synthesise(tmp_path, "here", "processes=1")["conversations"] == 24
-    config = compose("synth", SERVED)
+    words, config = ("cluster.address=auto",), compose("synth", SERVED)
+    monkeypatch.chdir("/")  # where workers start, so that no relative path leads anywhere
     with connect(config.cluster, cpus=2):
-        monkeypatch.chdir("/")
-        words = (f"servers={file}", "cluster.address=auto")
+        monkeypatch.chdir(tmp_path)
         assert synthesise(tmp_path, "ray", *words)["conversations"] == 24
         file.write_text(json.dumps({"mcpServers": {"odd": {**server, "command": "/nowhere/at/all"}}}))
-        with pytest.raises(UserError, match="every node of the cluster: .*no program /nowhere/at/all"):
+        with pytest.raises(UserError, match=r"every node of the cluster: .*no program /nowhere/at/all"):
             synthesise(tmp_path, "refused", *words)
         # A server that the driver can start and the workers cannot any more.
         with pytest.raises(UserError, match="0 of 24 train conversations are finished"):
