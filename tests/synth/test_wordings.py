@@ -10,10 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from funreason_train.calls import Call
 from funreason_train.dialogue import announced, announcement
+from funreason_train.environments import Result
 from funreason_train.synth.agents import phrases
 from funreason_train.synth.agents.wordings import ASKED_AGAIN, Wordings
 from funreason_train.synth.chain.query import says, written
+from funreason_train.synth.chain.solve import _facts
+from funreason_train.synth.explore import words
 
 VALUES = st.one_of(
     *(
@@ -69,3 +73,32 @@ def test_a_tool_that_comes_is_read_in_whatever_words(seed: int) -> None:
     text = spoken(Wordings(True, Random(seed)), "new_tool")
     (tool,) = announced(text)
     assert tool["name"] == "look"
+
+
+@pytest.mark.parametrize(
+    ("described", "said"),
+    [
+        ("Reads files.read/all. Slowly.", "read files.read/all"),
+        ("Doses 2.5 ml; never more.", "dose 2.5 ml"),
+        ("Looks files up (e.g. by name). Slow.", "look files up (e.g. by name)"),
+        ("Fetches a URL. Follows links.", "fetch a URL"),
+        ("Converts U.S. dollars.\nSlow.", "convert U.S. dollars"),
+        ("", "look up"),
+    ],
+)
+def test_a_wish_is_the_first_sentence_of_a_description(described: str, said: str) -> None:
+    assert phrases.goal({"name": "look_up", "description": described}) == said
+
+
+def test_a_reply_tells_what_fits_into_a_sentence() -> None:
+    value = {"note": "", "page": "x" * 5000, "poem": "a\nb", "found": True, "stock": 4, "shop_name": "Inn"}
+    assert _facts([(Call("look", {}), Result("…", True, value))]) == "stock is 4 and shop name is Inn"
+    assert _facts([(Call("look", {}), Result("…", True, {"note": " "}))]) == "it is as you asked"
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("größe_ändern", "größe ändern"), ("flightIds", "flight ids"), ("名前", "名前"), ("🎉", "🎉")],
+)
+def test_a_name_is_spoken_in_its_own_letters(name: str, said: str) -> None:
+    assert words.spoken(name) == said

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..protocol import Result
-from .reading import value_in
+from .reading import is_json, value_in
 
 _FAILURE = re.compile(
     r"\W{0,4}(?:(?:\w+[ ]){0,3}\w*(?:error|exception)\b[^\n]{0,60}?(?::|$)"
@@ -45,7 +45,9 @@ def result_of(
     if len(text) > most:
         return _too_long(text, most)
     structured = answer.structured_content
-    if structured is not None and not _holds(text, structured):
+    if structured is not None and not is_json(structured):  # NaN and infinity
+        structured = None
+    if structured is not None and not (text.strip() and _holds(text, structured)):
         written = json.dumps(structured, ensure_ascii=False)
         text = f"{text}\n{written}" if any(readable for _, readable in shown) else written
     elif shown and not any(readable for _, readable in shown):
@@ -74,6 +76,21 @@ def is_failure(text: str, value: Any) -> bool:
     if not isinstance(value, Mapping):
         return False
     return bool(value.get("error") or value.get("errors")) or False in (value.get("success"), value.get("ok"))
+
+
+def first_flaw(error: BaseException) -> str:
+    """What is wrong with something that a server sent, in a few words: the first of a list of flaws, where.
+
+    Args:
+        error: A `pydantic.ValidationError`, or any other.
+    """
+    from pydantic import ValidationError
+
+    if not isinstance(error, ValidationError):
+        return str(error)
+    first = error.errors(include_url=False, include_context=False)[0]
+    place = ".".join(map(str, first["loc"]))
+    return f"{place}: {first['msg']}" if place else str(first["msg"])
 
 
 def _too_long(text: str, most: int) -> Result:

@@ -37,8 +37,24 @@ def value_in(text: str) -> Any:
     return _lines(stripped)
 
 
+def is_json(value: Any) -> bool:
+    """Whether a value can be written as JSON: no NaN, no infinity, not nested beyond all measure."""
+    try:
+        json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError, RecursionError):
+        return False
+    return True
+
+
 def _json(text: str) -> Any:
-    return json.loads(text)
+    return _written_value(json.loads(text))
+
+
+def _written_value(value: Any) -> Any:
+    """The value, which has to be one that JSON can hold; Python reads NaN and 1e999 as well."""
+    if not is_json(value):
+        raise ValueError("NaN, or a number without end")
+    return value
 
 
 def _python(text: str) -> Any:
@@ -48,7 +64,7 @@ def _python(text: str) -> Any:
         (call,) = parse_calls(f"[f(a={text})]")
     except CallSyntaxError as error:
         raise ValueError(str(error)) from None
-    return call.arguments["a"]
+    return _written_value(call.arguments["a"])
 
 
 def _part(text: str) -> Any:
@@ -59,7 +75,7 @@ def _part(text: str) -> Any:
             value, _ = decoder.raw_decode(text, match.start())
         except (ValueError, RecursionError):
             continue
-        if value and isinstance(value, (dict, list)):
+        if value and isinstance(value, (dict, list)) and is_json(value):
             return value
     return None
 

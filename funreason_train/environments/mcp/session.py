@@ -23,12 +23,13 @@ from typing import TYPE_CHECKING, Any
 
 from ...errors import UserError
 from ..protocol import Result, brief
-from .answers import replaced, result_of
+from .answers import first_flaw, replaced, result_of
 from .folders import ALIAS, folder_state, make_folder
 from .servers import SESSION, Server
 from .standard_error import StandardError
 
 if TYPE_CHECKING:
+    import anyio
     from mcp import ClientSession
     from mcp_types import CallToolResult, Tool
 
@@ -75,7 +76,9 @@ class Session:
         self._hidden = server.hidden()
         self._errors: StandardError | None = None
         self._status = 200  # of the last HTTP response
+        self._noise = ""  # the last thing it sent that is no message of the protocol, and why
         self._stop: asyncio.Event | None = None
+        self._starting: anyio.CancelScope | None = None
         self._session: ClientSession | None = None
         self._ready: Future[None] = Future()
         self._done: Future[None] | None = None
@@ -94,11 +97,12 @@ class Session:
             if self.server.session.reset:
                 self._reset(self.server.session.reset)
         except FutureTimeout:
-            said = self._errors.last_line() if self._errors is not None else ""
             self.close()
+            said = self._errors.last_line() if self._errors is not None else ""
             told = f"; it wrote: {brief(self._plain(said))}" if said else ""
+            seconds = f"{self.server.session.start_seconds:g} s"
             raise self._error(
-                f"did not answer within {self.server.session.start_seconds:g} s of its start{told}"
+                f"did not answer within {seconds} of its start{self._told_noise()}{told}"
             ) from None
         except UserError:
             self.close()
@@ -124,12 +128,15 @@ class Session:
         except (FutureTimeout, TimeoutError):
             future.cancel()
             self.fault = f"the MCP server {self.name} gave no answer to {name} within {seconds:g} s"
+            self.fault += self._told_noise()
             return Result(f"Error: no answer within {seconds:g} s", False)
         except Exception as error:  # the SDK raises what the server or the transport did wrong
             return self._failed(name, error)
 
     def close(self) -> None:
         """Ends the connection, its process and its folder; may be called twice."""
+        if self._starting is not None and not self._ready.done():
+            _loop().call_soon_threadsafe(self._starting.cancel)
         if self._stop is not None:
             _loop().call_soon_threadsafe(self._stop.set)
         if self._done is not None:
@@ -143,11 +150,14 @@ class Session:
     def _failed(self, name: str, error: Exception) -> Result:
         from mcp.shared.exceptions import MCPError
         from mcp_types import CONNECTION_CLOSED, REQUEST_TIMEOUT
+        from pydantic import ValidationError
 
+        if isinstance(error, ValidationError):  # it has answered, and goes on
+            return Result(f"Error: the answer is none of the protocol ({first_flaw(error)})", False)
         code = error.error.code if isinstance(error, MCPError) else None
         said = self._plain(error)
         if code == REQUEST_TIMEOUT:
-            self.fault = f"the MCP server {self.name} gave no answer to {name}"
+            self.fault = f"the MCP server {self.name} gave no answer to {name}{self._told_noise()}"
         elif code == CONNECTION_CLOSED or not isinstance(error, MCPError | RuntimeError):
             self.fault = f"the MCP server {self.name} is gone ({said or type(error).__name__})"
         return Result(f"Error: {said or type(error).__name__}", False)
@@ -165,14 +175,18 @@ class Session:
 
     async def _live(self) -> None:
         """The task that opens the connection, keeps it, and closes it."""
+        import anyio
+
         self._stop = asyncio.Event()
         try:
             async with self._connected() as session:
                 self._session = session
-                await session.initialize()
-                self.tools = await _all_tools(session)
-                self._ready.set_result(None)
-                await self._stop.wait()
+                with anyio.CancelScope() as self._starting:
+                    await session.initialize()
+                    self.tools = await _all_tools(session)
+                    self._ready.set_result(None)
+                if self._ready.done():
+                    await self._stop.wait()
         except BaseException as error:
             if not self._ready.done():
                 self._ready.set_exception(self._error(self._why(error)))
@@ -217,7 +231,16 @@ class Session:
                 streams = await stack.enter_async_context(
                     streamable_http_client(str(server.url), http_client=client)
                 )
-            yield await stack.enter_async_context(ClientSession(*streams[:2]))
+            told = ClientSession(*streams[:2], message_handler=self._notice)
+            yield await stack.enter_async_context(told)
+
+    async def _notice(self, message: Any) -> None:
+        """Remembers what could not be read; an answer may have stood in it."""
+        if isinstance(message, Exception):
+            self._noise = first_flaw(message)
+
+    def _told_noise(self) -> str:
+        return f"; it sent what is no message of the protocol ({self._noise})" if self._noise else ""
 
     def _reset(self, tool: str) -> None:
         done = self.call(tool, {})
@@ -236,11 +259,15 @@ class Session:
 
     def _why(self, error: BaseException) -> str:
         """Why the server did not start, with the last line that it wrote."""
+        from pydantic import ValidationError
+
         first = _first(error)
-        if isinstance(first, _NotThere):
-            return f"does not start: there is no program {first}"
+        if isinstance(first, _Unusable):
+            return f"does not start: {first}"
         if self._status in (401, 403):
             return "asks for a login: give it one in `headers` or `env` of its description"
+        if isinstance(first, ValidationError):
+            return f"does not start: it sends what is none of the protocol ({self._plain(first_flaw(first))})"
         why = f"does not start ({type(first).__name__}: {self._plain(first)})"
         said = self._errors.last_line() if self._errors is not None else ""
         return f"{why}; it wrote: {brief(self._plain(said))}" if said else why
@@ -249,20 +276,20 @@ class Session:
         return UserError(f"the MCP server {self.name} {what}")
 
 
-class _NotThere(Exception):
-    """A program that cannot be found."""
+class _Unusable(Exception):
+    """What makes a server unusable, as a sentence."""
 
 
 def _ending_with_us(words: list[str], server: Server) -> list[str]:
     """The command, so that the server ends when this process is killed: one that hangs would not notice.
 
     Raises:
-        _NotThere: the program cannot be found.
+        _Unusable: the program cannot be found.
     """
     path = (server.env or {}).get("PATH", os.environ.get("PATH"))
     place = words[0] if "/" in words[0] else shutil.which(words[0], path=path)
     if place is None or not (Path(server.cwd or ".") / place).is_file():
-        raise _NotThere(words[0])
+        raise _Unusable(f"there is no program {words[0]}")
     wrapper = shutil.which("setpriv")  # of util-linux
     return words if wrapper is None else [wrapper, "--pdeathsig", "KILL", "--", place, *words[1:]]
 
@@ -278,8 +305,11 @@ async def _all_tools(session: ClientSession) -> list[Tool]:
     from mcp_types import PaginatedRequestParams
 
     page = await session.list_tools()
-    tools = list(page.tools)
+    tools, seen = list(page.tools), set[str]()
     while page.next_cursor:
+        if page.next_cursor in seen:
+            raise _Unusable(f"its list of tools never ends, {len(tools)} so far")
+        seen.add(page.next_cursor)
         page = await session.list_tools(params=PaginatedRequestParams(cursor=page.next_cursor))
         tools += page.tools
     return tools

@@ -79,6 +79,10 @@ HINTS: Final[dict[str, str]] = {
 }
 
 _BELONGS = re.compile(r"^.*?Tool description:\s*", re.DOTALL)
+#: A dot inside a word ends nothing (`files.read`, 2.5), nor does one after a single capital or `e.g`.
+_SENTENCE_END = re.compile(
+    r"(?:(?<=[^\WA-Z_])|(?<=[A-Z]{2})|(?<=[)\]`'\"]))(?<!\be\.g)(?<!\bi\.e)(?:[.;](?=\s|$)|\n)|。"
+)
 _VERB = re.compile(r"^[A-Z]?[a-z]+$")
 
 
@@ -91,7 +95,7 @@ def closing(rng: Any, facts: str) -> str:
 def goal(document: dict[str, Any] | Any) -> str:
     """What a tool does, as an imperative that fits after `please`."""
     text = _BELONGS.sub("", str(document.get("description") or "")).strip()
-    text = re.split(r"(?<=[a-z\d)])[.;\n]", text)[0].strip().rstrip(".")
+    text = _SENTENCE_END.split(text)[0].strip().rstrip(".")
     name = str(document["name"])
     if name in text and not name.isalpha():  # people do not speak of tools by their names
         text = text.replace(name, spoken(name))

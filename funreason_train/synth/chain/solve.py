@@ -15,6 +15,8 @@ from ..agents.base import Agents, Criticising, Responding
 from .advanced import AdvancedTool
 from .hints import fallback, reveals
 
+_LONGEST_FACT = 200  # characters of a value that a reply tells
+
 
 @dataclass(frozen=True)
 class Response:
@@ -193,7 +195,7 @@ def _facts(made: Sequence[tuple[Call, Result]]) -> str:
             plain = [
                 f"{key.replace('_', ' ')} is {value}"
                 for key, value in result.value.items()
-                if isinstance(value, (str, int, float)) and not isinstance(value, bool)
+                if isinstance(value, (str, int, float)) and not isinstance(value, bool) and _is_short(value)
             ]
             if plain:
                 return " and ".join(plain[:2])
@@ -204,3 +206,9 @@ def _completion(response: Response) -> str:
     from ...calls import render_calls
 
     return f"This might do it.</think>\n\n{render_calls(response.calls)}"
+
+
+def _is_short(value: Any) -> bool:
+    """Whether a value fits into a sentence."""
+    text = str(value)
+    return bool(text.strip()) and len(text) <= _LONGEST_FACT and "\n" not in text

@@ -8,6 +8,7 @@ from random import Random
 from typing import Any
 
 _PARTS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
+_PARTS_OF_ANY = re.compile(r"\d+|[^\W\d_]+")  # of names in other letters than A to Z, as `größe`
 _EXAMPLE = re.compile(r"\b\d{4}-\d{2}-\d{2}\b|\b\d{1,2}:\d{2}\b")
 _DATE, _TIME = re.compile(r"\d{4}-\d{2}-\d{2}"), re.compile(r"\d{1,2}:\d{2}")
 _LISTED = re.compile(r"(?:\[Enum\]|[Oo]ptions(?: are)?|[Oo]ne of)\s*:\s*(.+?)(?:\.(?:\s|$)|$)")
@@ -41,7 +42,7 @@ _CITIES = ("Norford", "Belham", "Corwick", "Danvale", "Falholm", "Gorrow", "Halr
 @lru_cache(maxsize=8192)
 def tokens(name: str) -> frozenset[str]:
     """The words of a name or a path, in lower case and without a plural's s: `flightIds` is flight, id."""
-    found = (part.lower() for part in _PARTS.findall(name))
+    found = (part.lower() for part in _parts(name))
     return frozenset(part[:-1] if len(part) > 3 and part.endswith("s") else part for part in found)
 
 
@@ -101,7 +102,11 @@ def _meant(described: str) -> tuple[str, ...]:
 
 def spoken(name: str) -> str:
     """A name as people say it: `card_id` is card id."""
-    return " ".join(part.lower() if not part.isupper() else part for part in _PARTS.findall(name)) or name
+    return " ".join(part.lower() if not part.isupper() else part for part in _parts(name)) or name
+
+
+def _parts(name: str) -> list[str]:
+    return (_PARTS if name.isascii() else _PARTS_OF_ANY).findall(name)
 
 
 def text_for(name: str, rng: Random, told: str = "") -> str:

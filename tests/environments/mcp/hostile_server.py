@@ -1,7 +1,8 @@
 """An MCP server without any SDK that does what servers should not; one bad habit a word.
 
 python hostile_server.py [flood] [garbage] [invalid-utf8] [deaf] [no-tools] [twice] [unsteady] [dump]
-                         [dies-later FILE]
+                         [dies-later FILE] [third] [deaf-list] [login] [endless] [no-schema] [odd-answers]
+                         [odd-names]
 """
 
 import json
@@ -32,9 +33,30 @@ def tools() -> list[dict[str, Any]]:
         found += [tool("make_id", {"title": {"type": "string"}}), tool("tell_time", annotations=READS)]
     if "dump" in WORDS:
         found.append(tool("dump_environment", annotations=READS))
+    if "no-schema" in WORDS:
+        found.append({"name": "bare", "description": ""})
+    if "odd-answers" in WORDS:
+        found += [tool(name, annotations=READS) for name in ODD]
+    if "odd-names" in WORDS:
+        options = {f"option_{number}": {"type": "integer"} for number in range(60)}
+        found += [
+            tool("files.read/all", {"a.b": {"type": "string"}}, description="Reads files.read/all. Slowly."),
+            tool("größe-ändern", {"größe": {"type": "integer"}}, description="Changes the size."),
+            tool("configure", options, description="Sets all options."),
+        ]
     return found
 
 
+#: Tool -> what it answers with, as JSON, in place of a result.
+ODD = {
+    "no_content": "{}",
+    "unknown_part": '{"content": [{"type": "hologram"}]}',
+    "half_a_letter": '{"content": [{"type": "text", "text": "a \\ud800 b"}]}',
+    "not_a_number": '{"content": [{"type": "text", "text": "{\\"value\\": NaN}"}]}',
+    "without_end": '{"content": [], "structuredContent": {"value": 1e999}}',
+    "empty_list": '{"content": [], "structuredContent": {"items": []}}',
+    "a_long_line": json.dumps({"content": [{"type": "text", "text": "x" * 2_000_000}]}),
+}
 NOTE = {"note": ""}
 
 
@@ -60,6 +82,7 @@ def serve() -> None:
     if "flood" in WORDS:
         for _ in range(400):
             sys.stderr.write("noise " * 1000 + "\n")
+    calls = 0
     for line in sys.stdin:
         asked = json.loads(line)
         if "garbage" in WORDS:
@@ -71,18 +94,31 @@ def serve() -> None:
             continue
         method = asked["method"]
         if method == "initialize":
+            if "login" in WORDS:
+                sys.stderr.write("Log in at https://notes.example/device first\n")
+                time.sleep(3600)
             version = asked["params"]["protocolVersion"]
             served = {"name": "hostile", "version": "1"}
             say(
                 asked["id"], {"protocolVersion": version, "capabilities": {"tools": {}}, "serverInfo": served}
             )
         elif method == "tools/list":
-            say(asked["id"], {"tools": tools()})
+            if "deaf-list" in WORDS:
+                time.sleep(3600)
+            more = {"nextCursor": "again"} if "endless" in WORDS else {}
+            say(asked["id"], {"tools": tools(), **more})
         elif method == "tools/call":
             if "deaf" in WORDS:
                 time.sleep(3600)
             if "dies-later" in WORDS and Path(WORDS[WORDS.index("dies-later") + 1]).exists():
                 os._exit(3)
+            calls += 1
+            if "third" in WORDS and calls == 3:
+                os._exit(3)
+            if odd := ODD.get(asked["params"]["name"]):
+                sys.stdout.write(f'{{"jsonrpc": "2.0", "id": {json.dumps(asked["id"])}, "result": {odd}}}\n')
+                sys.stdout.flush()
+                continue
             text = answer(asked["params"]["name"], asked["params"].get("arguments") or {})
             say(asked["id"], {"content": [{"type": "text", "text": text}]})
         else:

@@ -1,7 +1,9 @@
 """Servers that flood, babble, hang, show their environment, or have nothing to offer."""
 
+import contextlib
 import json
 import os
+import re
 import subprocess
 import sys
 import textwrap
@@ -42,6 +44,96 @@ def test_a_server_without_tools_is_one_sentence(tmp_path: Path) -> None:
     load_servers(described(tmp_path, "no-tools"))
     with pytest.raises(UserError, match="offers no tool that may be called"):
         make_environment("mcp/odd").tools()
+
+
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [
+        ("deaf-list", "did not answer within 2 s of its start$"),
+        ("login", "did not answer within 2 s of its start; it wrote: Log in at https://notes.example/device"),
+        ("endless", "does not start: its list of tools never ends, 4 so far$"),
+        ("no-schema", r"sends what is none of the protocol \(tools\.2\.inputSchema: Field required\)$"),
+    ],
+)
+def test_a_server_that_cannot_be_used_is_one_sentence_and_ends(tmp_path: Path, word: str, said: str) -> None:
+    load_servers(described(tmp_path, word, start_seconds=2))
+    with pytest.raises(UserError, match=said):
+        make_environment("mcp/odd").tools()
+    assert not _running(tmp_path)
+
+
+def _running(tmp_path: Path) -> list[str]:
+    """Processes of this one that are left, as their command lines."""
+    found = []
+    for children in Path("/proc/self/task").glob("*/children"):
+        for one in children.read_text().split():
+            with contextlib.suppress(OSError):
+                found.append(Path(f"/proc/{one}/cmdline").read_text().replace("\0", " "))
+    return [line for line in found if "hostile_server" in line]
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("no_content", r"the answer is none of the protocol \(content: Field required\)"),
+        ("unknown_part", r"the answer is none of the protocol \(content\.0"),
+        ("a_long_line", "the answer has 2,000,000 characters"),
+    ],
+)
+def test_an_answer_that_nobody_can_read_is_a_failed_call_and_the_session_goes_on(
+    tmp_path: Path, name: str, said: str
+) -> None:
+    load_servers(described(tmp_path, "odd-answers"))
+    odd = make_environment("mcp/odd")
+    odd.reset({})
+    result = odd.call(Call(name, {}))
+    assert not result.ok and re.search(said, result.text) and "\n" not in result.text
+    assert odd.call(Call("set_note", {"note": "a"})).ok and odd.fault is None  # type: ignore[attr-defined]
+    odd.close()
+
+
+def test_an_answer_that_is_no_json_is_told_where_it_is_waited_for_in_vain(tmp_path: Path) -> None:
+    load_servers(described(tmp_path, "odd-answers", seconds=1))
+    odd: Any = make_environment("mcp/odd")
+    odd.reset({})
+    assert not odd.call(Call("half_a_letter", {})).ok
+    assert re.search(r"no answer to half_a_letter.*no message of the protocol \(Invalid JSON", odd.fault)
+    odd.close()
+
+
+def test_values_that_no_json_holds_are_none(tmp_path: Path) -> None:
+    load_servers(described(tmp_path, "odd-answers"))
+    odd = make_environment("mcp/odd")
+    odd.reset({})
+    shown = odd.call(Call("not_a_number", {}))
+    assert shown.text == '{"value": NaN}' and shown.value is None
+    assert odd.call(Call("without_end", {})).value is None
+    assert odd.call(Call("empty_list", {})).text == '{"items": []}'
+    odd.close()
+
+
+def test_a_server_that_dies_at_its_third_call_ends_that_conversation_alone(tmp_path: Path) -> None:
+    load_servers(described(tmp_path, "third"))
+    odd: Any = make_environment("mcp/odd")
+    for _ in range(2):
+        odd.reset({})
+        answers = [odd.call(Call("set_note", {"note": "a"})).ok for _ in range(4)]
+        assert answers == [True, True, False, False] and "is gone" in odd.fault
+    odd.close()
+
+
+def test_names_of_any_letters_and_sixty_parameters_reach_the_server(tmp_path: Path) -> None:
+    load_servers(described(tmp_path, "odd-names"))
+    odd = make_environment("mcp/odd")
+    odd.reset({})
+    shown = {one["name"]: one["parameters"] for one in odd.tools()}
+    assert list(shown["files_read_all"]["properties"]) == ["a_b"]
+    assert list(shown["größe_ändern"]["properties"]) == ["größe"]
+    assert len(shown["configure"]["required"]) == 60
+    for name, parameters in shown.items():
+        wanted = {one: 1 if "integer" in str(part) else "x" for one, part in parameters["properties"].items()}
+        assert odd.call(Call(name, wanted)).ok, name
+    odd.close()
 
 
 def test_of_two_tools_of_one_name_the_first_is_offered_and_it_is_said(tmp_path: Path) -> None:
