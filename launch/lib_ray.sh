@@ -13,6 +13,7 @@
 #   FUNREASON_RAY_ARGS             more arguments for `ray start`, such as "--min-worker-port=20000"
 #   FUNREASON_WAIT_SECONDS  900    how long nodes wait for each other
 #   FUNREASON_HEAD_PATIENCE 30     how long a worker goes on without an answer from the head, in seconds
+#   FUNREASON_JOIN_SECONDS  120    a Ray that ends sooner had not joined yet
 #   RAY_AUTH_TOKEN                 a secret that admits nodes and drivers; without it anyone who reaches the head's port can
 #                                  run code there. The batch files make one for each job.
 #   FUNREASON_STOP_FILE            a file whose appearance asks the run to save and to end with code 75 ("continue me"); SIGUSR1 to
@@ -26,7 +27,8 @@ WAIT_SECONDS="${FUNREASON_WAIT_SECONDS:-900}"
 HEAD_PATIENCE="${FUNREASON_HEAD_PATIENCE:-30}"
 POLL_SECONDS="${FUNREASON_POLL_SECONDS:-2}"
 STOP_SECONDS=20
-JOIN_SECONDS=120 # a Ray that ends sooner had not joined yet
+JOIN_SECONDS="${FUNREASON_JOIN_SECONDS:-120}"
+REJOINS=10 # how often a node comes back whose Ray has ended
 
 RAY_PID=""    # process group of our `ray start --block`
 DRIVER_PID="" # process group of the stage, or of what waits for the nodes
@@ -242,9 +244,11 @@ lead() {
 # --- the other ranks --------------------------------------------------------------------------------------------------
 
 # Ends well when the head goes, since only the driver knows whether the work was done; a Ray that ends while the head
-# is there is this node's own failure, unless it could not join a head that was only half awake: then it tries again.
+# is there is this node's own failure. It tries again: the head may have been only half awake, and a stage that runs under
+# supervision is started again once all nodes are back. A node that cannot stay leaves after three tries in a row that
+# ended early, or after $REJOINS in all.
 follow() {
-    local deadline=$((SECONDS + WAIT_SECONDS)) code=0 tries=3 started
+    local deadline=$((SECONDS + WAIT_SECONDS)) code=0 tries=3 rejoins=$REJOINS started
     until head_answers; do
         ((SECONDS < deadline)) || fail "rank $RANK: no head answered on $HEAD_IP:$RAY_PORT within $WAIT_SECONDS s; does rank 0" \
             "run, with the same FUNREASON_RAY_PORT, and does the network let this port through?"
@@ -265,11 +269,16 @@ follow() {
         if group_lives "$RAY_PID" || ! head_answers; then break; fi
         code=0
         wait "$RAY_PID" || code=$?
-        if ((tries == 0 || SECONDS - started > JOIN_SECONDS)); then
+        if ((SECONDS - started > JOIN_SECONDS)); then tries=3; fi
+        if ((--rejoins < 0 || tries == 0)); then
             note "rank $RANK: Ray has ended on this node while the head goes on (code $code; its message is above)"
             exit $((code == 0 ? 1 : code))
         fi
-        note "rank $RANK: Ray could not start on this node (code $code; its message is above); once more"
+        if ((tries == 3)); then
+            note "rank $RANK: Ray has ended on this node while the head goes on (code $code; its message is above); it joins again"
+        else
+            note "rank $RANK: Ray could not start on this node (code $code; its message is above); once more"
+        fi
         sleep "$POLL_SECONDS"
     done
     note "rank $RANK: the head is gone, leaving"
