@@ -152,13 +152,19 @@ def server_of(offer: Offer, name: str) -> Server[Any]:
 
 
 def serve_stdio(server: Server[Any]) -> None:
-    """Serves over this process' standard streams until the other side closes them."""
+    """Serves over this process' standard streams until the other side closes them.
+
+    Protocols without sessions are refused and no reason to give up: a client that asks for one first, as the
+    SDK's own does, may shake hands on the same connection, which `Server.run` would not let it.
+    """
     import anyio
+    from mcp.server.runner import serve_loop
     from mcp.server.stdio import stdio_server
 
     async def main() -> None:
-        async with stdio_server() as (read, write):
-            await server.run(read, write, server.create_initialization_options())
+        options = server.create_initialization_options()
+        async with server.lifespan(server) as state, stdio_server() as (read, write):
+            await serve_loop(server, read, write, lifespan_state=state, init_options=options)
 
     anyio.run(main)
 

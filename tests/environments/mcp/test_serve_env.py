@@ -14,7 +14,7 @@ from random import Random
 from typing import Any
 
 import pytest
-from mcp import Client
+from mcp import Client, StdioServerParameters
 
 from funreason_train.calls import Call
 from funreason_train.commands.cli import main
@@ -91,6 +91,25 @@ def test_a_served_environment_answers_as_it_does_here(tmp_path: Path, scenario: 
         assert served.snapshot()["environment_state"] == here.snapshot(), "a new connection starts afresh"
     finally:
         served.close()
+
+
+def test_the_sdks_own_client_plays_over_stdio_and_every_session_starts_afresh(scenario: Any) -> None:
+    command = ["-m", "funreason_train", "serve-env", "shop", "seed=3", "state_tool=true"]
+    item = next(iter(scenario["items"]))
+
+    async def play() -> tuple[list[str], str, str]:
+        started = StdioServerParameters(command=sys.executable, args=command, env=dict(os.environ))
+        async with Client(started) as client:
+            tools = [one.name for one in (await client.list_tools()).tools]
+            before = await client.call_tool("environment_state", {})
+            set_to = await client.call_tool("set_price", {"item": item, "price": 7})
+            assert not set_to.is_error, set_to
+            after = await client.call_tool("environment_state", {})
+            return tools, str(before.content), str(after.content)
+
+    first, second = asyncio.run(play()), asyncio.run(play())
+    assert first == second and first[0] == [*SHOP, "environment_state"]
+    assert first[1] != first[2]
 
 
 @contextmanager
