@@ -27,6 +27,7 @@ from .answers import first_flaw, replaced, result_of
 from .folders import ALIAS, folder_state, make_folder
 from .servers import SESSION, Server
 from .standard_error import StandardError
+from .web import Web
 
 if TYPE_CHECKING:
     import anyio
@@ -75,7 +76,7 @@ class Session:
         self.folder = Path()
         self._hidden = server.hidden()
         self._errors: StandardError | None = None
-        self._status = 200  # of the last HTTP response
+        self._web = Web()
         self._noise = ""  # the last thing it sent that is no message of the protocol, and why
         self._stop: asyncio.Event | None = None
         self._starting: anyio.CancelScope | None = None
@@ -156,7 +157,10 @@ class Session:
             return Result(f"Error: the answer is none of the protocol ({first_flaw(error)})", False)
         code = error.error.code if isinstance(error, MCPError) else None
         said = self._plain(error)
-        if code == REQUEST_TIMEOUT:
+        if (refused := self._web.refused()) and code != REQUEST_TIMEOUT:
+            self.fault = f"the MCP server {self.name} {refused}"
+            said = f"the server {refused}"
+        elif code == REQUEST_TIMEOUT:
             self.fault = f"the MCP server {self.name} gave no answer to {name}{self._told_noise()}"
         elif code == CONNECTION_CLOSED or not isinstance(error, MCPError | RuntimeError):
             self.fault = f"the MCP server {self.name} is gone ({said or type(error).__name__})"
@@ -218,14 +222,11 @@ class Session:
                 import httpx2
                 from mcp.client.streamable_http import streamable_http_client
 
-                async def remember(response: Any) -> None:
-                    self._status = response.status_code
-
                 client = await stack.enter_async_context(
                     httpx2.AsyncClient(
                         headers=server.headers,
                         timeout=self.server.session.seconds,
-                        event_hooks={"response": [remember]},
+                        event_hooks={"response": [self._web.remember]},
                     )
                 )
                 streams = await stack.enter_async_context(
@@ -264,8 +265,10 @@ class Session:
         first = _first(error)
         if isinstance(first, _Unusable):
             return f"does not start: {first}"
-        if self._status in (401, 403):
-            return "asks for a login: give it one in `headers` or `env` of its description"
+        if refused := self._web.refused():
+            return refused
+        if "Timeout" in type(first).__name__:
+            return f"does not start: no answer within {self.server.session.seconds:g} s"
         if isinstance(first, ValidationError):
             return f"does not start: it sends what is none of the protocol ({self._plain(first_flaw(first))})"
         why = f"does not start ({type(first).__name__}: {self._plain(first)})"

@@ -133,7 +133,7 @@ def test_sessions_that_are_apart_pass_the_check_and_a_clock_is_no_state(tmp_path
 
 
 def test_a_shared_file_is_found_before_anything_is_built_on_it(tmp_path: Path) -> None:
-    load_servers(described(tmp_path, state=str(tmp_path / "shared.json")))
+    load_servers(described(tmp_path, state=str(tmp_path / "shared.json"), seconds=1))
     with pytest.raises(UserError, match="see each other's changes") as caught:
         isolation_of(environment_class("mcp/books"))
     assert "{session}" in str(caught.value)
