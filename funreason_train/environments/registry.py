@@ -54,6 +54,7 @@ class Environments(MutableMapping[str, type[Environment]]):
 ENVIRONMENTS = Environments(WORLDS)
 
 _FAMILIES: dict[str, Callable[[str], type[Environment]]] = {PREFIX: environment_kind}
+_SERVED = "mcp/"  # whose family comes with a file (`mcp.load_servers`)
 _PATHS: dict[str, type[Environment]] = {}  # `package.module:Class`, once loaded
 _OWN: dict[str, None] = {}  # what the configuration names, in order
 _MINE: set[str] = set()  # the environments that were registered thereby
@@ -78,6 +79,11 @@ def environment_class(name: str) -> type[Environment]:
         raise UserError(
             f"the environment {name} is not loaded",
             fix=f"Name it in the configuration: environment_modules=[{name}]",
+        )
+    if name.startswith(_SERVED):
+        raise UserError(
+            f"there is no environment {name}: the MCP servers of a file are known to the command synth alone",
+            fix="In synth, name the file: servers=FILE. Elsewhere use the conversations without playing them",
         )
     known = f"{', '.join(ENVIRONMENTS)}, {PREFIX}CLASS for a class of BFCL's"
     own = "or name the module of your own in environment_modules"

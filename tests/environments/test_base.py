@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from funreason_train.calls import Call, is_tool_name
-from funreason_train.environments import ENVIRONMENTS, make_environment
+from funreason_train.environments import ENVIRONMENTS, make_environment, registry
 from funreason_train.errors import UserError
 
 
@@ -27,6 +27,12 @@ def test_the_three_oldest_worlds_are_as_the_quickstart_knows_them() -> None:
 def test_an_unknown_environment_is_the_users_mistake() -> None:
     with pytest.raises(UserError, match="helpdesk"):
         make_environment("kitchen")
+
+
+def test_a_server_whose_file_is_not_named_is_told_as_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(registry._FAMILIES, "mcp/", raising=False)
+    with pytest.raises(UserError, match=r"no environment mcp/shop: the MCP servers .* servers=FILE"):
+        make_environment("mcp/shop")
 
 
 def test_an_unknown_table_in_the_configuration_is_refused() -> None:
