@@ -55,6 +55,13 @@ def test_tools_that_answer_otherwise_each_time_are_left_out_with_the_reason(tmp_
     assert "tell_time" in (tmp_path / "out" / "card.html").read_text()
 
 
+def test_a_server_that_repeats_what_it_was_asked_for_has_found_nothing_out(tmp_path: Path) -> None:
+    described(tmp_path, "echoes", leave_out=["get_note", "set_note"], observe=[])
+    synthesise(tmp_path, "trajectories=8", "turns=2")
+    kinds = {kind for row in rows(tmp_path / "out") for kind in row["synth"]["kinds"].values()}
+    assert "call" in kinds and "lookup" not in kinds, "nobody converts an hour to learn a zone that is known"
+
+
 def test_a_secret_comes_into_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: Any) -> None:
     monkeypatch.setenv("NOTE_TOKEN", "very-secret-value")
     described(tmp_path, "dump", env={"TOKEN": "${NOTE_TOKEN}"})

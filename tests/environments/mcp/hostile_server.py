@@ -2,7 +2,7 @@
 
 python hostile_server.py [flood] [garbage] [invalid-utf8] [deaf] [no-tools] [twice] [unsteady] [dump]
                          [dies-later FILE] [third] [deaf-list] [login] [endless] [no-schema] [odd-answers]
-                         [odd-names]
+                         [odd-names] [echoes]
 """
 
 import json
@@ -37,6 +37,9 @@ def tools() -> list[dict[str, Any]]:
         found.append({"name": "bare", "description": ""})
     if "odd-answers" in WORDS:
         found += [tool(name, annotations=READS) for name in ODD]
+    if "echoes" in WORDS:
+        zones = {name: {"type": "string"} for name in ("from_zone", "to_zone", "hour")}
+        found.append(tool("convert", zones, annotations=READS, description="Converts an hour."))
     if "odd-names" in WORDS:
         options = {f"option_{number}": {"type": "integer"} for number in range(60)}
         found += [
@@ -64,6 +67,9 @@ def answer(name: str, arguments: dict[str, Any]) -> str:
     if name == "set_note":
         NOTE["note"] = str(arguments.get("note"))
         return "done"
+    if name == "convert":
+        zones = {key: {"zone": arguments[f"{key}_zone"], "hour": arguments["hour"]} for key in ("from", "to")}
+        return json.dumps({**zones, "shift": "+3"})
     if name == "make_id":
         return str(uuid.uuid4())
     if name == "tell_time":

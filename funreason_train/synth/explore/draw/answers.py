@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from ..trace import Path, leaves, pattern, traits
@@ -24,7 +25,14 @@ class Answers:
         self._bears: dict[int, tuple[str, ...]] = {}
         self._traits: dict[tuple[int, Path], tuple[str, ...]] = {}
 
-    def add(self, number: int, tool: str, answer: Any, bears: tuple[str, ...]) -> None:
+    def add(
+        self,
+        number: int,
+        tool: str,
+        answer: Any,
+        bears: tuple[str, ...],
+        given: Collection[Any] = (),
+    ) -> None:
         """Takes in an answer.
 
         Args:
@@ -32,6 +40,7 @@ class Answers:
             tool: That was called.
             answer: Its result.
             bears: Traits of what the call made, from what it was given; see `trace.traits`.
+            given: Values that the call was given; where the answer only repeats one, nothing was found out.
         """
         self._whole[number] = answer
         if bears:
@@ -39,7 +48,7 @@ class Answers:
         for count, (path, value) in enumerate(leaves(answer)):
             if count >= _MOST:
                 break
-            if value is not None and not isinstance(value, bool) and value != "":
+            if value is not None and not isinstance(value, bool) and value != "" and value not in given:
                 label = f"{tool}/{pattern(path)}"
                 self.values.setdefault(label, []).append((number, path, value))
                 self.latest[label] = number

@@ -68,7 +68,9 @@ class Drawer(Likely):
             for name, value in executed.call.arguments.items():
                 if isinstance(value, str) and len(value) > 1:
                     self._spoken.setdefault(f"{executed.call.name}/{name}", []).append(value)
-        self._answers.add(number, executed.call.name, executed.result.value, bears)
+        # Servers repeat what they were asked for; whoever takes it from there has asked for nothing.
+        given = [one for _, one in leaves(executed.call.arguments)] if self._served else ()
+        self._answers.add(number, executed.call.name, executed.result.value, bears, given)
 
     def _optional(self, tool: str) -> list[str]:
         schema = self._graph.tools[tool].document["parameters"]
