@@ -17,6 +17,11 @@ _FAILURE = re.compile(
     re.IGNORECASE,
 )
 
+_NOTHING = frozenset({"", "[]", "{}", "()", "null", "None"})
+_NO_RESULT = re.compile(
+    r"(?:there (?:are|is) )?no (?:\w+[ ]){0,3}(?:found|match(?:es)?|results?|records?|rows)\W*", re.IGNORECASE
+)
+
 if TYPE_CHECKING:
     from mcp_types import CallToolResult
 
@@ -91,6 +96,12 @@ def first_flaw(error: BaseException) -> str:
     first = error.errors(include_url=False, include_context=False)[0]
     place = ".".join(map(str, first["loc"]))
     return f"{place}: {first['msg']}" if place else str(first["msg"])
+
+
+def found_nothing(result: Result) -> bool:
+    """Whether an answer is empty: of a call that looks something up, a sign that there is no such thing."""
+    text = result.text.strip()
+    return text in _NOTHING or result.value in ([], {}) or _NO_RESULT.fullmatch(text) is not None
 
 
 def _too_long(text: str, most: int) -> Result:

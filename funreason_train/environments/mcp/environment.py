@@ -17,6 +17,7 @@ from ...errors import UserError
 from ..protocol import Environment, Result
 from ..registry import register_family
 from . import policy
+from .answers import found_nothing
 from .cassette import Cassette, Recorded, read_learnt
 from .folders import known_paths
 from .pool import Pool
@@ -69,6 +70,7 @@ class _Offer:
         self.arguments = {shown[tool.name]: policy.argument_names(tool) for tool in offered}
         self.documents = policy.documents(offered, rules)
         self.only_reads = all(policy.reads_only(tool) for tool in offered)
+        self.looking_up = {shown[tool.name] for tool in offered if policy.looks_up(tool)}
         self.observing = [tool.name for tool in offered if policy.may_observe(tool)]
 
 
@@ -133,12 +135,19 @@ class McpEnvironment(Environment):
         return dict(self._offer().left_out)
 
     def call(self, call: Call) -> Result:
-        """Executes one call in the session."""
+        """Executes one call in the session.
+
+        A call that looks something up by arguments and finds nothing has failed: what it was asked for is not
+        there, and nobody learns from it how to ask.
+        """
         offer = self._offer()
         if (original := offer.names.get(call.name)) is None:
             return Result(f"Error: there is no tool {call.name}", False)
         own = offer.arguments[call.name]
-        return self._ask(original, {own.get(name, name): value for name, value in call.arguments.items()})
+        result = self._ask(original, {own.get(name, name): value for name, value in call.arguments.items()})
+        if result.ok and call.arguments and call.name in offer.looking_up and found_nothing(result):
+            return Result(result.text, False, result.value)
+        return result
 
     def snapshot(self) -> Any:
         """The observing tools' answers, by name, and the session's folder; nothing where all tools only read.

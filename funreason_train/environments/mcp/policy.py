@@ -41,7 +41,12 @@ def may_observe(tool: Tool) -> bool:
     The SDKs' defaults mark no tool as read-only; whether such a tool answers the same twice is found out
     before it is relied on (`isolation`).
     """
-    if destroys(tool) or parameters_of(tool.input_schema).get("required"):
+    return not parameters_of(tool.input_schema).get("required") and looks_up(tool)
+
+
+def looks_up(tool: Tool) -> bool:
+    """Whether the tool reads and changes nothing, as it says or as its name does."""
+    if destroys(tool):
         return False
     words = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", tool.name.rpartition(".")[2]).lower()
     return reads_only(tool) or _READING.match(words) is not None

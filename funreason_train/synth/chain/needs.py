@@ -84,10 +84,9 @@ def needs_of(trace: Sequence[Executed], everything: Sequence[Executed], graph: G
             if origin is not None:
                 step, path = origin
                 named = _described(everything[step], path)
-                if step >= start:
-                    used.add(places[step])
-                if named != _UNCLEAR:
+                if named != _UNCLEAR:  # else the user gives it, and the call that shows it is not for this
                     if step >= start:
+                        used.add(places[step])
                         derived.append((parameter, value))
                         if named is not None:
                             given.setdefault(
