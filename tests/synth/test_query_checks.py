@@ -132,3 +132,14 @@ def test_a_hint_may_name_a_tool_but_none_of_its_values() -> None:
     assert not reveals("You forgot to use buy_tickets.", gold)
     assert reveals("The start is 83214, look it up.", gold)
     assert reveals("The end is 74,532.", gold)
+
+
+def test_a_list_that_does_not_tell_its_values_apart_is_asked_for_beside_the_value() -> None:
+    tables = [{"name": "products"}, {"name": "orders"}]
+    trace = [
+        step(0, "list_tables", tables),
+        step(1, "describe_table", [{"type": "TEXT"}], table=("orders", 0, (1, "name"))),
+    ]
+    needs = needs_of(trace, trace, graph("list_tables", "describe_table"))
+    assert [(one.parameter, one.value) for one in needs.given] == [("table", "orders")]
+    assert needs.goals == (0, 1) and not needs.derived, "nobody lists tables to learn a name that is told"

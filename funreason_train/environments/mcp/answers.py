@@ -12,6 +12,7 @@ from .reading import is_json, value_in
 
 _FAILURE = re.compile(
     r"\W{0,4}(?:(?:\w+[ ]){0,3}\w*(?:error|exception)\b[^\n]{0,60}?(?::|$)"
+    r"|[^\s:]+:[ ]error\b"  # of one thing of several
     r"|(?:failed|unable) to\b|(?:request|call|operation) failed\b|traceback\b|not found\b"
     r"|(?:invalid|unknown|unsupported|missing) \w+|(?:access|permission) denied\b)",
     re.IGNORECASE,
@@ -101,7 +102,13 @@ def first_flaw(error: BaseException) -> str:
 def found_nothing(result: Result) -> bool:
     """Whether an answer is empty: of a call that looks something up, a sign that there is no such thing."""
     text = result.text.strip()
-    return text in _NOTHING or result.value in ([], {}) or _NO_RESULT.fullmatch(text) is not None
+    return text in _NOTHING or _is_empty(result.value) or _NO_RESULT.fullmatch(text) is not None
+
+
+def _is_empty(value: Any) -> bool:
+    """Whether a list or an object holds nothing but empty ones."""
+    inner = value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else None
+    return inner is not None and all(map(_is_empty, inner))
 
 
 def _too_long(text: str, most: int) -> Result:

@@ -2,7 +2,7 @@
 
 python hostile_server.py [flood] [garbage] [invalid-utf8] [deaf] [no-tools] [twice] [unsteady] [dump]
                          [dies-later FILE] [third] [deaf-list] [login] [endless] [no-schema] [odd-answers]
-                         [odd-names] [echoes]
+                         [odd-names] [echoes] [finds]
 """
 
 import json
@@ -37,6 +37,8 @@ def tools() -> list[dict[str, Any]]:
         found.append({"name": "bare", "description": ""})
     if "odd-answers" in WORDS:
         found += [tool(name, annotations=READS) for name in ODD]
+    if "finds" in WORDS:
+        found += [tool("find_note", {"words": {"type": "string"}}), tool("list_notes"), tool("keep_all")]
     if "echoes" in WORDS:
         zones = {name: {"type": "string"} for name in ("from_zone", "to_zone", "hour")}
         found.append(tool("convert", zones, annotations=READS, description="Converts an hour."))
@@ -67,6 +69,9 @@ def answer(name: str, arguments: dict[str, Any]) -> str:
     if name == "set_note":
         NOTE["note"] = str(arguments.get("note"))
         return "done"
+    if name in ("find_note", "list_notes", "keep_all"):
+        held = [NOTE["note"]] if NOTE["note"] else []
+        return json.dumps([one for one in held if str(arguments.get("words", "")) in one])
     if name == "convert":
         zones = {key: {"zone": arguments[f"{key}_zone"], "hour": arguments["hour"]} for key in ("from", "to")}
         return json.dumps({**zones, "shift": "+3"})

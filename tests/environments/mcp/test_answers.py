@@ -18,7 +18,7 @@ from mcp_types import (
     TextResourceContents,
 )
 
-from funreason_train.environments.mcp.answers import result_of
+from funreason_train.environments.mcp.answers import found_nothing, result_of
 from funreason_train.environments.mcp.reading import value_in
 from funreason_train.environments.protocol import Result
 
@@ -88,10 +88,24 @@ def test_structured_content_that_the_text_does_not_show_is_shown() -> None:
         "Traceback (most recent call last)",
         '{"error": "no such book"}',
         '{"success": false, "message": "no"}',
+        "/session/a.txt: Error - ENOENT: no such file\n---\n/session/b.txt: words",
     ],
 )
 def test_a_failure_that_does_not_say_so_is_one(said: str) -> None:
     assert not answered(text(said)).ok
+
+
+@pytest.mark.parametrize(
+    ("said", "nothing"),
+    [
+        *(("", True), ("[]", True), (" null ", True), ("No matches found", True), ("no results.", True)),
+        *(('{"entities": [], "relations": []}', True), ("There are no open orders found", True)),
+        *(("0", False), ("[0]", False), ('{"entities": [], "total": 0}', False), ("Nothing was lost", False)),
+        *(("No matches found in a, but one in b", False), ("done", False)),
+    ],
+)
+def test_an_answer_that_holds_nothing(said: str, nothing: bool) -> None:
+    assert found_nothing(answered(text(said))) is nothing
 
 
 @pytest.mark.parametrize(

@@ -112,6 +112,18 @@ def test_values_that_no_json_holds_are_none(tmp_path: Path) -> None:
     odd.close()
 
 
+def test_a_look_up_that_finds_nothing_has_failed(tmp_path: Path) -> None:
+    load_servers(described(tmp_path, "finds"))
+    odd = make_environment("mcp/odd")
+    odd.reset({})
+    missed = odd.call(Call("find_note", {"words": "milk"}))
+    assert not missed.ok and missed.text == "[]"
+    assert odd.call(Call("list_notes", {})).ok and odd.call(Call("keep_all", {})).ok, "nothing was asked for"
+    odd.call(Call("set_note", {"note": "buy milk"}))
+    assert odd.call(Call("find_note", {"words": "milk"})).ok
+    odd.close()
+
+
 def test_a_server_that_dies_at_its_third_call_ends_that_conversation_alone(tmp_path: Path) -> None:
     load_servers(described(tmp_path, "third"))
     odd: Any = make_environment("mcp/odd")

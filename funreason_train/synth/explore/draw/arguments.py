@@ -198,6 +198,8 @@ class Drawer(Likely):
         if wanted := count_for(self._graph.told(self._tool, place)):
             least = most = wanted
         items = schema.get("items", {"type": "string"})
+        if self._served and items.get("properties"):  # in words, values of several records would be mixed up
+            most = least
         if "description" not in items and "description" in schema:
             items = {**items, "description": schema["description"]}
         listed = options_in(str(items.get("description", "")))
