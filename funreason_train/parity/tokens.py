@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import random
+from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,19 +47,36 @@ def sample_rows(folder: Path, count: int, seed: int, side: str = "train") -> lis
         seed: Of the draw.
         side: `train` or `val`.
     """
-    sizes = [len(line) for line in _lines(folder, side)]
+    sizes, alike = [], Counter[str]()
+    for line in _lines(folder, side):
+        sizes.append(len(line))
+        alike[_identity(line)] += 1
     chosen = set(random.Random(seed).sample(range(len(sizes)), min(count, len(sizes))))
     if sizes:
         chosen.add(max(range(len(sizes)), key=sizes.__getitem__))
-    rows = [json.loads(line) for number, line in enumerate(_lines(folder, side)) if number in chosen]
+    drawn = [line for number, line in enumerate(_lines(folder, side)) if number in chosen]
+    rows = [json.loads(line) for line in drawn]
     prompts = _prompts(folder / "rl" / f"{side}.parquet", {row["id"] for row in rows})
-    return [ParityRow(row["id"], row, _same(row, prompts.get(row["id"], []))) for row in rows]
+    return [
+        ParityRow(row["id"], row, _same(row, prompts.get(row["id"], []), alike[_identity(line)]))
+        for row, line in zip(rows, drawn, strict=True)
+    ]
 
 
-def _same(row: dict[str, Any], prompts: Sequence[list[Message]]) -> list[Message] | None:
-    """The prompt of a row among those of its id, which is unique within a source alone."""
+def _same(row: dict[str, Any], prompts: Sequence[list[Message]], rows: int) -> list[Message] | None:
+    """The prompt of a row among those of its id, which is unique within a source alone.
+
+    Where none is the row's own and there are fewer prompts than rows of this id, RL may have left the row
+    out, and what there is belongs to other sources.
+    """
     messages, _ = sft_messages(row)
-    return next((one for one in prompts if one == messages), prompts[0] if prompts else None)
+    other = prompts[0] if prompts and len(prompts) >= rows else None
+    return next((one for one in prompts if one == messages), other)
+
+
+def _identity(line: str) -> str:
+    """What a line of the export begins with, its id; other rows of the same id begin alike."""
+    return line.partition(', "system": ')[0]
 
 
 def _lines(folder: Path, side: str) -> Iterator[str]:

@@ -250,6 +250,44 @@ def test_two_sources_with_the_same_ids_are_compared_row_by_row(prepare: Prepare,
     assert all(row.prompt == sft_messages(row.sft)[0] for row in compared)
 
 
+@pytest.mark.parametrize(
+    ("kept", "found"), [(("b",), [None, "b"]), (("a", "b"), ["a", "b"]), ((), [None, None])]
+)
+def test_a_row_that_rl_leaves_out_has_no_prompt_though_another_source_has_its_id(
+    tmp_path: Path, kept: tuple[str, ...], found: list[str | None]
+) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    from funreason_train.parity.tokens import sample_rows
+
+    def prompt(name: str) -> list[dict[str, str]]:
+        return [{"role": "system", "content": "s"}, {"role": "user", "content": name}]
+
+    (tmp_path / "sft").mkdir()
+    (tmp_path / "rl").mkdir()
+    told = [
+        {
+            "id": "train-1/0.0",
+            "system": "s",
+            "conversations": [{"from": "human", "value": name}, {"from": "gpt", "value": "<think>x"}],
+        }
+        for name in "ab"
+    ]
+    text = ",\n".join(json.dumps(row) for row in told)
+    (tmp_path / "sft" / "train.json").write_text(f"[\n{text}\n]\n")
+    rows = [{"prompt": prompt(name), "extra_info": {"id": "train-1/0.0"}} for name in kept]
+    schema = pa.schema(
+        [
+            ("prompt", pa.list_(pa.struct([("role", pa.string()), ("content", pa.string())]))),
+            ("extra_info", pa.struct([("id", pa.string())])),
+        ]
+    )
+    pq.write_table(pa.Table.from_pylist(rows, schema), tmp_path / "rl" / "train.parquet")
+    seen = [row.prompt and row.prompt[-1]["content"] for row in sample_rows(tmp_path, 9, 0)]
+    assert seen == found
+
+
 def test_closing_replies_can_stay_out_of_rl(prepare: Prepare) -> None:
     _, kept = prepare("data.datasets=[funreason_mt]", "data.val_share=0")
     _, without = prepare("data.datasets=[funreason_mt]", "data.val_share=0", "data.rl_closing_share=0")
