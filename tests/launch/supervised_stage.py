@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pytest
 from commands.staged import TABLE
 from omegaconf import DictConfig
 
@@ -58,7 +59,9 @@ def played(stage: Stage, config: DictConfig, run: RunDir, lock: int, log: Path) 
 
 
 if __name__ == "__main__":
-    stages.STAGES.clear()
-    stages.STAGES.update(TABLE)
-    execute.spawn = played
-    sys.exit(cli.main(sys.argv[1:]))
+    with pytest.MonkeyPatch.context() as patch:
+        for name in TABLE:
+            patch.setitem(stages.STAGES, name, TABLE[name])
+        patch.setattr(execute, "spawn", played)
+        code = cli.main(sys.argv[1:])
+    sys.exit(code)
