@@ -269,7 +269,7 @@ def _unused(config: DictConfig) -> Iterator[str]:
     if not rl.algorithm.kl_loss:
         yield "rl.algorithm.kl_loss_type"
     if not rl.algorithm.filter_groups:
-        yield "rl.algorithm.filter_batches"
+        yield from ("rl.algorithm.filter_batches", "rl.algorithm.filter_then")
     yield "rl.algorithm.name"
 
 

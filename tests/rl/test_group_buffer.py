@@ -125,6 +125,22 @@ def test_prompts_that_never_have_a_signal_end_the_run_with_a_sentence(
     assert queue.drawn < 40
 
 
+@pytest.mark.parametrize("whole_rounds", [True, False])
+def test_prompts_that_never_have_a_signal_may_be_taken_at_last(buffer_on: Any, whole_rounds: bool) -> None:
+    queue = Queue(lambda prompt, sample: 0.0, min)
+    queue.draw(4)
+    buffer = buffer_on(queue, whole_rounds=whole_rounds, limit=20)
+    buffer.keeps_rest = True
+    batch, figures = buffer.sample(1, "train", 4)
+    assert len({key.split("_")[0] for key in batch.keys}) == 4
+    assert 0 < figures["training/filter_groups/evicted_samples"] < 20 and queue.drawn < 40
+    # The next step looks for a signal anew.
+    queue.scores = every_third_has_a_signal
+    queue.draw(4)
+    batch, figures = buffer.sample(2, "train", 4)
+    assert all(int(key.split("_")[0][-6:]) % 3 == 0 for key in batch.keys)
+
+
 def test_without_the_filter_all_groups_are_taken(buffer_on: Any) -> None:
     queue = Queue(lambda prompt, sample: 0.0, max)
     queue.draw(4)

@@ -59,6 +59,7 @@ class Algorithm(Section):
     entropy: NotNegative
     filter_groups: bool
     filter_batches: Count
+    filter_then: Literal["stop", "keep"]
     entropy_weight: Positive | None
     entropy_bound: Positive | None
 

@@ -34,6 +34,7 @@ class BoundedGroups(ReplayBuffer):
 
     Attributes:
         limit: Groups that a step may throw away; None for no limit.
+        keeps_rest: Whether a step at its limit takes groups as they come, and does not end the run.
         whole_rounds: Nothing is decided until every prompt that was drawn is done. Which prompts a step
             trains on is then the same in every run, at the cost of waiting for each round's longest sample.
         liveness: The processes that make the samples; None to trust that they live.
@@ -43,6 +44,7 @@ class BoundedGroups(ReplayBuffer):
     """
 
     limit: int | None = None
+    keeps_rest = False
     whole_rounds = False
     liveness: Liveness | None = None
     log_seconds = _LOG_SECONDS
@@ -75,6 +77,8 @@ class BoundedGroups(ReplayBuffer):
         if self.environments and partition_id == _TRAIN and self.filter_groups_metric is not None:
             self._judge_faults()
         found: tuple[set[str], Counter[float]] = super()._dapo_filtered_keys(partition_id)
+        if self.keeps_rest and self.limit is not None and self._evicted + len(found[0]) >= self.limit:
+            return set(), Counter()
         return found
 
     def _judge_faults(self) -> None:
@@ -103,8 +107,8 @@ class BoundedGroups(ReplayBuffer):
                 f"step {global_steps} threw {self._evicted} groups away whose samples all scored the same "
                 f"(the last ones {scores}) and still lacks prompts with a signal{self.judged.aside}; "
                 "train on prompts that the model gets right sometimes, raise rl.samples_per_prompt or "
-                "rl.algorithm.filter_batches, or "
-                "set rl.algorithm.filter_groups=false"
+                "rl.algorithm.filter_batches, set rl.algorithm.filter_then=keep to train on what there is, "
+                "or rl.algorithm.filter_groups=false"
             )
         return found
 

@@ -102,6 +102,7 @@ def _prepare_buffer(buffer: Any, config: DictConfig, rl: Mapping[str, Any]) -> N
     buffer.poll_interval = _POLL_SECONDS
     if isinstance(buffer, BoundedGroups):
         buffer.limit = rl["algorithm"]["filter_batches"] * config.data.train_batch_size
+        buffer.keeps_rest = rl["algorithm"]["filter_then"] == "keep"
         buffer.whole_rounds = rl["reproducible"]
         buffer.environments = config.actor_rollout_ref.rollout.agent.default_agent_loop == ENVIRONMENT
 
