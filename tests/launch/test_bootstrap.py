@@ -46,7 +46,7 @@ class Checkout:
 
     def run(self, **settings: Any) -> tuple[int, str]:
         process = self.start(**settings)
-        printed, messages = process.communicate(timeout=60)
+        printed, messages = process.communicate(timeout=300)
         assert printed == "", "stdout belongs to the command that follows"
         return process.returncode, messages
 
@@ -188,7 +188,7 @@ def test_a_file_system_without_locks_is_guarded_by_a_folder(checkout: Checkout, 
     wait_until(lambda: bool(checkout.calls("pip sync")))
     code, messages = checkout.run(PATH=path, FUNREASON_POLL_SECONDS="0.1")
     assert code == 0 and "a folder guards it instead" in messages and "waiting for it" in messages
-    first.communicate(timeout=60)
+    first.communicate(timeout=300)
     assert len(checkout.calls("pip sync")) == 1
     assert not (checkout.root / ".venv/.launch.busy").exists()
 
@@ -226,7 +226,7 @@ def test_two_nodes_at_once_install_once(checkout: Checkout) -> None:
     code, messages = checkout.run()
     assert code == 0
     assert "another process is installing" in messages
-    first.communicate(timeout=60)
+    first.communicate(timeout=300)
     assert first.returncode == 0
     assert len(checkout.calls("pip sync")) == 1
 

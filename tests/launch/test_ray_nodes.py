@@ -17,7 +17,7 @@ STAGES = [("sft_h20x32.sh", "sft"), ("rl_h20x32.sh", "rl")]
 
 def end(process: subprocess.Popen[str]) -> tuple[int, str]:
     """Exit code and messages of a script that must end by itself."""
-    _, messages = process.communicate(timeout=60)
+    _, messages = process.communicate(timeout=300)
     return process.returncode, messages
 
 
@@ -231,7 +231,7 @@ def test_an_existing_cluster_is_only_driven_and_only_by_rank_0(cluster: Cluster,
 @pytest.mark.parametrize("argument", ["dry_run=true", "++dry_run=true", "--help"])
 def test_a_dry_run_starts_no_ray(cluster: Cluster, script: str, stage: str, argument: str) -> None:
     process = cluster.node(0, 4, argument, script=script)
-    printed, messages = process.communicate(timeout=60)
+    printed, messages = process.communicate(timeout=300)
     assert process.returncode == 0, messages
     assert cluster.nodes() == {}
     assert cluster.calls() == [

@@ -78,7 +78,7 @@ def test_a_node_whose_ray_dies_comes_back_and_the_stage_is_started_again(
     job.loses_ray()
     job.trains(2)
     job.finish()
-    printed, messages = job.head.communicate(timeout=120)
+    printed, messages = job.head.communicate(timeout=300)
     assert job.head.returncode == 0, messages
     code, said = end(job.worker)
     assert code == 0 and "rank 1: Ray has ended on this node while the head goes on" in said

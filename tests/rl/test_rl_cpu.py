@@ -59,7 +59,7 @@ def test_a_worker_is_a_fork_that_has_the_imports_with_its_own_arguments_environm
         env={**os.environ, "PYTHONPATH": str(root)},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
     )
     first, second = done.stdout.splitlines()
     assert first == "3 True ['one', 'two'] 7 __main__ to stderr False", done.stderr
@@ -74,6 +74,6 @@ def test_with_a_second_thread_running_workers_start_cold(tmp_path: Path) -> None
         "with warm_workers([]): print('RAY_JOB_CONFIG_JSON_ENV_VAR' in os.environ)\n"
         "stop.set()"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300)
     assert done.stdout.strip() == "False"
     assert "start cold" in done.stderr

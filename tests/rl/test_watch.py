@@ -122,7 +122,7 @@ def test_one_that_takes_no_notice_is_ended() -> None:
         capture_output=True,
         text=True,
         env={"PYTHONPATH": ":".join(sys.path), "PATH": "/usr/bin"},
-        timeout=50,
+        timeout=300,
         check=False,
     )
     assert done.returncode == 1 and "the actor died" in done.stderr

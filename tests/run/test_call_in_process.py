@@ -135,7 +135,7 @@ def test_an_inherited_file_is_held_by_the_child(tmp_path: Path) -> None:
 
 
 def _pids(file: Path) -> list[int]:
-    until = time.monotonic() + 60
+    until = time.monotonic() + 300
     while not file.exists():
         assert time.monotonic() < until
         time.sleep(0.02)

@@ -81,7 +81,7 @@ def rack(tmp_path: Path, *words: str) -> list[str]:
 
 
 def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 300
     while not condition():
         assert time.monotonic() < deadline, "the expected state was not reached"
         time.sleep(0.05)

@@ -61,7 +61,7 @@ def play(file: Path, kind: str) -> tuple[int, str, dict[str, Any]]:
 
 
 def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 300
     while not condition():
         assert time.monotonic() < deadline, "the expected state was not reached"
         time.sleep(0.05)
@@ -145,11 +145,11 @@ def test_whatever_ends_the_rehearsal_ends_its_hosts(tmp_path: Path, kind: str, h
         # Of a rack its first process has to be told; `unshare` passes no signal on.
         children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
         os.kill(int(children[0]) if kind == "namespaces" else process.pid, signal.SIGTERM)
-        process.communicate(timeout=60)
+        process.communicate(timeout=300)
         os.close(held)
     else:
         os.close(held)  # as if the command had been killed outright
-        process.communicate(timeout=60)
+        process.communicate(timeout=300)
     until(lambda: not any(_is(Path(f"/proc/{pid}"), b"sleep\x004716\0") for pid in sleeping))
     assert kind == "namespaces" or not marked(mark)
 

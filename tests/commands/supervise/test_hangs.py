@@ -22,7 +22,7 @@ FAR = 120.0  # seconds after which a test gives up
 def ended(root: psutil.Process) -> None:
     for one in [*root.children(recursive=True), root]:
         one.kill()
-    psutil.wait_procs([root], timeout=10)
+    psutil.wait_procs([root], timeout=60)
 
 
 def found_in(
