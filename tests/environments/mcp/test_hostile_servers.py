@@ -50,20 +50,24 @@ def test_a_server_without_tools_is_one_sentence(tmp_path: Path) -> None:
     ("word", "said"),
     [
         ("deaf-list", "did not answer within 2 s of its start$"),
-        ("login", "did not answer within 2 s of its start; it wrote: Log in at https://notes.example/device"),
+        ("login", "did not answer within 9 s of its start; it wrote: Log in at https://notes.example/device"),
         ("endless", "does not start: its list of tools never ends, 4 so far$"),
         ("no-schema", r"sends what is none of the protocol \(tools\.2\.inputSchema: Field required\)$"),
     ],
 )
 def test_a_server_that_cannot_be_used_is_one_sentence_and_ends(tmp_path: Path, word: str, said: str) -> None:
-    load_servers(described(tmp_path, word, start_seconds=2))
+    waits = {"deaf-list": 2, "login": 9}  # what answers at last has a minute for it
+    load_servers(described(tmp_path, word, start_seconds=waits.get(word, 60)))
     with pytest.raises(UserError, match=said):
         make_environment("mcp/odd").tools()
-    assert not _running(tmp_path)
+    until = time.monotonic() + 300
+    while _running() and time.monotonic() < until:
+        time.sleep(0.1)
+    assert not _running()
 
 
-def _running(tmp_path: Path) -> list[str]:
-    """Processes of this one that are left, as their command lines."""
+def _running() -> list[str]:
+    """The servers that this process started and that are left, as their command lines."""
     found = []
     for children in Path("/proc/self/task").glob("*/children"):
         for one in children.read_text().split():
