@@ -58,6 +58,7 @@ _SERVED = "mcp/"  # whose family comes with a file (`mcp.load_servers`)
 _PATHS: dict[str, type[Environment]] = {}  # `package.module:Class`, once loaded
 _OWN: dict[str, None] = {}  # what the configuration names, in order
 _MINE: set[str] = set()  # the environments that were registered thereby
+_SHOWN = 16  # names that a message lists
 
 
 def environment_class(name: str) -> type[Environment]:
@@ -85,7 +86,9 @@ def environment_class(name: str) -> type[Environment]:
             f"there is no environment {name}: the MCP servers of a file are known to the command synth alone",
             fix="In synth, name the file: servers=FILE. Elsewhere use the conversations without playing them",
         )
-    known = f"{', '.join(ENVIRONMENTS)}, {PREFIX}CLASS for a class of BFCL's"
+    names = list(ENVIRONMENTS)
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    known = f"{', '.join(names[:_SHOWN])}{more}, {PREFIX}CLASS for a class of BFCL's"
     own = "or name the module of your own in environment_modules"
     raise UserError(f"there is no environment {name}", fix=f"Choose one of {known}, {own}")
 
