@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 MODELS = ("base", "sft", "rl")
+REPLACED = "training/filter_groups/evicted_samples"  # since all samples of such a group scored the same
 
 
 def read(path: Path) -> Any:
@@ -21,17 +22,17 @@ def read(path: Path) -> Any:
 
 
 def seed_row(run: Path) -> str:
-    """One run: accuracies, the paired difference, groups with identical rewards, time and memory."""
+    """One run: accuracies, the paired difference, groups replaced in a step, time and memory."""
     summary = read(run / "summary.json")
     held = summary["heldout"]
     low, high = held["rl_minus_sft_ci95"]
     lines = (run / "rl" / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
-    silent = [json.loads(line)["health/groups_without_signal"] for line in lines]
+    replaced = [json.loads(line).get(REPLACED, 0.0) for line in lines]
     cells = [
         str(summary["seed"]),
         *(f"{100 * held[name]:.1f} %" for name in MODELS),
         f"{100 * held['rl_minus_sft']:+.1f} ({100 * low:+.1f} to {100 * high:+.1f})",
-        f"{100 * sum(silent) / len(silent):.0f} % ({100 * min(silent):.0f} to {100 * max(silent):.0f})",
+        f"{sum(replaced) / len(replaced):.0f} ({min(replaced):.0f} to {max(replaced):.0f})",
         f"{summary['seconds']['total'] / 60:.1f} min",
         f"{summary['peak_bytes'] / 2**30:.1f} GiB",
     ]
@@ -60,7 +61,7 @@ def main() -> None:
     parser.add_argument("runs", type=Path, nargs="+", help="run directories of the quickstart")
     runs = parser.parse_args().runs
     print(f"{os.cpu_count()} cores, {platform.machine()}, {platform.system()}\n")
-    print("| seed | base | SFT | RL | RL minus SFT, points (95 %) | identical rewards | time | memory |")
+    print("| seed | base | SFT | RL | RL minus SFT, points (95 %) | groups replaced a step | time | memory |")
     print("|---|---:|---:|---:|---:|---:|---:|---:|")
     for run in runs:
         print(seed_row(run))
