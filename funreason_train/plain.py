@@ -45,6 +45,11 @@ def _writable(value: Any, depth: int) -> Any:
     return f"({type(value).__name__})"
 
 
+def is_number(value: Any) -> bool:
+    """Whether a value is a number in JSON's sense; Python's True and False are none."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
 def once(size: int) -> Callable[[Callable[[Any], Result]], Callable[[Any], Result]]:
     """Decorates a function of one plain value (JSON's types): equal values get the same result object back.
 

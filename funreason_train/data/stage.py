@@ -5,7 +5,6 @@ funreason-train data datasets=[apigen,funreason_mt] apigen.path=FILE funreason_m
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 from ..environments import loading_problems
 from ..environments.bfcl.documents import bfcl_folder
 from ..errors import Problem, UserError, refuse
-from ..run.files import fresh_folder, not_ours, write_json
+from ..run.files import fresh_folder, not_ours, read_lines, write_json
 from ..run.paths import RunDir
 from ..run.stage import Decides, Stage, model_files
 from . import settings
@@ -124,8 +123,7 @@ def _nothing_left(ledger: Mapping[str, Any], out: Path) -> UserError:
         + "".join(f", {count} rejected as {reason}" for reason, count in account["rejected"].items())
         for name, account in ledger.items()
     )
-    with (out / "rejected.jsonl").open(encoding="utf-8") as file:
-        first = json.loads(file.readline() or "null")
+    first = next(read_lines(out / "rejected.jsonl"), None)
     example = f"; the first one, {first['position']}: {first['detail']}" if first else ""
     return UserError(
         f"no row is left to train on ({counts}{example})",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
+from difflib import get_close_matches
 from typing import Any
 
 from ..errors import UserError
@@ -90,7 +91,9 @@ def environment_class(name: str) -> type[Environment]:
     more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
     known = f"{', '.join(names[:_SHOWN])}{more}, {PREFIX}CLASS for a class of BFCL's"
     own = "or name the module of your own in environment_modules"
-    raise UserError(f"there is no environment {name}", fix=f"Choose one of {known}, {own}")
+    near = get_close_matches(name, names, 1)
+    meant = f"; did you mean {near[0]}?" if near else ""
+    raise UserError(f"there is no environment {name}{meant}", fix=f"Choose one of {known}, {own}")
 
 
 def make_environment(name: str) -> Environment:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ..plain import is_number
 from .stage import Decides
 
 Inputs = Mapping[str, Mapping[str, Any]]
@@ -47,7 +48,7 @@ def changes(
         if decides.is_harmless(key):
             harmless.append(phrase)
         elif decides.may_grow(key):
-            if _number(old) and _number(new) and new < old:
+            if is_number(old) and is_number(new) and new < old:
                 another.append(f"{phrase}, which may only grow")
             else:  # what decided the length before (steps or epochs) may be left out: the stage counts steps
                 grown.append(phrase)
@@ -84,10 +85,6 @@ def flat(value: Any, prefix: str = "") -> dict[str, Any]:
     for key, inner in value.items():
         found |= flat(inner, f"{prefix}.{key}" if prefix else str(key))
     return found
-
-
-def _number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def _shown(value: Any) -> str:

@@ -72,6 +72,7 @@ class Evaluate(Section):
     categories: Annotated[list[Text], MinLen(1)]
     limit: Count | None
     max_model_tokens: Annotated[int, Ge(4), Le(2**31)]
+    seconds: Positive
     pause: bool
     gpu_memory: ShareAboveZero
     stop_below_best: Count | None

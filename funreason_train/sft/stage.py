@@ -223,6 +223,7 @@ def job_of(config: DictConfig, run: RunDir, arguments: dict[str, Any], total: in
             "sft": str(run.sft),
             "every": config.sft.evaluate.every,
             "pause": config.sft.evaluate.pause,
+            "seconds": config.sft.evaluate.seconds,
             "base": arguments["model_name_or_path"],
         },
     }
@@ -328,7 +329,7 @@ STAGE = Stage(
             *(f"sft.evaluate.{key}" for key in ("every", "benchmark", "tasks", "categories", "limit")),
             *(
                 f"sft.evaluate.{key}"
-                for key in ("max_model_tokens", "pause", "gpu_memory", "stop_below_best")
+                for key in ("max_model_tokens", "seconds", "pause", "gpu_memory", "stop_below_best")
             ),
             "sft.save_steps",
             "sft.save_total_limit",

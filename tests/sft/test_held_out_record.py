@@ -175,6 +175,21 @@ def test_what_waits_is_played_in_order_and_a_failure_ends_nothing(tmp_path: Path
     assert again.played == [], "a resumed run plays nothing twice"
 
 
+def test_a_score_that_cannot_be_written_down_ends_the_playing_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    waits(HeldOut(tmp_path), 10)
+
+    def full(*_: Any) -> None:
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(HeldOut, "note", full)
+    with Beside(HeldOut(tmp_path), Scripted({10: 0.5}), tmp_path / "stop", None, say=said.append) as beside:
+        beside.drain()
+    assert said == ["no more held-out tasks are played, and training goes on: no space left on device"]
+
+
 def test_scores_that_fall_ask_the_training_to_save_and_end(tmp_path: Path) -> None:
     held = HeldOut(tmp_path)
     waits(held, 10, 20, 30, 40)

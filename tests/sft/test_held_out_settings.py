@@ -135,12 +135,24 @@ def test_training_that_pauses_ends_at_the_step_whose_score_fell(
             stop.note.touch()
 
     monkeypatch.setattr("funreason_train.sft.heldout.callback.hand_over", hand_over)
-    job = {"sft": str(tmp_path), "every": 20, "pause": True, "base": "base"}
+    job = {"sft": str(tmp_path), "every": 20, "pause": True, "seconds": 60, "base": "base"}
     callback = HeldOutCallback(job, stop, rank=0)
     assert not saved(callback, 10).should_training_stop and taken == []
     assert not saved(callback, 20).should_training_stop
     assert saved(callback, 40).should_training_stop and stop.stopped
     assert taken == [20, 40]
+
+
+def test_training_does_not_wait_for_ever_for_tasks_that_nobody_plays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("funreason_train.sft.heldout.callback.hand_over", lambda *_: None)
+    job = {"sft": str(tmp_path), "every": 20, "pause": True, "seconds": 60, "base": "base"}
+    callback = HeldOutCallback(job, StopCallback(tmp_path / "stop"), rank=0)
+    assert callback.patience > 60
+    callback.patience = 0.1
+    assert not saved(callback, 20).should_training_stop
+    assert "step 20 were not played in time; training goes on" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("keep", ["last", "best"])

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import UserError
+from ...plain import is_number
 from ...run.attempts import attempts
 from ...run.files import read_json
 from ...run.manifest import Manifest
@@ -71,13 +72,13 @@ class RunRecord:
         """Model -> accuracy on the held-out tasks, from the summary or the latest evaluation."""
         heldout = self.summary.get("heldout")
         if isinstance(heldout, Mapping) and heldout:
-            return {name: heldout[name] for name in ("base", "sft", "rl") if _is_number(heldout.get(name))}
+            return {name: heldout[name] for name in ("base", "sft", "rl") if is_number(heldout.get(name))}
         result = self.stages.get("eval", {}).get("result", {})
         models = result.get("models", {}) if isinstance(result, Mapping) else {}
         return {
             str(name): float(one["accuracy"])
             for name, one in models.items()
-            if isinstance(one, Mapping) and _is_number(one.get("accuracy"))
+            if isinstance(one, Mapping) and is_number(one.get("accuracy"))
         }
 
 
@@ -132,7 +133,3 @@ def _summary(run: RunDir) -> Mapping[str, Any]:
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, Mapping) else {}
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)

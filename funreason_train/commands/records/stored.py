@@ -10,6 +10,7 @@ from typing import Any
 
 from ...environments.play import FAULT
 from ...errors import UserError
+from ...plain import is_number
 from ...run.paths import RunDir
 from .scan import RunRecord
 
@@ -54,7 +55,7 @@ def rollouts(run: RunDir) -> Iterator[Stored | str]:
     for file in files:
         episode: list[tuple[int, dict[str, Any]]] = []
         for number, line in _lines(file):
-            if line is None or "answer" not in line or not _is_number(line.get("score")):
+            if line is None or "answer" not in line or not is_number(line.get("score")):
                 yield DAMAGED if line is None else UNSCORED
                 continue
             if "turn" not in line:
@@ -139,7 +140,7 @@ def _task(file: Path, number: int, line: Mapping[str, Any], origin: str, truths:
     responses = [one for turn in turns for one in turn.get("responses", ()) if isinstance(one, Mapping)]
     by_reward = "score" in line
     reasons = line.get("reasons") or ()
-    score = float(line["score"]) if _is_number(line.get("score")) else float(bool(line.get("right")))
+    score = float(line["score"]) if is_number(line.get("score")) else float(bool(line.get("right")))
     return Stored(
         origin=origin,
         where=f"{file.parent.name}/{file.name}:{number}",
@@ -192,7 +193,3 @@ def _truths(record: RunRecord) -> dict[str, str]:
 def as_ground_truth(stored: Stored) -> str:
     """What a reward function is given where there is no gold answer: an episode's number of turns."""
     return stored.truth if stored.truth is not None else json.dumps({"calls": [], "tools": []})
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)

@@ -34,6 +34,12 @@ def _benchmark(run: RunDir, benchmark: str) -> dict[str, Any] | None:
             scores[name] = read_scores(run.eval(name, benchmark))
         except UserError as error:
             notes.append(str(error))
+            continue
+        if "accuracy" in scores[name] and len(scores[name].get("ci95", ())) != 2:
+            del scores[name]
+            notes.append(
+                f"{name}: its scores.json has no interval (ci95), so it is not shown; evaluate it again."
+            )
     if not scores and not notes:
         return None
     page = run.eval_failures(benchmark)
@@ -66,7 +72,7 @@ def _shares(scores: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
             "tasks": one["tasks"],
         }
         for name, one in scores.items()
-        if "accuracy" in one and len(one.get("ci95", ())) == 2
+        if "accuracy" in one
     ]
 
 

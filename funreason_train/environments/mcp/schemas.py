@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from ...calls.schema import TYPE_NAMES
+from ...plain import is_number
 
 _DEEPEST: Final = 12  # levels of a schema that are followed; deeper ones allow anything
 _SAME: Final = 2  # how often a reference may stand inside itself
@@ -159,20 +160,16 @@ def _plain_type(found: dict[str, Any], nullable: bool) -> None:
 def _plain_bounds(found: dict[str, Any]) -> None:
     """Bounds as numbers; draft 4 says with `true` that the bound itself is excluded."""
     for bound, exclusive in (("minimum", "exclusiveMinimum"), ("maximum", "exclusiveMaximum")):
-        if found.get(exclusive) is True and _is_number(found.get(bound)):
+        if found.get(exclusive) is True and is_number(found.get(bound)):
             found[exclusive] = found.pop(bound)
         for key in (bound, exclusive):
-            if key in found and not _is_number(found[key]):
+            if key in found and not is_number(found[key]):
                 del found[key]
     for key in ("minItems", "maxItems", "minLength", "maxLength"):
         if key in found and not (isinstance(found[key], int) and 0 <= found[key] <= 10_000):
             del found[key]
     if not isinstance(found.get("description", ""), str):
         del found["description"]
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def _walk(schema: Any, depth: int = 0) -> list[Mapping[str, Any]]:

@@ -77,7 +77,7 @@ class Session:
         self._hidden = server.hidden()
         self._errors: StandardError | None = None
         self._web = Web()
-        self._noise = ""  # the last thing it sent that is no message of the protocol, and why
+        self._noise = ""  # why the last message since the last request was not valid MCP
         self._stop: asyncio.Event | None = None
         self._starting: anyio.CancelScope | None = None
         self._session: ClientSession | None = None
@@ -120,7 +120,7 @@ class Session:
             return Result(json.dumps(state, ensure_ascii=False), True, state)
         if self.fault is not None or self._session is None:
             return Result(f"Error: {self.fault or 'the session is closed'}", False)
-        seconds = self.server.session.seconds
+        seconds, self._noise = self.server.session.seconds, ""
         meant = replaced(arguments, ALIAS, str(self.folder)) if self.server.knows_folder else arguments
         asked = self._session.call_tool(name, meant, seconds)
         future = asyncio.run_coroutine_threadsafe(asked, _loop())
@@ -154,7 +154,7 @@ class Session:
         from pydantic import ValidationError
 
         if isinstance(error, ValidationError):  # it has answered, and goes on
-            return Result(f"Error: the answer is none of the protocol ({first_flaw(error)})", False)
+            return Result(f"Error: the answer is not valid MCP ({first_flaw(error)})", False)
         code = error.error.code if isinstance(error, MCPError) else None
         said = self._plain(error)
         if (refused := self._web.refused()) and code != REQUEST_TIMEOUT:
@@ -241,7 +241,7 @@ class Session:
             self._noise = first_flaw(message)
 
     def _told_noise(self) -> str:
-        return f"; it sent what is no message of the protocol ({self._noise})" if self._noise else ""
+        return f"; it sent a message that is not valid MCP ({self._noise})" if self._noise else ""
 
     def _reset(self, tool: str) -> None:
         done = self.call(tool, {})
@@ -270,7 +270,7 @@ class Session:
         if "Timeout" in type(first).__name__:
             return f"does not start: no answer within {self.server.session.seconds:g} s"
         if isinstance(first, ValidationError):
-            return f"does not start: it sends what is none of the protocol ({self._plain(first_flaw(first))})"
+            return f"does not start: what it sends is not valid MCP ({self._plain(first_flaw(first))})"
         why = f"does not start ({type(first).__name__}: {self._plain(first)})"
         said = self._errors.last_line() if self._errors is not None else ""
         return f"{why}; it wrote: {brief(self._plain(said))}" if said else why

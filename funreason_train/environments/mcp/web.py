@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 _LOGIN = (401, 403)
-#: Besides them and all from 500 on: gone, too slow, too many. Others may be a call's own fault.
-_REFUSED = (404, 405, 407, 408, 410, 429)
+_ELSEWHERE = (404, 405, 407, 410)  # nothing that speaks the protocol is there
+#: Besides them and all from 500 on: too slow, too many. Others may be a call's own fault.
+_REFUSED = (*_ELSEWHERE, 408, 429)
 
 
 class Web:
@@ -27,5 +28,10 @@ class Web:
         if self._kind.startswith("text/html"):
             return "answers with a web page, as of a login: look at its `url` and `headers`"
         if self._status in _REFUSED or self._status >= 500:
-            return f"answers with HTTP status {self._status}"
+            fix = (
+                "look at its `url`"
+                if self._status in _ELSEWHERE
+                else "it is busy or out of order; try again later"
+            )
+            return f"answers with HTTP status {self._status}: {fix}"
         return ""

@@ -101,6 +101,12 @@ class Beside:
             self._thread.join(_POLL)
 
     def _work(self) -> None:
+        try:
+            self._play_all()
+        except Exception as error:  # a full disk, say
+            self._say(f"no more held-out tasks are played, and training goes on: {error}")
+
+    def _play_all(self) -> None:
         # Nothing after a fall: a better score of a model that waited would take the reason to end away.
         while not self._over.is_set() and not self._held.fell(self._patience):
             waiting = self._held.waiting()
@@ -170,6 +176,7 @@ class RayPlayer:
         """See `Player`."""
         import ray
         from omegaconf import OmegaConf
+        from ray.exceptions import GetTimeoutError
 
         settings, run = self._config.sft.evaluate, RunDir(self._held.folder)
         config = evaluation(self._config, step, model, self._tasks)
@@ -184,7 +191,14 @@ class RayPlayer:
         gpus = 0 if settings.pause else gpus_of(self._config)
         task = ray.remote(_play).options(num_cpus=1, num_gpus=gpus, max_retries=0)
         self._running = task.remote(job)
-        failed = ray.get(self._running)
+        try:
+            failed = ray.get(self._running, timeout=float(settings.seconds))
+        except GetTimeoutError:
+            self.cancel()
+            raise UserError(
+                f"playing did not end within {settings.seconds:g} s (log: {job['log']})",
+                fix="Raise sft.evaluate.seconds, or play fewer tasks (sft.evaluate.limit)",
+            ) from None
         if failed:
             raise UserError(failed)
         benchmark = str(settings.benchmark)

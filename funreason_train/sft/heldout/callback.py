@@ -13,7 +13,7 @@ from transformers import TrainerCallback
 from ...run.beat import beat
 from ..publish import hand_over
 from ..train.callbacks import StopCallback, agreed
-from .record import HeldOut
+from .record import MOST_WAITING, HeldOut
 
 _POLL = 0.3  # seconds between two looks for the line of a step
 
@@ -22,14 +22,17 @@ class HeldOutCallback(TrainerCallback):
     """After a checkpoint that is due, its model is kept for whoever plays; runs on every rank.
 
     Args:
-        job: `sft` (the stage's folder), `every` (steps), `pause` (whether to wait until it was played) and
-            `base` (the folder of the model that training started from).
+        job: `sft` (the stage's folder), `every` (steps), `pause` (whether to wait until it was played),
+            `seconds` (that playing one model may take) and `base` (the folder of the model that training
+            started from).
         stop: What ends the training; asked after a pause, so that it ends with the step that was played.
         rank: Of this process.
     """
 
     def __init__(self, job: Mapping[str, Any], stop: StopCallback, rank: int) -> None:
         self.held, self.every, self.pause = HeldOut(Path(job["sft"])), int(job["every"]), bool(job["pause"])
+        # Behind those that wait already; a minute more for whoever ends it and says so.
+        self.patience = (MOST_WAITING + 1) * float(job["seconds"]) + 60.0
         self.base, self.stop, self.who = str(job["base"]), stop, f"training.{rank}"
 
     def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
@@ -46,12 +49,16 @@ class HeldOutCallback(TrainerCallback):
             beat(self.who, "loading a batch", step)
 
     def _wait(self, args: Any, step: int) -> None:
-        """Returns when the step was played, or the training is to end."""
+        """Returns when the step was played, the training is to end, or nobody plays any more."""
         if args.device.type == "cuda":
             import torch
 
             gc.collect()
             torch.cuda.empty_cache()  # what only the allocator holds is the engine's now
+        until = time.monotonic() + self.patience
         while step not in self.held.rows() and not self.stop.note.exists():
+            if time.monotonic() > until:
+                print(f"held-out tasks of step {step} were not played in time; training goes on", flush=True)
+                return
             beat(self.who, "held-out tasks", step)
             time.sleep(_POLL)

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from ...models.best import Best, best_of, falls
+from ...plain import is_number
 from ...run.files import read_lines, write_text
 
 #: Models that wait at most; a training that is that far ahead leaves out steps, but never its last one.
@@ -59,7 +60,7 @@ class HeldOut:
     def scores(self) -> dict[int, float]:
         """Step -> accuracy, of the steps that could be played."""
         rows = self.rows().items()
-        return {step: float(row["accuracy"]) for step, row in rows if _is_number(row.get("accuracy"))}
+        return {step: float(row["accuracy"]) for step, row in rows if is_number(row.get("accuracy"))}
 
     def failed(self) -> dict[int, str]:
         """Step -> why it could not be played."""
@@ -146,7 +147,3 @@ class HeldOut:
         if failed := sum("failed" in row for row in rows.values()):
             parts.append(f"{failed} of {len(rows)} held-out evaluations failed")
         return "; ".join(parts)
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -87,6 +87,17 @@ def test_evaluations_stand_with_their_intervals(tmp_path: Path) -> None:
     assert ["rl_reason", "0", "0", "3"] in reasons["rows"] and heldout["page"] == "eval/failures.html"
 
 
+def test_a_score_without_an_interval_is_named(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run")
+    file = run.root / "eval" / "rl" / "scores.json"
+    scores = json.loads(file.read_text())
+    del scores["ci95"]
+    file.write_text(json.dumps(scores))
+    (heldout,) = data_of(write_report(run, 100, 20))[0]["evaluations"]
+    assert [one["name"] for one in heldout["shares"]] == ["base", "sft"] and heldout["tables"]
+    assert any(note.startswith("rl: its scores.json has no interval") for note in heldout["notes"])
+
+
 @pytest.mark.parametrize("file", ["eval/rl/scores.json", "manifest.json", "data/ledger.json", "config.yaml"])
 @pytest.mark.parametrize("damage", ["", '{"format": 1, "acc', '{"format": 999}', "[1, 2]", "\x00\ufffd: ["])
 def test_a_damaged_file_takes_nothing_else_with_it(tmp_path: Path, file: str, damage: str) -> None:

@@ -52,7 +52,7 @@ def test_a_server_without_tools_is_one_sentence(tmp_path: Path) -> None:
         ("deaf-list", "did not answer within 2 s of its start$"),
         ("login", "did not answer within 9 s of its start; it wrote: Log in at https://notes.example/device"),
         ("endless", "does not start: its list of tools never ends, 4 so far$"),
-        ("no-schema", r"sends what is none of the protocol \(tools\.2\.inputSchema: Field required\)$"),
+        ("no-schema", r"what it sends is not valid MCP \(tools\.2\.inputSchema: Field required\)$"),
     ],
 )
 def test_a_server_that_cannot_be_used_is_one_sentence_and_ends(tmp_path: Path, word: str, said: str) -> None:
@@ -79,8 +79,8 @@ def _running() -> list[str]:
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("no_content", r"the answer is none of the protocol \(content: Field required\)"),
-        ("unknown_part", r"the answer is none of the protocol \(content\.0"),
+        ("no_content", r"the answer is not valid MCP \(content: Field required\)"),
+        ("unknown_part", r"the answer is not valid MCP \(content\.0"),
         ("a_long_line", "the answer has 2,000,000 characters"),
     ],
 )
@@ -101,7 +101,7 @@ def test_an_answer_that_is_no_json_is_told_where_it_is_waited_for_in_vain(tmp_pa
     odd: Any = make_environment("mcp/odd")
     odd.reset({})
     assert not odd.call(Call("half_a_letter", {})).ok
-    assert re.search(r"no answer to half_a_letter.*no message of the protocol \(Invalid JSON", odd.fault)
+    assert re.search(r"no answer to half_a_letter.*a message that is not valid MCP \(Invalid JSON", odd.fault)
     odd.close()
 
 
