@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -69,16 +69,19 @@ class Table:
         ]
 
     def _widths(self, width: int) -> list[int | None]:
-        """The columns' widths in which no word is broken; None each where that is left to rich."""
+        """The columns' widths in which no word is broken; None each where that is left to rich.
+
+        Cells of two lines are preferred to a column that has one line beside another that has five.
+        """
         words = [word - _GAP for word in self._words()]
-        spare = width - sum(words) - _GAP * len(words)
-        if spare < 0:
+        room = width - _GAP * len(words)
+        cells = [[row[n] for row in (self.head, *self.rows)] for n in range(len(words))]
+        if sum(words) > room:
             return [None] * len(words)
-        for n, least in enumerate(words):
-            more = min(spare, max(len(row[n]) for row in (self.head, *self.rows)) - least)
-            words[n] += more
-            spare -= more
-        return list(words)
+        two = [_in_two_lines(cells[n], words[n]) for n in range(len(words))]
+        least = two if sum(two) <= room else words
+        wanted = [max(map(len, column)) for column in cells]
+        return list(_shared_out(least, wanted, room - sum(least)))
 
     def _columns(self, chosen: Sequence[int], last: bool) -> Table:
         return Table(
@@ -126,6 +129,28 @@ class Table:
         rows = tuple(tuple(map(str, row)) for row in value["rows"])
         head, notes = tuple(map(str, value["head"])), tuple(map(str, value["notes"]))
         return cls(str(value["title"]), head, rows, int(value["texts"]), notes, bool(value["total"]))
+
+
+def _in_two_lines(cells: Sequence[str], least: int) -> int:
+    """The width, of at least `least`, in which each of the texts takes two lines at most."""
+    return max(min(map(max, _splits(cell))) if len(cell) > least else least for cell in cells)
+
+
+def _splits(text: str) -> Iterator[tuple[int, int]]:
+    """How long the two lines are, for each place where a text may be broken, and without one."""
+    yield len(text), 0
+    for match in re.finditer(" ", text):
+        yield match.start(), len(text) - match.end()
+
+
+def _shared_out(least: Sequence[int], wanted: Sequence[int], spare: int) -> Sequence[int]:
+    """Gives to each column alike what is spare, until it has what it wants."""
+    widths = list(least)
+    while spare > 0 and (short := [n for n, width in enumerate(widths) if width < wanted[n]]):
+        for n in short[:spare]:
+            widths[n] += 1
+            spare -= 1
+    return widths
 
 
 def _line(cells: Any) -> str:

@@ -52,3 +52,13 @@ def test_a_path_in_a_note_can_be_copied(screen: Console) -> None:
     path = "/a/folder-" + "x" * 70 + "/rejected.jsonl"
     display.print_table(Table("", ("model",), (("a",),), notes=(f"everything is in {path}",)))
     assert path in screen.export_text()
+
+
+def test_three_models_with_intervals_take_two_lines_a_row_on_80_columns(screen: Console) -> None:
+    screen.width = 80
+    names = ("missing_parameter", "no_tool", "plain")
+    figures = ("0.0 % (0.0 to 0.9)", "57.2 % (52.3 to 62.0)", "68.8 % (64.0 to 73.2)")
+    rows = tuple((name, "104", *figures) for name in names)
+    display.print_table(Table("", ("category", "tasks", "base", "sft", "rl"), rows))
+    lines = [line for line in screen.export_text().splitlines() if line.strip() and "─" not in line]
+    assert len(lines) == 1 + 2 * len(names)
