@@ -19,6 +19,7 @@ from funreason_train.calls import (
 from funreason_train.calls.match import Canon, Strings
 from funreason_train.calls.names import normal_name
 from funreason_train.calls.parse import MAX_CALLS, MAX_CHARS, MAX_DEPTH
+from funreason_train.reward.outcome import outcome
 
 
 @dataclass(eq=False, slots=True)
@@ -34,14 +35,16 @@ class Gold:
         turns: User turns of the task, for a row that is an episode.
         text: What the model would write to make these very calls; None if nothing reads back as them for
             sure. An answer that is this text is right by every rule, and need not be read.
+        right: The result of such an answer.
     """
 
     calls: tuple[Call, ...]
     tools: Mapping[str, Schema]
-    tool_names: frozenset[str] = frozenset()
+    tool_names: Sequence[str] = ()
     acceptance: Acceptance | None = None
     turns: int | None = None
     text: str | None = None
+    right: dict[str, float] = field(default_factory=dict, repr=False)
     _canons: dict[Strings, Canon] = field(default_factory=dict, repr=False)
 
     def match(self, calls: Sequence[Call], *, ordered: bool, strings: Strings) -> Match:
@@ -104,11 +107,13 @@ def _read(ground_truth: str) -> Gold:
         raise ValueError("turns is not a number of user turns")
     # Only the gold calls' tools are ever compared with; compiling all of them would be half of the work.
     names = {call.name for call in calls}
-    tools = index_tools([tool for tool in value["tools"] if tool["name"] in names])
-    offered = frozenset([tool["name"] for tool in value["tools"]])
+    offered = [tool["name"] for tool in value["tools"]]
+    used = value["tools"] if len(offered) == 1 else [tool for tool in value["tools"] if tool["name"] in names]
+    tools = index_tools(used)
     if accepted:
         return Gold(tuple(calls), tools, offered, Acceptance(accepted, tools), turns)
-    return Gold(tuple(calls), tools, offered, None, turns, _text(calls))
+    right = outcome("right", 1.0, len(calls), len(calls), True, True)
+    return Gold(tuple(calls), tools, offered, None, turns, _text(calls), right)
 
 
 def _normal(name: str) -> str:

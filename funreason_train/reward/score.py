@@ -87,6 +87,8 @@ def _score(
         found = outcome(error, gold_calls=len(gold.calls), closed=closed)
     elif turns is not None:
         found = _read(answer, gold)
+    elif answer == gold.text:  # the commonest case
+        found = gold.right.copy()
     elif len(answer) <= _REMEMBERED_CHARS:
         found = _remembered(answer, gold, options).copy()
     else:
@@ -113,8 +115,6 @@ def _read(answer: str, gold: Gold) -> dict[str, float]:
 
 
 def _judge(answer: str, gold: Gold, options: RewardOptions) -> dict[str, float]:
-    if answer == gold.text:
-        return _well_formed("right", 1.0, len(gold.calls), gold)
     calls, error = read_answer(answer, gold.tool_names)
     if calls is None:
         return outcome(error, gold_calls=len(gold.calls), closed=True)
