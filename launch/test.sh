@@ -29,12 +29,12 @@ if (($# == 0)); then
     check "shellcheck" shellcheck --external-sources .ci/run launch/*.sh launch/slurm/*.sbatch requirements/*.sh proof/gpu/*.sh
     check "hadolint" hadolint Dockerfile
     check "locks" python requirements/check.py
-    # A file's tests stay together, since they share what they prepare.
-    check "tests, on all cores" python -m pytest --numprocesses auto --dist loadfile --durations=15 "${pure[@]}"
+    # A file's tests stay together, since they share what they prepare, and long files come first (tests/conftest.py).
+    spread=(--dist loadfile --no-loadscope-reorder --durations=15)
+    check "tests, on all cores" python -m pytest --numprocesses auto "${spread[@]}" "${pure[@]}"
     if [[ "${FUNREASON_TEST:-}" != fast ]]; then
         # Two at a time whatever the machine: each starts processes of its own, which mostly import.
-        check "tests that start a framework" \
-            python -m pytest --numprocesses 2 --dist loadfile --durations=15 tests/smoke
+        check "tests that start a framework" python -m pytest --numprocesses 2 "${spread[@]}" tests/smoke
     fi
 else
     check "pytest" python -m pytest "$@"

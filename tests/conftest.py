@@ -18,6 +18,17 @@ from omegaconf import OmegaConf
 _MAY_BE_SKIPPED = re.compile(r"\bGPU\b|\bFUNREASON_SLOW\b")
 _SKIPPED = pytest.StashKey[list[str]]()
 
+#: The files that take longest, longest first: one that came last would keep one core busy alone.
+_FIRST = (
+    *("smoke/test_sft_workers.py", "smoke/test_pipeline.py", "smoke/test_played_cluster.py"),
+    *("smoke/test_supervised_sft.py", "smoke/test_rl_episodes.py", "smoke/test_rl_verl.py"),
+    *("smoke/test_synth_ray.py", "smoke/test_tree_training.py", "smoke/test_bfcl_vllm.py"),
+    *("synth/test_mcp_synth.py", "models/test_hub.py", "environments/mcp/test_mcp_environment.py"),
+    *("evaluate/bfcl/test_bfcl_command.py", "recipes/test_recipes.py", "settings/test_every_key.py"),
+    *("synth/test_hostile_mcp.py", "commands/supervise/test_hangs.py", "rl/test_rl_validate.py"),
+    *("evaluate/test_eval_stage.py", "synth/test_leaks.py", "synth/test_phases.py", "test_skips.py"),
+)
+
 settings.register_profile("patient", deadline=None)
 settings.load_profile("patient")
 
@@ -66,6 +77,19 @@ def pytest_configure(config: pytest.Config) -> None:
         config, "workerinput"
     ):  # the workers of pytest-xdist report to the process that started them
         config.pluginmanager.register(_Skips(config.stash[_SKIPPED]), "skips-that-fail")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Puts long files first, which pytest-xdist hands out in this order (`--no-loadscope-reorder`)."""
+    place = {name: number for number, name in enumerate(_FIRST)}
+    here = Path(__file__).parent
+
+    def rank(item: pytest.Item) -> int:
+        inside = item.path.is_relative_to(here)
+        return place.get(item.path.relative_to(here).as_posix(), len(place)) if inside else len(place)
+
+    items.sort(key=rank)
 
 
 class _Skips:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -23,9 +24,8 @@ CONFTEST = Path(__file__).with_name("conftest.py").read_text(encoding="utf-8")
         ("@pytest.mark.xfail(reason='known')\ndef test_it(): assert False", 0),
     ],
 )
-@pytest.mark.parametrize("workers", [0, 1])
 def test_only_a_missing_gpu_excuses_a_skip(
-    pytester: pytest.Pytester, body: str, code: int, workers: int
+    pytester: pytest.Pytester, body: str, code: int, workers: int = 0
 ) -> None:
     pytester.makeconftest(CONFTEST)
     pytester.makepyfile(test_one="import pytest\n" + body, test_two="def test_other(): pass")
@@ -34,3 +34,16 @@ def test_only_a_missing_gpu_excuses_a_skip(
     assert done.ret == code
     if code:
         done.stdout.fnmatch_lines(["*skipped, which counts as failed*"])
+
+
+@pytest.mark.parametrize(
+    "body", ["def test_it(): pytest.skip('no')", "pytest.importorskip('no_such_module')"]
+)
+def test_workers_tell_of_their_skips(pytester: pytest.Pytester, body: str) -> None:
+    test_only_a_missing_gpu_excuses_a_skip(pytester, body, 1, workers=1)
+
+
+def test_long_files_come_first_and_are_there() -> None:
+    tests = Path(__file__).parent
+    names = re.findall(r'"([\w/]+\.py)"', CONFTEST)
+    assert len(names) > 20 and [name for name in names if not (tests / name).is_file()] == []

@@ -1,5 +1,6 @@
 """Every shipped recipe, composed, checked against the installed frameworks and dry-run."""
 
+import json
 import re
 import subprocess
 import sys
@@ -14,20 +15,36 @@ from funreason_train.settings.compose import compose, recipes, shipped
 from funreason_train.settings.places import group_choices
 from funreason_train.settings.resolve import run_of
 
+FRAMEWORKS = {"torch", "ray", "vllm", "verl", "llamafactory", "transformers"}
+#: Dry runs one after the other in one process; what each printed, and which modules were imported.
+PROGRAM = """
+import contextlib, io, json, sys
+from funreason_train.commands.cli import main
+told = []
+for words in json.loads(sys.stdin.read()):
+    with contextlib.redirect_stdout(io.StringIO()) as out:
+        code = main(words)
+    told.append([code, out.getvalue()])
+print(json.dumps([told, sorted(sys.modules)]))
+"""
 
-def dry_run(command: str, recipe: str, run: Path) -> str:
-    words = [f"+recipe={recipe}", "dry_run=true", f"run_dir={run}"]
+
+def dry_runs(*runs: list[str]) -> list[str]:
+    """What dry runs print, which must not import a framework."""
+    words = [[*words, "dry_run=true"] for words in runs]
     done = subprocess.run(
-        [sys.executable, "-X", "importtime", "-m", "funreason_train", command, *words],
-        capture_output=True,
-        text=True,
+        [sys.executable, "-c", PROGRAM], input=json.dumps(words), capture_output=True, text=True
     )
     assert done.returncode == 0, done.stdout + done.stderr[-2000:]
-    imported = {
-        line.rsplit("|", 1)[-1].strip() for line in done.stderr.splitlines() if "import time:" in line
-    }
-    assert imported.isdisjoint({"torch", "ray", "vllm", "verl", "llamafactory", "transformers"})
-    return done.stdout
+    told, imported = json.loads(done.stdout)
+    assert FRAMEWORKS.isdisjoint(imported)
+    for run, (code, out) in zip(words, told, strict=True):
+        assert code == 0, (run, out, done.stderr[-2000:])
+    return [out for _, out in told]
+
+
+def dry_run(command: str, recipe: str, run: Path) -> str:
+    return dry_runs([command, f"+recipe={recipe}", f"run_dir={run}"])[0]
 
 
 def profiles_and_recipes() -> list[tuple[str, str]]:
@@ -69,24 +86,23 @@ def compose_recipe(name: str) -> DictConfig:
 
 
 @pytest.mark.parametrize("recipe", recipes())
-@pytest.mark.parametrize("command", ["sft", "rl", "pipeline"])
-def test_a_dry_run_resolves_everything_and_imports_no_framework(
-    command: str, recipe: str, tmp_path: Path
-) -> None:
-    out = dry_run(command, recipe, tmp_path)
-    files = {path.name for path in (tmp_path / "plan").iterdir()}
-    named = load_settings("pipeline", [f"+recipe={recipe}"]).pipeline.stages
-    stages = {"sft", "rl"} & {*named} if command == "pipeline" else {command}
-    jobs = {f"rayjob_{stage}.yaml" for stage in stages} if not recipe.endswith("_cpu") else set()
-    assert files == {
-        "config.yaml",
-        "commands.txt",
-        "plan.json",
-        *(f"{stage}.yaml" for stage in stages),
-        *jobs,
-    }
-    assert "nothing was started" in " ".join(out.split())
-    assert not (tmp_path / "manifest.json").exists()
+def test_a_dry_run_resolves_everything_and_imports_no_framework(recipe: str, tmp_path: Path) -> None:
+    commands = ("sft", "rl", "pipeline")
+    told = dry_runs(*([name, f"+recipe={recipe}", f"run_dir={tmp_path / name}"] for name in commands))
+    for command, out in zip(commands, told, strict=True):
+        files = {path.name for path in (tmp_path / command / "plan").iterdir()}
+        named = load_settings("pipeline", [f"+recipe={recipe}"]).pipeline.stages
+        stages = {"sft", "rl"} & {*named} if command == "pipeline" else {command}
+        jobs = {f"rayjob_{stage}.yaml" for stage in stages} if not recipe.endswith("_cpu") else set()
+        assert files == {
+            "config.yaml",
+            "commands.txt",
+            "plan.json",
+            *(f"{stage}.yaml" for stage in stages),
+            *jobs,
+        }
+        assert "nothing was started" in " ".join(out.split())
+        assert not (tmp_path / command / "manifest.json").exists()
 
 
 @pytest.mark.parametrize("words", [[], ["synth.out={}/elsewhere"]])
