@@ -207,6 +207,14 @@ def test_the_picture_is_one_svg_in_which_names_are_escaped(vault: Graph) -> None
     assert "<script>" not in str(draw(odd))
 
 
+def test_a_tool_that_is_left_out_is_in_no_picture(vault: Graph) -> None:
+    graph = Graph.from_json(vault.to_json())
+    one, two = sorted(graph.edges())[0]
+    for name in (one, two):
+        graph.avoided = {name}
+        assert str(draw(graph)).count("<rect") == 4
+
+
 def test_targets_come_from_lists_and_from_failures(tmp_path: Path) -> None:
     tools = {"shop": ("find_item", "order_item"), "bank": ("sign_in",)}
     plain = tmp_path / "tools.txt"

@@ -159,3 +159,13 @@ def test_an_error_may_speak_of_a_tool() -> None:
 def test_lists_at_the_end_of_messages_are_one_obstacle() -> None:
     one, two = (without_values(f'{{"error": "open doors: {end}"}}', {}) for end in ("left, right", "back"))
     assert one == two
+
+
+def test_a_failure_without_a_word_is_no_success() -> None:
+    """A search that answers with an empty text has failed; `""` stands for success in what is learnt."""
+    graph = Graph("x", [{"name": name, "description": "", "parameters": {}} for name in ("find", "add")])
+    call, nothing = Call("find", {"text": "milk"}), Result("", False)
+    assert graph.remedies("find", call, nothing.text) == {}
+    enabler = Executed(Call("add", {}), Result("added", True), True)
+    graph.learn_enabling(enabler, call, nothing, Result("milk", True))
+    assert list(graph.remedies("find", call, nothing.text)) == ["add"]

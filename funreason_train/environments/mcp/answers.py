@@ -20,7 +20,9 @@ _FAILURE = re.compile(
 
 _NOTHING = frozenset({"", "[]", "{}", "()", "null", "None"})
 _NO_RESULT = re.compile(
-    r"(?:there (?:are|is) )?no (?:\w+[ ]){0,3}(?:found|match(?:es)?|results?|records?|rows)\W*", re.IGNORECASE
+    r"(?:there (?:are|is) )?no (?:\w+[ ]){0,3}(?:found|match(?:es)?|results?|records?|rows)\W*"
+    r"|[^\n:\[{]{1,60}:",  # a heading with nothing below
+    re.IGNORECASE,
 )
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from ..registry import register_family
 from . import policy
 from .answers import found_nothing
 from .cassette import Cassette, Recorded, read_learnt
-from .folders import known_paths
+from .folders import known_paths, timeless
 from .pool import Pool
 from .servers import SESSION, Server, SessionRules, read_servers
 
@@ -165,7 +165,7 @@ class McpEnvironment(Environment):
             if name == SESSION:
                 state[name] = self.settled(result.value)
             else:
-                state[name] = result.text if result.value is None else result.value
+                state[name] = timeless(result.text if result.value is None else result.value)
         if not state and not self._offer().only_reads:
             raise ValueError(
                 f"the state of {self.name} cannot be read: no tool that only reads works without arguments; "

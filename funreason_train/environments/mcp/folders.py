@@ -8,8 +8,12 @@ import os
 import re
 import shutil
 import sqlite3
+import struct
 import tempfile
-from collections.abc import Iterable
+import time
+import zipfile
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,6 +26,16 @@ _SHOWN_BYTES = 4_000  # of a file that is shown as its text; a larger one as its
 _READ_BYTES = 20_000_000
 _SHOWN_ROWS = 40
 _SQLITE = b"SQLite format 3\x00"
+_ARCHIVE = b"PK\x03\x04"
+_MOST_PARTS = 500  # of an archive
+_STAMP = re.compile(
+    r"\b(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d)(?::\d\d(?:[.,]\d+)?)?(?:Z|[+-]\d\d:?\d\d\b)?"
+    r"|\b(\d{10})(?:\d{3}|\d{6}|\d{9})?(?:\.\d+)?\b"
+)
+_NEAR = 26 * 3600.0  # seconds; a clock of any time zone is no further from ours
+_GIT_INDEX = b"DIRC"
+_GIT_ENTRY = 62  # bytes of an entry of git's index before the path
+_OFFICE_TIMES = re.compile(rb"(<dcterms:(?:created|modified)\b[^>]*>)[^<]*")
 _SIDE_FILES = ("-wal", "-shm", "-journal")
 
 
@@ -42,6 +56,8 @@ def remove_leftovers(name: str) -> None:
 def known_paths(home: Path, copied: Iterable[str]) -> dict[str, Any]:
     """The paths of a session that its user knows, from the files that are copied into it.
 
+    Nobody speaks of what lies in hidden folders, such as `.git`.
+
     Returns:
         Folders and files, each under the names that parameters for them have.
     """
@@ -49,6 +65,8 @@ def known_paths(home: Path, copied: Iterable[str]) -> dict[str, Any]:
     for name in copied:
         source = home / name
         for path in (source, *sorted(source.rglob("*"))) if source.is_dir() else (source,):
+            if any(part.startswith(".") for part in path.relative_to(source).parts):
+                continue
             if len(folders) + len(files) < _MOST_KNOWN:
                 place = f"{ALIAS}/{path.relative_to(source.parent)}"
                 (folders if path.is_dir() else files).append(place)
@@ -70,9 +88,11 @@ def _alive(process: int) -> bool:
 
 
 def folder_state(folder: Path) -> dict[str, Any]:
-    """What stands in a folder: path -> text, tables of a database, or a digest of what is neither.
+    """What stands in a folder: path -> text, tables of a database, parts of an archive, or a digest.
 
-    Times and access rights do not count. Beyond some hundred files, one digest stands for all others.
+    Times and access rights do not count, nor does what servers write of the time of writing (`timeless`), or
+    office documents and git's index by themselves. Beyond some hundred files, one digest stands for all
+    others.
     """
     found: dict[str, Any] = {}
     others, digest = 0, hashlib.blake2b(digest_size=16)
@@ -108,10 +128,88 @@ def _content(path: Path) -> Any:
     if data.startswith(_SQLITE):
         with contextlib.suppress(sqlite3.Error):
             return _tables(path)
-    if size <= _SHOWN_BYTES:
-        with contextlib.suppress(UnicodeDecodeError):
-            return data.decode("utf-8")
-    return f"{size} bytes, {hashlib.blake2b(data, digest_size=16).hexdigest()}"
+    if data.startswith(_ARCHIVE):
+        with contextlib.suppress(zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError, ValueError):
+            return _parts(path)
+    if data.startswith(_GIT_INDEX) and path.name == "index":
+        with contextlib.suppress(struct.error, ValueError):
+            return list(_staged(data))
+    with contextlib.suppress(UnicodeDecodeError):
+        text = str(timeless(data.decode("utf-8")))
+        if size <= _SHOWN_BYTES:
+            return text
+        data, size = text.encode(), len(text)
+    return f"{size} bytes, {_digest(data)}"
+
+
+def timeless(value: Any) -> Any:
+    """A JSON value without the times that a clock has just shown: `created_at`, a line of a log.
+
+    Two plays of the same calls would differ in them. Only times of about now are meant; any other is data.
+    """
+    if isinstance(value, str):
+        return _STAMP.sub(_without_now, value)
+    if isinstance(value, Mapping):
+        return {key: timeless(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [timeless(one) for one in value]
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        shown = str(value)
+        return value if _STAMP.sub(_without_now, shown) == shown else "(now)"
+    return value
+
+
+def _without_now(match: re.Match[str]) -> str:
+    try:
+        if match[3]:
+            when = float(match[3])
+        else:
+            when = datetime.fromisoformat(f"{match[1]}T{match[2]}").replace(tzinfo=UTC).timestamp()
+    except ValueError:  # no date at all
+        return match[0]
+    return "(now)" if abs(when - time.time()) < _NEAR else match[0]
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.blake2b(data, digest_size=16).hexdigest()
+
+
+def _parts(path: Path) -> dict[str, str]:
+    """An archive, such as an office document, by its parts: the archive notes when it was written.
+
+    Raises:
+        ValueError: It is too large.
+        zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError: It cannot be read.
+    """
+    with zipfile.ZipFile(path) as archive:
+        held = archive.infolist()
+        if len(held) > _MOST_PARTS or sum(part.file_size for part in held) > _READ_BYTES:
+            raise ValueError("too large")
+        found = {}
+        for part in sorted(held, key=lambda one: one.filename):
+            data = archive.read(part)
+            if part.filename == "docProps/core.xml":
+                data = _OFFICE_TIMES.sub(rb"\1", data)
+            found[part.filename] = _digest(data)
+        return found
+
+
+def _staged(data: bytes) -> Iterator[str]:
+    """What git's index holds: mode, object, stage and path; it also notes when files were looked at.
+
+    Raises:
+        ValueError, struct.error: It is written in a form that is not read here.
+    """
+    version, count = struct.unpack_from(">II", data, 4)
+    if version not in (2, 3):
+        raise ValueError("paths are shortened in it")
+    place = 12
+    for _ in range(count):
+        mode, name, flags = struct.unpack_from(">24xI12x20sH", data, place)
+        start = place + _GIT_ENTRY + (2 if version == 3 and flags & 0x4000 else 0)
+        end = data.index(b"\0", start)
+        yield f"{mode:o} {name.hex()} {flags >> 12 & 3} {data[start:end].decode(errors='backslashreplace')}"
+        place += (end - place) // 8 * 8 + 8
 
 
 def _tables(path: Path) -> dict[str, Any]:
@@ -122,9 +220,9 @@ def _tables(path: Path) -> dict[str, Any]:
         found: dict[str, Any] = {}
         for name, made in named.fetchall():
             quoted = str(name).replace('"', '""')
-            rows = sorted(map(repr, connection.execute(f'SELECT * FROM "{quoted}"')))
+            rows = sorted(str(timeless(repr(row))) for row in connection.execute(f'SELECT * FROM "{quoted}"'))
             if len(rows) > _SHOWN_ROWS:
-                digest = hashlib.blake2b("\n".join(rows).encode(), digest_size=16).hexdigest()
+                digest = _digest("\n".join(rows).encode())
                 rows = [f"{len(rows)} rows, {digest}"]
             found[str(name)] = {"made": made, "rows": rows}
         return found

@@ -68,6 +68,8 @@ def check_isolation(kind: type[McpEnvironment]) -> str:
             return f"{kind.name}: {made} calls changed one session and not the other"
         seen = _told(sorted(before))
         unknown = "so whether sessions are apart is not known"
+        if not made:
+            return f"{kind.name}: none of the calls that were tried succeeded, {unknown}"
         return f"{kind.name}: {made} calls were tried and changed nothing that {seen} shows, {unknown}"
     finally:
         writer.close()

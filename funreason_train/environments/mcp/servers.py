@@ -26,7 +26,7 @@ from ...run.fingerprint import digests, fingerprint
 
 SESSION = "{session}"
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
-_SECRET_NAME = re.compile(r"KEY|TOKEN|SECRET|PASS|AUTH|CREDENTIAL|COOKIE", re.IGNORECASE)
+_SECRET_NAME = re.compile(r"KEY|TOKEN|SECRET|PASS|AUTH(?!ORS?(?![A-Z]))|CREDENTIAL|COOKIE", re.IGNORECASE)
 _SHORTEST_SECRET = 6  # characters; a shorter value stands in answers by chance
 
 

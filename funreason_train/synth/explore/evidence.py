@@ -82,8 +82,9 @@ def seen_fields(value: Any) -> set[str]:
 
 
 def without_values(text: str, arguments: Mapping[str, Any]) -> str:
-    """An error message with `…` for the values of the call, and for whatever else holds a digit."""
+    """An error message with `…` for the values of the call, and for whatever else holds a digit; never empty,
+    since no message at all stands for success."""
     for _, value in leaves(arguments):
         if isinstance(value, str) and len(value) >= _SHORTEST:
             text = text.replace(value, "…")
-    return _DIGITS.sub("…", _LISTING.sub(": …", text))[:160]
+    return _DIGITS.sub("…", _LISTING.sub(": …", text))[:160] or "…"

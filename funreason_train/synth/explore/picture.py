@@ -46,7 +46,7 @@ def draw(graph: Graph) -> Markup:
     head = Markup('<svg viewBox="0 0 {} {}" role="img" style="min-width:{}px"><title>{}</title>')
     parts = [head.format(width, height, min(width, 900), f"Tools of {visible(graph.environment)}")]
     for (one, two), kind in sorted(graph.edges().items()):
-        if one not in places:
+        if one not in places or two not in places:  # a tool that is left out
             continue
         x1, y1, x2, y2 = *places[one], *places[two]
         x1, y1, y2 = x1 + _WIDTH, y1 + _HEIGHT // 2, y2 + _HEIGHT // 2

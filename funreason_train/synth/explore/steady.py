@@ -124,7 +124,9 @@ def _first_difference(environment: Environment, played: list[Played]) -> tuple[s
         if (again.ok, again.text) != (one.result.ok, one.result.text):
             return one.call.name, "its answer to the same call is another one each time"
         if _state(environment) != one.state:
-            return one.call.name, "the state that it leaves is another one each time"
+            where = environment.compare(one.state)[:1]
+            told = f" ({where[0]})" if where else ""
+            return one.call.name, f"the state that it leaves is another one each time{told}"
     return None
 
 

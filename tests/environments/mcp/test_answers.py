@@ -102,6 +102,7 @@ def test_a_failure_that_does_not_say_so_is_one(said: str) -> None:
         *(('{"entities": [], "relations": []}', True), ("There are no open orders found", True)),
         *(("0", False), ("[0]", False), ('{"entities": [], "total": 0}', False), ("Nothing was lost", False)),
         *(("No matches found in a, but one in b", False), ("done", False)),
+        *(("Commit history:\n", True), ("Staged changes:\n+ milk", False), ("milk: 2", False)),
     ],
 )
 def test_an_answer_that_holds_nothing(said: str, nothing: bool) -> None:

@@ -1,13 +1,25 @@
 """What stands in a session's folder, as a state."""
 
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
+import time
+import zipfile
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
 
-from funreason_train.environments.mcp.folders import folder_state, known_paths, make_folder, remove_leftovers
+import pytest
+
+from funreason_train.environments.mcp.folders import (
+    folder_state,
+    known_paths,
+    make_folder,
+    remove_leftovers,
+    timeless,
+)
 from funreason_train.synth.explore.draw.arguments import Drawer
 from funreason_train.synth.explore.graph import Graph
 
@@ -46,7 +58,48 @@ def test_a_database_is_what_stands_in_its_tables(tmp_path: Path) -> None:
 def test_a_file_that_cannot_be_read_is_no_error(tmp_path: Path) -> None:
     (tmp_path / "gone").symlink_to(tmp_path / "nowhere")
     (tmp_path / "broken.db").write_bytes(b"SQLite format 3\x00 and then nothing")
-    assert folder_state(tmp_path).keys() == {"gone", "broken.db"}
+    (tmp_path / "broken.zip").write_bytes(b"PK\x03\x04 and then nothing")
+    (tmp_path / "index").write_bytes(b"DIRC\x00\x00\x00\x02\xff\xff\xff\xff and then nothing")
+    assert folder_state(tmp_path).keys() == {"gone", "broken.db", "broken.zip", "index"}
+
+
+def test_the_time_of_writing_is_no_state_and_other_times_are() -> None:
+    now = time.time()
+    shown = datetime.fromtimestamp(now, UTC)
+    ago = shown - timedelta(days=9)
+    for one in (shown.isoformat(), f"{shown:%Y-%m-%d %H:%M:%S}Z", f"{int(now)}", f"{int(now * 1000)}"):
+        assert timeless({"log": [f"added {one} milk"]}) == {"log": ["added (now) milk"]}
+    assert timeless({"at": now, "ms": int(now * 1e3)}) == {"at": "(now)", "ms": "(now)"}
+    kept = [ago.isoformat(), int(ago.timestamp()), f"{shown:%Y-%m-%d}", 1.5, True, None, "2026-99-99T10:00"]
+    assert timeless(kept) == kept
+
+
+def test_an_office_document_is_its_parts_and_not_when_it_was_saved(tmp_path: Path) -> None:
+    def saved(folder: str, minute: int, cells: str) -> object:
+        (tmp_path / folder).mkdir()
+        with zipfile.ZipFile(tmp_path / folder / "book.xlsx", "w") as book:
+            when = (2026, 1, 5, 10, minute, 0)
+            told = f"<dcterms:modified xsi:type='x'>2026-01-05T10:{minute}:00Z</dcterms:modified>"
+            book.writestr(zipfile.ZipInfo("docProps/core.xml", when), told)
+            book.writestr(zipfile.ZipInfo("xl/worksheets/sheet1.xml", when), cells)
+        return folder_state(tmp_path / folder)
+
+    assert saved("one", 10, "<c>1</c>") == saved("two", 20, "<c>1</c>") != saved("three", 20, "<c>2</c>")
+
+
+@pytest.mark.skipif(shutil.which("git") is None, reason="needs git")
+def test_what_git_has_staged_is_the_state_and_not_when_it_looked(tmp_path: Path) -> None:
+    def staged(folder: str, text: str) -> object:
+        (tmp_path / folder / "in").mkdir(parents=True)
+        (tmp_path / folder / "in" / "a.txt").write_text(text)
+        (tmp_path / folder / "b.txt").write_text("b")
+        for words in (("init", "-q"), ("add", "in/a.txt", "b.txt")):
+            subprocess.run(["git", *words], cwd=tmp_path / folder, check=True)
+        return folder_state(tmp_path / folder)[".git/index"]
+
+    first = staged("one", "milk")
+    assert [line.split()[-1] for line in first] == ["b.txt", "in/a.txt"]  # type: ignore[attr-defined]
+    assert first == staged("two", "milk") != staged("three", "eggs")
 
 
 def test_folders_of_killed_processes_are_removed_and_no_others() -> None:
@@ -62,12 +115,15 @@ def test_folders_of_killed_processes_are_removed_and_no_others() -> None:
 def test_paths_are_known_to_the_user(tmp_path: Path) -> None:
     (tmp_path / "plans").mkdir()
     (tmp_path / "plans" / "sunday.txt").write_text("walk")
+    (tmp_path / "plans" / ".git").mkdir()
+    (tmp_path / "plans" / ".git" / "HEAD").write_text("ref: refs/heads/main")
     (tmp_path / "notes.txt").write_text("milk")
     known = known_paths(tmp_path, ["plans", "notes.txt"])
     text = {"type": "object", "properties": {"path": {"type": "string"}}, "required": ["path"]}
     graph = Graph("x", [{"name": "read_file", "description": "Reads a file.", "parameters": text}])
     drawn = {Drawer(graph, {"known": known}).arguments("read_file", Random(n))[0]["path"] for n in range(60)}
     assert {"/session/plans/sunday.txt", "/session/notes.txt", "/session/plans", "/session"} <= drawn
+    assert not any(".git" in path for path in drawn), "what is hidden is not spoken of"
 
 
 def test_a_change_in_any_of_many_files_is_another_state(tmp_path: Path) -> None:

@@ -90,7 +90,9 @@ def test_what_no_answer_may_show(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SHOP_PIN", "1234567")
     monkeypatch.setenv("PATH", "/a/long/search/path")
     server = Server(
-        command="x", args=("--pin=${SHOP_PIN}",), env={"API_KEY": "plain-key", "MODE": "fast-mode"}
+        command="x",
+        args=("--pin=${SHOP_PIN}",),
+        env={"API_KEY": "plain-key", "MODE": "fast-mode", "GIT_AUTHOR_DATE": "2026-01-05"},
     )
     assert server.hidden() == {"SHOP_PIN": "1234567", "API_KEY": "plain-key", "PATH": "/a/long/search/path"}
     web = Server(url="http://x", headers={"Authorization": "Bearer ${SHOP_PIN}"})
@@ -102,3 +104,6 @@ def test_examples_of_a_description() -> None:
     told = "IANA timezone name (e.g., 'America/New_York', 'Europe/London'). Use 'Etc/UTC' otherwise."
     assert examples_in(told) == ["America/New_York", "Europe/London"]
     assert examples_in("A title, 'quoted' or not") == []
+    listed = "Whether to list local branches ('local'), remote branches ('remote') or all branches('all')."
+    assert examples_in(listed) == ["local", "remote", "all"]
+    assert examples_in("Don't say 'any of these words' or 'this'") == []

@@ -64,6 +64,8 @@ _MEASURED = frozenset({"price", "cost", "rate", "ratio", "score", "weight", "tem
 _EXAMPLES = re.compile(r"(?:e\.g\.|for example|for instance|such as)[,:]?\s*([^()\n]{0,300})", re.IGNORECASE)
 _QUOTED = re.compile(r"'([^'\n]{1,80})'|\"([^\"\n]{1,80})\"|`([^`\n]{1,80})`")
 
+_WORD = re.compile(r"[\w.+/-]+")
+
 
 def in_format(schema: Mapping[str, Any], text: str, rng: Random) -> str:
     """A text that keeps to the schema's `format` and lengths.
@@ -86,9 +88,19 @@ def in_format(schema: Mapping[str, Any], text: str, rng: Random) -> str:
 
 
 def examples_in(described: str) -> list[str]:
-    """The quoted values that a description gives as examples: `(e.g. 'Europe/London', 'Asia/Tokyo')`."""
-    found = _EXAMPLES.search(described)
-    return [one[0] or one[1] or one[2] for one in _QUOTED.findall(found.group(1))] if found else []
+    """The quoted values that a description gives as examples: `(e.g. 'Europe/London', 'Asia/Tokyo')`.
+
+    Where it says of none that it is one, two single words or more in quotation marks are taken for values
+    that there are: `local branches ('local') or all ('all')`.
+    """
+    if found := _EXAMPLES.search(described):
+        return _quoted(found.group(1))
+    words = list(dict.fromkeys(one for one in _quoted(described) if _WORD.fullmatch(one)))
+    return words if len(words) > 1 else []
+
+
+def _quoted(text: str) -> list[str]:
+    return [one[0] or one[1] or one[2] for one in _QUOTED.findall(text)]
 
 
 def counts(name: str) -> bool:
