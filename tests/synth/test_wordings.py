@@ -84,6 +84,13 @@ def test_a_tool_that_comes_is_read_in_whatever_words(seed: int) -> None:
         ("Fetches a URL. Follows links.", "fetch a URL"),
         ("Converts U.S. dollars.\nSlow.", "convert U.S. dollars"),
         ("", "look up"),
+        ("Given an 'id', return the next task (not done yet). If", "return the next task (not done yet)"),
+        ("After all is done, this tool finalizes the request.", "finalize the request"),
+        ("Once it is done, the user must call this tool to approve it.", "approve it"),
+        ("Use this tool to list things", "list things"),
+        ("Calculates/evaluates the expression", "calculate the expression"),
+        ("A detailed tool for thinking", "look up"),
+        ("The current time", "look up"),
     ],
 )
 def test_a_wish_is_the_first_sentence_of_a_description(described: str, said: str) -> None:

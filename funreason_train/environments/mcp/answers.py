@@ -14,9 +14,15 @@ _FAILURE = re.compile(
     r"\W{0,4}(?:(?:\w+[ ]){0,3}\w*(?:error|exception)\b[^\n]{0,60}?(?::|$)"
     r"|[^\s:]+:[ ]error\b"  # of one thing of several
     r"|(?:failed|unable) to\b|(?:request|call|operation) failed\b|traceback\b|not found\b"
-    r"|(?:invalid|unknown|unsupported|missing) \w+|(?:access|permission) denied\b)",
+    r"|(?:invalid|unknown|unsupported|missing) \w+|(?:access|permission) denied\b|no such \w+"
+    r"|[^\n{\[]{1,120}\b(?:not found|(?:does|do) not exist)\b[^\w\n]*$)",  # all that it says
     re.IGNORECASE,
 )
+#: What an object says of itself where its call has failed: `"status": "error"`, `"status": "task_not_found"`.
+_FAILED = re.compile(r"error|(?:\w+_)?(?:fail(?:ed|ure)?|not_?found|denied|error)|invalid\w*", re.IGNORECASE)
+_SAYING = ("message", "error", "detail", "result", "reason")
+_WHY = ("message", "error", "reason")
+_FEW = 4  # entries of an object that does nothing but report
 
 _NOTHING = frozenset({"", "[]", "{}", "()", "null", "None"})
 _NO_RESULT = re.compile(
@@ -80,10 +86,19 @@ def is_failure(text: str, value: Any) -> bool:
     as an object whose `error` is not empty.
     """
     if not text.lstrip().startswith(("{", "[")):
-        return _FAILURE.match(text) is not None
+        return _FAILURE.match(text.rstrip()) is not None
     if not isinstance(value, Mapping):
         return False
-    return bool(value.get("error") or value.get("errors")) or False in (value.get("success"), value.get("ok"))
+    if value.get("error") or value.get("errors") or False in (value.get("success"), value.get("ok")):
+        return True
+    if value and all(isinstance(one, Mapping) and one.keys() & set(_WHY) for one in value.values()):
+        return all(is_failure("{}", one) for one in value.values())  # a report of each of several things
+    if len(value) > _FEW:  # a record, whose status may be that of what was asked for
+        return False
+    if any(_FAILED.fullmatch(str(value.get(key, ""))) for key in ("status", "result")):
+        return True
+    said = [value[key] for key in _SAYING if isinstance(value.get(key), str)]
+    return bool(said) and len(said) == len(value) and _FAILURE.match(said[0].rstrip()) is not None
 
 
 def first_flaw(error: BaseException) -> str:

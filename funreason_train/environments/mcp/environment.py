@@ -153,7 +153,8 @@ class McpEnvironment(Environment):
         """The observing tools' answers, by name, and the session's folder; nothing where all tools only read.
 
         Raises:
-            ValueError: No tool shows the state, or one of those failed.
+            ValueError: No tool shows the state, and `session.observe` does not say that there is none; or one
+                of those failed.
         """
         state: dict[str, Any] = {}
         for name in self.observers():
@@ -166,10 +167,11 @@ class McpEnvironment(Environment):
                 state[name] = self.settled(result.value)
             else:
                 state[name] = timeless(result.text if result.value is None else result.value)
-        if not state and not self._offer().only_reads:
+        if not state and self.server.session.observe is None and not self._offer().only_reads:
             raise ValueError(
                 f"the state of {self.name} cannot be read: no tool that only reads works without arguments; "
-                "name some in session.observe of its description, or give the server a folder with {session}"
+                "name some in session.observe of its description, or give the server a folder with {session} "
+                'or, if it keeps nothing between calls, as a calculator, write "observe": []'
             )
         return state
 

@@ -13,6 +13,7 @@ import functools
 import json
 import logging
 import os
+import re
 import shutil
 import threading
 from collections.abc import AsyncIterator
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from mcp_types import CallToolResult, Tool
 
 _CLOSE_SECONDS = 10.0
+_OTHER_SDK = re.compile(r"\b(?:AttributeError|ImportError|ModuleNotFoundError|TypeError)\b")
 
 
 _ONE_LOOP = threading.Lock()  # sessions are started by several threads, and must not get a loop each
@@ -193,7 +195,7 @@ class Session:
                     await self._stop.wait()
         except BaseException as error:
             if not self._ready.done():
-                self._ready.set_exception(self._error(self._why(error)))
+                self._ready.set_exception(self._error(self._why(error), self._way_out(error)))
             elif self.fault is None:
                 self.fault = f"the MCP server {self.name} is gone ({self._plain(_first(error))})"
             if isinstance(error, asyncio.CancelledError):
@@ -275,8 +277,20 @@ class Session:
         said = self._errors.last_line() if self._errors is not None else ""
         return f"{why}; it wrote: {brief(self._plain(said))}" if said else why
 
-    def _error(self, what: str) -> UserError:
-        return UserError(f"the MCP server {self.name} {what}")
+    def _way_out(self, error: BaseException) -> str | None:
+        """What may help where a program ends, or fails, before it has answered."""
+        if self._errors is None or isinstance(_first(error), _Unusable):
+            return None
+        if _OTHER_SDK.search(self._errors.last_line()):
+            return (
+                "It may be written for version 1 of the MCP SDK: install 'mcp<2' (or 'fastmcp<3') beside it"
+            )
+        return (
+            "Run its command in a terminal: a server of this kind starts, writes no error and waits for input"
+        )
+
+    def _error(self, what: str, fix: str | None = None) -> UserError:
+        return UserError(f"the MCP server {self.name} {what}", fix=fix)
 
 
 class _Unusable(Exception):

@@ -84,6 +84,35 @@ _SENTENCE_END = re.compile(
     r"(?:(?<=[^\WA-Z_])|(?<=[A-Z]{2})|(?<=[)\]`'\"]))(?<!\be\.g)(?<!\bi\.e)(?:[.;](?=\s|$)|\n)|。"
 )
 _VERB = re.compile(r"^[A-Z]?[a-z]+$")
+#: What stands before the verb where a description does not begin with one: `Given an id, return …`.
+_WHEN = re.compile(r"^(?:given|once|after|before|when|if|while)\b.*?,\s+(?=[a-z])", re.IGNORECASE)
+_ABOUT_ITSELF = re.compile(
+    r"^(?:the user (?:must|should|can) )?(?:(?:call|use) (?:this|it)(?: tool| function)? (?:to|for)"
+    r"|(?:(?:this|the|an?) )?(?:\w+ )?(?:tool|function)"
+    r" (?:that|which|to|(?:is )?used to|will|can|(?=\w+s\b)))\s*",
+    re.IGNORECASE,
+)
+_NO_VERB = frozenset(
+    (
+        *(
+            "the",
+            "a",
+            "an",
+            "this",
+            "it",
+            "you",
+            "your",
+            "there",
+            "given",
+            "once",
+            "after",
+            "before",
+            "when",
+            "if",
+        ),
+        *("for", "tool"),
+    )
+)
 
 
 def closing(rng: Any, facts: str) -> str:
@@ -99,9 +128,12 @@ def goal(document: dict[str, Any] | Any) -> str:
     name = str(document["name"])
     if name in text and not name.isalpha():  # people do not speak of tools by their names
         text = text.replace(name, spoken(name))
-    if not text:
-        return spoken(str(document["name"]))
+    text = _ABOUT_ITSELF.sub("", _WHEN.sub("", text))
     first, _, rest = text.partition(" ")
+    if first.replace("/", "").isalpha():  # `Calculates/evaluates`
+        first = first.split("/")[0]
+    if not text or first.lower() in _NO_VERB:
+        return spoken(str(document["name"]))
     if _VERB.match(first):
         verb = first.lower()
         if verb.endswith("es") and verb[:-2].endswith(("ch", "sh", "ss", "x", "o")):

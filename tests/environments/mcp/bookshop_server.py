@@ -1,6 +1,6 @@
 """A small MCP server for the tests: a bookshop whose state is a JSON file, with bad habits to be switched on.
 
-python bookshop_server.py STATE_FILE [http PORT] [dies] [slow-start] [changes]
+python bookshop_server.py STATE_FILE [http PORT] [dies] [old] [slow-start] [changes]
 """
 
 import json
@@ -131,6 +131,8 @@ if "changes" in WORDS:
     mark.touch()
 if "dies" in WORDS:
     sys.exit("the database is locked")
+if "old" in WORDS:
+    raise AttributeError("'Server' object has no attribute 'list_tools'")
 if "slow-start" in WORDS:
     time.sleep(60)
 if "http" in WORDS:

@@ -88,6 +88,11 @@ def test_structured_content_that_the_text_does_not_show_is_shown() -> None:
         "Traceback (most recent call last)",
         '{"error": "no such book"}',
         '{"success": false, "message": "no"}',
+        '{"status": "error", "message": "Request 3 is closed"}',
+        '{"status": "task_not_found", "message": "There is none"}',
+        '{"message": "Task not found"}',
+        '{"/session/notes": {"result": "error", "reason": "It is a directory", "content": null}}',
+        "Document plan.docx does not exist",
         "/session/a.txt: Error - ENOENT: no such file\n---\n/session/b.txt: words",
     ],
 )
@@ -111,7 +116,20 @@ def test_an_answer_that_holds_nothing(said: str, nothing: bool) -> None:
 
 @pytest.mark.parametrize(
     "said",
-    ["No errors found.", "Errors: 0", '{"error": null, "id": 3}', "Operation completed", "[]", "Ready: 3"],
+    [
+        *(
+            "No errors found.",
+            "Errors: 0",
+            '{"error": null, "id": 3}',
+            "Operation completed",
+            "[]",
+            "Ready: 3",
+        ),
+        '{"status": "planned", "message": "fine"}',
+        '{"a.txt": {"result": "error", "reason": "none"}, "b.txt": {"result": "ok", "reason": ""}}',
+        '{"id": 3, "name": "job", "status": "failed", "at": 1, "by": 2}',
+        "Found three; a fourth was not found in b",
+    ],
 )
 def test_what_only_looks_like_a_failure_is_none(said: str) -> None:
     assert answered(text(said)).ok

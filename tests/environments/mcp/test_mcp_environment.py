@@ -154,7 +154,8 @@ def test_files_are_the_state_that_every_session_begins_with(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("words", "session", "said"),
     [
-        (["dies"], {}, "does not start.*the database is locked"),
+        (["dies"], {}, "does not start.*the database is locked.*Run its command in a terminal"),
+        (["old"], {}, "does not start.*AttributeError.*install 'mcp<2'"),
         (["slow-start"], {"start_seconds": 2}, "did not answer within 2 s of its start"),
     ],
 )
@@ -304,3 +305,11 @@ def test_what_asks_for_a_login_says_so(tmp_path: Path) -> None:
             make_environment("mcp/books").reset({})
     finally:
         server.shutdown()
+
+
+def test_a_server_that_keeps_nothing_can_say_so(tmp_path: Path) -> None:
+    load_servers(described(tmp_path, observe=[]))
+    environment = make_environment("mcp/books")
+    environment.reset({})
+    assert environment.snapshot() == {}
+    environment.close()

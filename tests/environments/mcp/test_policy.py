@@ -9,6 +9,7 @@ from mcp_types import Tool, ToolAnnotations, ToolExecution
 from funreason_train.calls import Call, is_tool_name, parse_calls, render_calls
 from funreason_train.environments.mcp import policy
 from funreason_train.environments.mcp.servers import Server, SessionRules
+from funreason_train.synth.explore.draw.answers import Answers
 from funreason_train.synth.explore.draw.formats import examples_in
 
 
@@ -107,3 +108,11 @@ def test_examples_of_a_description() -> None:
     listed = "Whether to list local branches ('local'), remote branches ('remote') or all branches('all')."
     assert examples_in(listed) == ["local", "remote", "all"]
     assert examples_in("Don't say 'any of these words' or 'this'") == []
+
+
+def test_a_message_of_several_lines_is_no_value_for_another_call() -> None:
+    answer = {"id": "req-1", "message": "Requests:\n| id | title |", "hint": "a " * 150}
+    for served, labels in ((True, {"plan/id"}), (False, {"plan/id", "plan/message", "plan/hint"})):
+        answers = Answers()
+        answers.add(0, "plan", answer, (), served=served)
+        assert answers.values.keys() == labels

@@ -8,6 +8,7 @@ from typing import Any
 from ..trace import Path, leaves, pattern, traits
 
 _MOST = 400  # values of one answer
+_LONGEST = 200  # characters of a value that a server's answer gives to another call
 
 
 class Answers:
@@ -32,6 +33,7 @@ class Answers:
         answer: Any,
         bears: tuple[str, ...],
         given: Collection[Any] = (),
+        served: bool = False,
     ) -> None:
         """Takes in an answer.
 
@@ -41,6 +43,7 @@ class Answers:
             answer: Its result.
             bears: Traits of what the call made, from what it was given; see `trace.traits`.
             given: Values that the call was given; where the answer only repeats one, nothing was found out.
+            served: Whether a server wrote it, whose messages (long, or of several lines) are no values.
         """
         self._whole[number] = answer
         if bears:
@@ -48,6 +51,8 @@ class Answers:
         for count, (path, value) in enumerate(leaves(answer)):
             if count >= _MOST:
                 break
+            if served and isinstance(value, str) and (len(value) > _LONGEST or "\n" in value.strip()):
+                continue
             if value is not None and not isinstance(value, bool) and value != "" and value not in given:
                 label = f"{tool}/{pattern(path)}"
                 self.values.setdefault(label, []).append((number, path, value))

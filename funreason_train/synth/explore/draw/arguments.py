@@ -70,7 +70,7 @@ class Drawer(Likely):
                     self._spoken.setdefault(f"{executed.call.name}/{name}", []).append(value)
         # Servers repeat what they were asked for; whoever takes it from there has asked for nothing.
         given = [one for _, one in leaves(executed.call.arguments)] if self._served else ()
-        self._answers.add(number, executed.call.name, executed.result.value, bears, given)
+        self._answers.add(number, executed.call.name, executed.result.value, bears, given, self._served)
 
     def _optional(self, tool: str) -> list[str]:
         schema = self._graph.tools[tool].document["parameters"]
