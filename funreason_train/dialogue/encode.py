@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from ..calls.markers import THINK_CLOSE, THINK_OPEN
 from .chat_template import turn_close
 from .messages import Message
+from .parts import PartEncoder
 from .protocol import render_prompt
 from .shield import own_marks, shield
 
@@ -42,7 +43,7 @@ class StepEncoder:
     """
 
     def __init__(self, tokenizer: Any) -> None:
-        self._tokenizer = tokenizer
+        self._tokenizer, self._ids = tokenizer, PartEncoder(tokenizer)
         self._close, self._marks = turn_close(tokenizer), own_marks(tokenizer)
         whole, prompt = self._ids(f"{THINK_OPEN}\nA"), self._ids(THINK_OPEN)
         self._whole = whole[: len(prompt)] == prompt
@@ -97,9 +98,6 @@ class StepEncoder:
         head = self._ids(end)
         both = self._ids(end + text)
         return both[len(head) :] if both[: len(head)] == head else self._ids(text)
-
-    def _ids(self, text: str) -> list[int]:
-        return list(self._tokenizer(text, add_special_tokens=False)["input_ids"])
 
 
 @lru_cache(maxsize=8)

@@ -22,8 +22,8 @@ from funreason_train.dialogue import (
     render_target,
     steps_of,
 )
+from funreason_train.dialogue.parts import PartEncoder
 from funreason_train.dialogue.shield import own_marks, shield
-from funreason_train.evaluate.serve.encoding import PromptEncoder
 from funreason_train.rl.rollout.tokens import prompt_ids
 
 TOOL = {
@@ -64,7 +64,7 @@ def test_training_rollouts_and_evaluation_see_text(name: str) -> None:
         prompt = rows[0].ids[: rows[0].prompt]
         assert prompt_ids(one.messages, tokenizer) == prompt, "rollouts"
         shown = render_prompt(one.messages, tokenizer, merged=True)
-        assert PromptEncoder(tokenizer)(shown) == prompt, "evaluation"
+        assert PartEncoder(tokenizer)(shown) == prompt, "evaluation"
 
 
 @EVERY_FAMILY

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from ...dialogue import Message, render_prompt
+from ...dialogue.parts import PartEncoder
 from ...environments import load_environments, read_tasks
 from ...run.files import write_json
 from ..bfcl.game import BfclGame
@@ -23,7 +24,6 @@ from ..custom import RowGame, is_rows, read_rows
 from ..heldout import EpisodeGame
 from ..job import Job, Model
 from ..play import Game, dump, play
-from .encoding import PromptEncoder
 from .generate import Generator
 
 Games = Callable[[Model, "queue.SimpleQueue[Any]"], "Iterator[list[Game]]"]
@@ -46,7 +46,7 @@ def play_replica(share: Mapping[str, Any]) -> None:
         with _generator(job, models[0], messages) as generator:
             loaded = time.monotonic()
             tokenizer: Any = load_tokenizer(models[0].path)
-            encode = PromptEncoder(tokenizer)
+            encode = PartEncoder(tokenizer)
 
             def render(conversation: list[Message], tokenizer: Any = tokenizer) -> str:
                 return render_prompt(conversation, tokenizer)

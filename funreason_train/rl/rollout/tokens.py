@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any, cast
 
 from ...dialogue.chat_template import turn_close
 from ...dialogue.encode import end_tokens
 from ...dialogue.messages import Message
+from ...dialogue.parts import PartEncoder
 from ...dialogue.protocol import render_prompt
 
 
 def prompt_ids(messages: Sequence[Mapping[str, Any]], tokenizer: Any) -> list[int]:
     """The ids that the model continues: chat template, generation prompt and the opening think tag."""
     text = render_prompt([cast(Message, dict(message)) for message in messages], tokenizer, merged=True)
-    return list(tokenizer(text, add_special_tokens=False)["input_ids"])
+    return _encoder(tokenizer)(text)
+
+
+@lru_cache(maxsize=8)
+def _encoder(tokenizer: Any) -> PartEncoder:
+    """Remembers what the samples of a prompt, and the turns of an episode, have in common."""
+    return PartEncoder(tokenizer)
 
 
 def completion_text(ids: Sequence[int], tokenizer: Any) -> str:
