@@ -84,6 +84,9 @@ def test_total(text: str) -> None:
         "- name: forecast\n" * 10_000,
         '{"a": ' * 50 + '"forecast"' + "}" * 50,
         '"forecast": ' * 20_000 + "{" * 20_000 + "}" * 20_000,
+        "<|channel|>commentary to=functions.forecast" + " " * 20_000,
+        "<|channel|>commentary to=functions.forecast" + " \n" * 20_000 + "<|messag",
+        "[forecast(days=1" + "a" * 1_000_000 + ") for x in values]",
     ],
 )
 def test_texts_made_to_be_searched_in_vain_are_read_in_linear_time(text: str) -> None:

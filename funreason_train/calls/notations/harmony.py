@@ -15,9 +15,13 @@ from .reading import Unreadable
 from .values import json_object
 
 _RECIPIENT = re.compile(r"\bto=(?:functions\.)?(?P<name>[^\W\d][\w.-]*)")
+# Possessive where white space could be shared out in many ways: the time would be the cube of its length.
+# On single characters only, see `tokens`.
 _CALL = re.compile(
-    r"""\s*(?:<\|start\|>\s*\w*\s*)?(?:<\|channel\|>\s*\w*\s*)?to=(?:functions\.)?(?P<name>[^\W\d][\w.-]*)
-        (?:\s*<\|channel\|>\s*\w*)?\s*(?:<\|constrain\|>)?\s*\w*\s*<\|message\|>(?P<body>.*?)(?:<\|call\|>|\Z)""",
+    r"""\s*+(?:<\|start\|>\s*+(?:(?!to=)\w)*\s*+)?(?:<\|channel\|>\s*+(?:(?!to=)\w)*\s*+)?
+        to=(?:functions\.)?(?P<name>[^\W\d][\w.-]*+)
+        (?:\s*+<\|channel\|>\s*+\w*+)?\s*+(?:<\|constrain\|>)?\s*+\w*+\s*+
+        <\|message\|>(?P<body>.*?)(?:<\|call\|>|\Z)""",
     re.VERBOSE | re.DOTALL,
 )
 

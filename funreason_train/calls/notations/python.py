@@ -224,6 +224,9 @@ def find_nothing_but_calls(text: str, tool_names: Collection[str] = ()) -> tuple
 
 
 _CALL = re.compile(rf"({_NAME})\(")
+# What may be a name before a bracket. From its beginning only: a search from each of its characters would
+# take the square of its length.
+_RUN, _LETTER = re.compile(r"(?<![\w.-])[\w.-]++\("), re.compile(r"[^\W\d]")
 
 
 def _name_at(text: str, at: int) -> re.Match[str] | None:
@@ -232,4 +235,4 @@ def _name_at(text: str, at: int) -> re.Match[str] | None:
 
 def _holds_call(given: str) -> bool:
     """Whether arguments hold a call of their own, as in `print(f(a=1))`."""
-    return _CALL.search(given) is not None or given.lstrip()[:1] in ("{", "[", "*", "f", "b")
+    return any(map(_LETTER.search, _RUN.findall(given))) or given.lstrip()[:1] in ("{", "[", "*", "f", "b")
