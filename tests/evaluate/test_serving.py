@@ -1,5 +1,6 @@
 """Engines run on what this machine has, whatever the cluster's profile says of its machines."""
 
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -34,3 +35,13 @@ def test_gpus_are_shared_out_and_no_engine_is_idle(monkeypatch: pytest.MonkeyPat
 def test_too_few_gpus_are_told(monkeypatch: pytest.MonkeyPatch, words: list[str]) -> None:
     with pytest.raises(UserError, match="more than this machine's 2"):
         environments(monkeypatch, 2, *words)
+
+
+@pytest.mark.parametrize("pid", [1, 239, 240, 4_194_304])
+def test_engines_look_for_ports_apart_from_one_another(monkeypatch: pytest.MonkeyPatch, pid: int) -> None:
+    monkeypatch.setattr("os.getpid", lambda: pid)
+    ports = [int(one["VLLM_PORT"]) for one in environments(monkeypatch, 8)]
+    assert [later - port for port, later in pairwise(ports)] == [50] * 7
+    assert min(ports) >= 20_000 and max(ports) < 32_000 - 50, "Linux hands out those from 32,768 on"
+    told = environments(monkeypatch, 2, "cluster.env.VLLM_PORT=40000")
+    assert [one["VLLM_PORT"] for one in told] == ["40000"] * 2

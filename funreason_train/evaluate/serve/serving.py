@@ -28,6 +28,9 @@ def sampling_of(config: DictConfig) -> Sampling:
     )
 
 
+_PORTS, _PORTS_EACH = range(20_000, 32_000), 50
+
+
 def engine_options(config: DictConfig) -> EngineOptions:
     """How vLLM is set up; see configs/eval.yaml for each setting."""
     settings, device = config.eval, str(config.cluster.device)
@@ -77,7 +80,20 @@ def replica_environments(
         )
     shared = environment(engine, max(1, available_cores() // replicas))
     shared |= {key: str(value) for key, value in cluster.env.items()}
-    if on_cpu or config.eval.endpoint:
-        return [shared] * replicas
-    named = devices(os.environ, gpus, replicas, engine.tensor_parallel)
-    return [{**shared, "CUDA_VISIBLE_DEVICES": name} for name in named]
+    named: list[dict[str, str]] = [{} for _ in range(replicas)]
+    if not on_cpu and not config.eval.endpoint:
+        visible = devices(os.environ, gpus, replicas, engine.tensor_parallel)
+        named = [{"CUDA_VISIBLE_DEVICES": name} for name in visible]
+    ports = _first_ports(replicas)
+    return [{"VLLM_PORT": port, **shared, **own} for port, own in zip(ports, named, strict=True)]
+
+
+def _first_ports(replicas: int) -> list[str]:
+    """The port from which on each engine looks for a free one.
+
+    Asked without a number, the system names the same port to two engines that start at the same moment, or
+    gives it to a client before it is used; so these lie apart, and below the ports that it hands out.
+    """
+    room = max(1, len(_PORTS) - replicas * _PORTS_EACH)
+    first = _PORTS.start + os.getpid() * _PORTS_EACH % room
+    return [str(first + number * _PORTS_EACH) for number in range(replicas)]
