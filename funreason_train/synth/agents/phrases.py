@@ -94,23 +94,8 @@ _ABOUT_ITSELF = re.compile(
 )
 _NO_VERB = frozenset(
     (
-        *(
-            "the",
-            "a",
-            "an",
-            "this",
-            "it",
-            "you",
-            "your",
-            "there",
-            "given",
-            "once",
-            "after",
-            "before",
-            "when",
-            "if",
-        ),
-        *("for", "tool"),
+        *("the", "a", "an", "this", "it", "you", "your", "there", "for", "tool"),
+        *("given", "once", "after", "before", "when", "if"),
     )
 )
 
