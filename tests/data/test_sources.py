@@ -333,3 +333,9 @@ def test_calls_that_nothing_answers_are_flagged() -> None:
 def test_an_unknown_format_is_named() -> None:
     with pytest.raises(UserError, match="apigen, funreason_mt"):
         source_module("csv")
+
+
+def test_words_inside_the_tags_of_a_call_are_looked_through_in_linear_time() -> None:
+    """A million words and a sign of a call behind them: hours, if each space were tried."""
+    with pytest.raises(RowError, match="call_syntax"):
+        funreason_mt.read_response("<tool_call>\n" + "a " * 1_000_000 + '{"dog": "Rex"}\n</tool_call>', [], [])

@@ -14,7 +14,7 @@ from .thoughts import check_edges, thought_and_answer
 _WRAPPER = re.compile(r"<(tool_call|answer)>")
 _FENCE = re.compile(r"```(?:json|python)?[^\S\n]*\n")
 _JSON = re.compile(r"""\{\s*["'][^"'\n]*["']\s*:""")
-_REPLY = re.compile(r"""[^{}\[\]()<>="|\\_]* [^{}\[\]()<>="|\\_]*""")  # two words without a sign of a call
+_NO_SIGN = re.compile(r"""[^{}\[\]()<>="|\\_]*""")  # of a call
 _WORD = re.compile(r"[\w.:/-]*\w")
 _REACT_THOUGHT = re.compile(r"\A(?:ASSISTANT )?(?:Thought|Reasoning)\s*:\s*")
 
@@ -84,7 +84,7 @@ def _reply(part: str, tag: str, reading: Reading, flags: list[str]) -> str:
     Raises:
         RowError: `call_syntax` for what was meant as calls.
     """
-    if reading.problem is None or (tag == "tool_call" and _REPLY.fullmatch(part)):
+    if reading.problem is None or (tag == "tool_call" and " " in part and _NO_SIGN.fullmatch(part)):
         if tag == "tool_call":
             if _WORD.fullmatch(part):  # a call without arguments, as GLM writes it
                 raise RowError("call_syntax", f"{part:.60} alone stands inside the tags of a call")
