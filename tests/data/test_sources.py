@@ -337,5 +337,6 @@ def test_an_unknown_format_is_named() -> None:
 
 def test_words_inside_the_tags_of_a_call_are_looked_through_in_linear_time() -> None:
     """A million words and a sign of a call behind them: hours, if each space were tried."""
+    content = "<tool_call>\n" + "a " * 1_000_000 + '{"dog": "Rex"}\n</tool_call>'
     with pytest.raises(RowError, match="call_syntax"):
-        funreason_mt.read_response("<tool_call>\n" + "a " * 1_000_000 + '{"dog": "Rex"}\n</tool_call>', [], [])
+        funreason_mt.read_response(content, [], [])
