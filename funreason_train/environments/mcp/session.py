@@ -279,7 +279,9 @@ class Session:
 
     def _way_out(self, error: BaseException) -> str | None:
         """What may help where a program ends, or fails, before it has answered."""
-        if self._errors is None or isinstance(_first(error), _Unusable):
+        from pydantic import ValidationError
+
+        if self._errors is None or isinstance(_first(error), _Unusable | ValidationError):
             return None
         if _OTHER_SDK.search(self._errors.last_line()):
             return (

@@ -56,24 +56,24 @@ def test_a_server_without_tools_is_one_sentence(tmp_path: Path) -> None:
     ],
 )
 def test_a_server_that_cannot_be_used_is_one_sentence_and_ends(tmp_path: Path, word: str, said: str) -> None:
-    waits = {"deaf-list": 2, "login": 9}  # what answers at last has a minute for it
+    waits, others = {"deaf-list": 2, "login": 9}, _running()  # what answers at last has a minute for it
     load_servers(described(tmp_path, word, start_seconds=waits.get(word, 60)))
     with pytest.raises(UserError, match=said):
         make_environment("mcp/odd").tools()
     until = time.monotonic() + 300
-    while _running() and time.monotonic() < until:
+    while _running().keys() - others and time.monotonic() < until:
         time.sleep(0.1)
-    assert not _running()
+    assert not _running().keys() - others
 
 
-def _running() -> list[str]:
-    """The servers that this process started and that are left, as their command lines."""
-    found = []
+def _running() -> dict[str, str]:
+    """The servers that this process started and that are left: their numbers and command lines."""
+    found = {}
     for children in Path("/proc/self/task").glob("*/children"):
         for one in children.read_text().split():
             with contextlib.suppress(OSError):
-                found.append(Path(f"/proc/{one}/cmdline").read_text().replace("\0", " "))
-    return [line for line in found if "hostile_server" in line]
+                found[one] = Path(f"/proc/{one}/cmdline").read_text().replace("\0", " ")
+    return {one: line for one, line in found.items() if "hostile_server" in line}
 
 
 @pytest.mark.parametrize(
