@@ -20,8 +20,8 @@ _SKIPPED = pytest.StashKey[list[str]]()
 
 #: The files that take longest, longest first: one that came last would keep one core busy alone.
 _FIRST = (
-    *("smoke/test_sft_workers.py", "smoke/test_pipeline.py", "smoke/test_played_cluster.py"),
-    *("smoke/test_supervised_sft.py", "smoke/test_rl_episodes.py", "smoke/test_rl_verl.py"),
+    *("smoke/test_rl_verl.py", "smoke/test_sft_workers.py", "smoke/test_pipeline.py"),
+    *("smoke/test_played_cluster.py", "smoke/test_supervised_sft.py", "smoke/test_rl_episodes.py"),
     *("smoke/test_synth_ray.py", "smoke/test_tree_training.py", "smoke/test_bfcl_vllm.py"),
     *("synth/test_mcp_synth.py", "models/test_hub.py", "environments/mcp/test_mcp_environment.py"),
     *("evaluate/bfcl/test_bfcl_command.py", "recipes/test_recipes.py", "settings/test_every_key.py"),
