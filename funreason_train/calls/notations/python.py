@@ -97,11 +97,11 @@ def find_call_list(text: str, tool_names: Collection[str] = ()) -> tuple[int, in
     """Where a call list, whole or damaged, begins in a text, and where it ends; None without one."""
     if "[" not in text:
         return None
-    scan = _scan(text)
+    scan, first = _scan(text), len(text) - len(text.lstrip())
     for opening in _LIST.finditer(text):
         bracket = opening.end() - 1
         closing = scan.closing(bracket)
-        leads = not text[: opening.start()].strip()
+        leads = opening.start() <= first
         if _means_call(text, opening, closing, leads, opening["name"] in tool_names):
             end = scan.closing(opening.start()) if closing >= 0 else -1
             if end < 0:
