@@ -107,9 +107,8 @@ def _read(ground_truth: str) -> Gold:
         raise ValueError("turns is not a number of user turns")
     # Only the gold calls' tools are ever compared with; compiling all of them would be half of the work.
     names = {call.name for call in calls}
+    tools = index_tools([tool for tool in value["tools"] if tool["name"] in names])
     offered = [tool["name"] for tool in value["tools"]]
-    used = value["tools"] if len(offered) == 1 else [tool for tool in value["tools"] if tool["name"] in names]
-    tools = index_tools(used)
     if accepted:
         return Gold(tuple(calls), tools, offered, Acceptance(accepted, tools), turns)
     right = outcome("right", 1.0, len(calls), len(calls), True, True)
