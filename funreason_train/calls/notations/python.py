@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ..parse import MAX_CHARS, CallSyntaxError, parse_calls
 
@@ -49,19 +49,33 @@ _MARK = re.compile(r"[\[\](){}\"']")
 
 @dataclass
 class _Scan:
-    """Finds closing brackets, and gives up on a text that is made to be searched in vain."""
+    """Finds closing brackets, each once, and gives up on a text that is made to be searched in vain.
+
+    Attributes:
+        text: Where they are looked for.
+        left: Characters that may still be looked at.
+        known: Place of an opening bracket -> where it closes; -1 if it does not, or if others cross it.
+    """
 
     text: str
     left: int
+    known: dict[int, int] = field(default_factory=dict)
 
     def closing(self, opening: int) -> int:
         """Where the bracket at `opening` closes; -1 if it does not, or if others cross it."""
-        text, open_brackets, at = self.text, [], opening
+        if opening not in self.known:
+            self._search(opening)
+        return self.known[opening]
+
+    def _search(self, opening: int) -> None:
+        """Follows the brackets from `opening` on; what is learnt of those within it holds for them alone."""
+        text, at = self.text, opening
+        unclosed: list[tuple[int, str]] = []  # place, and what would close it
         while self.left > 0:
             mark = _MARK.search(text, at)
             if mark is None:
                 self.left -= len(text) - at
-                return -1
+                break
             self.left -= mark.start() - at + 1
             at, character = mark.end(), mark[0]
             if character in "\"'":
@@ -73,12 +87,15 @@ class _Scan:
                     end = text.find("\n", at)
                     self.left -= (len(text) if end < 0 else end) - at
             elif character in _OPEN:
-                open_brackets.append(_CLOSE[_OPEN.index(character)])
-            elif not open_brackets or open_brackets.pop() != character:
-                return -1
-            elif not open_brackets:
-                return mark.start()
-        return -1
+                unclosed.append((mark.start(), _CLOSE[_OPEN.index(character)]))
+            elif not unclosed or unclosed[-1][1] != character:
+                break
+            else:
+                self.known[unclosed.pop()[0]] = mark.start()
+                if not unclosed:
+                    return
+        self.known.update((place, -1) for place, _ in unclosed)
+        self.known.setdefault(opening, -1)
 
 
 def _scan(text: str) -> _Scan:
