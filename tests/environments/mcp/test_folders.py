@@ -1,7 +1,6 @@
 """What stands in a session's folder, as a state."""
 
 import os
-import shutil
 import sqlite3
 import subprocess
 import sys
@@ -10,8 +9,6 @@ import zipfile
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
-
-import pytest
 
 from funreason_train.environments.mcp.folders import (
     folder_state,
@@ -87,7 +84,6 @@ def test_an_office_document_is_its_parts_and_not_when_it_was_saved(tmp_path: Pat
     assert saved("one", 10, "<c>1</c>") == saved("two", 20, "<c>1</c>") != saved("three", 20, "<c>2</c>")
 
 
-@pytest.mark.skipif(shutil.which("git") is None, reason="needs git")
 def test_what_git_has_staged_is_the_state_and_not_when_it_looked(tmp_path: Path) -> None:
     def staged(folder: str, text: str) -> object:
         (tmp_path / folder / "in").mkdir(parents=True)
