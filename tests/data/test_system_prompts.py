@@ -12,7 +12,7 @@ import pytest
 
 from funreason_train.calls import Call
 from funreason_train.data.read.formats import apigen_mt, funreason_mt, openai
-from funreason_train.data.read.system import own_instructions
+from funreason_train.data.read.instructions import own_instructions
 from funreason_train.dialogue import prompt_style, system_prompt
 
 Prepare = Callable[..., tuple[Path, dict[str, Any]]]

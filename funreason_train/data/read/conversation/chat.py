@@ -11,9 +11,10 @@ from typing import Any
 from ....calls.types import Call
 from ....dialogue.messages import AssistantStep, Turn
 from ..fields import field_name
+from ..instructions import own_instructions
 from ..json_text import opened, unwrap
 from ..rows import RowError
-from ..system import find_tools, own_instructions
+from ..system import find_tools
 from ..toolsets import Tool, infer_tools, no_tools, read_tools
 from .parts import identifier, one_of
 from .results import Result, arranged
