@@ -1,4 +1,4 @@
-"""Conversations as OpenAI's Responses API, Gemini, Bedrock's Converse and LangChain write them."""
+"""Conversations as other APIs and libraries write them: Responses, Gemini, Bedrock, LangChain, Vercel and more."""
 
 # ruff: noqa: E501
 from __future__ import annotations
@@ -177,11 +177,60 @@ def _langchain(wrap: Callable[[str, Row], Row]) -> Callable[[str, tuple[Turn, ..
     return write
 
 
+def _vercel(system: str, turns: tuple[Turn, ...]) -> Row:
+    ids = {id(step): named for step, named in _ids(turns)}
+    messages: list[Any] = [{"role": "system", "parts": [{"type": "text", "text": system}]}]
+    for turn in turns:
+        messages.append({"role": "user", "parts": [{"type": "text", "text": turn.user}]})
+        parts: list[Any] = []
+        for step in turn.steps:
+            parts.append({"type": "step-start"})
+            parts += [{"type": "reasoning", "text": step.thought, "state": "done"}] if step.thought else []
+            parts += [{"type": "text", "text": step.text, "state": "done"}] if step.text else []
+            for place, (call, named) in enumerate(zip(step.calls, ids[id(step)], strict=True)):
+                own = {"type": f"tool-{call.name}", "toolCallId": named, "input": dict(call.arguments)}
+                done = {"state": "output-available", "output": json.loads(step.results[place])}
+                parts.append({**own, **done})
+        messages.append({"role": "assistant", "parts": parts})
+    return {"messages": messages, "tools": [{"type": "function", "function": tool} for tool in TOOLS]}
+
+
+def _llamaindex(system: str, turns: tuple[Turn, ...]) -> Row:
+    ids = {id(step): named for step, named in _ids(turns)}
+
+    def said(role: str, text: str, *blocks: Row, **more: Any) -> Row:
+        own = [{"block_type": "text", "text": text}] if text else []
+        return {"role": role, "additional_kwargs": more, "blocks": [*blocks, *own]}
+
+    messages = [said("system", system)]
+    for turn in turns:
+        messages.append(said("user", turn.user))
+        for step in turn.steps:
+            blocks: list[Row] = [{"block_type": "thinking", "content": step.thought}] if step.thought else []
+            blocks += [
+                {
+                    "block_type": "tool_call",
+                    "tool_call_id": named,
+                    "tool_name": call.name,
+                    "tool_kwargs": dict(call.arguments),
+                }
+                for call, named in zip(step.calls, ids[id(step)], strict=True)
+            ]
+            messages.append(said("assistant", step.text, *blocks))
+            messages += [
+                said("tool", text, tool_call_id=named)
+                for text, named in zip(step.results, ids[id(step)], strict=False)
+            ]
+    return {"messages": messages, "tools": TOOLS}
+
+
 _CLASSES = {"system": "SystemMessage", "human": "HumanMessage", "ai": "AIMessage", "tool": "ToolMessage"}
 WRITERS: dict[str, Callable[[str, tuple[Turn, ...]], Row]] = {
     "responses": _responses,
     "gemini": _gemini,
     "bedrock": _bedrock,
+    "vercel": _vercel,
+    "llamaindex": _llamaindex,
     "langchain_data": _langchain(lambda kind, said: {"type": kind, "data": {**said, "type": kind}}),
     "langchain_flat": _langchain(lambda kind, said: {**said, "type": kind}),
     "langchain_lc": _langchain(
@@ -273,6 +322,12 @@ def _changed(written: str, change: Callable[[Row], Any]) -> Row:
         ("langchain_data", lambda r: r["messages"][2]["data"]["tool_calls"][0]["args"].update(a=2), "call_syntax", "different"),
         ("langchain_data", lambda r: r["messages"][4]["data"].update(response_metadata={"finish_reason": "length"}), "cut_off", "length"),
         ("langchain_flat", lambda r: r["messages"][2]["tool_calls"][0].update(extra={"b": 1}), "call_syntax", "extra"),
+        ("vercel", lambda r: r["messages"][2]["parts"][2].update(state="input-streaming"), "cut_off", "input-streaming"),
+        ("vercel", lambda r: r["messages"][2]["parts"].append({"type": "file", "url": "x"}), "row_shape", "file"),
+        ("vercel", lambda r: r["messages"][2].update(content="Other."), "row_shape", "content and its parts differ"),
+        ("vercel", lambda r: r["messages"][2].update(toolInvocations=[{"toolName": "book", "args": {"a": 2}}]), "call_syntax", "toolInvocations"),
+        ("llamaindex", lambda r: r["messages"][1]["blocks"].append({"block_type": "image", "url": "x"}), "row_shape", "image"),
+        ("llamaindex", lambda r: r["messages"][2]["additional_kwargs"].update(tool_calls=[{"name": "book", "arguments": {}}]), "call_syntax", "different"),
         ("langchain_lc", lambda r: r["messages"][1].update(id=["langchain", "RemoveMessage"]), "row_shape", "RemoveMessage"),
     ],
 )  # fmt: skip
@@ -294,6 +349,8 @@ def test_what_is_not_read_is_named(written: str, change: Any, reason: str, named
         ("bedrock", lambda r: r["toolConfig"].update(toolChoice={"auto": {"x": 1}}), "unread_row_field:toolChoice"),
         ("bedrock", lambda r: r["messages"][0]["content"].append({"cachePoint": {"type": "default"}}), "unread_part_field:cachePoint"),
         ("bedrock", lambda r: r["messages"][2]["content"][0]["toolResult"].update(status="error"), "unread_part_field:status"),
+        ("vercel", lambda r: r["messages"][2]["parts"].append({"type": "source-url", "url": "x"}), "unread_part_field:source-url"),
+        ("llamaindex", lambda r: r["messages"][2]["additional_kwargs"].update(cost=3), "unread_message_field:cost"),
         ("langchain_data", lambda r: r["messages"][3]["data"].update(artifact={"x": 1}), "unread_message_field:artifact"),
         ("langchain_lc", lambda r: r["messages"][2]["kwargs"].update(usage_metadata={"n": 1}), "unread_message_field:usage_metadata"),
         ("langchain_flat", lambda r: r["messages"][2]["additional_kwargs"].update(audio={"x": 1}), "unread_message_field:additional_kwargs.audio"),
@@ -332,3 +389,76 @@ def test_they_go_through_the_stage(
     assert result["sources"]["openai"]["kept"] == len(WRITERS)
     shown = (out / "sft" / "train.json").read_text()
     assert shown.count("[look_up(a=1)]") >= len(WRITERS)
+
+
+ASKED = [{"role": "user", "content": "Please look it up."}]
+SPOKEN = {"role": "assistant", "content": "It is done."}
+REPLY = (Turn("Please look it up.", (_DONE,)),)
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"messages": ASKED, "choices": [{"index": 0, "finish_reason": "stop", "message": SPOKEN}]},
+        {"messages": ASKED, "response": {"choices": [{"message": SPOKEN, "finish_reason": "stop"}]}},
+        {"messages": ASKED, "response": {"type": "message", **SPOKEN, "stop_reason": "end_turn"}},
+        {"messages": ASKED, "response": "It is done."},
+        {"request": {"messages": ASKED}, "response": {"choices": [{"message": SPOKEN}]}},
+        {"prompt": ASKED, "completion": [SPOKEN]},
+    ],
+)
+def test_an_answer_beside_its_request(row: Row) -> None:
+    found = _read({**row, "tools": []})
+    assert found.turns == REPLY and not found.meta.get("flags")
+
+
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        (
+            {"messages": ASKED, "choices": [{"message": SPOKEN}, {"message": SPOKEN}]},
+            "row_shape: choices holds 2",
+        ),
+        ({"messages": ASKED, "choices": [{"finish_reason": "length", "message": SPOKEN}]}, "cut_off"),
+        ({"request": {"messages": ASKED, "tools": TOOLS}, "tools": [], "response": "Hm."}, None),
+        ({"request": {"messages": ASKED, "model": "a"}, "model": "b", "response": "Hm."}, "row_shape: model"),
+        (
+            {"messages": ASKED, "choices": [{"message": SPOKEN}], "response": "Hm."},
+            "row_shape: choices and response",
+        ),
+    ],
+)
+def test_an_answer_that_is_not_clear(row: Row, reason: str | None) -> None:
+    if reason is None:
+        assert list(_read(row).tools) == TOOLS
+        return
+    with pytest.raises(RowError, match=reason):
+        _read(row)
+
+
+def test_coheres_first_api() -> None:
+    calls: list[Row] = [{"name": "look_up", "parameters": {"a": a}} for a in (1, 2)]
+    results: list[Row] = [
+        {"call": call, "outputs": [{"x": call["parameters"]["a"]}]} for call in reversed(calls)
+    ]
+    row = {
+        "preamble": "Be kind.",
+        "chat_history": [
+            {"role": "USER", "message": "Look twice."},
+            {"role": "CHATBOT", "message": "", "tool_calls": calls},
+            {"role": "TOOL", "tool_results": results},
+            {"role": "CHATBOT", "message": "Twice."},
+        ],
+        "message": "Thanks.",
+        "text": "Gladly.",
+        "tools": [{"name": "look_up", "description": "", "parameter_definitions": {"a": {"type": "int", "required": True}}}],
+    }  # fmt: skip
+    found = _read(row)
+    step = found.turns[0].steps[0]
+    assert step.calls == (Call("look_up", {"a": 1}), Call("look_up", {"a": 2}))
+    assert step.results == ('[{"x": 1}]', '[{"x": 2}]')
+    assert (found.system, found.turns[1].steps[0].text) == ("Be kind.", "Gladly.")
+    assert not found.meta.get("flags")
+    results[0]["call"] = {"name": "look_up", "parameters": {"a": 3}}
+    with pytest.raises(RowError, match="result_without_call"):
+        _read(row)

@@ -194,3 +194,41 @@ def test_marks_around_a_list_of_tools_go_with_it(system: str, left: str | None) 
         OPTIONS,
     )
     assert found.system == left
+
+
+TOOLACE = (
+    "You are an expert in composing functions. You are given a question and a set of possible functions. \n"
+    "Based on the question, you will need to make one or more function/tool calls to achieve the purpose. \n"
+    "If none of the function can be used, point it out. If the given question lacks the parameters required by the function,\n"
+    "also point it out. You should only return the function call in tools call sections.\n"
+    "Here is a list of functions in JSON format that you can invoke:\n@. \n"
+    "Should you decide to return the function call(s). \nPut it in the format of [func1(params_name=params_value, "
+    "params_name2=params_value2...), func2(params)]\n\nNO other text MUST be included. \n"
+)
+
+
+@pytest.mark.parametrize(
+    ("system", "left", "flagged"),
+    [
+        (TOOLACE, None, False),
+        (TOOLACE.replace("an expert in composing functions", "the clerk of a bank"), "You are the clerk of a bank.", False),
+        (TOOLACE + "Use the refund tool only after login.", "Use the refund tool only after login.", False),
+        ("You are the clerk.\n@\nUse the following format:\n\nQuestion: the input\nThought: what to do\nAction: a tool\n"
+         "Action Input: its input\nObservation: the result\n... (repeated)\nFinal Answer: the answer\n\nBegin!",
+         "You are the clerk.", True),
+        ("You are the clerk.\n@\nYour output format should be:\n<thought>\nyour thought\n</thought>\n<call>\n"
+         '[{"name": ..., "arguments": {...}}]\n</call>\nor\n<final>\nanswer\n</final>', "You are the clerk.", True),
+        ("You are the clerk.<|tool|>@<|/tool|>", "You are the clerk.", True),
+    ],
+)  # fmt: skip
+def test_nothing_mangled_stays_of_a_prompt(system: str, left: str | None, flagged: bool) -> None:
+    row = {
+        "messages": [
+            {"role": "system", "content": system.replace("@", json.dumps([TIDE]))},
+            {"role": "user", "content": "When?"},
+            {"role": "assistant", "content": "[tide()]"},
+        ]
+    }
+    found = openai.convert(row, OPTIONS)
+    assert (found.system, bool(found.meta.get("flags"))) == (left, flagged)
+    assert [tool["name"] for tool in found.tools] == ["tide"]

@@ -23,6 +23,7 @@ NAME_KEYS = (
         "function",
         "tool",
         "tool_name",
+        "toolName",
         "function_name",
         "recipient_name",
         "api",

@@ -64,6 +64,8 @@ _MARK = re.compile(
     r"|\{\s*[\"'](?:tool_calls|function_calls?)[\"']\s*:",
     re.IGNORECASE,
 )
+#: Between a sentence and a mark that stands right behind it, which is no part of it.
+_GLUED = re.compile(rf"(?<=[.!?:])(?=\0|</?(?:{_TAGS})>|<[|｜]/?(?:available_)?tools?[|｜]>)", re.IGNORECASE)
 #: An object that describes a call or is one, `{"name": …, "arguments": …}`; a tool has a description too.
 _CALL_SCHEMA = re.compile(
     r"""["']FunctionCall["']
@@ -110,6 +112,7 @@ def own_instructions(system: str | None) -> tuple[str | None, list[str]]:
     shown = _own_sentences().sub(_if_a_sentence, system) if ours else system
     shown = _PART.sub("\0", _BLOCK.sub("\0", shown))
     shown = _without_react(_without_call_schemas(_ANSWER.sub(keep, shown)))
+    shown = _GLUED.sub("\n", shown)
     units = _UNIT.findall(shown)
     own = [one.strip() == "\1" or (ours and _ANNOUNCED.match(one) is not None) for one in units]
     foreign = [_MARK.search(one) is not None for one in units]

@@ -13,7 +13,7 @@ from typing import Any
 from ....calls.notations.objects import is_call_object
 from ....calls.types import Call
 from ....dialogue.messages import Trajectory
-from ..fields import blank, says_nothing, unread
+from ..fields import blank, field_name, says_nothing, unread
 from ..json_text import opened, opened_if_text, unwrap
 from ..rows import RowError
 from .calls import call_id, read_calls
@@ -39,7 +39,8 @@ ROLES = {
 #: Fields that say whether a response is a target: 0, false or a text of these, it is history alone.
 _WEIGHTS = (
     *("weight", "loss_weight", "train", "loss", "loss_mask", "loss_scale", "trainable", "training"),
-    *("should_train", "compute_loss", "is_trained"),
+    *("should_train", "compute_loss", "is_trained", "supervised", "train_mask", "step_loss_mask"),
+    *("loss_multiplier",),
 )
 #: Fields that say it the other way round: if true, a response is history alone.
 _MASKS = ("masked", "ignore_loss", "no_loss")
@@ -162,9 +163,19 @@ def add_message(
 def _who(message: Mapping[str, Any]) -> str:
     role = stated(message, _WHO)
     who = ROLES.get(role) or ROLES.get(role.lower().replace("-", "_")) if isinstance(role, str) else None
+    if who is None and role is None:
+        raise RowError("row_shape", f"a message has no role{_but(message)}")
     if who is None:
-        raise RowError("row_shape", f"a message has the role {role!r:.40}")
+        raise RowError("row_shape", f"a message has the role {role!r:.40}, which is not read")
     return who
+
+
+def _but(message: Mapping[str, Any]) -> str:
+    """The fields that a message does have, for one that lacks what it needs."""
+    named = ", ".join(
+        field_name(key) for key, value in message.items() if key not in _WHO and not blank(value)
+    )
+    return f", but {named:.120}" if named else ""
 
 
 def _is_call(message: Mapping[str, Any]) -> bool:
@@ -201,7 +212,7 @@ def _text(said: Said, message: Mapping[str, Any]) -> str:
     if said.calls or said.thoughts or said.results:
         raise RowError("row_shape", "a message that is not a response holds calls, thoughts or results")
     if not said.texts and stated(message, _SAID) is None:
-        raise RowError("row_shape", "a message has no content")
+        raise RowError("row_shape", f"a message has no content{_but(message)}")
     return "".join(said.texts)
 
 

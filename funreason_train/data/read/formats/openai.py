@@ -8,8 +8,8 @@ parallel), or both, and its thought as `reasoning_content` or inside `<think>`. 
 `tool_call_id` the call that it answers, or else by `name`; results are put into the order of the calls. The
 older `function_call`, role `function` and `functions` are read as well. An assistant message of `weight` 0 is
 not trained on: it stands in the history of those after it, its calls need not be right, and it is not a step
-(`meta["untrained"]`). Rows of the Responses API, Gemini, Bedrock's Converse, LangChain and Glaive are told by
-their keys and translated first (see the module of each).
+(`meta["untrained"]`). Rows of other APIs and libraries are told by their keys and translated first (see
+`dialects`).
 Source: the reference of OpenAI's chat completions API and its fine-tuning guide.
 """
 
@@ -21,9 +21,7 @@ from typing import Any
 
 from ....dialogue.messages import Trajectory
 from ..conversation.messages import read_chat
-from . import bedrock, gemini, glaive, langchain, openai_responses
-
-_DIALECTS = (gemini, bedrock, openai_responses, langchain, glaive)
+from .dialects import own_form
 
 
 def convert(row: Any, options: Mapping[str, Any]) -> Trajectory:
@@ -38,10 +36,9 @@ def convert(row: Any, options: Mapping[str, Any]) -> Trajectory:
     Raises:
         RowError: the row cannot be used.
     """
-    for other in _DIALECTS:
-        if other.speaks(row):
-            own, flags = other.translated(row)
-            found = read_chat(own, options, "openai")
-            raised = [*found.meta.get("flags", ()), *flags]
-            return replace(found, meta={**found.meta, "flags": raised} if raised else found.meta)
-    return read_chat(row, options, "openai")
+    other = own_form(row)
+    if other is None:
+        return read_chat(row, options, "openai")
+    found = read_chat(other[0], options, "openai")
+    raised = [*found.meta.get("flags", ()), *other[1]]
+    return replace(found, meta={**found.meta, "flags": raised} if raised else found.meta)

@@ -13,8 +13,8 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from ..fields import blank
-from ..rows import RowError
+from ...fields import blank
+from ...rows import RowError
 from .dialect import Translated, either, listed, objects, whole
 
 _ENDED = ("STOP", "FINISH_REASON_UNSPECIFIED", "FINISH_REASON_STOP")

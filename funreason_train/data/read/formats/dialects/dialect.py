@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..fields import blank
-from ..json_text import opened
-from ..rows import RowError
+from ...fields import blank
+from ...json_text import opened
+from ...rows import RowError
 
 Translated = tuple[dict[str, Any], list[str]]
 """The row in OpenAI's form, and the flags for what is left out."""

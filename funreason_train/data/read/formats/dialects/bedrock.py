@@ -12,8 +12,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from ..fields import blank, unread
-from ..rows import RowError
+from ...fields import blank, unread
+from ...rows import RowError
 from .dialect import Translated, listed, objects, whole
 
 _MARKS = frozenset(("toolUse", "toolResult", "reasoningContent", "cachePoint", "guardContent"))

@@ -12,9 +12,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..conversation.chat import LISTS
-from ..fields import blank, says_nothing
-from ..rows import RowError
+from ...conversation.chat import LISTS
+from ...fields import blank, says_nothing
+from ...rows import RowError
 from .dialect import Translated, listed, objects, whole
 
 _ITEMS = (

@@ -12,8 +12,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..fields import blank
-from ..rows import RowError
+from ...fields import blank
+from ...rows import RowError
 from .dialect import Translated, listed, objects, whole
 
 _ROLES = {

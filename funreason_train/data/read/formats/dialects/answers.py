@@ -1,0 +1,80 @@
+"""A request and the answer to it, as logs and stored completions hold them, as one conversation.
+
+Row: `messages` (or `request` with them) and the answer beside them: `choices` of OpenAI's API, or `response`,
+which is that API's object, a message (as Anthropic's API answers), or the text. And `prompt` with
+`completion`, two lists of messages, as TRL has them. A row whose messages end in a response has its answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ...fields import blank, field_name, unread
+from ...rows import RowError
+from .dialect import Translated, listed, objects
+
+_KEYS = ("choices", "response")
+
+
+def speaks(row: Any) -> bool:
+    """Whether a row is in this form."""
+    if not isinstance(row, Mapping):
+        return False
+    if "completion" in row and "prompt" in row and "messages" not in row:
+        asked, answer = (listed(row, (key,)) for key in ("prompt", "completion"))
+        return _are_messages(asked) and _are_messages(answer) and answer[0]["role"] == "assistant"
+    if all(blank(row.get(key)) for key in _KEYS):
+        return False
+    asked = row.get("request")
+    messages = listed(asked if isinstance(asked, Mapping) and "messages" not in row else row, ("messages",))
+    return _are_messages(messages) and messages[-1].get("role") not in ("assistant", "model")
+
+
+def _are_messages(value: Any) -> bool:
+    return (
+        isinstance(value, list)
+        and bool(value)
+        and all(isinstance(one, Mapping) and "role" in one for one in value)
+    )
+
+
+def translated(row: Any) -> Translated:
+    """A row with its messages in one list, and the flags for what is left out.
+
+    Raises:
+        RowError: `row_shape` for more than one answer, or one that is no message.
+    """
+    outer = dict(row)
+    if "messages" not in outer and "request" in outer:
+        asked = outer.pop("request")
+        if twice := [key for key in asked if not blank(outer.get(key)) and outer[key] != asked[key]]:
+            raise RowError("row_shape", f"{field_name(twice[0])} of the request and of the row differ")
+        outer = {**outer, **asked}
+    if "messages" not in outer:
+        said = [*objects(outer.pop("prompt"), "prompt"), *objects(outer.pop("completion"), "completion")]
+        return {**outer, "messages": said}, []
+    flags: list[str] = []
+    told = [key for key in _KEYS if not blank(outer.get(key))]
+    answers = [_answer(outer.pop(key), key, flags) for key in told]
+    if any(one != answers[0] for one in answers):
+        raise RowError("row_shape", f"{' and '.join(told)} differ")
+    return {**outer, "messages": [*objects(outer["messages"], "messages"), answers[0]]}, flags
+
+
+def _answer(value: Any, key: str, flags: list[str]) -> dict[str, Any]:
+    """The one message in an answer."""
+    if isinstance(value, str):
+        return {"role": "assistant", "content": value}
+    if isinstance(value, Mapping) and "choices" in value:
+        flags += unread("row", value, ("choices", "object"))
+        value = value["choices"]
+    if isinstance(value, Mapping) and "role" in value:
+        return {str(k): v for k, v in value.items() if k != "type" or v != "message"}
+    choices = objects(value, key)
+    if len(choices) != 1 or not isinstance(choices[0].get("message"), Mapping):
+        raise RowError("row_shape", f"{key} holds {len(choices)} answers, or one that is no message")
+    choice = choices[0]
+    flags += unread("row", choice, ("index", "message", "finish_reason"))
+    ended = {} if blank(choice.get("finish_reason")) else {"finish_reason": choice["finish_reason"]}
+    return {"role": "assistant", **choice["message"], **ended}
