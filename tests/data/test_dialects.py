@@ -198,7 +198,7 @@ def _vercel(system: str, turns: tuple[Turn, ...]) -> Row:
 def _llamaindex(system: str, turns: tuple[Turn, ...]) -> Row:
     ids = {id(step): named for step, named in _ids(turns)}
 
-    def said(role: str, text: str, *blocks: Row, **more: Any) -> Row:
+    def said(role: str, text: str, *blocks: Any, **more: Any) -> Row:
         own = [{"block_type": "text", "text": text}] if text else []
         return {"role": role, "additional_kwargs": more, "blocks": [*blocks, *own]}
 
@@ -401,7 +401,7 @@ REPLY = (Turn("Please look it up.", (_DONE,)),)
     [
         {"messages": ASKED, "choices": [{"index": 0, "finish_reason": "stop", "message": SPOKEN}]},
         {"messages": ASKED, "response": {"choices": [{"message": SPOKEN, "finish_reason": "stop"}]}},
-        {"messages": ASKED, "response": {"type": "message", **SPOKEN, "stop_reason": "end_turn"}},
+        {"messages": ASKED, "response": SPOKEN | {"type": "message", "stop_reason": "end_turn"}},
         {"messages": ASKED, "response": "It is done."},
         {"request": {"messages": ASKED}, "response": {"choices": [{"message": SPOKEN}]}},
         {"prompt": ASKED, "completion": [SPOKEN]},

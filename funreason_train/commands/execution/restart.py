@@ -8,9 +8,9 @@ kill or a requeue finds its own request there and continues the stage that it re
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from ...errors import UserError
@@ -24,6 +24,45 @@ from .job import Job
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A request to start a stage afresh.
+
+    Attributes:
+        stage: Which.
+        job: What it is asked to do.
+        request: As the manifest keeps it.
+    """
+
+    stage: Stage
+    job: Job
+    request: Mapping[str, str]
+
+    def carried_out(self, manifest: Manifest) -> bool:
+        """Whether this very request was the latest one, so that the stage goes on."""
+        return manifest.restart.get("request") == self.request and not self.job.changes(manifest).another
+
+
+def asked_for(config: DictConfig, run: RunDir, stages: Sequence[Stage]) -> Asked | None:
+    """The request that a command makes with `restart=STAGE`; None if it makes none.
+
+    Raises:
+        UserError: if there is no such stage, or the command does not run it.
+    """
+    if not config.restart:
+        return None
+    first, _, word = str(config.restart).partition(":")
+    stage = stage_of(first, where="restart")
+    if stage.name not in {one.name for one in stages}:
+        raise UserError(
+            f"this command does not run the stage '{first}'",
+            where=f"restart={config.restart}",
+            fix=f"Use `funreason-train {first} restart={config.restart}`, or the pipeline",
+        )
+    job = Job.of(stage, config, run)
+    return Asked(stage, job, {"stage": first, "word": word, "settings": _identity(job)})
 
 
 @contextmanager
@@ -46,35 +85,27 @@ def restarted(config: DictConfig, run: RunDir, stages: Sequence[Stage]) -> Itera
     manifest = Manifest(run)
     if manifest.restart.get("state") == "moving":
         _settle(manifest, [Move(**move) for move in manifest.restart["moves"]], manifest.restart)
-    if not config.restart:
+    asked = asked_for(config, run, stages)
+    if asked is None:
         yield ""
         return
-    first, _, word = str(config.restart).partition(":")
-    stage = stage_of(first, where="restart")
-    if stage.name not in {one.name for one in stages}:
-        raise UserError(
-            f"this command does not run the stage '{first}'",
-            where=f"restart={config.restart}",
-            fix=f"Use `funreason-train {first} restart={config.restart}`, or the pipeline",
-        )
-    request = {"stage": first, "word": word, "settings": _identity(stage, config, run)}
     latest = manifest.restart
-    if latest.get("request") == request and not Job.of(stage, config, run).changes(manifest).another:
+    if asked.carried_out(manifest):
         yield (
             f"restart={config.restart} was carried out on {latest['time']}, so this command continues. "
-            f"To start afresh once more, add a new word: restart={first}:again"
-            + (f", restart={first}:third, …" if word else "")
+            f"To start afresh once more, add a new word: restart={asked.stage.name}:again"
+            + (f", restart={asked.stage.name}:third, …" if asked.request["word"] else "")
         )
         return
     names = list(STAGES)
-    later = [stage_of(name) for name in names[names.index(first) :]]
+    later = [stage_of(name) for name in names[names.index(asked.stage.name) :]]
     planned = moves(later, config, run)
-    asked = {
-        "request": request,
+    told = {
+        "request": asked.request,
         "time": time.strftime("%Y-%m-%d %H:%M:%S"),
         "moves": [asdict(move) for move in planned],
     }
-    manifest.restart = {**asked, "state": "moving"}
+    manifest.restart = {**told, "state": "moving"}
     for move in planned:
         move.do()
     moved = [move for move in planned if move.target]
@@ -85,7 +116,7 @@ def restarted(config: DictConfig, run: RunDir, stages: Sequence[Stage]) -> Itera
             move.undo()
         manifest.restart = latest
         raise
-    _settle(manifest, planned, asked)
+    _settle(manifest, planned, told)
 
 
 def _settle(manifest: Manifest, planned: Sequence[Move], request: dict[str, Any]) -> None:
@@ -95,8 +126,6 @@ def _settle(manifest: Manifest, planned: Sequence[Move], request: dict[str, Any]
     manifest.set_aside({move.stage: move.target for move in planned}, {**request, "state": "moved"})
 
 
-def _identity(stage: Stage, config: DictConfig, run: RunDir) -> str:
-    settings = Job.of(stage, config, run).settings
-    return fingerprint(
-        {key: value for key, value in settings.items() if not stage.decides.is_harmless(key)}, {}
-    )
+def _identity(job: Job) -> str:
+    harmless = job.stage.decides.is_harmless
+    return fingerprint({key: value for key, value in job.settings.items() if not harmless(key)}, {})

@@ -18,6 +18,7 @@ from ..display import console, say
 from ..stages import stage_of
 from .record import calibrated, too_large, write
 from .show import brief
+from .standing import standing
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -70,12 +71,17 @@ def show(names: list[str], config: DictConfig, run: RunDir, words: list[str]) ->
                 documents[f"rayjob_{name}.yaml"] = _ray_job(config, name, kept)
     if commands:
         documents["commands.txt"] = "\n".join(commands) + "\n"
+    there, refused = standing([stage_of(name) for name in names], config, run)
+    problems += [] if refused is None else [Problem.of(refused)]
     for name, lines in briefs:
         console.rule(f"{name} in brief", align="left")
         say("\n".join(lines) + "\n")
     for cost in plans:
         console.rule(f"{cost.stage} planned (funreason-train plan shows more)", align="left")
         say("\n".join(brief(cost)) + "\n")
+    if there:
+        console.rule(f"already in {run.root}", align="left")
+        say("\n".join(there) + "\n")
     if commands and not problems:
         console.rule("on the nodes" if len(commands) > len(names) else "to run", align="left")
         more = len(commands) - _COMMANDS
