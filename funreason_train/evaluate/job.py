@@ -11,7 +11,7 @@ from typing import Any
 
 from ..dialogue import PromptStyle
 from ..environments import Limits
-from ..run.fingerprint import digests
+from ..run.fingerprint import digests, for_people
 from .bfcl.game import BfclGames
 from .heldout import Rules
 from .serve.engine import EngineOptions
@@ -104,8 +104,9 @@ class Job:
 
 
 def model_fingerprint(folder: Path) -> str:
-    """One hash over the names and contents of a model folder's files, wherever it lies."""
-    found = {str(Path(name).relative_to(folder)): value for name, value in digests([folder]).items()}
+    """One hash over the names and contents of a model folder's files, wherever it lies; its card is none."""
+    told = digests([folder]).items()
+    found = {str(Path(name).relative_to(folder)): value for name, value in told if not for_people(name)}
     return _hash(found)
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from ..plain import is_number
+from .fingerprint import for_people
 from .stage import Decides
 
 Inputs = Mapping[str, Mapping[str, Any]]
@@ -60,10 +62,11 @@ def changes(
 
 def _input_changes(old: Inputs, new: Inputs) -> list[str]:
     found = []
-    for path in sorted({*old, *new}):
+    known = {*old, *new}
+    for path in sorted(known):
         before, now = old.get(path), new.get(path)
-        if before == now:
-            continue
+        if before == now or (for_people(path) and str(Path(path).with_name("config.json")) in known):
+            continue  # a model's card says nothing about the model
         if now is None or now["bytes"] is None:
             found.append(
                 f"the input {path} is not there any more" if before else f"the input {path} is missing"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,10 @@ from typing import Any
 #: Weights above this size are told apart by samples, in bytes; everything else is read whole.
 _LARGE = 64 << 20
 _WEIGHTS = (".safetensors", ".bin", ".pt", ".pth", ".gguf")
+#: Files beside a model that only people read: a card, a licence, a picture.
+_FOR_PEOPLE = re.compile(
+    r"(?:.*\.(?:md|rst|png|jpe?g|gif|svg|pdf)|(?:licen[cs]e|notice|authors|citation)(?:\..*)?)", re.I
+)
 _BLOCK, _BLOCKS = 64 << 10, 64  # of a sampled file: bytes at a time, and how often
 
 
@@ -29,6 +34,11 @@ def digest_file(path: Path) -> str:
             file.seek((size - _BLOCK) * number // (_BLOCKS - 1))
             digest.update(file.read(_BLOCK))
     return f"sampled:{digest.hexdigest()}"
+
+
+def for_people(path: str | Path) -> bool:
+    """Whether a file of a model's folder decides nothing, since no program reads it."""
+    return _FOR_PEOPLE.fullmatch(Path(path).name) is not None
 
 
 def digests(paths: Iterable[Path]) -> dict[str, str]:

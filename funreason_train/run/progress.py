@@ -27,13 +27,20 @@ class Progress:
     text: str
 
 
-def report(done: int, total: int | None = None, text: str = "") -> None:
-    """Publishes how far the stage is; cheap enough for every step, silent when nobody watches."""
+def report(done: int, total: int | None = None, text: str = "", *, now: bool = False) -> None:
+    """Publishes how far the stage is; cheap enough for every step, silent when nobody watches.
+
+    Args:
+        done: Of the units.
+        total: None if unknown.
+        text: A few words.
+        now: Publish it however short the last report is ago, since the next one may be long in coming.
+    """
     global _last
-    path, now = os.environ.get(VARIABLE), time.monotonic()
-    if not path or (now - _last < _INTERVAL and done != total):
+    path, time_now = os.environ.get(VARIABLE), time.monotonic()
+    if not path or (time_now - _last < _INTERVAL and done != total and not now):
         return
-    _last = now
+    _last = time_now
     temporary = f"{path}.{os.getpid()}"
     try:
         Path(temporary).write_text(json.dumps({"done": done, "total": total, "text": text}), encoding="utf-8")

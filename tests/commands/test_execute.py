@@ -6,6 +6,7 @@ import json
 import shutil
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import Any
 
 import pytest
 from commands.staged import Spawned, command
@@ -14,6 +15,7 @@ from funreason_train.commands.execution.job import Job
 from funreason_train.commands.execution.spawn import StageFailed
 from funreason_train.commands.stages import STAGES, stage_of
 from funreason_train.errors import UserError
+from funreason_train.run.changes import changes
 from funreason_train.run.manifest import Manifest
 from funreason_train.run.paths import RunDir
 from funreason_train.settings.compose import compose
@@ -150,3 +152,15 @@ def test_settings_that_a_stage_declares_exist(name: str) -> None:
     keys = Job.of(stage, resolve(compose(name, [f"run_dir={run.root}"]), name), run).settings
     for pattern in (*stage.decides.harmless, *stage.decides.grows):
         assert any(fnmatchcase(key, pattern) for key in keys), pattern
+
+
+def test_a_models_card_is_no_other_input() -> None:
+    def of(**digests: str) -> dict[str, dict[str, Any]]:
+        return {f"m/{name}": {"digest": digest, "bytes": 1} for name, digest in digests.items()}
+
+    decides, old = stage_of("sft").decides, of(**{"config.json": "a", "README.md": "b"})
+    for card in ({}, {"README.md": "c"}, {"README.md": "b", "LICENSE": "d"}):
+        now = of(**{"config.json": "a", **card})
+        assert not changes(decides, {"settings": {}, "inputs": old}, {}, now).another
+    alone = of(**{"README.md": "c"})  # a text that something reads
+    assert changes(decides, {"settings": {}, "inputs": of(**{"README.md": "b"})}, {}, alone).another

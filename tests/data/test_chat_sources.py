@@ -425,3 +425,47 @@ def test_broken_rows(row: Any, reason: str | None) -> None:
 def test_no_tool_list_is_a_choice() -> None:
     with pytest.raises(RowError, match="no_tools"):
         openai.convert([_user(), DONE], {**INFER, "tools_missing": "reject"})
+
+
+SAID = {"role": "assistant", "content": "I look."}
+
+
+@pytest.mark.parametrize(
+    "called",
+    [
+        {"role": "tool_call", "content": "{'name': 'f', 'arguments': '{\"a\": 1}'}"},
+        {"role": "tool_call", "content": '{"name": "f", "arguments": {"a": 1}}'},
+        {
+            "role": "tool-call",
+            "content": [{"type": "text", "text": "Calling tools:\n" + str([_call("f", {"a": 1})])}],
+        },
+    ],
+)  # fmt: skip
+def test_a_text_and_the_message_of_its_calls_are_one_response(called: dict[str, Any]) -> None:
+    rest = ({"role": "tool_response", "content": "x"}, DONE)
+    step = openai.convert(_chat(_user(), SAID, called, *rest), INFER).turns[0].steps[0]
+    assert (step.thought, step.calls, step.results) == ("I look.", (Call("f", {"a": 1}),), ("x",))
+    repeated = {**SAID, "content": 'Thought: I look.\nAction:\n{"name": "f", "arguments": {"a": 1}}'}
+    assert openai.convert(_chat(_user(), repeated, called, *rest), INFER).turns[0].steps[0] == step
+    other = {**repeated, "content": repeated["content"].replace("1", "2")}
+    with pytest.raises(RowError, match="call_syntax"):
+        openai.convert(_chat(_user(), other, called, *rest), INFER)
+
+
+def test_what_stands_around_calls_is_no_thought() -> None:
+    for text in ('<call>\n[{"name": "f", "arguments": {"a": 1}}]\n</call>', "API-Request: [f(a=1)]"):
+        step = openai.convert(_chat(_user(), {"role": "assistant", "content": text}), INFER).turns[0].steps[0]
+        assert (step.thought, step.calls) == ("", (Call("f", {"a": 1}),))
+
+
+@pytest.mark.parametrize(
+    ("message", "named"),
+    [
+        ({"source": "user", "content": "q", "type": "TextMessage"}, "no role, but source, content, type"),
+        ({"role": "user", "blocks": [{"text": "q"}]}, "no content, but blocks"),
+        ({"role": "narrator", "content": "q"}, "the role 'narrator', which is not read"),
+    ],
+)
+def test_what_a_message_has_instead_is_named(message: dict[str, Any], named: str) -> None:
+    with pytest.raises(RowError, match=named):
+        openai.convert(_chat(message, DONE), INFER)

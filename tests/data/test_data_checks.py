@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from funreason_train.calls import Call
-from funreason_train.data.check.checks import check_text, content_digest, passes
+from funreason_train.data.check.checks import check_calls, check_text, content_digest, passes
+from funreason_train.data.read.names import alias_names
 from funreason_train.data.read.rows import RowError
 from funreason_train.dialogue import AssistantStep, Trajectory, Turn
 
@@ -109,3 +110,11 @@ def test_exact_duplicates_whatever_their_id() -> None:
     again = Trajectory("other", "elsewhere", TOOLS, _one(STOP).turns, meta={"position": "9"})
     assert content_digest(_one(STOP)) == content_digest(again)
     assert content_digest(_one(STOP)) != content_digest(_one(STOP, user="halt"))
+
+
+@pytest.mark.parametrize("name", ["take off", "ab-heben", " stop "])
+def test_a_wrong_name_is_told_as_the_row_has_it(name: str) -> None:
+    named = alias_names(_one(Call(name, {})))
+    assert named is not None
+    with pytest.raises(RowError, match=f"unknown_tool: '?{name}'?$"):
+        check_calls(named)

@@ -106,9 +106,12 @@ def test_what_is_not_a_thought_stays(text: str) -> None:
     assert _said(text) == ("", (), text, [])
 
 
-@pytest.mark.parametrize("text", ["<|assistant|>I see to it.", "I see to it.<|tool_outputs_begin|>", "<|x|>"])
+@pytest.mark.parametrize(
+    "text",
+    ["<|assistant|>I see to it.", ">>>all\nI see to it.", "I see to it.<|tool_outputs_begin|>", "<|x|>"],
+)
 def test_special_tokens_of_another_template_are_not_taught(text: str) -> None:
-    with pytest.raises(RowError, match=r"other_template.*<\|"):
+    with pytest.raises(RowError, match=r"other_template.*(<\||>>>)"):
         _said(text)
     assert _said(f"The token {text} ends it.")[2] == f"The token {text} ends it."
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection
 
 from ..intent import Intent, find_intent
@@ -26,6 +27,7 @@ _READERS: dict[str, Callable[[str, Collection[str]], list[Call]]] = {
     "foreign": read_foreign,
     "named": read_named,
 }
+_OPENING = re.compile(r"<([\w.:-]{1,40})>\Z")
 _AROUND = " \t\r\n`"
 
 
@@ -51,8 +53,15 @@ def read_notation(text: str, tool_names: Collection[str] = ()) -> Reading:
         return Reading(None, intent.notation, error.problem, text, error.detail)
     except RecursionError:
         return Reading(None, intent.notation, "too_deep", text)
-    around = [whole[: intent.start].strip(_AROUND), whole[intent.end :].strip(_AROUND)]
+    around = _without_tags(whole[: intent.start].strip(_AROUND), whole[intent.end :].strip(_AROUND))
     return Reading(calls, intent.notation, None, "\n\n".join(part for part in around if part))
+
+
+def _without_tags(before: str, behind: str) -> list[str]:
+    """What stands before calls and behind them, without the one pair of tags that holds nothing else."""
+    if (opening := _OPENING.search(before)) and behind.startswith(closing := f"</{opening[1]}>"):
+        return [before[: opening.start()].strip(_AROUND), behind.removeprefix(closing).strip(_AROUND)]
+    return [before, behind]
 
 
 def _read(text: str, intent: Intent, tool_names: Collection[str]) -> list[Call]:

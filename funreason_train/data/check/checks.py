@@ -175,11 +175,21 @@ def check_calls(trajectory: Trajectory, wrong_types: str = "reject") -> Trajecto
                     kept = True
                     continue
                 slug = (others or problems if wrong_types == "keep" else problems)[0].partition(":")[0]
-                raise RowError(_PROBLEMS.get(slug, slug), "; ".join(problems))
+                raise RowError(_PROBLEMS.get(slug, slug), _under_own_names(problems, trajectory.meta))
     if not repaired:
         return _flagged(trajectory, ["wrong_types_kept"]) if kept else None
     changed = replace(trajectory, turns=_with_calls(trajectory.turns, repaired))
     return _flagged(changed, ["types_repaired"], repairs=dict(kinds))
+
+
+def _under_own_names(problems: Sequence[str], meta: Mapping[str, Any]) -> str:
+    """Problems with the names that stand in the row, where those have aliases."""
+    text = "; ".join(problems)
+    for pairs in meta.get("names", {}).values():
+        for alias, name in pairs.items():
+            shown = name if name == name.strip() else repr(name)
+            text = re.sub(rf"(?<![\w.]){re.escape(alias)}(?!\w)", shown.replace("\\", r"\\"), text)
+    return text
 
 
 def _check_names(call: Call) -> None:

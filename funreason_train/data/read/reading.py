@@ -216,7 +216,7 @@ def read_source(
     for done in workers.map(_Examine(name, node, checks, sign), work):
         for row in done:
             account.read += 1
-            report(account.read, None, f"{name}: {account.read} rows read")
+            report(account.read, None, f"{name}: {account.read:,} rows read")
             if isinstance(row, Passed) and seen is not None and row.kept.digest in seen:
                 error = RowError("duplicate")
                 row = Rejection(name, row.kept.position, row.kept.id, error.reason, error.detail, row.row)
@@ -233,6 +233,7 @@ def read_source(
             account.kept += 1
             account.note(row.flags)
             account.repairs.update(row.repairs)
+    report(account.read, None, f"{name}: {account.read:,} rows read", now=True)
     return kept
 
 

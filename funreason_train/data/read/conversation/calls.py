@@ -42,7 +42,7 @@ def read_calls(
     Raises:
         RowError: `call_syntax`, `invalid_json`, `not_finite`, `nested_too_deeply`.
     """
-    value = unwrap(declared) if isinstance(declared, str) else declared
+    value = _unwrapped(declared) if isinstance(declared, str) else declared
     if isinstance(value, Mapping):
         value = [value]
     if not isinstance(value, list):
@@ -108,19 +108,24 @@ def _opened(one: Any) -> Mapping[str, Any]:
     return {**inner, **{k: v for k, v in outer.items() if not blank(v) or k not in inner}}
 
 
+def _unwrapped(text: str) -> Any:
+    """What a text of JSON holds, or one that Python wrote."""
+    try:
+        return unwrap(text)
+    except RowError as error:
+        value = literal(text)
+        if error.reason != "invalid_json" or not isinstance(value, (list, Mapping)):
+            raise error from None
+        return value
+
+
 def _is_object(value: Any) -> bool:
     return isinstance(value, str) and value.lstrip().startswith("{")
 
 
 def _arguments(value: Any, key: str, name: str) -> Mapping[str, Any]:
     if isinstance(value, str):
-        text = value
-        try:
-            value = unwrap(text) if text.strip() else {}
-        except RowError as error:
-            value = literal(text)
-            if error.reason != "invalid_json" or not isinstance(value, Mapping):
-                raise error from None
+        value = _unwrapped(value) if value.strip() else {}
     if value is None:
         return {}
     if not isinstance(value, Mapping):

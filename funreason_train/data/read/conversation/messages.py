@@ -162,7 +162,7 @@ def add_message(
 
 def _who(message: Mapping[str, Any]) -> str:
     role = stated(message, _WHO)
-    who = ROLES.get(role) or ROLES.get(role.lower().replace("-", "_")) if isinstance(role, str) else None
+    who = _kind(role)
     if who is None and role is None:
         raise RowError("row_shape", f"a message has no role{_but(message)}")
     if who is None:
@@ -179,7 +179,13 @@ def _but(message: Mapping[str, Any]) -> str:
 
 
 def _is_call(message: Mapping[str, Any]) -> bool:
-    return ROLES.get(str(message.get("role", message.get("from")))) == "calls"
+    return _kind(message.get("role", message.get("from"))) == "calls"
+
+
+def _kind(role: Any) -> str | None:
+    if not isinstance(role, str):
+        return None
+    return ROLES.get(role) or ROLES.get(role.lower().replace("-", "_"))
 
 
 def _unread(message: Mapping[str, Any], who: str, known: Collection[str]) -> list[str]:

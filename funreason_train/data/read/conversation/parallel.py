@@ -1,28 +1,37 @@
-"""Calls made in parallel that stand in messages of their own, as ms-swift writes them."""
+"""Calls that stand in messages of their own, made in parallel or behind what the response says."""
 
 from __future__ import annotations
 
-import itertools
+import re
 from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
+from ....plain import literal
+from ..fields import blank
 from ..json_text import opened
 from ..rows import RowError
 
 Message = Mapping[str, Any]
 
+_LABEL = re.compile(r"\ACalling tools?:\s*")  # smolagents'
+
 
 def joined(messages: Sequence[Message], is_call: Callable[[Message], bool]) -> Sequence[Message]:
-    """The messages, those of calls that follow each other as one.
+    """The messages, those of one response as one: calls that follow each other, and the text before them.
 
-    Only messages of a role and one call in JSON are joined; others are refused where their order is checked.
+    Only messages of a role and calls are joined, as ms-swift, Toucan and smolagents write them; others are
+    refused where their order is checked.
 
     Args:
         messages: A conversation.
         is_call: Whether a message's role says that it is a call.
     """
     calls = [is_call(message) for message in messages]
-    if not any(one and after for one, after in itertools.pairwise(calls)):
+    if not any(calls):
+        return messages
+    told = [call or _is_text(message) for message, call in zip(messages, calls, strict=True)]
+    if not any(after and (one or said) for (one, after), said in zip(pairwise(calls), told, strict=False)):
         return messages
     found: list[Message] = []
     run: list[Message] = []
@@ -30,26 +39,61 @@ def joined(messages: Sequence[Message], is_call: Callable[[Message], bool]) -> S
         if call:
             run.append(message)
             continue
-        found += _one(run)
+        _add(run, found)
         found.append(message)
         run = []
-    return [*found, *_one(run)]
+    _add(run, found)
+    return found
 
 
-def _one(run: list[Message]) -> list[Message]:
-    """A run of messages as one message, or as they are where that is not clear."""
-    if len(run) < 2 or any(len(message) != 2 or message.keys() != run[0].keys() for message in run):
-        return run
+def _add(run: list[Message], found: list[Message]) -> None:
+    """Adds a run of calls to the messages: as one, where that is clear, and to the text before it."""
+    spoken = bool(found and run) and _is_text(found[-1])
+    calls = _all_calls(run) if run and (spoken or len(run) > 1) else None
+    if calls is None:
+        found += run
+    elif spoken:
+        found[-1] = {**found[-1], "tool_calls": calls}
+    else:
+        said = "content" if "content" in run[0] else "value"
+        found.append({**run[0], said: None, "tool_calls": calls})
+
+
+def _all_calls(run: list[Message]) -> list[Any] | None:
     said = next((key for key in ("content", "value") if key in run[0]), None)
-    if said is None:
-        return run
+    if said is None or any(len(one) != 2 or one.keys() != run[0].keys() for one in run):
+        return None
     calls: list[Any] = []
-    for message in run:
+    for one in run:
+        own = _calls(one[said])
+        if own is None:
+            return None
+        calls += own
+    return calls
+
+
+def _is_text(message: Message) -> bool:
+    """Whether a message is a response of a text alone."""
+    if message.get("role", message.get("from")) not in ("assistant", "gpt"):
+        return False
+    said = message.get("content", message.get("value"))
+    return not blank(said) and all(blank(message.get(key)) for key in ("tool_calls", "function_call"))
+
+
+def _calls(value: Any) -> list[Any] | None:
+    """The calls in the content of a message of calls, as objects; None where it is not clear."""
+    if isinstance(value, list) and value and all(map(_is_text_part, value)):
+        value = "".join(part["text"] for part in value)
+    if isinstance(value, str):
+        text = _LABEL.sub("", value)
         try:
-            value = opened(message[said]) if isinstance(message[said], str) else message[said]
+            value = opened(text)
         except RowError:
-            return run
-        if not isinstance(value, Mapping):
-            return run
-        calls.append(value)
-    return [{**run[0], said: None, "tool_calls": calls}]
+            value = literal(text)
+    listed = [value] if isinstance(value, Mapping) else value
+    plain = isinstance(listed, list) and bool(listed) and all(isinstance(one, Mapping) for one in listed)
+    return listed if plain else None
+
+
+def _is_text_part(part: Any) -> bool:
+    return isinstance(part, Mapping) and part.get("type") == "text" and isinstance(part.get("text"), str)

@@ -78,7 +78,7 @@ def sorted_content(content: Any, who: str, flags: list[str]) -> Said:
             said.texts.append(content)
             return said
         content = parts
-    if who == "calls":
+    if who == "calls" and not (isinstance(content, list) and content and all(map(_is_text, content))):
         said.calls += [] if content is None else [content]
         return said
     if isinstance(content, list) and (who != "result" or _are_parts(content)):
@@ -107,6 +107,10 @@ def _parts_as_text(content: str) -> list[Any] | None:
         for one in parts
     )
     return parts if texts else None
+
+
+def _is_text(part: Any) -> bool:
+    return isinstance(part, Mapping) and part.keys() == {"type", "text"} and part["type"] in _TEXT_PARTS
 
 
 def _are_parts(content: Sequence[Any]) -> bool:

@@ -16,6 +16,10 @@ _FENCE = re.compile(r"```(?:json|python)?[^\S\n]*\n")
 _JSON = re.compile(r"""\{\s*["'][^"'\n]*["']\s*:""")
 _NO_SIGN = re.compile(r"""[^{}\[\]()<>="|\\_]*""")  # of a call
 _WORD = re.compile(r"[\w.:/-]*\w")
+#: What only announces the calls behind it.
+_LABEL = re.compile(
+    r"(?:api[- ]requests?|(?:(?:tool|function|api)[- ])?calls?|calling tools?|actions?)\s*:", re.I
+)
 _REACT_THOUGHT = re.compile(r"\A(?:ASSISTANT )?(?:Thought|Reasoning)\s*:\s*")
 
 
@@ -65,7 +69,7 @@ def read_response(
         flags.append("json_calls" if _JSON.search(part) else "other_notation")
         if reading.notation == "react" and _REACT_THOUGHT.match(reading.text):
             thoughts.append(_REACT_THOUGHT.sub("", reading.text))
-        elif reading.text:
+        elif reading.text and not _LABEL.fullmatch(reading.text):
             texts.append(reading.text)
     if replies and calls:
         raise RowError("call_syntax", "of the tags of calls in a response, one holds a plain reply")

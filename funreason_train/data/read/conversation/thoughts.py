@@ -38,7 +38,7 @@ _ANSWER = re.compile(
 )
 _FINAL = re.compile(r"Final Answer:\s*", re.IGNORECASE)
 _CALLS_END = re.compile(r"</(?:\w+:)?(?:tool|function)_?calls?>\Z", re.IGNORECASE)
-_EDGE = re.compile(r"\A<[|｜][^\s<>|｜]{1,40}[|｜]>|<[|｜][^\s<>|｜]{1,40}[|｜]>\Z")
+_EDGE = re.compile(r"\A>>>[^\S\n]?all(?=\s)|\A<[|｜][^\s<>|｜]{1,40}[|｜]>|<[|｜][^\s<>|｜]{1,40}[|｜]>\Z")
 
 
 def thought_and_answer(content: str, flags: list[str]) -> tuple[str, str]:
