@@ -2,11 +2,13 @@
 
 python benchmarks/rl/shared_prompt.py [PROMPT_TOKENS SAMPLES REPEATS]
 
-One GRPO group: SAMPLES answers of 16 to 48 tokens to one prompt. verl's `TrainingWorker` makes a whole update
-(forward, PPO loss, backward, clipping, AdamW) of the `tiny` model from the same weights on the same samples:
+Two batches: one GRPO group, SAMPLES answers of 16 to 48 tokens to one prompt; and the episodes of a task,
+SAMPLES episodes of four responses of which each is trained with its history, behind a prompt of half as many
+tokens. verl's `TrainingWorker` makes a whole update (forward, PPO loss, backward, clipping, AdamW) of the
+`tiny` model from the same weights on the same samples:
 
 - `padded rows`: verl's own path without packing, each sample a row with its own copy of the prompt;
-- `shared prompt`: the samples in one row behind one copy of it (funreason_train/rl/cpu/shared_prompt.py).
+- `shared`: no token twice (`rl.share_prompts`, funreason_train/rl/shared), the engine that GPUs take as well.
 
 Times are CPU seconds of this process, so that others do not count. It also runs the functions behind verl's
 `actor.use_prefix_grouper` on the same samples. verl 0.9.1's trainer never calls them (see
@@ -25,6 +27,8 @@ import time
 from functools import partial
 from pathlib import Path
 from typing import Any
+
+import numpy
 
 _BUDGET = 1 << 20  # tokens a pass: all samples in one
 
@@ -45,39 +49,49 @@ def main(prompt_tokens: int, samples: int, repeats: int) -> None:
 
     torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
     with tempfile.TemporaryDirectory() as folder:
-        model = _model(Path(folder), prompt_tokens + 64)
-        rows = _rows(prompt_tokens, samples)
-        print(
-            f"prompt {prompt_tokens} tokens, {samples} samples, answers "
-            f"{', '.join(str(len(answer)) for _, answer in rows)} tokens; {torch.get_num_threads()} thread(s)"
-        )
-        seconds: dict[str, list[float]] = {}
-        losses, norms = {}, {}
-        workers = {
-            "padded rows": _worker(model, shared=False),
-            "shared prompt": _worker(model, shared=True),
-        }
-        for turn in range(repeats + 1):  # the first update also warms up, from the same weights for both
-            for name, worker in workers.items():
-                started = time.process_time()
-                update = worker.train_batch(_batch(rows, name == "shared prompt"))
-                took = time.process_time() - started
-                metrics = update["metrics"]
-                if turn == 0:
-                    losses[name], norms[name] = metrics["loss"], metrics["grad_norm"]
-                else:
-                    seconds.setdefault(name, []).append(took)
-        for name in workers:
-            print(
-                f"{name:14} {statistics.median(seconds[name]):7.3f} CPU s an update"
-                f"  loss {losses[name]:+.7f}  gradient norm {norms[name]:.6f}"
-            )
-        difference = abs(losses["padded rows"] - losses["shared prompt"])
-        ratio = statistics.median(seconds["padded rows"]) / statistics.median(seconds["shared prompt"])
-        print(f"{ratio:.1f} times less time, the losses differ by {difference:.1e}")
-        print(_prefix_grouper(model, rows))
-        if difference > 1e-4 or ratio < 3:
+        model = _model(Path(folder), prompt_tokens + 512)
+        group = _group(prompt_tokens, samples)
+        shapes = {"one group": group, "episodes of a task": _episodes(prompt_tokens // 2, samples)}
+        found = [_compared(name, model, rows, repeats) for name, rows in shapes.items()]
+        print(_prefix_grouper(model, group))
+        if any(difference > 1e-4 or ratio < 3 for difference, ratio in found):
             sys.exit("expected: losses equal to 1e-4, at least 3 times less time")
+
+
+def _compared(shape: str, model: Path, rows: list[tuple[list[int], list[int]]], repeats: int) -> Any:
+    """Prints both ways' updates of a batch; the difference of their losses and the ratio of their times."""
+    import torch
+
+    tokens = sum(len(prompt) + len(answer) for prompt, answer in rows)
+    print(
+        f"{shape}: {len(rows)} samples, prompts of {len(rows[0][0])} tokens and more, {tokens} tokens; "
+        f"{torch.get_num_threads()} thread(s)"
+    )
+    seconds: dict[str, list[float]] = {}
+    first: dict[str, Any] = {}
+    workers = {"padded rows": _worker(model, shared=False), "shared": _worker(model, shared=True)}
+    for turn in range(repeats + 1):  # the first update also warms up, from the same weights for both
+        for name, worker in workers.items():
+            started = time.process_time()
+            update = worker.train_batch(_batch(rows, name == "shared"))
+            took = time.process_time() - started
+            if turn == 0:
+                first[name] = update["metrics"]
+            else:
+                seconds.setdefault(name, []).append(took)
+    for name, metrics in first.items():
+        print(
+            f"{name:14} {statistics.median(seconds[name]):7.3f} CPU s an update"
+            f"  loss {metrics['loss']:+.7f}  gradient norm {metrics['grad_norm']:.6f}"
+        )
+    difference = abs(first["padded rows"]["loss"] - first["shared"]["loss"])
+    ratio = statistics.median(seconds["padded rows"]) / statistics.median(seconds["shared"])
+    share = float(numpy.mean(first["shared"]["computed_share"]))
+    print(
+        f"{ratio:.1f} times less time with {1 / share:.1f} times fewer tokens, the losses differ by "
+        f"{difference:.1e}"
+    )
+    return difference, ratio
 
 
 def _model(folder: Path, positions: int) -> Path:
@@ -105,12 +119,28 @@ def _model(folder: Path, positions: int) -> Path:
     return folder
 
 
-def _rows(prompt_tokens: int, samples: int) -> list[tuple[list[int], list[int]]]:
+def _group(prompt_tokens: int, samples: int) -> list[tuple[list[int], list[int]]]:
     chance = random.Random(0)
-    prompt = [chance.randrange(3, 1200) for _ in range(prompt_tokens)]
-    return [
-        (prompt, [chance.randrange(3, 1200) for _ in range(chance.randint(16, 48))]) for _ in range(samples)
-    ]
+    prompt = _words(chance, prompt_tokens, prompt_tokens)
+    return [(prompt, _words(chance, 16, 48)) for _ in range(samples)]
+
+
+def _episodes(prompt_tokens: int, samples: int, responses: int = 4) -> list[tuple[list[int], list[int]]]:
+    """Each response with its history, which keeps the answers without their thoughts, and the results."""
+    chance = random.Random(0)
+    prompt = _words(chance, prompt_tokens, prompt_tokens)
+    rows = []
+    for _ in range(samples):
+        history = prompt
+        for _ in range(responses):
+            answer = _words(chance, 16, 48)
+            rows.append((history, answer))
+            history = [*history, *answer[-12:], *_words(chance, 20, 60)]
+    return rows
+
+
+def _words(chance: random.Random, least: int, most: int) -> list[int]:
+    return [chance.randrange(3, 1200) for _ in range(chance.randint(least, most))]
 
 
 def _worker(model: Path, shared: bool) -> Any:
@@ -120,6 +150,7 @@ def _worker(model: Path, shared: bool) -> Any:
     from verl.workers.engine_workers import TrainingWorker, TrainingWorkerConfig
     from verl.workers.utils.losses import ppo_loss
 
+    from funreason_train.models.attention import tree_attention
     from funreason_train.rl.verl import installed_keys
     from funreason_train.rl.verl.compose import nested
     from funreason_train.settings.compose import compose
@@ -132,7 +163,7 @@ def _worker(model: Path, shared: bool) -> Any:
         {
             f"{prefix}.model.path": str(model),
             f"{prefix}.model.use_remove_padding": shared,
-            f"{prefix}.model.override_config.attn_implementation": "sdpa",
+            f"{prefix}.model.override_config.attn_implementation": tree_attention.TREE if shared else "sdpa",
             f"{prefix}.model.enable_gradient_checkpointing": False,
             f"{prefix}.model.load_tokenizer": False,
             f"{prefix}.actor.optim.lr": 1e-4,

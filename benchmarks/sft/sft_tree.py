@@ -33,9 +33,9 @@ import numpy
 
 from funreason_train.models import attention
 from funreason_train.models.attention import tree_attention
+from funreason_train.models.attention.tree import TreeRow
 from funreason_train.sft.tokens import tables, trees
 from funreason_train.sft.tokens.packing import IGNORED, joined, pack
-from funreason_train.sft.tokens.tree import TreeRow
 
 _OPEN, _THINK, _WORDS = (1, 2, 3), (4,), 512
 #: Shape -> turns, steps of each, tokens of the system message, and how many conversations.

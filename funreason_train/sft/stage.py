@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..cluster import Profile, gpu_problem
 from ..errors import refuse
+from ..models.attention.maskable import unmaskable
 from ..models.folder import local_folder, model_problems, read_config
 from ..models.weights import stored_tensors, weight_defects
 from ..parity import gate
@@ -28,7 +29,6 @@ from .heldout.check import problems as held_out_problems
 from .heldout.record import HeldOut
 from .llamafactory import deepspeed
 from .llamafactory.arguments import Paths, argument_problems, batch_of, compose, objective_of, tree_of
-from .maskable import unmaskable
 from .publish import ADAPTER, publish, take_over
 from .resume import refuse_fewer_steps, refuse_other_workers, workers_record
 from .tokens import dataset

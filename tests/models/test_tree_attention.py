@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from funreason_train.models.attention import tree_attention
-from funreason_train.sft.maskable import unmaskable
+from funreason_train.models.attention.maskable import unmaskable
 
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
@@ -92,7 +92,7 @@ def model(kind: str) -> Any:
 @pytest.mark.parametrize("kind", ["Qwen3", "Llama", "sliding"])
 @pytest.mark.parametrize("recompute", [False, True])
 def test_loss_and_gradient_of_random_trees_are_those_of_their_rows(kind: str, recompute: bool) -> None:
-    from funreason_train.sft.tokens.tree import TreeRow, laid_out
+    from funreason_train.models.attention.tree import TreeRow, laid_out
     from funreason_train.sft.tokens.tree_batch import SEGMENTS, SPLIT, TreeCollator
 
     class Tokenizer:

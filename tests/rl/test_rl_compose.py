@@ -2,6 +2,7 @@
 
 import importlib
 import importlib.util
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +16,7 @@ from funreason_train.errors import UserError
 from funreason_train.rl import stage
 from funreason_train.rl.verl import installed_keys
 from funreason_train.rl.verl.compose import REWARD
+from funreason_train.run.files import write_text
 from funreason_train.settings.compose import compose as compose_all
 
 
@@ -52,7 +54,7 @@ CPU = {
     "trainer.nnodes": 1,
     "trainer.n_gpus_per_node": 1,
     "actor_rollout_ref.model.external_lib": "funreason_train.rl.cpu.engine",
-    "actor_rollout_ref.model.override_config.attn_implementation": "sdpa",
+    "actor_rollout_ref.model.override_config.attn_implementation": "tree",
     "actor_rollout_ref.model.enable_gradient_checkpointing": False,
     "actor_rollout_ref.actor.fsdp_config.dtype": "float32",
     "actor_rollout_ref.rollout.dtype": "float32",
@@ -154,7 +156,13 @@ def test_agent_loops_name_a_class_of_ours(tmp_path: Path) -> None:
         (["reward=partial"], {"reward.custom_reward_function.reward_kwargs.variant": "partial"}),
         (["rl.verl.actor_rollout_ref.actor.ppo_epochs=2"], {"actor_rollout_ref.actor.ppo_epochs": 2}),
         (["rl.trust_rollout_log_probs=true"], {"algorithm.rollout_correction.bypass_mode": True}),
-        (["rl.share_prompts=false"], {"actor_rollout_ref.model.use_remove_padding": False}),
+        (
+            ["rl.share_prompts=false"],
+            {
+                "actor_rollout_ref.model.use_remove_padding": False,
+                "actor_rollout_ref.model.override_config.attn_implementation": "sdpa",
+            },
+        ),
         (
             ["rl.dynamic_batches=false", "rl.samples_per_pass=16", "rl.algorithm.kl_loss=0.1"],
             {
@@ -200,6 +208,25 @@ def test_attention_is_what_the_machine_has(
         with pytest.raises(UserError, match=r"needs the package flash_attn.*rl\.attention=sdpa"):
             stage.run(config, run)
         assert not run.rl_checkpoints.exists()
+
+
+def test_on_gpus_samples_share_their_prompt_where_that_is_set(tmp_path: Path) -> None:
+    config, run = small_run(tmp_path, "cluster=h20x32", "rl.share_prompts=true", "rl.prompts_per_step=32")
+    assert stage.check(config, run) == []
+    verl = stage.plan(config, run)
+    assert key(verl, "actor_rollout_ref.model.external_lib") == "funreason_train.rl.shared.engine"
+    assert key(verl, "actor_rollout_ref.model.override_config.attn_implementation") == "tree_blocks"
+    assert key(verl, "actor_rollout_ref.model.use_remove_padding") is True
+
+
+def test_a_model_that_cannot_keep_answers_apart_is_refused(tmp_path: Path) -> None:
+    config, run = small_run(tmp_path)
+    settings = json.loads((run.sft_model / "config.json").read_text())
+    write_text(run.sft_model / "config.json", json.dumps({**settings, "model_type": "qwen3_next"}))
+    (problem,) = stage.check(config, run)
+    assert problem.startswith("rl.share_prompts: the model (qwen3_next) has layers that carry a state")
+    config.rl.share_prompts = False
+    assert stage.check(config, run) == []
 
 
 def _with_flash(there: Any) -> Any:
@@ -261,7 +288,7 @@ def test_the_brief_of_a_run_follows_its_settings_and_data(tmp_path: Path) -> Non
     )
     config.rl.prompts_per_step = 16
     assert brief["step"] == "16 prompts x 8 samples = 128, 128 a worker, in 2 optimiser updates"
-    assert brief["passes"] == "8 samples each; attention sdpa, a prompt computed once for its samples"
+    assert brief["passes"] == "8 samples each; attention tree, what samples have in common computed once"
     assert brief["algorithm"] == (
         "dapo, clip 0.2/0.28, no KL loss, token-mean, no entropy bonus, "
         "groups with identical rewards replaced, learning rate 1e-06 (constant), "

@@ -35,7 +35,14 @@ def test_a_sound_run_has_no_problem(tmp_path: Path) -> None:
         (["rl.save_every=0"], "rl.save_every=0: must be a whole number of at least 1"),
         (["rl.keep_checkpoints=0"], "rl.keep_checkpoints=0: must be a whole number of at least 1"),
         (["rl.steps=0"], "rl.steps=0: must be a whole number of at least 1, or null"),
-        (["cluster=h20x32", "rl.share_prompts=true", "rl.prompts_per_step=64"], "works on CPU only"),
+        (
+            ["cluster=h20x32", "rl.share_prompts=true", "rl.attention=flash_attention_2"],
+            "flash_attention_2 cannot keep the answers to one prompt apart",
+        ),
+        (
+            ["rl.verl.actor_rollout_ref.actor.fsdp_config.ulysses_sequence_parallel_size=2"],
+            "does not go together with rl.share_prompts=true",
+        ),
         (["rl.rollout.tensor_parallel=3"], "does not divide the 4 attention heads"),
         (
             ["rl.dynamic_batches=false", "rl.samples_per_pass=10", "rl.prompts_per_update=24"],

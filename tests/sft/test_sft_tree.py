@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from funreason_train.dialogue import QWEN_CHAT_TEMPLATE
 from funreason_train.errors import UserError
+from funreason_train.models.attention.tree import ANSWER, THOUGHT, Line, TreeRow, laid_out, trees
 from funreason_train.sft.tokens.tables import NamedRow
-from funreason_train.sft.tokens.tree import ANSWER, THOUGHT, Line, TreeRow, laid_out, trees
 from funreason_train.sft.tokens.trees import lines, rewriting, too_small, trajectories
 
 

@@ -7,6 +7,7 @@ compared and not functions: padding or packing with trees, one process with two,
 from __future__ import annotations
 
 import json
+import os
 import random
 import shutil
 from pathlib import Path
@@ -68,8 +69,16 @@ def gradient(run: RunDir, model: Path) -> Any:
     import torch
     from safetensors.torch import load_file
 
-    after = load_file(run.sft / "checkpoints" / "model.safetensors")
-    before = load_file(model / "model.safetensors")
+    folder = run.sft / "checkpoints"
+    if (folder / "adapter_model.safetensors").is_file():  # whose second halves began at zero
+        after = {
+            name: value
+            for name, value in load_file(folder / "adapter_model.safetensors").items()
+            if "lora_B" in name
+        }
+        before = {name: torch.zeros_like(value) for name, value in after.items()}
+    else:
+        after, before = load_file(folder / "model.safetensors"), load_file(model / "model.safetensors")
     return torch.cat([(before[name] - after[name]).double().flatten() for name in sorted(after)])
 
 
@@ -85,6 +94,41 @@ PLAIN = {
 
 def test_the_gradient_of_trees_is_that_of_rows_one_by_one(tmp_path: Path, model: Path) -> None:
     compare(tmp_path, model, PLAIN)
+
+
+LORA = ("finetuning_type=lora", "lora.rank=4", "lora.dropout=0")
+ADAPTED = {
+    "padded": (*LORA, *PLAIN["padded"]),
+    "tree, two processes": (*LORA, *PLAIN["tree, two processes"]),
+    "tree, recomputed": (*LORA, *PLAIN["tree, recomputed"]),
+}
+
+
+def test_adapters_learn_the_same_from_trees_as_from_rows(tmp_path: Path, model: Path) -> None:
+    compare(tmp_path, model, ADAPTED)
+
+
+SHARDED = {
+    "padded": PLAIN["padded"],
+    "tree, zero2": (*PLAIN["tree, two processes"], "deepspeed=zero2"),
+    "tree, zero3": (*PLAIN["tree, two processes"], "deepspeed=zero3"),
+    "tree, zero3, one pass": (
+        *("tree=true", "global_batch=8", "per_device_batch=4", "cluster.sft.workers=2"),
+        *("deepspeed=zero3", "gradient_checkpointing=true"),
+    ),
+}
+
+
+@pytest.mark.skipif(not os.environ.get("FUNREASON_SLOW"), reason="compiles C++; set FUNREASON_SLOW=1")
+def test_the_gradient_is_the_same_where_deepspeed_shares_out_states_and_weights(
+    tmp_path: Path, model: Path
+) -> None:
+    compare(tmp_path, model, SHARDED)
+
+
+@pytest.mark.skipif(not os.environ.get("FUNREASON_SLOW"), reason="compiles C++; set FUNREASON_SLOW=1")
+def test_so_it_is_with_the_balanced_loss(tmp_path: Path, model: Path) -> None:
+    compare(tmp_path, model, {name: (*BALANCE, *words) for name, words in SHARDED.items()})
 
 
 BALANCE = ("loss=balance", "balance.alpha=0.6")
@@ -209,6 +253,13 @@ def test_what_cannot_be_a_tree_is_one_sentence_before_the_cluster(tmp_path: Path
 
     rows[2]["conversations"][0]["value"] = "Something else was asked here."
     said = refused("torn", rows)
+    assert f"the rows {rows[1]['id']!r} and {rows[2]['id']!r} of one trajectory disagree" in said
+
+    rows = json.loads(json.dumps(next(some for some in map(trajectory, range(9)) if len(some) > 2)))
+    result = rows[2]["conversations"][2]  # which is what the row before it ends with
+    assert result["from"] == "observation" and rows[1]["conversations"][2] == result
+    result["value"] = "['?']"
+    said = refused("another result", rows)
     assert f"the rows {rows[1]['id']!r} and {rows[2]['id']!r} of one trajectory disagree" in said
 
     forgetful = tmp_path / "forgetful"

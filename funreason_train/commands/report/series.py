@@ -63,6 +63,8 @@ _RL = (
           "Share of tokens whose ratio was clipped."),
     Chart("Throughput", "tokens/s", {"perf/throughput": "per GPU or worker"},
           "Tokens of prompts and responses over the time of the step."),
+    Chart("Tokens computed", "%", {"actor/computed_share": "of the samples' tokens"},
+          "In the update, with rl.share_prompts: the rest is what samples have in common."),
     Chart("Time of a step", "s",
           {"timing_s/step": "in all", "timing_s/gen": "rollouts", "timing_s/update_actor": "update",
            "timing_s/old_log_prob": "log-probabilities", "timing_s/ref": "reference",

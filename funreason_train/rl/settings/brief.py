@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ...cluster import evidence
-from ...models.attention import choose
-from ..verl.compose import in_environments, longest_prompt, target_steps
+from ..verl.compose import attention_of, in_environments, longest_prompt, target_steps
 from .prompts import Prompts
 
 if TYPE_CHECKING:
@@ -76,8 +75,8 @@ def _tokens(prompt: int) -> str:
 
 def _passes(config: DictConfig, prompt: int) -> str:
     rl = config.rl
-    how = f"attention {choose(rl.attention, config.cluster.device)}" + (" here" * (rl.attention == "auto"))
-    how += ", a prompt computed once for its samples" * rl.share_prompts
+    how = f"attention {attention_of(config)[0]}" + (" here" * (rl.attention == "auto"))
+    how += ", what samples have in common computed once" * rl.share_prompts
     if not rl.dynamic_batches:
         return f"{rl.samples_per_pass} samples each; {how}"
     least = prompt + rl.max_response_tokens

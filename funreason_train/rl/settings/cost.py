@@ -54,7 +54,8 @@ def cost(config: DictConfig, run: RunDir, train: Prompts, val: Prompts) -> Stage
         way = "an eighth of the limit; plan.response_tokens="
         notes.append(f"{response:,.0f} tokens a response on average ({way})")
     if in_environments(config):
-        notes.append("an episode counts as one response; each further response of it adds its prompt again")
+        again = "what is new in its prompt" if rl.share_prompts else "its prompt again"
+        notes.append(f"an episode counts as one response; each further response of it adds {again}")
     prompts = told.prompts or train.rows
     steps = rl.steps
     if steps is None and prompts:

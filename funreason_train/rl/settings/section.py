@@ -205,4 +205,10 @@ class Rl(Section):
                 "rl.stop_below_best=null",
                 ["stop_below_best"],
             )
+        if self.share_prompts and self.attention not in ("auto", "sdpa"):
+            raise wrong(
+                f"{self.attention} cannot keep the answers to one prompt apart",
+                "Set rl.attention=auto or rl.share_prompts=false",
+                ["attention"],
+            )
         return self

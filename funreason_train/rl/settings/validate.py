@@ -10,7 +10,8 @@ from omegaconf import OmegaConf
 
 from ...errors import UserError
 from ...models.attention import VARLEN
-from ...models.folder import model_problems, number_of, own_context
+from ...models.attention.maskable import unmaskable
+from ...models.folder import model_problems, number_of, own_context, read_config
 from ...reward import own
 from ...reward.options import EPISODE_VARIANTS, check_options
 from ...reward.sample import audit_file
@@ -46,6 +47,7 @@ def problems(
         *_batch(config, train),
         *_algorithm(config),
         *_contradictions(config),
+        *_sharing(config),
         *_loggers(config),
         *_lengths(config, train, val),
         *_resume(config, run),
@@ -198,10 +200,6 @@ def _inside(given: Any, key: str) -> Any:
 def _algorithm(config: DictConfig) -> list[str]:
     rl, algorithm = config.rl, config.rl.algorithm
     found = []
-    if rl.share_prompts and config.cluster.device != "cpu":
-        found.append(
-            "rl.share_prompts=true works on CPU only (see its comment in configs/rl.yaml); set it to false"
-        )
     if rl.attention == VARLEN and config.cluster.device == "cpu":
         found.append("rl.attention=varlen is a kernel for GPUs; on CPU set rl.attention=sdpa")
     if algorithm.advantage == "egpo" and rl.trust_rollout_log_probs:
@@ -210,6 +208,34 @@ def _algorithm(config: DictConfig) -> list[str]:
             "rl.trust_rollout_log_probs=true leaves out; set it to false"
         )
     return found
+
+
+#: Keys of verl's whose values, but these, ask for what lines of several samples are not made for.
+_ALONE: dict[str, tuple[Any, ...]] = {
+    "actor_rollout_ref.actor.strategy": ("fsdp", "fsdp2"),
+    "actor_rollout_ref.ref.strategy": ("fsdp", "fsdp2"),
+    "actor_rollout_ref.actor.fsdp_config.ulysses_sequence_parallel_size": (1,),
+    "actor_rollout_ref.ref.fsdp_config.ulysses_sequence_parallel_size": (1,),
+    "actor_rollout_ref.actor.ulysses_sequence_parallel_size": (1,),
+    "actor_rollout_ref.ref.ulysses_sequence_parallel_size": (1,),
+    "actor_rollout_ref.model.use_remove_padding": (True,),
+    "distillation.enabled": (False,),
+}
+
+
+def _sharing(config: DictConfig) -> list[str]:
+    """Why the samples of a prompt cannot share it."""
+    if not config.rl.share_prompts:
+        return []
+    given = OmegaConf.to_container(config.rl.verl, resolve=True)
+    found = [
+        f"rl.verl.{key}={value} does not go together with rl.share_prompts=true; set one of them otherwise"
+        for key, allowed in _ALONE.items()
+        if (value := _inside(given, key)) is not None and value not in allowed
+    ]
+    settings = read_config(Path(str(config.rl.model)))
+    why = unmaskable(settings) if settings else None
+    return [*found, *([f"rl.share_prompts: the model {why}. Set rl.share_prompts=false"] if why else [])]
 
 
 def _loggers(config: DictConfig) -> list[str]:

@@ -31,6 +31,7 @@ from .. import best
 from ..checkpoints import KeepVerified
 from ..rollout.sampling import prompt_name, sample_order
 from ..settings import limits
+from ..shared.balance import keep_together
 from ..verl.compose import ENVIRONMENT
 from . import egpo, health, records, step_batch
 from .group_buffer import BoundedGroups
@@ -70,6 +71,7 @@ def train(config: DictConfig, rl: Mapping[str, Any], metrics: Path, stop: Path) 
             )
             trainer.watch, trainer.stop_file = watch, stop
             trainer.stop_below_best = rl["stop_below_best"]
+            trainer.shares_prompts = rl["share_prompts"]
             trainer.kept = {name: rl[name] for name in ("keep_tokens", "new_log_probs_every")}
             _prepare_buffer(trainer.replay_buffer, config, rl)
             trainer.checkpoint_callback = KeepVerified(rl["keep_checkpoints"])
@@ -144,6 +146,7 @@ def _recording(base: type) -> Any:
             self.stopping = False
             self.stop_below_best: int | None = None
             self.fell = False  # for as long as that allows
+            self.shares_prompts = False
             self.kept: dict[str, int | None] = {"keep_tokens": 0, "new_log_probs_every": 0}
             self.metrics_file = metrics
             self.limits = health
@@ -180,7 +183,14 @@ def _recording(base: type) -> Any:
         def _balance_batch(self, batch: Any, metrics: dict[str, Any], **options: Any) -> Any:
             # Samples come in the order they were done in; sums of floats depend on it.
             batch.reorder(sorted(range(len(batch.keys)), key=lambda at: sample_order(batch.keys[at])))
-            return super()._balance_batch(batch, metrics, **options)
+            batch = super()._balance_batch(batch, metrics, **options)
+            if self.shares_prompts:
+                actor = self.config.actor_rollout_ref.actor
+                group = self.config.actor_rollout_ref.rollout.n * actor.ppo_mini_batch_size
+                updates = self.updates if self.episodes else max(1, len(batch) // group)
+                workers = max(self.actor_rollout_wg._dispatch_info["actor"]) + 1
+                metrics.update(keep_together(batch, workers, updates))
+            return batch
 
         def _get_required_batch_multiple(self, dp_size: int) -> int:
             if not self.episodes:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ...dialogue import prompt_style
 from ...errors import refuse
 from ...models import attention
+from ...models.attention import tree_attention
 from ...models.weights import largest_weight
 from ...reward.own import OwnReward
 from ...run.paths import RunDir
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 #: The reward, in the form in which verl takes a module (verl/utils/import_utils.py).
 REWARD = "pkg://funreason_train.reward.score"
 OWN_REWARD = "pkg://funreason_train.reward.own"
+#: verl's engine that computes what samples have in common once.
+SHARING = "funreason_train.rl.shared.engine"
 #: Names the agent loop of single steps to verl.
 AGENT_LOOPS = Path(__file__).resolve().parent / "agent_loops.yaml"
 #: The agent loop of episodes, which has settings: it is named to verl by a file of the run.
@@ -193,17 +196,16 @@ def _actor(config: DictConfig, prompt_tokens: int) -> dict[str, Any]:
     rl, algorithm = config.rl, config.rl.algorithm
     sample = prompt_tokens + rl.max_response_tokens
     model, actor, ref = (f"actor_rollout_ref.{name}" for name in ("model", "actor", "ref"))
-    kernel = attention.choose(rl.attention, config.cluster.device)
+    kernel, library = attention_of(config)
     return {
         f"{model}.path": str(rl.model),
         f"{model}.trust_remote_code": False,
         f"{model}.enable_gradient_checkpointing": rl.gradient_checkpointing,
-        # Rows without padding; on CPU they are our engine's, with a prompt's samples in one (cpu/engine.py).
+        # Rows without padding; on CPU only our engine has them, where samples share their prompt.
         f"{model}.use_remove_padding": rl.share_prompts or config.cluster.device != "cpu",
         # verl's own default is flash_attention_2, installed or not.
         f"{model}.override_config.attn_implementation": kernel,
-        # On CPU that place is the engine's (rl.devices.cpu).
-        **({f"{model}.external_lib": attention.LIBRARY} if kernel == attention.VARLEN else {}),
+        **({f"{model}.external_lib": library} if library else {}),
         f"{actor}.optim.lr": rl.learning_rate,
         f"{actor}.optim.lr_warmup_steps": rl.warmup_steps,
         f"{actor}.optim.lr_scheduler_type": rl.schedule,
@@ -232,6 +234,16 @@ def _actor(config: DictConfig, prompt_tokens: int) -> dict[str, Any]:
         f"{ref}.fsdp_config.param_offload": rl.offload_parameters,
         **_log_prob_passes(config, ref, sample),
     }
+
+
+def attention_of(config: DictConfig) -> tuple[str, str | None]:
+    """The trained model's attention, and the module of ours that verl's workers have to load for it."""
+    wanted, device = str(config.rl.attention), str(config.cluster.device)
+    if config.rl.share_prompts:
+        # On CPU that place is the engine's (rl.devices.cpu), which shares as well.
+        return tree_attention.choose(wanted, device), SHARING if device != "cpu" else None
+    kernel = attention.choose(wanted, device)
+    return kernel, attention.LIBRARY if kernel == attention.VARLEN else None
 
 
 def _rollout(config: DictConfig, run: RunDir, prompt_tokens: int) -> dict[str, Any]:

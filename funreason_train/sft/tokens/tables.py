@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ...models.attention.tree import ANSWER, THOUGHT, Line, TreeRow
 from .packing import IGNORED
-from .tree import ANSWER, THOUGHT, Line, TreeRow
 
 if TYPE_CHECKING:
     import pyarrow as pa

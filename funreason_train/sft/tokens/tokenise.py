@@ -21,9 +21,9 @@ from ...calls.markers import TOKEN_LIKE
 from ...dialogue import StepEncoder
 from ...dialogue.chat_template import structure
 from ...errors import UserError
+from ...models.attention.maskable import unmaskable
 from ...run.files import write_json
 from ...run.parallel import Workers
-from ..maskable import unmaskable
 from . import tables, trees
 from .packing import IGNORED, joined, pack
 from .rows import Form, Part, RowError, conversation, parts, read
@@ -55,8 +55,7 @@ def tokenise(job: Mapping[str, Any], folder: Path) -> dict[str, int]:
     work = partial_folder.with_name(partial_folder.name + ".parts")
     tree = job["tree"]
     try:
-        if tree and (problem := unfit(str(job["model"]))):
-            raise problem
+        opening = fitting(str(job["model"])) if tree else 0
         sides, rows = {}, 0
         report: dict[str, int] = {}
         with Workers(job["workers"]) as workers:
@@ -78,7 +77,7 @@ def tokenise(job: Mapping[str, Any], folder: Path) -> dict[str, int]:
                     # A measured loss is that of rows, batch by batch: each is a line of its own.
                     limits = tree if side == "train" else {"most": None, "packed": False}
                     file = work / f"{side}.trees.arrow"
-                    measured = trees.write(shards, file, limits, together=side == "train")
+                    measured = trees.write(shards, file, limits, side == "train", opening)
                     report, shards = measured if side == "train" else report, [str(file)]
                 elif job["packing"]:
                     shards = _packed(shards, int(job["cutoff_len"]), work / f"{side}.packed.arrow")
@@ -163,13 +162,23 @@ def encode_part(
     return Encoded(file, rows, longest, None)
 
 
-def unfit(model: str) -> UserError | None:
-    """Why trees cannot be made for a model, its layers or its chat template; None if they can."""
+def fitting(model: str) -> int:
+    """Looks whether trees can be made for a model, its layers and its chat template.
+
+    Returns:
+        See `trees.opening`.
+
+    Raises:
+        UserError: if they cannot.
+    """
     from transformers import AutoConfig, AutoTokenizer
 
     if why := unmaskable(AutoConfig.from_pretrained(model, trust_remote_code=False).to_dict()):
-        return UserError(f"the model {why}", where="sft.tree", fix="Set sft.tree=false")
-    return trees.rewriting(AutoTokenizer.from_pretrained(model, trust_remote_code=False))
+        raise UserError(f"the model {why}", where="sft.tree", fix="Set sft.tree=false")
+    tokenizer = AutoTokenizer.from_pretrained(model, trust_remote_code=False)
+    if problem := trees.rewriting(tokenizer):
+        raise problem
+    return trees.opening(tokenizer)
 
 
 @lru_cache(maxsize=1)

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import numpy
+
 from ...dialogue import Message, render_prompt
 from ...errors import UserError
+from ...models.attention.tree import Line, laid_out, shared, trees
 from . import tables
 from .packing import pack
-from .tree import Line, laid_out, shared, trees
 
-#: Tokens in which the prompts of two steps may differ at their end: the generation prompt and `<think>`.
+#: Tokens in which the prompts of two steps may differ at their end, where the tokenizer is not at hand.
 _OPENING = 16
+_SEAM = 2  # tokens that what follows may still merge with what stood there before
 _WINDOW = 512  # trees among which those of one line are chosen
 _SPLIT = "Set sft.tree=false, which trains the same rows one by one"
 #: A conversation in which a template can show whether it keeps what it has once written.
@@ -55,18 +59,37 @@ def rewriting(tokenizer: Any) -> UserError | None:
     return None
 
 
-def trajectories(rows: Iterable[tables.NamedRow]) -> Iterator[list[tables.NamedRow]]:
+def opening(tokenizer: Any) -> int:
+    """How many tokens at a prompt's end are gone once the conversation goes on: those that open the thought.
+
+    Args:
+        tokenizer: A Hugging Face tokenizer whose template is not `rewriting`.
+    """
+    prompts = [
+        numpy.array(tokenizer(text, add_special_tokens=False)["input_ids"])
+        for place, one in enumerate(_TALK)
+        if one["role"] in ("user", "tool")
+        for text in [render_prompt(_TALK[: place + 1], tokenizer, merged=True)]
+    ]
+    return max(len(one) - shared(one, other) for one, other in pairwise(prompts)) + _SEAM
+
+
+def trajectories(rows: Iterable[tables.NamedRow], opening: int = _OPENING) -> Iterator[list[tables.NamedRow]]:
     """Rows that follow one another and belong to one trajectory.
 
     The data stage names a row `TRAJECTORY/TURN.RESPONSE`. Rows without such names belong together where a
     prompt continues the one before it.
+
+    Args:
+        rows: The rows.
+        opening: In how many tokens at their end prompts of one history may differ.
 
     Raises:
         UserError: if the rows of one trajectory disagree about its history.
     """
     group: list[tables.NamedRow] = []
     for one in rows:
-        if group and not _together(group[-1], one):
+        if group and not _together(group[-1], one, opening):
             yield group
             group = []
         group.append(one)
@@ -74,9 +97,9 @@ def trajectories(rows: Iterable[tables.NamedRow]) -> Iterator[list[tables.NamedR
         yield group
 
 
-def _together(before: tables.NamedRow, one: tables.NamedRow) -> bool:
+def _together(before: tables.NamedRow, one: tables.NamedRow, opening: int) -> bool:
     common = shared(before.row.ids, one.row.ids)
-    agree = common >= min(before.prompt, one.prompt) - _OPENING
+    agree = common >= min(before.prompt, one.prompt) - opening
     keys = [name.rpartition("/")[0] for name in (before.name, one.name)]
     if not all(keys):
         return agree and keys[0] == keys[1]
@@ -92,7 +115,11 @@ def _together(before: tables.NamedRow, one: tables.NamedRow) -> bool:
 
 
 def lines(
-    rows: Iterable[tables.NamedRow], most: int | None, packed: bool, together: bool = True
+    rows: Iterable[tables.NamedRow],
+    most: int | None,
+    packed: bool,
+    together: bool = True,
+    opening: int = _OPENING,
 ) -> Iterator[Line]:
     """Rows as lines of trees.
 
@@ -101,8 +128,9 @@ def lines(
         most: Tokens of a line; None: one tree each, of any size.
         packed: Whether several trees share a line; needs `most`.
         together: Whether the rows of a trajectory share a tree; without, each row is a line.
+        opening: See `trajectories`.
     """
-    groups = trajectories(rows) if together else ([one] for one in rows)
+    groups = trajectories(rows, opening) if together else ([one] for one in rows)
     grown = (tree for group in groups for tree in trees((one.row for one in group), most))
     if not packed:
         yield from (laid_out(tree.rows) for tree in grown)
@@ -112,7 +140,9 @@ def lines(
         yield laid_out([row for tree in some for row in tree.rows])
 
 
-def write(shards: Sequence[str], file: Path, job: Mapping[str, Any], together: bool) -> dict[str, int]:
+def write(
+    shards: Sequence[str], file: Path, job: Mapping[str, Any], together: bool, opening: int = _OPENING
+) -> dict[str, int]:
     """Writes the rows of `shards` as lines to an Arrow file.
 
     Args:
@@ -120,6 +150,7 @@ def write(shards: Sequence[str], file: Path, job: Mapping[str, Any], together: b
         file: The new file.
         job: The node `tree` of a job: `most` and `packed`, see `lines`.
         together: See `lines`.
+        opening: See `trajectories`.
 
     Returns:
         `rows`, `sequences`, `tokens` (of the lines), `learned`, `longest` (row), `split` (tokens of the rows
@@ -127,7 +158,7 @@ def write(shards: Sequence[str], file: Path, job: Mapping[str, Any], together: b
     """
     report = dict.fromkeys(("rows", "sequences", "tokens", "learned", "longest", "split", "largest"), 0)
     with tables.writing(file, tables.schema(tables.TREE, tables.TREE_SCALARS)) as add:
-        for one in lines(tables.named(shards), job["most"], job["packed"], together):
+        for one in lines(tables.named(shards), job["most"], job["packed"], together, opening):
             add([tables.line(one)])
             report["rows"] += one.rows
             report["sequences"] += 1

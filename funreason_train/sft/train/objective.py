@@ -19,8 +19,8 @@ from torch.nn.functional import cross_entropy, pad
 from transformers import TrainerCallback
 from transformers.trainer_callback import ExportableState
 
+from ...models.attention.tree import ANSWER, THOUGHT
 from ..tokens.packing import IGNORED
-from ..tokens.tree import ANSWER, THOUGHT
 from ..tokens.tree_batch import PLACES, SEGMENTS, SPLIT, TARGETS
 
 

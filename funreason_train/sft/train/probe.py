@@ -1,7 +1,7 @@
 """Asks the model itself, before the first step on trees, whether one branch can see another.
 
-Settings tell of the kinds of layers that are known (`sft.maskable`); this finds the others. Loaded inside
-a training process (imports torch).
+Settings tell of the kinds of layers that are known (`models.attention.maskable`); this finds the others.
+Loaded inside a training process (imports torch).
 """
 
 from __future__ import annotations

@@ -64,8 +64,8 @@ STEPS = (
     Step("sft", "SFT with ZeRO in bf16 at the width of the 4B model", 120),
     Step("rl", "GRPO with rollouts by transformers, killed after a step and continued", 140),
     Step("export", "the RL checkpoint as a Hugging Face folder, checked", 35),
-    Step("resume", "SFT killed in its second epoch and continued, against an unkilled run", 80),
-    Step("shared", "shared prompts and shared prefixes", 5),
+    Step("shared", "shared prompts and trees against packed rows: time, memory, loss, gradients", 45),
+    Step("resume", "SFT killed in its second epoch and continued, against an unkilled run", 40),
 )
 
 

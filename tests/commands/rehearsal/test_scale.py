@@ -45,7 +45,7 @@ def test_what_makes_the_gpu_path_is_kept(name: str) -> None:
     profile = scale.host_profile(whole, 4, "/tmp/r")
     assert profile["sft"]["deepspeed"] == whole["sft"]["deepspeed"]
     assert profile["sft"]["gradient_checkpointing"] is True
-    assert found["rl.share_prompts"] is False, "a way that only CPUs go"
+    assert found["rl.share_prompts"] is False, "off on GPUs until it has been timed there"
     assert found["rl.reproducible"] is False
     assert found["rl.verl.actor_rollout_ref.model.use_remove_padding"] is True
     assert found["rl.devices.cpu.verl.actor_rollout_ref.model.use_fused_kernels"] is True

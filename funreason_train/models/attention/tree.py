@@ -102,6 +102,11 @@ def _key(row: TreeRow) -> bytes:
     return row.ids.astype(">u4").tobytes()
 
 
+def in_order(rows: Sequence[TreeRow]) -> list[int]:
+    """The numbers of the rows in the order of their tokens, equal ones as they were given."""
+    return sorted(range(len(rows)), key=lambda number: _key(rows[number]))
+
+
 def trees(rows: Iterable[TreeRow], most: int | None) -> Iterator[Rows]:
     """The rows of one trajectory as trees of at most `most` tokens: one, if it fits.
 
@@ -134,9 +139,9 @@ def laid_out(rows: Sequence[TreeRow]) -> Line:
     """Lays rows out in one line; rows that share no beginning become trees side by side.
 
     Args:
-        rows: In the order of their tokens, as `Rows` keeps them, or several such lists one after the other.
+        rows: In any order; the line's learned tokens are in that of `in_order`.
     """
-    rows = sorted(rows, key=_key)
+    rows = [rows[number] for number in in_order(rows)]
     roots, last = _grown(rows)
     order = _order(roots)
     length = sum(node.stop - node.start for node in order)
