@@ -239,9 +239,13 @@ def main(folder: str, workers: int) -> None:
     )  # fmt: skip
     Qwen3ForCausalLM(config).save_pretrained(f"{folder}/model")
     import verl.workers.engine_workers  # noqa: F401 - imported once, before the workers are forked
+    from verl.workers.engine.base import EngineRegistry
 
     import funreason_train.rl.cpu.engine  # noqa: F401
 
+    with patch.dict(os.environ, VERL_ENGINE_DEVICE="cuda", VERL_ENGINE_VENDOR="nvidia"):
+        chosen = EngineRegistry.get_engine_cls("language_model", "fsdp2")
+    Path(folder, "engine").write_text(f"{chosen.__module__}.{chosen.__name__}")
     torch.multiprocessing.start_processes(work, (folder, workers), nprocs=workers, start_method="fork")
 
 

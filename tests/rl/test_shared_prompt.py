@@ -46,7 +46,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 def _together(folder: Path, workers: int) -> Any:
     parts = [json.loads((folder / f"{workers}_{rank}.json").read_text()) for rank in range(workers)]
-    found = {}
+    found: dict[str, Any] = {"engine": (folder / "engine").read_text()}
     for way in parts[0]:
         ranks = [part[way] for part in parts]
         found[way] = {
@@ -86,6 +86,10 @@ def test_updates_and_log_probabilities_are_those_of_verls_own_path(ran: Any, wor
 def test_a_worker_computes_fewer_tokens_and_says_how_many(ran: Any, workers: int) -> None:
     shares = ran(workers)["shared"]["computed"]
     assert shares and all(0.2 < share < 0.75 for share in numpy.ravel(shares))
+
+
+def test_on_an_nvidia_gpu_verl_takes_the_same_engine(ran: Any) -> None:
+    assert ran(2)["engine"] == "funreason_train.rl.shared.engine.SharingEngine"
 
 
 def test_what_samples_have_in_common_stands_once_in_the_line() -> None:
