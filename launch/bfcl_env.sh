@@ -7,7 +7,7 @@ set -euo pipefail
 PATH="$PATH:${VIRTUAL_ENV:-/nonexistent}/.uv/bin"  # where the main environment keeps its uv if it had to install one
 export FUNREASON_BOOTSTRAP=skip  # only the functions are wanted
 # shellcheck source=launch/bootstrap.sh
-source "$(dirname "${BASH_SOURCE[0]}")/bootstrap.sh"
+source "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/bootstrap.sh"
 unset UV_SYSTEM_PYTHON PYTHONHOME
 VENV_DIR="$2"
 [[ "$VENV_DIR" == /* ]] || VENV_DIR="$PWD/$VENV_DIR"

@@ -5,7 +5,7 @@
 # About 130 MB are fetched, in less than a minute. A lock that changes takes them out again: then run this once more.
 set -euo pipefail
 # shellcheck source=launch/bootstrap.sh
-source "$(dirname "${BASH_SOURCE[0]}")/bootstrap.sh"
+source "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/bootstrap.sh"
 (($# == 0)) || fail "launch/bfcl_memory.sh takes no arguments (it was given: $*)."
 bootstrap
 VENV_DIR="${VENV_DIR:-${FUNREASON_VENV:-}}"

@@ -10,7 +10,7 @@
 # Which package index is asked is the user's own uv or pip configuration. Everything written lies in the environment's
 # folder. All messages go to stderr, so that stdout belongs to the command that follows.
 
-LAUNCH_DIR="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
+LAUNCH_DIR="$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")" # a script may be called by a link
 REPO_DIR="$(dirname "$LAUNCH_DIR")"
 # The lock's torch is built for CUDA 13.0 (NVIDIA's CUDA compatibility table).
 LEAST_DRIVER=580

@@ -35,7 +35,16 @@ DRIVER_PID="" # process group of the stage, or of what waits for the nodes
 
 # --- who is who -------------------------------------------------------------------------------------------------------
 
-is_number() { [[ "$1" =~ ^(0|[1-9][0-9]*)$ ]]; }
+is_number() { [[ "$1" =~ ^(0|[1-9][0-9]{0,8})$ ]]; }
+
+# A setting that is no number would end a loop of ours in the words of bash, minutes later.
+check_settings() {
+    local name
+    for name in FUNREASON_RAY_PORT FUNREASON_WAIT_SECONDS FUNREASON_HEAD_PATIENCE FUNREASON_JOIN_SECONDS; do
+        if [[ -n "${!name:-}" ]] && ! is_number "${!name}"; then fail "$name is '${!name}': set it to a whole number."; fi
+    done
+    if ((RAY_PORT < 1 || RAY_PORT > 65535)); then fail "FUNREASON_RAY_PORT is $RAY_PORT: ports go from 1 to 65535."; fi
+}
 
 # Sets NODES and RANK. NODE_RANK goes before SLURM's variables: it is what someone set by hand.
 read_rank() {
@@ -52,6 +61,10 @@ read_rank() {
     if ! is_number "$RANK" || ((RANK >= NODES)); then
         fail "the rank is '$RANK', but $NODES nodes have the ranks 0 ... $((NODES - 1))."
     fi
+    # A batch file of one's own has the job's variables as well; only srun adds those of a step.
+    [[ "$NODES" == 1 || -n "${NNODES:-}${NODE_RANK:-}${SLURM_STEP_NUM_NODES:-}${SLURM_STEP_NODELIST:-}" ]] \
+        || fail "$(uname -n): SLURM's job has $NODES nodes, and this script was started on one of them alone:" \
+            "start it with srun --ntasks-per-node=1 (launch/slurm shows how), or set NNODES, NODE_RANK and HEAD_ADDR."
     [[ -n "${NODE_RANK:-}" || "${SLURM_LOCALID:-0}" == 0 ]] \
         || fail "SLURM runs several tasks on this node: use --ntasks-per-node=1; Ray spreads the work over the GPUs."
 }
@@ -60,13 +73,17 @@ read_rank() {
 # the list ("node7", "node[07-10,12]").
 slurm_hosts() {
     local list="${SLURM_STEP_NODELIST:-${SLURM_JOB_NODELIST:-${SLURM_NODELIST:-}}}"
-    [[ -z "$list" ]] || scontrol show hostnames "$list"
+    [[ -z "$list" ]] || scontrol show hostnames "$list" 2>/dev/null
 }
 
 read_head() {
-    HOSTS="$(slurm_hosts)" || fail "scontrol could not name the job's nodes: set HEAD_ADDR to the address of rank 0's machine."
+    HOSTS="$(slurm_hosts)" || HOSTS="" # in a container there is no scontrol
+    [[ -n "${HEAD_ADDR:-}$HOSTS" || -z "${SLURM_JOB_ID:-}${SLURM_JOB_NODELIST:-}" ]] \
+        || fail "$(uname -n): scontrol could not name the job's nodes: set HEAD_ADDR to the address of rank 0's machine."
     HEAD="${HEAD_ADDR:-${HOSTS%%$'\n'*}}"
     [[ -n "$HEAD" ]] || fail "$NODES nodes, but no head: set HEAD_ADDR to the address of rank 0's machine, the same on all nodes."
+    [[ "$HEAD" != *[!A-Za-z0-9._-]* ]] || fail "HEAD_ADDR is '$HEAD': give the IPv4 address or the name of rank 0's machine" \
+        "and nothing else; its port is FUNREASON_RAY_PORT."
 }
 
 # --- network ----------------------------------------------------------------------------------------------------------
@@ -107,7 +124,8 @@ read_network() {
     NODE_IP="${FUNREASON_NODE_IP:-${route#* }}" INTERFACE="${route% *}"
 }
 
-head_answers() { timeout 5 bash -c "exec 3<>'/dev/tcp/$HEAD_IP/$RAY_PORT'" 2>/dev/null; }
+ray_answers() { timeout 5 bash -c "exec 3<>'/dev/tcp/$1/$RAY_PORT'" 2>/dev/null; }
+head_answers() { ray_answers "$HEAD_IP"; }
 
 # Said outright on every node: left to itself `ray start` asks for a token wherever ~/.ray/auth_token lies from some
 # former run, and the drivers do not bring it.
@@ -200,9 +218,14 @@ start_ray() {
 # --- rank 0 -----------------------------------------------------------------------------------------------------------
 
 await_head() {
-    local deadline=$((SECONDS + WAIT_SECONDS))
+    local deadline=$((SECONDS + WAIT_SECONDS)) elsewhere=""
     until head_answers; do
-        group_lives "$RAY_PID" || fail "Ray's head did not start (its message is above)."
+        group_lives "$RAY_PID" || fail "$(uname -n): Ray's head did not start (its message is above)."
+        if [[ -n "$NODE_IP" && "$NODE_IP" != "$HEAD_IP" ]] && ray_answers "$NODE_IP"; then
+            elsewhere="${elsewhere:-$((SECONDS + HEAD_PATIENCE))}"
+            ((SECONDS < elsewhere)) || fail "$(uname -n): rank 0 runs here, at $NODE_IP, and HEAD_ADDR ($HEAD) leads elsewhere:" \
+                "start rank 0 on that machine, or set HEAD_ADDR to $NODE_IP on all nodes."
+        fi
         ((SECONDS < deadline)) || fail "Ray's head did not answer on $HEAD_IP:$RAY_PORT within $WAIT_SECONDS s."
         sleep "$POLL_SECONDS"
     done
@@ -229,7 +252,8 @@ lead() {
     local code=0 stage="$1"
     shift
     if head_answers; then
-        fail "$(uname -n): port $RAY_PORT is already in use: end what runs there, or choose another with FUNREASON_RAY_PORT."
+        fail "$(uname -n): port $RAY_PORT of $HEAD_IP is already in use: end what runs there, choose another with FUNREASON_RAY_PORT," \
+            "or give this machine another NODE_RANK if rank 0 runs there."
     fi
     start_ray
     await_head
@@ -335,6 +359,7 @@ run_on_nodes() {
         if ((NODES > 1)) && [[ -z "${RAY_ADDRESS:-}" ]]; then print_plan "$@"; fi
         exec funreason-train "$@"
     fi
+    check_settings
     read_rank
     if [[ -n "${RAY_ADDRESS:-}" ]]; then
         if ((RANK > 0)); then note "rank $RANK: RAY_ADDRESS names a running cluster, rank 0 drives it" && exit 0; fi
@@ -352,7 +377,7 @@ run_on_nodes() {
     choose_authentication
     if ((RANK == 0)); then
         # A mistake in the arguments shall show now, not when all nodes have been collected.
-        funreason-train "$@" dry_run=true >/dev/null || exit $?
+        FUNREASON_NODES="$NODES" funreason-train "$@" dry_run=true >/dev/null || exit $?
         lead "$@"
     fi
     follow

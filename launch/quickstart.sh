@@ -3,5 +3,5 @@
 #   bash launch/quickstart.sh [KEY=VALUE ...]
 set -euo pipefail
 # shellcheck source=launch/bootstrap.sh
-source "$(dirname "${BASH_SOURCE[0]}")/bootstrap.sh"
+source "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/bootstrap.sh"
 exec funreason-train pipeline +recipe=quickstart_cpu "$@"

@@ -7,7 +7,7 @@
 # The settings are described in launch/lib_ray.sh.
 set -euo pipefail
 # shellcheck source=launch/bootstrap.sh
-source "$(dirname "${BASH_SOURCE[0]}")/bootstrap.sh"
+source "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/bootstrap.sh"
 # shellcheck source=launch/lib_ray.sh
 source "$LAUNCH_DIR/lib_ray.sh"
 run_on_nodes sft +recipe=funreason_mt_4b cluster=h20x32 "$@"

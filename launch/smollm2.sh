@@ -4,7 +4,7 @@
 # 93 MB are fetched and about 540 MB are written, in about a minute. The folder works everywhere a model is named.
 set -euo pipefail
 # shellcheck source=launch/bootstrap.sh
-source "$(dirname "${BASH_SOURCE[0]}")/bootstrap.sh"
+source "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/bootstrap.sh"
 (($# == 1)) || fail "which folder? bash launch/smollm2.sh FOLDER"
 [[ ! -e "$1" ]] || fail "$1 is there already: name a new folder, or remove it."
 bootstrap

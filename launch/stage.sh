@@ -7,7 +7,7 @@
 # The settings are described in launch/lib_ray.sh; docs/cluster.md says how to describe machines of your own.
 set -euo pipefail
 # shellcheck source=launch/bootstrap.sh
-source "$(dirname "${BASH_SOURCE[0]}")/bootstrap.sh"
+source "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/bootstrap.sh"
 # shellcheck source=launch/lib_ray.sh
 source "$LAUNCH_DIR/lib_ray.sh"
 (($# > 0)) || fail "which stage? bash launch/stage.sh sft|rl|pipeline [KEY=VALUE ...]"

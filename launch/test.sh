@@ -5,7 +5,7 @@
 #   bash launch/test.sh tests/data -k name   only pytest, with these arguments
 set -euo pipefail
 # shellcheck source=launch/bootstrap.sh
-source "$(dirname "${BASH_SOURCE[0]}")/bootstrap.sh"
+source "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/bootstrap.sh"
 cd "$REPO_DIR"
 
 failed=()

@@ -3,7 +3,7 @@
     RAY_ADDRESS=10.0.0.1:6388 python launch/wait_for_nodes.py --nodes 4 --seconds 900 --hosts n1 n2 n3 n4
 
 A node is known by its name "RANK@HOST", which launch/lib_ray.sh gives to `ray start`. Exit code 0 when
-all are there, 2 when one is missing at the deadline or two machines claim one rank.
+all are there, 2 when one is missing at the deadline, two claim one rank or one claims a rank that is none.
 """
 
 from __future__ import annotations
@@ -32,6 +32,14 @@ def clash(ranks: Mapping[int, Sequence[str]]) -> str | None:
         f"rank {rank} ({', '.join(sorted(hosts))})" for rank, hosts in sorted(ranks.items()) if len(hosts) > 1
     ]
     return f"several machines claim {' and '.join(twice)}: give each its own NODE_RANK." if twice else None
+
+
+def beyond(ranks: Mapping[int, Sequence[str]], count: int) -> str | None:
+    """One sentence about ranks that `count` nodes do not have, None when there is none."""
+    over = [f"rank {rank} ({', '.join(hosts)})" for rank, hosts in sorted(ranks.items()) if rank >= count]
+    if not over:
+        return None
+    return f"{' and '.join(over)} joined, but rank 0 waits for {count} nodes: give all the same NNODES."
 
 
 def missing(ranks: Mapping[int, Sequence[str]], count: int, hosts: Sequence[str] = ()) -> list[str]:
@@ -80,7 +88,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     reported: list[str] = []
     while True:
         ranks = joined(ray.nodes())
-        problem = clash(ranks)
+        problem = clash(ranks) or beyond(ranks, arguments.nodes)
         absent = missing(ranks, arguments.nodes, arguments.hosts)
         if problem is None and not absent:
             print(f"launch: all {arguments.nodes} nodes have joined", file=sys.stderr)

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from .profile import Profile
+from .topology import chosen_profile
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -50,9 +51,8 @@ def ray_job(
     if others := profile.nodes - 1:
         count = {"replicas": others, "minReplicas": others, "maxReplicas": others}
         groups["workerGroupSpecs"] = [{"groupName": "workers", **count, **group}]
-    entry = ["funreason-train", stage, *words]
-    if not any(word.startswith("cluster=") for word in words):
-        entry.insert(2, f"cluster={profile.name}")
+    shipped, kept = chosen_profile(profile, words)
+    entry = ["funreason-train", stage, *([f"cluster={profile.name}"] if shipped else []), *kept]
     return {
         "apiVersion": "ray.io/v1",
         "kind": "RayJob",

@@ -116,3 +116,19 @@ def gpu_problem(
         f"cluster={profile.name} needs {needs} but this machine has {has}. dry_run=true shows what would "
         "run, cluster=cpu runs here, and RAY_ADDRESS names a cluster that has them"
     )
+
+
+def launch_problem(profile: Profile, environ: Mapping[str, str] = os.environ) -> str | None:
+    """Why a launch script on too few machines would wait in vain for the profile's, or None.
+
+    Args:
+        profile: What the stage will wait for.
+        environ: Where the script says on how many machines it was started, FUNREASON_NODES.
+    """
+    started = environ.get("FUNREASON_NODES", "")
+    if not started.isdecimal() or int(started) >= profile.nodes:
+        return None
+    return (
+        f"cluster={profile.name} has {profile.nodes} machines, but the launch script was started for "
+        f"{started} (NNODES, or SLURM's nodes): start it on all of them, or choose a profile of fewer"
+    )

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..settings.places import group_choices
 from .profile import Profile
 
 if TYPE_CHECKING:
@@ -18,28 +19,56 @@ _REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 def node_commands(
-    cluster: DictConfig | Mapping[str, Any], stage: str, words: Sequence[str] = ()
+    cluster: DictConfig | Mapping[str, Any],
+    stage: str,
+    words: Sequence[str] = (),
+    here: Path = _REPOSITORY,
 ) -> list[str]:
-    """The command of each node, by rank; on one machine the stage's own command.
+    """The command of each node, by rank; on one machine without GPUs the stage's own command.
+
+    A launch script makes the environment of the machine's device, which the one that plans may not have.
 
     Args:
         cluster: The configuration node `cluster`.
         stage: The command.
         words: The user's settings, without `dry_run`.
+        here: The folder in which they will be given.
     """
     profile = Profile.of(cluster)
-    tail = "".join(f" {shlex.quote(word)}" for word in words)
-    named = any(word.startswith("cluster=") for word in words)
-    chosen = "" if named else f" cluster={profile.name}"
-    if profile.nodes == 1:
-        return [f"funreason-train {stage}{chosen}{tail}"]
+    shipped, kept = chosen_profile(profile, words)
+    tail = "".join(f" {shlex.quote(word)}" for word in kept)
+    named = f" cluster={profile.name}" if shipped else ""
+    alone = profile.nodes == 1 and profile.device == "cpu"
+    if alone or not (_REPOSITORY / "launch" / "stage.sh").is_file():
+        return [f"funreason-train {stage}{named}{tail}"]
     own = f"launch/{stage}_{profile.name}.sh"
-    # A script of a profile chooses that profile, so it does not do for a file that only has the same name.
-    script = own if not named and (_REPOSITORY / own).is_file() else f"launch/stage.sh {stage}{chosen}"
+    # A script of a profile chooses that profile, so it does not do for one that only has the same name.
+    if shipped and profile.nodes > 1 and (_REPOSITORY / own).is_file():
+        script = f"{_script(own, here)}{tail}"
+    else:
+        script = f"{_script('launch/stage.sh', here)} {stage}{named}{tail}"
+    if profile.nodes == 1:
+        return [f"bash {script}"]
     return [
-        f"NNODES={profile.nodes} NODE_RANK={rank} HEAD_ADDR=ADDRESS_OF_NODE_0 bash {script}{tail}"
+        f"NNODES={profile.nodes} NODE_RANK={rank} HEAD_ADDR=ADDRESS_OF_NODE_0 bash {script}"
         for rank in range(profile.nodes)
     ]
+
+
+def _script(name: str, here: Path) -> str:
+    return name if here == _REPOSITORY else shlex.quote(str(_REPOSITORY / name))
+
+
+def chosen_profile(profile: Profile, words: Sequence[str]) -> tuple[bool, list[str]]:
+    """Whether `cluster=NAME` with the profile's own name chooses it, and the other words.
+
+    A file of the user's own may have the name of a shipped profile, and one that a recipe or a word has
+    renamed can be had by the same words only; then they stay as they are.
+    """
+    said = [word.partition("=")[2] for word in words if word.startswith("cluster=")]
+    if (said[-1] if said else profile.name) != profile.name or profile.name not in group_choices()["cluster"]:
+        return False, list(words)
+    return True, [word for word in words if not word.startswith("cluster=")]
 
 
 def source_address(peer: str, port: int = 9) -> str | None:

@@ -10,7 +10,7 @@ from cluster.profiles import cluster
 
 from funreason_train.cluster import Profile, forwarded, gpu_problem
 from funreason_train.cluster.environment import thread_variables
-from funreason_train.cluster.profile import visible_gpus
+from funreason_train.cluster.profile import launch_problem, visible_gpus
 from funreason_train.settings.compose import compose
 
 CONFIGS = Path(__file__).parents[2] / "configs" / "cluster"
@@ -40,6 +40,15 @@ def test_every_profile_is_named_like_its_file_and_has_the_same_keys(file: Path) 
     assert config.name == file.stem
     assert set(reference) <= set(config)
     assert set(reference.sft) == set(config.sft)
+
+
+@pytest.mark.parametrize(("started", "refused"), [("", False), ("2", True), ("4", False), ("5", False)])
+def test_a_launch_script_on_too_few_machines_is_refused_and_spare_ones_are_not(
+    started: str, refused: bool
+) -> None:
+    problem = launch_problem(profile("h20x32"), {"FUNREASON_NODES": started})
+    assert bool(problem) is refused
+    assert not problem or "has 4 machines, but the launch script was started for 2 (NNODES" in problem
 
 
 def test_a_cpu_profile_runs_anywhere(tmp_path: Path) -> None:

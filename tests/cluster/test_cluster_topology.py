@@ -34,11 +34,23 @@ def test_machines_without_a_script_of_their_own_use_the_general_one() -> None:
     commands = node_commands(rack, "rl", ["+recipe=mine.yaml", "cluster=rack.yaml"])
     assert commands[1].endswith(" bash launch/stage.sh rl +recipe=mine.yaml cluster=rack.yaml")
     assert (ROOT / "launch" / "stage.sh").is_file()
-    assert node_commands(rack, "rl")[0].endswith(" bash launch/stage.sh rl cluster=rack")
+    own = ["+recipe=mine.yaml"]  # where the recipe has renamed its machines, no profile has that name
+    assert node_commands(rack, "rl", own)[0].endswith(" bash launch/stage.sh rl +recipe=mine.yaml")
+    renamed = ["cluster=cpu", "cluster.name=rack", "cluster.nodes=2"]
+    assert node_commands(rack, "rl", renamed)[0].endswith(f" bash launch/stage.sh rl {' '.join(renamed)}")
 
 
 def test_one_machine_runs_the_stage_itself() -> None:
     assert node_commands(cluster("cpu"), "rl") == ["funreason-train rl cluster=cpu"]
+
+
+def test_gpus_get_the_environment_of_their_own_from_a_launch_script() -> None:
+    assert node_commands(cluster("gpu80x8"), "rl") == ["bash launch/stage.sh rl cluster=gpu80x8"]
+
+
+def test_a_script_is_found_from_any_folder(tmp_path: Path) -> None:
+    command = node_commands(cluster("h20x32"), "sft", here=tmp_path)[0]
+    assert command.endswith(f"bash {ROOT / 'launch' / 'sft_h20x32.sh'}")
 
 
 def test_the_interface_is_the_one_that_holds_the_address() -> None:

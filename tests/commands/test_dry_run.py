@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shlex
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -48,7 +50,8 @@ def test_the_commands_name_only_what_is_there(
     main([stage, *words, "dry_run=true"])
     commands = (tmp_path / "plan" / "commands.txt").read_text().splitlines()
     for command in commands:
-        assert shlex.split(command)[0] == "funreason-train" or _scripts(command), command
+        assert command.startswith(f"cd {Path.cwd()} && ")
+        assert shlex.split(command)[3] == "funreason-train" or _scripts(command), command
         assert all((ROOT / script).is_file() for script in _scripts(command)), command
 
 
@@ -78,7 +81,39 @@ def test_a_profile_of_ones_own_stays_in_the_commands(tmp_path: Path, monkeypatch
     Path("rack.yaml").write_text("defaults: [gpu80x16, _self_]\nname: h20x32\n")
     main(["sft", "model=lab/model", "cluster=rack.yaml", "run_dir=run", "dry_run=true"])
     first = Path("run/plan/commands.txt").read_text().splitlines()[0]
-    assert first.endswith("bash launch/stage.sh sft model=lab/model cluster=rack.yaml run_dir=run")
+    assert first.endswith(f"bash {ROOT}/launch/stage.sh sft model=lab/model cluster=rack.yaml run_dir=run")
+
+
+def test_the_commands_run_as_they_stand_from_a_folder_with_blanks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Other nodes' shells begin in the home folder, and recipe and run directory are relative."""
+    folder = tmp_path / "my work"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    machines = "defaults: [{override /cluster: h20x32}]\ncluster: {name: rack, nodes: 2}\n"
+    (folder / "own.yaml").write_text(machines)
+    assert main(["sft", "+recipe=own.yaml", "model=lab/model", "run_dir=my run", "dry_run=true"]) == 0
+    command = (folder / "my run/plan/commands.txt").read_text().splitlines()[0]
+    done = subprocess.run(
+        ["bash", "-c", f"{command} dry_run=true"],
+        cwd="/",
+        env={**os.environ, "FUNREASON_BOOTSTRAP": "skip", "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "no problems found" in done.stdout
+
+
+def test_too_few_machines_are_told_before_any_is_waited_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FUNREASON_NODES", "2")
+    words = ["+recipe=funreason_mt_4b", "cluster=h20x32", f"run_dir={tmp_path}", "dry_run=true"]
+    for command in ("sft", "doctor"):
+        assert main([command, *words]) == 2
+        assert "the launch script was started for 2" in capsys.readouterr().err
 
 
 def test_problems_are_told_after_what_could_be_shown(

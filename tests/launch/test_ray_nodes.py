@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
@@ -87,18 +86,6 @@ def test_a_node_missing_at_the_deadline_is_named_and_nothing_is_driven(cluster: 
     assert end(worker)[0] == 0
     assert [call for call in cluster.calls() if "dry_run" not in call] == []
     assert cluster.living() == []
-
-
-def test_two_machines_with_one_rank_are_refused(cluster: Cluster) -> None:
-    (cluster.state / "nodes").mkdir()
-    for host in ("n1", "n2"):
-        record = {"NodeName": f"1@{host}", "Alive": True, "pid": 0}
-        (cluster.state / "nodes" / f"1@{host}.json").write_text(json.dumps(record))
-    code, messages = end(cluster.node(0, 3))
-    for host in ("n1", "n2"):
-        (cluster.state / "nodes" / f"1@{host}.json").unlink()
-    assert code == 2
-    assert "several machines claim rank 1 (n1, n2)" in messages
 
 
 def test_a_worker_without_a_head_gives_up_at_the_deadline(cluster: Cluster) -> None:
@@ -210,7 +197,7 @@ def test_a_port_in_use_is_named_before_anything_starts(cluster: Cluster, tmp_pat
         wait_until((tmp_path / "theirs/nodes/theirs.json").exists)
         code, messages = end(cluster.node(0, 2))
         assert code == 2
-        assert f"{os.uname().nodename}: port {cluster.port} is already in use" in messages
+        assert f"{os.uname().nodename}: port {cluster.port} of 127.0.0.1 is already in use" in messages
         assert "FUNREASON_RAY_PORT" in messages
         assert foreign.poll() is None
     finally:
@@ -261,36 +248,6 @@ def test_one_machine_needs_no_cluster_of_ours(cluster: Cluster, settings: dict) 
     code, messages = end(cluster.start("rl_h20x32.sh", "a=b c", FUNREASON_FAKE_CODE=2, **settings))
     assert code == 2, messages
     assert cluster.calls() == ["RAY_ADDRESS= rl +recipe=funreason_mt_4b cluster=h20x32 supervise=true a=b c"]
-    assert cluster.nodes() == {}
-
-
-@pytest.mark.parametrize(
-    ("settings", "words"),
-    [
-        ({"NNODES": 4, "HEAD_ADDR": "10.0.0.1"}, "4 nodes, but this one's rank is unknown"),
-        (
-            {"NNODES": 4, "NODE_RANK": 4, "HEAD_ADDR": "10.0.0.1"},
-            "the rank is '4', but 4 nodes have the ranks 0 ... 3",
-        ),
-        ({"NNODES": "four"}, "the number of nodes is 'four'"),
-        ({"NNODES": 0}, "the number of nodes is '0'"),
-        ({"NNODES": 2, "NODE_RANK": 1}, "set HEAD_ADDR to the address of rank 0's machine"),
-        (
-            {"NNODES": 2, "NODE_RANK": 1, "HEAD_ADDR": "nowhere"},
-            "the head's name 'nowhere' has no address here",
-        ),
-        ({"NNODES": 2, "NODE_RANK": 0, "HEAD_ADDR": "me"}, "'me' means 127.0.0.1 on this machine"),
-        (
-            {"SLURM_JOB_NUM_NODES": 2, "SLURM_NODEID": 0, "SLURM_PROCID": 1, "SLURM_LOCALID": 1},
-            "several tasks on this node",
-        ),
-    ],
-)
-def test_a_wrong_place_is_one_clear_sentence(cluster: Cluster, settings: dict, words: str) -> None:
-    code, messages = end(cluster.start("sft_h20x32.sh", **settings))
-    assert code == 2
-    assert words in messages
-    assert len(messages.strip().splitlines()) == 1
     assert cluster.nodes() == {}
 
 

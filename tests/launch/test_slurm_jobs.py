@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import signal
 import subprocess
+from pathlib import Path
+from typing import Any
 
 import pytest
 from launch.fake_cluster import REPO, Cluster, wait_until
@@ -84,7 +86,20 @@ def test_a_signal_to_the_first_nodes_script_reaches_the_stage_and_ray_lives_unti
 
 
 def test_a_missing_slurm_node_is_named_by_its_host(cluster: Cluster) -> None:
-    job = {"SLURM_JOB_NUM_NODES": 2, "SLURM_JOB_NODELIST": "n[1-2]", "SLURM_NODEID": 0}
+    job = {"SLURM_STEP_NUM_NODES": 2, "SLURM_JOB_NODELIST": "n[1-2]", "SLURM_NODEID": 0}
     code, messages = end(cluster.start("sft_h20x32.sh", FUNREASON_WAIT_SECONDS=2, **job))
     assert code == 2
     assert "rank 1 (n2)" in messages
+
+
+def test_without_scontrol_as_in_a_container_the_heads_address_does(cluster: Cluster, tmp_path: Path) -> None:
+    tools = tmp_path / "bin"
+    tools.mkdir()
+    (tools / "scontrol").write_text("#!/bin/sh\nexit 127\n")
+    (tools / "scontrol").chmod(0o755)
+    step: dict[str, Any] = {"SLURM_STEP_NUM_NODES": 2, "SLURM_JOB_NODELIST": "n[1-2]", "SLURM_NODEID": 1}
+    step |= {"PATH": f"{tools}:{cluster.environment()['PATH']}", "FUNREASON_WAIT_SECONDS": 1}
+    code, messages = end(cluster.start("sft_h20x32.sh", **step))
+    assert code == 2 and "scontrol could not name the job's nodes: set HEAD_ADDR" in messages
+    code, messages = end(cluster.start("sft_h20x32.sh", HEAD_ADDR="127.0.0.1", **step))
+    assert "no head answered on 127.0.0.1" in messages, "it goes on to look for the head"

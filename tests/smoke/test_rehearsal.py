@@ -58,6 +58,15 @@ def test_sft_on_two_hosts_outlives_one_of_them(tmp_path: Path) -> None:
     assert "the training workers failed and are started again" in log or sft["attempts"] > 1
 
 
+def test_rl_on_two_hosts_outlives_one_of_them(tmp_path: Path) -> None:
+    words = ["stages=[data,sft,rl]", "sft.deepspeed=null", "rehearsal.fail=[rl]"]
+    rl = rehearse(tmp_path, *words)["rl"]
+    assert rl["failed_host"] and rl["code"] == 0
+    steps = steps_done(tmp_path, "rl")
+    assert max(steps) == 6
+    assert steps == sorted(steps), "a step was done again although its checkpoint was there"
+
+
 def test_the_whole_pipeline_on_two_hosts_outlives_a_host_in_sft_and_one_in_rl(tmp_path: Path) -> None:
     found = rehearse(tmp_path, "rehearsal.fail=[sft,rl]")
     assert list(found) == ["synth", "data", "sft", "rl", "export", "eval"]

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ...cluster import Profile
 from ...cluster.kuberay import HEAD as RAY_JOB_HEAD
 from ...cluster.kuberay import ray_job
 from ...cluster.plan import StagePlan
 from ...cluster.preflight import locked_versions
+from ...cluster.profile import launch_problem
 from ...cluster.topology import node_commands
 from ...errors import Problem, UserError, refuse
 from ...run.files import write_text
 from ...run.paths import RunDir
-from ...settings.places import is_file
 from ..display import console, say
 from ..stages import stage_of
 from .record import calibrated, too_large, write
@@ -43,7 +46,9 @@ def show(names: list[str], config: DictConfig, run: RunDir, words: list[str]) ->
         UserError: with every problem that the stages' checks find; what can be shown has been shown.
     """
     from omegaconf import OmegaConf
+    from rich.markup import escape
 
+    here = Path.cwd()
     documents = {"config.yaml": OmegaConf.to_yaml(config, resolve=True)}
     commands: list[str] = []
     problems: list[Problem] = []
@@ -66,11 +71,14 @@ def show(names: list[str], config: DictConfig, run: RunDir, words: list[str]) ->
                 raise
         if stage.nodes:
             kept = words_for_nodes(words)
-            commands += node_commands(config.cluster, name, kept)
+            commands += node_commands(config.cluster, name, kept, here)
+            if missing := launch_problem(Profile.of(config.cluster)):
+                problems.append(Problem(missing))
             if config.cluster.device == "cuda":
                 documents[f"rayjob_{name}.yaml"] = _ray_job(config, name, kept)
     if commands:
-        documents["commands.txt"] = "\n".join(commands) + "\n"
+        # Other nodes' shells begin elsewhere, and paths may be relative.
+        documents["commands.txt"] = "".join(f"cd {shlex.quote(str(here))} && {line}\n" for line in commands)
     there, refused = standing([stage_of(name) for name in names], config, run)
     problems += [] if refused is None else [Problem.of(refused)]
     for name, lines in briefs:
@@ -83,7 +91,8 @@ def show(names: list[str], config: DictConfig, run: RunDir, words: list[str]) ->
         console.rule(f"already in {run.root}", align="left")
         say("\n".join(there) + "\n")
     if commands and not problems:
-        console.rule("on the nodes" if len(commands) > len(names) else "to run", align="left")
+        title = f"on the nodes, in {here}" if config.cluster.nodes > 1 else "to run"
+        console.rule(escape(title), align="left")
         more = len(commands) - _COMMANDS
         rest = [f"… and {more} more in commands.txt"] if more > 0 else []
         say("\n".join([*commands[:_COMMANDS], *rest, ""]))
@@ -114,13 +123,7 @@ def _contents(file: str) -> str:
 
 def words_for_nodes(words: Sequence[str]) -> list[str]:
     """The user's settings as each node's command repeats them."""
-    return [word for word in words if not _said_anyhow(word)]
-
-
-def _said_anyhow(word: str) -> bool:
-    """Whether a word is not for the nodes, or is what the profile's name says; a file of your own is not."""
-    key, _, value = word.partition("=")
-    return key.lstrip("+") == "dry_run" or (key == "cluster" and not is_file(value))
+    return [word for word in words if word.partition("=")[0].lstrip("+") != "dry_run"]
 
 
 def _ray_job(config: DictConfig, name: str, words: list[str]) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...cluster import Profile
 from ...cluster.preflight import Finding, Level, by_level
+from ...cluster.profile import launch_problem
 from ...cluster.topology import node_commands
 from ...errors import UserError
 from ...pages.table import Table
@@ -42,6 +43,8 @@ def doctor(config: DictConfig, run: RunDir) -> None:
 def show_plan(config: DictConfig, run: RunDir, words: Sequence[str]) -> None:
     """`dry_run=true`: which machines would be looked at, how, and at what; looks at none."""
     profile = Profile.of(config.cluster)
+    if missing := launch_problem(profile):
+        raise UserError(missing)
     wanted = needs(config, run, _stages(config))
     machines = f"{profile.nodes} machines" if profile.nodes > 1 else "one machine"
     gpus = f", {profile.gpus_per_node} GPUs each" if profile.gpus_per_node else ""
@@ -54,7 +57,7 @@ def show_plan(config: DictConfig, run: RunDir, words: Sequence[str]) -> None:
         for one in asked:
             say(f"  {what}: {one}")
     console.rule("to run", align="left")
-    say("\n".join(node_commands(config.cluster, "doctor", words_for_nodes(words))))
+    say("\n".join(node_commands(config.cluster, "doctor", words_for_nodes(words), Path.cwd())))
     say("Dry run: nothing was looked at. The same command without dry_run=true does it.")
 
 

@@ -1,0 +1,100 @@
+"""Launch scripts that are started in the wrong place, or with wrong settings: one sentence, code 2."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+from launch.fake_cluster import REPO, Cluster
+from launch.test_ray_nodes import end
+
+
+def test_two_machines_with_one_rank_are_refused(cluster: Cluster) -> None:
+    (cluster.state / "nodes").mkdir()
+    for host in ("n1", "n2"):
+        record = {"NodeName": f"1@{host}", "Alive": True, "pid": 0}
+        (cluster.state / "nodes" / f"1@{host}.json").write_text(json.dumps(record))
+    code, messages = end(cluster.node(0, 3))
+    for host in ("n1", "n2"):
+        (cluster.state / "nodes" / f"1@{host}.json").unlink()
+    assert code == 2
+    assert "several machines claim rank 1 (n1, n2)" in messages
+
+
+def test_a_rank_that_the_others_do_not_count_is_named_at_once(cluster: Cluster) -> None:
+    over = cluster.node(3, 4)
+    code, messages = end(cluster.node(0, 2))
+    assert code == 2
+    assert f"rank 3 ({os.uname().nodename}) joined, but rank 0 waits for 2 nodes" in messages
+    assert end(over)[0] == 0
+    assert [call for call in cluster.calls() if "dry_run" not in call] == []
+
+
+def test_rank_0_on_another_machine_than_the_head_says_so(cluster: Cluster) -> None:
+    place = {"HEAD_ADDR": "127.0.0.9", "FUNREASON_NODE_IP": "127.0.0.1"}
+    code, messages = end(cluster.node(0, 2, **place))
+    assert code == 2
+    assert "rank 0 runs here, at 127.0.0.1, and HEAD_ADDR (127.0.0.9) leads elsewhere" in messages
+    assert cluster.living() == []
+
+
+@pytest.mark.parametrize("of", ["the script", "its folder"])
+def test_a_script_can_be_called_by_a_link(cluster: Cluster, tmp_path: Path, of: str) -> None:
+    folder = of == "its folder"
+    (tmp_path / "link").symlink_to(REPO / "launch" if folder else REPO / "launch/sft_h20x32.sh")
+    script = tmp_path / "link" / "sft_h20x32.sh" if folder else tmp_path / "link"
+    environment = cluster.environment(NNODES=1)
+    done = subprocess.run(["bash", script], cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert len(cluster.calls()) == 1
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"NNODES": 4, "HEAD_ADDR": "10.0.0.1"}, "4 nodes, but this one's rank is unknown"),
+        (
+            {"NNODES": 4, "NODE_RANK": 4, "HEAD_ADDR": "10.0.0.1"},
+            "the rank is '4', but 4 nodes have the ranks 0 ... 3",
+        ),
+        ({"NNODES": "four"}, "the number of nodes is 'four'"),
+        ({"NNODES": 0}, "the number of nodes is '0'"),
+        ({"NNODES": 2, "NODE_RANK": 1}, "set HEAD_ADDR to the address of rank 0's machine"),
+        (
+            {"NNODES": 2, "NODE_RANK": 1, "HEAD_ADDR": "nowhere"},
+            "the head's name 'nowhere' has no address here",
+        ),
+        ({"NNODES": 2, "NODE_RANK": 0, "HEAD_ADDR": "me"}, "'me' means 127.0.0.1 on this machine"),
+        (
+            {"SLURM_STEP_NUM_NODES": 2, "SLURM_NODEID": 0, "SLURM_PROCID": 1, "SLURM_LOCALID": 1},
+            "several tasks on this node",
+        ),
+        # The body of a batch file of one's own that forgot srun: SLURM runs it on the first node.
+        (
+            {"SLURM_JOB_NUM_NODES": 4, "SLURM_NODEID": 0, "SLURM_JOB_NODELIST": "n[1-4]"},
+            "SLURM's job has 4 nodes, and this script was started on one of them alone: start it with srun",
+        ),
+        *(
+            ({"NNODES": 2, "NODE_RANK": 1, "HEAD_ADDR": address}, f"HEAD_ADDR is '{address}': give the IPv4")
+            for address in ("10.0.0.1:6388", "http://n1", "fe80::1", "n1 ")
+        ),
+        *(
+            ({"NNODES": 2, "NODE_RANK": 1, "HEAD_ADDR": "127.0.0.1", name: value}, f"{name} is ")
+            for name, value in (
+                ("FUNREASON_WAIT_SECONDS", "1.5"),
+                ("FUNREASON_HEAD_PATIENCE", "long"),
+                ("FUNREASON_RAY_PORT", "http"),
+                ("FUNREASON_RAY_PORT", 99999),
+            )
+        ),
+    ],
+)
+def test_a_wrong_place_is_one_clear_sentence(cluster: Cluster, settings: dict, words: str) -> None:
+    code, messages = end(cluster.start("sft_h20x32.sh", **settings))
+    assert code == 2
+    assert words in messages
+    assert len(messages.strip().splitlines()) == 1
+    assert cluster.nodes() == {}
