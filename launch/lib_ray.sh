@@ -44,6 +44,9 @@ check_settings() {
         if [[ -n "${!name:-}" ]] && ! is_number "${!name}"; then fail "$name is '${!name}': set it to a whole number."; fi
     done
     if ((RAY_PORT < 1 || RAY_PORT > 65535)); then fail "FUNREASON_RAY_PORT is $RAY_PORT: ports go from 1 to 65535."; fi
+    if ((RAY_PORT > 10000 && RAY_PORT < 20000)) && [[ "${FUNREASON_RAY_ARGS:-}" != *-worker-port* ]]; then
+        fail "FUNREASON_RAY_PORT is $RAY_PORT: Ray gives the ports 10001 to 19999 to its workers, so choose one below or above."
+    fi
 }
 
 # Sets NODES and RANK. NODE_RANK goes before SLURM's variables: it is what someone set by hand.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,6 +16,8 @@ from .profile import Profile, gpu_problem
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
+
+_ANSWER_SECONDS = 20.0
 
 
 @contextmanager
@@ -54,6 +57,11 @@ def connect(
         yield profile
         return
     address = profile.joins()
+    if address is not None and (why := unanswered(address)):
+        raise UserError(
+            f"no Ray cluster answers at {address} ({why})",
+            fix="Start it, or unset RAY_ADDRESS and cluster.address to start one here",
+        )
     options: dict[str, Any] = {
         "runtime_env": {"env_vars": forwarded({**profile.env, **(env or {})})},
         "logging_level": "WARNING",
@@ -76,6 +84,28 @@ def connect(
         yield profile
     finally:
         ray.shutdown()
+
+
+def unanswered(address: str, seconds: float = _ANSWER_SECONDS) -> str | None:
+    """Why nobody answers at an address, or None if someone does; Ray itself asks for minutes.
+
+    Args:
+        address: HOST:PORT; another one is left to Ray.
+        seconds: How long is asked: the head may be about to start, or far away.
+    """
+    host, _, port = address.rpartition(":")
+    if not host:
+        return None
+    deadline = time.monotonic() + seconds
+    while True:
+        left = deadline - time.monotonic()
+        try:
+            with socket.create_connection((host.strip("[]"), int(port)), max(1.0, left)):
+                return None
+        except OSError as error:
+            if left <= 1:
+                return error.strerror or str(error)
+        time.sleep(1.0)
 
 
 def _new_machine(profile: Profile, cpus: int | None, gpus: int | None) -> dict[str, Any]:

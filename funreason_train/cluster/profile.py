@@ -3,13 +3,30 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..errors import UserError
+
 if TYPE_CHECKING:
     from omegaconf import DictConfig
+
+_ADDRESS = re.compile(r"(?:[\w.-]+|\[[0-9A-Fa-f:.]+\]):(\d{1,5})")
+_MOST_PORT = 65_535
+
+
+def address_problem(address: str) -> str | None:
+    """Why no cluster can be joined by an address, or None."""
+    form = _ADDRESS.fullmatch(address)
+    if address in ("auto", "local") or (form and 0 < int(form[1]) <= _MOST_PORT):
+        return None
+    return (
+        "must be HOST:PORT of the head of a Ray cluster, such as 10.0.0.1:6379 (Ray's dashboard and client, "
+        "http:// and ray://, have other addresses)"
+    )
 
 
 @dataclass(frozen=True)
@@ -62,8 +79,17 @@ class Profile:
         return self.nodes * self.gpus_per_node
 
     def joins(self, environ: Mapping[str, str] = os.environ) -> str | None:
-        """The address of the Ray cluster to join, or None if one is to be started here."""
-        return self.address or environ.get("RAY_ADDRESS") or None
+        """The address of the Ray cluster to join, or None if one is to be started here.
+
+        Raises:
+            UserError: if it is none that Ray's drivers take, which Ray says in a traceback.
+        """
+        address = self.address or environ.get("RAY_ADDRESS") or None
+        if address is not None and (problem := address_problem(address)):
+            raise UserError(
+                problem, where=f"{'cluster.address' if self.address else 'RAY_ADDRESS'}={address}"
+            )
+        return address
 
     def threads(self, workers: int) -> int:
         """OpenMP threads of each of `workers` training processes."""

@@ -8,6 +8,7 @@ from annotated_types import Ge, Le
 from pydantic import model_validator
 
 from ..settings.section import Count, NotNegative, Path, Positive, Section, ShareAboveZero, Text, wrong
+from .profile import address_problem
 
 #: The values of a process's environment variables.
 Variables = dict[str, str | int | float | bool]
@@ -76,4 +77,9 @@ class Cluster(Section):
             raise wrong("must be at least 1 with cluster.device=cuda", keys=["gpus_per_node"])
         if self.device == "cpu" and self.gpus_per_node:
             raise wrong("must be 0 with cluster.device=cpu", keys=["gpus_per_node"])
+        gpus = self.nodes * self.gpus_per_node
+        if gpus and self.sft.workers is not None and self.sft.workers > gpus:
+            raise wrong(f"must be at most {gpus}, a process for each GPU of all nodes", keys=["sft.workers"])
+        if self.address is not None and (problem := address_problem(self.address)):
+            raise wrong(problem, keys=["address"])
         return self

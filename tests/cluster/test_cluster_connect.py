@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import socket
 from typing import Any
 
 import pytest
 from cluster.profiles import cluster
 
 from funreason_train.cluster import Profile, connect
-from funreason_train.cluster.connect import missing_nodes, wait_for_nodes
+from funreason_train.cluster.connect import missing_nodes, unanswered, wait_for_nodes
 from funreason_train.errors import UserError
+from funreason_train.settings.load import load_settings
 
 H20 = cluster("h20x32")
 
@@ -32,6 +34,28 @@ class Clock:
 
     def sleep(self, seconds: float) -> None:
         self.now += seconds
+
+
+@pytest.mark.parametrize(
+    "address", ["10.0.0.1", "10.0.0.1:abc", "10.0.0.1:99999", "http://n1:8265", "ray://n1:10001", "n1:6379 "]
+)
+def test_an_address_that_ray_would_answer_with_a_traceback_is_a_sentence(address: str) -> None:
+    with pytest.raises(UserError, match=r"^RAY_ADDRESS=.*must be HOST:PORT of the head"):
+        Profile.of(H20).joins({"RAY_ADDRESS": address})
+    with pytest.raises(UserError, match=r"cluster\.address=.*must be HOST:PORT of the head"):
+        load_settings("sft", ["cluster=h20x32", f"cluster.address='{address}'"])
+
+
+@pytest.mark.parametrize("address", ["auto", "local", "n1.lan:6379", "[fe80::1]:6379"])
+def test_addresses_that_ray_takes_pass(address: str) -> None:
+    assert Profile.of(H20).joins({"RAY_ADDRESS": address}) == address
+
+
+def test_a_cluster_that_does_not_answer_is_told_before_ray_asks_for_minutes() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"127.0.0.1:{server.getsockname()[1]}"
+        assert unanswered(address, 0) is None
+    assert unanswered(address, 0) == "Connection refused"
 
 
 def test_returns_as_soon_as_the_last_node_joins() -> None:

@@ -11,7 +11,9 @@ from cluster.profiles import cluster
 from funreason_train.cluster import Profile, forwarded, gpu_problem
 from funreason_train.cluster.environment import thread_variables
 from funreason_train.cluster.profile import launch_problem, visible_gpus
+from funreason_train.errors import UserError
 from funreason_train.settings.compose import compose
+from funreason_train.settings.load import load_settings
 
 CONFIGS = Path(__file__).parents[2] / "configs" / "cluster"
 
@@ -49,6 +51,11 @@ def test_a_launch_script_on_too_few_machines_is_refused_and_spare_ones_are_not(
     problem = launch_problem(profile("h20x32"), {"FUNREASON_NODES": started})
     assert bool(problem) is refused
     assert not problem or "has 4 machines, but the launch script was started for 2 (NNODES" in problem
+
+
+def test_more_training_processes_than_gpus_are_refused() -> None:
+    with pytest.raises(UserError, match=r"cluster\.sft\.workers=64: must be at most 8"):
+        load_settings("sft", ["cluster=gpu80x8", "cluster.sft.workers=64"])
 
 
 def test_a_cpu_profile_runs_anywhere(tmp_path: Path) -> None:

@@ -88,6 +88,7 @@ def test_a_script_can_be_called_by_a_link(cluster: Cluster, tmp_path: Path, of: 
                 ("FUNREASON_HEAD_PATIENCE", "long"),
                 ("FUNREASON_RAY_PORT", "http"),
                 ("FUNREASON_RAY_PORT", 99999),
+                ("FUNREASON_RAY_PORT", 17000),
             )
         ),
     ],

@@ -32,6 +32,8 @@ def test_a_sound_run_has_no_problem(tmp_path: Path) -> None:
         (["rl.max_response_tokens=2000"], "more than the 1024 positions"),
         (["cluster=h20x32", "rl.prompts_per_step=3"], "divided among 32 workers"),
         (["cluster=h20x32", "rl.rollout.tensor_parallel=3"], "does not divide the 8 workers"),
+        (["cluster=h20x32", "rl.devices.cuda.workers_per_node=16"], "is more than the 8 GPUs of a node"),
+        (["cluster=h20x32", "rl.fsdp_size=7"], "rl.fsdp_size=7 does not divide the 32 workers"),
         (["rl.save_every=0"], "rl.save_every=0: must be a whole number of at least 1"),
         (["rl.keep_checkpoints=0"], "rl.keep_checkpoints=0: must be a whole number of at least 1"),
         (["rl.steps=0"], "rl.steps=0: must be a whole number of at least 1, or null"),

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ...errors import refuse
 from ...run.lock import locked
 from ...run.paths import RunDir
+from ..stages import stage_of
 from .hub import settle_models
 
 if TYPE_CHECKING:
@@ -24,5 +26,6 @@ def tokenise(config: DictConfig, run: RunDir) -> str:
     from ...sft.stage import tokenise
 
     with locked(run):
+        refuse(stage_of("sft").problems(config, run))  # before gigabytes are fetched
         settle_models(config, run, ["sft"])
         return f"Tokenised: {tokenise(config, run)}. `sft` with the same settings goes on from there."

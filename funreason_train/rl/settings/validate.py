@@ -134,6 +134,16 @@ def _batch(config: DictConfig, train: Prompts) -> list[str]:
             f"rl.rollout.tensor_parallel={rl.rollout.tensor_parallel} does not divide the {per_node} workers "
             "of a node"
         )
+    if per_node > (config.cluster.gpus_per_node or per_node):
+        found.append(
+            f"rl.devices.{config.cluster.device}.workers_per_node={per_node} is more than the "
+            f"{config.cluster.gpus_per_node} GPUs of a node of cluster={config.cluster.name}"
+        )
+    if rl.fsdp_size is not None and rl.fsdp_size < workers and workers % rl.fsdp_size:
+        found.append(
+            f"rl.fsdp_size={rl.fsdp_size} does not divide the {workers} workers of all nodes, each of which "
+            "belongs to one copy of the weights"
+        )
     if 0 < train.rows < rl.prompts_per_step:
         found.append(
             f"rl.prompts_per_step={rl.prompts_per_step} is more than the {train.rows} prompts of {train.file}"

@@ -1,4 +1,7 @@
-"""Names of sockets in /tmp that no other run on the machine has."""
+"""Names of a run's own: its variables, and sockets in /tmp that no other run on the machine has.
+
+Imports nothing of verl: the driver reads these names before it sets what verl looks at when it is imported.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,8 @@ from collections.abc import Mapping
 
 #: What the names of a run's sockets hold, the same in all its processes.
 TOKEN = "FUNREASON_SOCKETS"
+#: Seconds that a collective may wait for the slowest process; from `rl.collective_timeout`.
+TIMEOUT = "FUNREASON_COLLECTIVE_SECONDS"
 
 
 def own(handle: str, environ: Mapping[str, str] = os.environ) -> str:

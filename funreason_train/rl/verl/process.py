@@ -15,9 +15,8 @@ from typing import Any
 
 from ...run import beat
 from . import beats
+from .naming import TIMEOUT
 
-#: Seconds that a collective may wait for the slowest process; from `rl.collective_timeout`.
-TIMEOUT = "FUNREASON_COLLECTIVE_SECONDS"
 _VERL = "without_our_defaults"
 
 

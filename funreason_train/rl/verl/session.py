@@ -13,8 +13,7 @@ from ...cluster.environment import thread_variables
 from ...models.hub import offline
 from ...run import beat
 from ...run.paths import RunDir
-from .naming import TOKEN
-from .process import TIMEOUT
+from .naming import TIMEOUT, TOKEN
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig

@@ -9,8 +9,7 @@ import zmq
 from verl.workers.rollout.vllm_rollout.utils import vLLMColocateWorkerExtension
 from verl.workers.rollout.vllm_rollout.vllm_rollout import ServerAdapter
 
-from .naming import own
-from .process import TIMEOUT
+from .naming import TIMEOUT, own
 
 
 class Sender(ServerAdapter):
