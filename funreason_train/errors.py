@@ -22,7 +22,8 @@ class Problem:
 
     def __str__(self) -> str:
         text = f"{self.where}: {self.what}" if self.where else self.what
-        return f"{text}. {self.fix.removesuffix('.')}" if self.fix else text
+        stop = "" if text.endswith("?") else "."
+        return f"{text}{stop} {self.fix.removesuffix('.')}" if self.fix else text
 
     @classmethod
     def of(cls, found: Problem | UserError | str) -> Problem:

@@ -183,6 +183,8 @@ def _fix(key: str, place: _Place) -> str | None:
         return f"Did you mean {near}?"
     if takes_text(place.annotation) and type(place.item) in (bool, int, float):
         return "Put it in quotes"
+    if get_origin(base) is list and str(place.value).startswith("["):
+        return f"The list is not closed: {key}={place.value}]"
     if get_origin(base) is list and isinstance(place.value, (str, int, float)):
         return f"Write {key}=[{shown(place.value)}]"
     if isinstance(place.item, str) and re.fullmatch(r"[^,\[\]{}]+(,[^,\[\]{}]+)+", place.item):

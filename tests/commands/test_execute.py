@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
-from commands.staged import Spawned, command
+from commands.staged import SFT, Spawned, command
 
+from funreason_train.commands.execution import execute as executing
 from funreason_train.commands.execution.job import Job
 from funreason_train.commands.execution.spawn import StageFailed
 from funreason_train.commands.stages import STAGES, stage_of
@@ -152,6 +155,35 @@ def test_settings_that_a_stage_declares_exist(name: str) -> None:
     keys = Job.of(stage, resolve(compose(name, [f"run_dir={run.root}"]), name), run).settings
     for pattern in (*stage.decides.harmless, *stage.decides.grows):
         assert any(fnmatchcase(key, pattern) for key in keys), pattern
+
+
+def test_an_attempt_that_made_nothing_binds_nobody(
+    run: RunDir, spawned: Spawned, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched, pytest.raises(UserError):
+        patched.setattr(executing, "spawn", Mock(side_effect=UserError("there is no such model")))
+        command(run, "sft.learning_rate=0.5")
+    command(run)
+    assert spawned.done == ["sft"] and Manifest(run).stage("sft")["state"] == "done"
+    assert "sft.learning_rate" in refused(run, "sft.learning_rate=0.5")
+
+
+def test_nor_does_a_training_without_a_checkpoint_whose_files_are_kept(
+    run: RunDir, spawned: Spawned, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    reached = {"step": 0}
+    trains = replace(SFT, nodes=True, reached=lambda config, run: reached["step"])
+    monkeypatch.setitem(STAGES, "sft", lambda: trains)
+    monkeypatch.setattr("funreason_train.commands.pipeline.before", lambda *told: None)
+    spawned.crash["sft"] = StageFailed("out of memory")
+    with pytest.raises(StageFailed):
+        command(run)
+    spawned.crash["sft"] = StageFailed("out of memory")
+    with pytest.raises(StageFailed):
+        command(run, "seed=5")
+    assert (run.old / "sft.1" / "begun").exists() and "its files are kept in" in capsys.readouterr().out
+    reached["step"] = 4
+    assert "seed: 5 -> 6" in refused(run, "seed=6")
 
 
 def test_a_models_card_is_no_other_input() -> None:

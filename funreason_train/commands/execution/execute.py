@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ... import __version__
 from ...run.attempts import Attempt
+from ...run.changes import Changes
 from ...run.files import write_text
 from ...run.manifest import Manifest
 from ...run.paths import RunDir
@@ -15,7 +16,7 @@ from ...run.stage import Stage
 from ...run.stop import STOPPED
 from ..display import say
 from .aside import moves
-from .job import Job
+from .job import Job, left_nothing
 from .origin import origin_of
 from .prose import another_job
 from .spawn import spawn
@@ -51,10 +52,17 @@ def execute(stage: Stage, config: DictConfig, run: RunDir, lock: int, attempt: A
     record = manifest.stage(stage.name)
     found = job.changes(manifest)
     if found.another:
-        if stage.again == "refuse":
+        nothing = left_nothing(stage, config, run, record)
+        if stage.again == "refuse" and not nothing:
             raise another_job(stage, run, found)
-        if stage.again == "aside":
-            _set_aside(stage, config, run, manifest)
+        if nothing:
+            _set_aside(
+                stage, config, run, manifest, "the earlier attempt had not begun; its files are kept in"
+            )
+            found = Changes()
+        elif stage.again == "aside":
+            why = "what it is made of has changed; the earlier result is kept in"
+            _set_aside(stage, config, run, manifest, why)
         record = {}
     made = all(path.exists() for path in stage.makes(config, run))
     if record.get("state") == "done" and made and not found.grown:
@@ -97,9 +105,9 @@ def execute(stage: Stage, config: DictConfig, run: RunDir, lock: int, attempt: A
     return {**result, "skipped": False}
 
 
-def _set_aside(stage: Stage, config: DictConfig, run: RunDir, manifest: Manifest) -> None:
+def _set_aside(stage: Stage, config: DictConfig, run: RunDir, manifest: Manifest, why: str) -> None:
     (move,) = moves([stage], config, run)
     move.do()
     manifest.set_aside({stage.name: move.target}, {})
     if move.target:
-        say(f"{stage.title}: what it is made of has changed; the earlier result is kept in {move.target}")
+        say(f"{stage.title}: {why} {move.target}")

@@ -84,6 +84,24 @@ class Job:
         return changes(self.stage.decides, record, self.settings, self.inputs)
 
 
+def left_nothing(stage: Stage, config: DictConfig, run: RunDir, record: Mapping[str, Any]) -> bool:
+    """Whether a stage ended before it had made anything that another job could spoil.
+
+    Args:
+        stage: Which.
+        config: Of the command.
+        run: The run directory.
+        record: Of the manifest.
+    """
+    if record.get("state") not in ("failed", "stopped", "running"):
+        return False
+    folder = stage.folder(config, run)
+    if folder.is_file() or stage.out(config) is not None:
+        return False
+    trains = stage.nodes and stage.reached(config, run) == 0
+    return trains or not any(path.is_file() for path in folder.rglob("*"))
+
+
 def _used(settings: Mapping[str, Any], unused: Sequence[str]) -> dict[str, Any]:
     return {
         key: value

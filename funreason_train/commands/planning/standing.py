@@ -11,7 +11,7 @@ from ...run.changes import Changes
 from ...run.manifest import Manifest
 from ...run.paths import RunDir
 from ...run.stage import Stage
-from ..execution.job import Job
+from ..execution.job import Job, left_nothing
 from ..execution.prose import another_job
 from ..execution.restart import asked_for
 
@@ -54,6 +54,9 @@ def standing(stages: Sequence[Stage], config: DictConfig, run: RunDir) -> tuple[
         found = Job.of(stage, config, run).changes(manifest)
         if not certain:
             found = _of_settings(found)
+        if found.another and left_nothing(stage, config, run, record):
+            certain = False
+            continue
         if found.another and stage.again == "refuse":
             return lines, another_job(stage, run, found)
         made = all(path.exists() for path in stage.makes(config, run))
