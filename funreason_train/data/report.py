@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +11,17 @@ from ..pages.table import Table
 _HEAD = ("source", "read", "kept", "rejected", "steps", "prompt tokens p50/max", "target tokens p50/max")
 
 
-def ledger_table(ledger: Mapping[str, Any], out: Path) -> Table:
+def ledger_table(ledger: Mapping[str, Any], out: Path, passed_over: Sequence[str] = ()) -> Table:
     """One line a source; in the notes, why rows were rejected and what became of the others.
 
     Args:
         ledger: Source -> account, as in `ledger.json`.
         out: Where everything lies.
+        passed_over: Data sets that are declared and were not read.
     """
     rows = tuple(_row(name, account) for name, account in ledger.items())
     notes = [note for name, account in ledger.items() for note in _notes(name, account)]
+    notes += [f"{name} is declared but not in data.datasets: it was not read" for name in passed_over]
     notes.append(f"everything is in {out}, rejected rows in {out / 'rejected.jsonl'}")
     return Table("Data", _HEAD, rows, notes=tuple(notes))
 

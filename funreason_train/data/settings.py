@@ -11,6 +11,7 @@ from pydantic import ConfigDict, Field
 
 from ..errors import Problem, UserError
 from ..settings.names import unknown
+from ..settings.places import formats
 from ..settings.section import Count, ModelName, Off, Section, Share, ShareAboveZero, ShareBelowOne, Text
 from ..settings.section import Path as PathText
 from .read.files import locate
@@ -67,6 +68,15 @@ def problems(data: Any, awaited: Path | None = None) -> list[Problem]:
     return list(_sources(data, awaited))
 
 
+def passed_over(data: Any) -> list[str]:
+    """Data sets of the user's own that are declared and not read."""
+    return [
+        str(name)
+        for name, node in data.items()
+        if hasattr(node, "keys") and "format" in node and name not in data.datasets and name not in formats()
+    ]
+
+
 def _sources(data: Any, awaited: Path | None) -> Iterator[Problem]:
     names = [str(name) for name in data.datasets]
     for name in dict.fromkeys(names):
@@ -79,10 +89,9 @@ def _sources(data: Any, awaited: Path | None) -> Iterator[Problem]:
         node = data.get(name)
         if not hasattr(node, "keys") or "format" not in node:
             known = [str(key) for key in data if hasattr(data.get(key), "keys") and "format" in data.get(key)]
+            own = f"One of your own is declared with {name}.format=openai {name}.path=FILE"
             yield Problem(
-                unknown("data set", name, known),
-                "data.datasets",
-                f"One of your own is declared with {name}.format=openai {name}.path=FILE",
+                unknown("data set", name, known), "data.datasets", own * name.isidentifier() or None
             )
             continue
         yield from _node(f"data.{name}", node, awaited)

@@ -78,7 +78,7 @@ def run(config: DictConfig, run: RunDir) -> dict[str, Any]:
         if not any(result["sft"].values()):
             raise _nothing_left(result["sources"], _keep_failed(work, out))
         write_json(work / "manifest.json", manifest(plain, work, preparation.digests, preparation.proof))
-    table = ledger_table(result["sources"], out)
+    table = ledger_table(result["sources"], out, settings.passed_over(config.data))
     return {"out": str(out), **result, "headline": _headline(result), "shown": [table.to_json()]}
 
 

@@ -256,8 +256,32 @@ def _placed(word: Word, section: str | None, config: DictConfig) -> Word:
     free = any(word.key.startswith(f"{node}.") for node in FREE_NODES)
     if (free and word.prefix != "~") or _exists(config, word.key):
         return word
+    _no_data_set(word, section, config)
     here = [*leaves(config), *(leaves(config[section]) if section else [])]
     raise UserError(unknown("setting", word.key, here))
+
+
+#: Keys by which a setting is known to be meant for a data set of the user's own.
+_OF_DATA_SETS = ("format", "path", "weight", "rows", "split", "licence", "dedup")
+
+
+def _no_data_set(word: Word, section: str | None, config: DictConfig) -> None:
+    """Says what a data set lacks that the word is meant for.
+
+    Raises:
+        UserError: if there is one that it could be meant for.
+    """
+    if section != "data" and not word.key.startswith("data."):
+        return
+    name, _, key = word.key.removeprefix("data.").partition(".")
+    if key not in _OF_DATA_SETS or name in config.data:
+        return
+    if not name.isidentifier() or name in config:
+        fix = "It has letters, digits and _, and is not that of a section"
+        raise UserError(f"'{name}' cannot be the name of a data set", where=word.key, fix=fix)
+    declared = word.key.removesuffix(key) + "format"
+    fix = f"Say what its rows look like, with {declared}=FORMAT ({', '.join(formats())})"
+    raise UserError(f"there is no data set '{name}'", where=word.key, fix=fix)
 
 
 def _lay(word: Word, config: DictConfig) -> None:

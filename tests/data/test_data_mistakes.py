@@ -6,12 +6,14 @@ import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from re import search
 from subprocess import run
 from typing import Any
 
 import pytest
 from omegaconf import DictConfig
 
+from funreason_train.commands.cli import main
 from funreason_train.commands.line.loading import every_problem
 from funreason_train.data import stage
 from funreason_train.errors import UserError
@@ -134,3 +136,27 @@ def test_the_stage_is_light_to_import() -> None:
     heavy = "{'torch', 'transformers', 'datasets', 'pyarrow', 'llamafactory', 'verl'}"
     code = f"import sys, funreason_train.data.stage; sys.exit(bool({heavy} & set(sys.modules)))"
     assert run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (
+            ["datasets=[mine]", "mine.path=x.jsonl"],
+            "mine.path: there is no data set 'mine'.*mine.format=FORMAT",
+        ),
+        (["datasets=[my-set]", "my-set.format=openai"], "'my-set' cannot be the name of a data set"),
+        (["datasets=[apigen"], "The list is not closed: data.datasets=\\[apigen\\]"),
+    ],
+)
+def test_a_data_set_of_ones_own_that_is_not_declared_rightly(
+    words: list[str], sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["data", *words, "dry_run=true"]) == 2
+    assert search(sentence, capsys.readouterr().err)
+
+
+def test_a_data_set_that_is_declared_and_not_read_is_named(prepare: Prepare) -> None:
+    own = ("mine.format=openai", "mine.path=x.jsonl")
+    _, result = prepare("data.datasets=[apigen]", *(f"data.{word}" for word in own))
+    assert any("mine is declared but not in" in note for note in result["shown"][0]["notes"])
