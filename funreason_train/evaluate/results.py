@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -63,6 +64,28 @@ def end_last_line(parts: Path) -> None:
                 file.seek(-1, 2)
                 if file.read(1) != b"\n":
                     file.write(b"\n")
+
+
+def take_over(parts: Path, root: Path) -> None:
+    """Takes over what the same model has answered under another name, as a copy of its folder has.
+
+    Args:
+        parts: Where a model's finished episodes belong; its name is what they depend on. Left as it is if
+            it exists.
+        root: The folder of all models' results.
+    """
+    if parts.exists():
+        return
+    found = [other for depth in ("*", "*/*") for other in root.glob(f"{depth}/parts/{parts.name}")]
+    counted = [(len(finished(other)), other) for other in sorted(found)]
+    rows, other = max(counted, default=(0, parts))
+    if not rows:
+        return
+    print(f"{rows:,} answers are those of the same model in {other.parent.parent}", flush=True)
+    unfinished = parts.with_name(f".{parts.name}")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    shutil.copytree(other, unfinished)
+    unfinished.rename(parts)
 
 
 def score(played: Sequence[Sequence[Mapping[str, Any]]], attempts: Attempts) -> dict[str, Any]:

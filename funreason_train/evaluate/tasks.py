@@ -208,6 +208,7 @@ def _plan(config: DictConfig, run: RunDir, path: Path) -> _Plan:
             own = replace(sampling, max_model_tokens=context, seed=attempt.sampling_seed)
             key = fingerprint(prints[name], digest, own, job.rules, served, reward)[:16]
             parts = run.eval(name, settings.benchmark) / "parts" / key
+            results.take_over(parts, run.root / "eval")
             parts.mkdir(parents=True, exist_ok=True)
             results.end_last_line(parts)
             done = results.finished(parts)

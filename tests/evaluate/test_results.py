@@ -116,3 +116,21 @@ def test_scores_of_another_version_are_not_guessed_at(tmp_path: Path, text: str 
         (tmp_path / "scores.json").write_text(text)
     with pytest.raises(UserError, match=says):
         results.read_scores(tmp_path)
+
+
+@pytest.mark.parametrize("below", ["", "bfcl"])
+def test_a_copied_model_of_another_name_takes_over_the_answers(tmp_path: Path, below: str) -> None:
+    old, new = (tmp_path / name / below / "parts" / "k3y" for name in ("model", "copy"))
+    results.take_over(new, tmp_path)
+    assert not new.exists()
+    (old / "memory").mkdir(parents=True)
+    (old / "replica0.jsonl").write_text("".join(map(dump, ROWS[:2])))
+    (old / "memory" / "a.json").write_text("{}")
+    results.take_over(new, tmp_path)
+    assert results.finished(new) == results.finished(old) and (new / "memory" / "a.json").exists()
+    (new / "replica0.jsonl").write_text(dump(ROWS[3]))
+    results.take_over(new, tmp_path)
+    assert list(results.finished(new)) == ["d"], "what is there already stays"
+    other = new.with_name("0ther")
+    results.take_over(other, tmp_path)
+    assert not other.exists(), "another model, or another setting"

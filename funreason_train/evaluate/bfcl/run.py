@@ -176,6 +176,7 @@ def _share(
 ) -> Model:
     """What is left to do for a model; makes its folders."""
     parts = model.out / "parts" / _fingerprint(model, options)[:16]
+    results.take_over(parts, model.out.parent.parent)
     (parts / "memory").mkdir(parents=True, exist_ok=True)
     results.end_last_line(parts)
     done = results.finished(parts)
