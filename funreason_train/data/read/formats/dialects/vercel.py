@@ -31,9 +31,8 @@ def speaks(row: Any) -> bool:
     messages = listed(row, ("messages",)) if isinstance(row, Mapping) else row
     return (
         isinstance(messages, list)
-        and bool(messages)
+        and any(isinstance(one, Mapping) and "parts" in one and _has_kinds(one["parts"]) for one in messages)
         and all(isinstance(one, Mapping) and "role" in one for one in messages)
-        and any(_has_kinds(one.get("parts")) for one in messages)
     )
 
 
