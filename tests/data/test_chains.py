@@ -172,6 +172,32 @@ def test_weights_say_which_row_teaches_a_response(prepare: Prepare, tmp_path: Pa
     assert len({one.partition("\n</think>")[0] for one in _targets(out)}) == 4
 
 
+@pytest.mark.parametrize("dedup", ["near", "exact", "off"])
+def test_whole_conversations_that_each_teach_another_response(
+    prepare: Prepare, tmp_path: Path, dedup: str
+) -> None:
+    messages = _conversation("Fell", 2)
+    spoken = [number for number, one in enumerate(messages) if one["role"] == "assistant"]
+    rows = [
+        {
+            "messages": [
+                one | ({"weight": 0} if n in spoken and n != own else {}) for n, one in enumerate(messages)
+            ]
+        }
+        for own in spoken
+    ]
+    (tmp_path / "x.jsonl").write_text("".join(json.dumps(row) + "\n" for row in [*rows, rows[0]]))
+    out, result = prepare(
+        "data.datasets=[openai]",
+        f"data.openai.path={tmp_path}/x.jsonl",
+        *("data.val_share=0", "data.decontaminate=off", f"data.dedup={dedup}"),
+    )
+    account, again = result["sources"]["openai"], dedup != "off"
+    assert account["rejected"] == ({"duplicate": 1} if again else {})
+    assert (account["absorbed"], account["steps"], account["steps_dropped"]) == (4 - again, 4, {})
+    assert len({one.partition("\n</think>")[0] for one in _targets(out)}) == 4
+
+
 def test_what_a_rejected_row_had_absorbed_is_rejected_with_it(prepare: Prepare, tmp_path: Path) -> None:
     first, second = (_split(_conversation("Gulf", 4), True), _split(_conversation("Gulf", 4), True))
     for row in second:  # the same task in another thought and one other word

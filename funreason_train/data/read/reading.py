@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
@@ -108,7 +108,8 @@ class _Examine:
             for check in self.checks:
                 trajectory = check(trajectory) or trajectory
             said = body(trajectory)
-            digest = content_digest(trajectory, said)
+            untrained = untrained_steps(trajectory)
+            content = content_digest(trajectory, said)
             calls = tuple(tuple(len(step.calls) for step in turn.steps) for turn in trajectory.turns)
             kept = Kept(
                 source=self.name,
@@ -120,10 +121,10 @@ class _Examine:
                 id=identity,
                 closing=closing_steps(trajectory),
                 calls=calls,
-                digest=digest,
-                content=_with_demonstration(digest, trajectory),
+                digest=_apart(content, untrained),
+                content=_with_demonstration(content, trajectory),
                 task="task" in trajectory.meta,
-                untrained=untrained_steps(trajectory),
+                untrained=untrained,
                 links=self._links(trajectory),
                 signature=self._signature(trajectory),
             )
@@ -169,6 +170,16 @@ def _rows(name: str, node: Mapping[str, Any]) -> Iterator[Rejection | tuple[str,
             yield _rejection(name, position, row.raw, row.error)
         else:
             yield position, row
+
+
+def _apart(digest: bytes, untrained: Collection[int]) -> bytes:
+    """The digest of a conversation that is the same as another only if they train the same responses.
+
+    Those that train others become one conversation with all of them (see `chains`).
+    """
+    if not untrained:
+        return digest
+    return hashlib.blake2b(digest + repr(sorted(untrained)).encode(), digest_size=16).digest()
 
 
 def _with_demonstration(digest: bytes, trajectory: Trajectory) -> bytes:
