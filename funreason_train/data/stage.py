@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from ..environments import loading_problems
+from ..environments import loading_problems, module_files
 from ..environments.bfcl.documents import bfcl_folder
 from ..errors import Problem, UserError, refuse
 from ..run.files import fresh_folder, not_ours, read_lines, write_json
@@ -134,7 +134,7 @@ def _nothing_left(ledger: Mapping[str, Any], out: Path) -> UserError:
 def _reads(config: DictConfig, run: RunDir) -> list[Path]:
     named = [config.data.get(name) for name in config.data.datasets]
     files = [Path(node.path) for node in named if node is not None and node.get("path")]
-    return [*files, *model_files(config.model.path)]
+    return [*files, *model_files(config.model.path), *module_files(config.environment_modules)]
 
 
 def _unused(config: DictConfig) -> Iterator[str]:

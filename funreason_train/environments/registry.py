@@ -9,6 +9,8 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from difflib import get_close_matches
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 from ..errors import UserError
@@ -55,6 +57,7 @@ class Environments(MutableMapping[str, type[Environment]]):
 ENVIRONMENTS = Environments(WORLDS)
 
 _FAMILIES: dict[str, Callable[[str], type[Environment]]] = {PREFIX: environment_kind}
+_HERE = __name__.partition(".")[0]
 _SERVED = "mcp/"  # whose family comes with a file (`mcp.load_servers`)
 _PATHS: dict[str, type[Environment]] = {}  # `package.module:Class`, once loaded
 _OWN: dict[str, None] = {}  # what the configuration names, in order
@@ -167,6 +170,29 @@ def load_environments(names: Iterable[str]) -> None:
             _import(name)
         _OWN[name] = None
         _MINE.update(ENVIRONMENTS.keys() - before)
+
+
+def module_files(names: Iterable[str]) -> list[Path]:
+    """The files of the modules that a configuration names, since what they say decides how tasks end.
+
+    Args:
+        names: The setting `environment_modules`. What cannot be found has no file; this project's own modules
+            are known by its version.
+    """
+    found: dict[Path, None] = {}
+    for name in names:
+        module = str(name).partition(":")[0]
+        try:
+            spec = None if module.partition(".")[0] == _HERE else find_spec(module)
+        except (ImportError, ValueError, AttributeError):
+            spec = None
+        if spec is None or not spec.origin:
+            continue
+        inside = [
+            file for folder in spec.submodule_search_locations or () for file in Path(folder).rglob("*.py")
+        ]
+        found.update(dict.fromkeys(sorted(inside) or [Path(spec.origin)]))
+    return [file for file in found if file.is_file()]
 
 
 def loading_problems(names: Iterable[str]) -> list[str]:

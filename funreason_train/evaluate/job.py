@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -117,6 +117,7 @@ def fingerprint(
     rules: Rules,
     dtype: str,
     reward: Mapping[str, Any] | None = None,
+    modules: Sequence[str] = (),
 ) -> str:
     """What an episode's outcome depends on. How fast it is played (replicas, batches) is left out.
 
@@ -127,6 +128,7 @@ def fingerprint(
         rules: How tasks are played.
         dtype: In which the model is served.
         reward: Options of the reward, where it gives the verdicts.
+        modules: Digests of the files in which environments of the user's own are.
     """
     decides = {
         "model": model,
@@ -135,7 +137,8 @@ def fingerprint(
         "rules": asdict(rules),
         "dtype": dtype,
     }
-    return _hash(decides | ({"reward": dict(reward)} if reward else {}))
+    more = {"reward": dict(reward)} if reward else {}
+    return _hash(decides | more | ({"modules": list(modules)} if modules else {}))
 
 
 def _hash(value: Mapping[str, Any]) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..environments import loading_problems
+from ..environments import loading_problems, module_files
 from ..errors import refuse
 from ..run.paths import RunDir
 from ..run.stage import Decides, Stage, model_files
@@ -51,7 +51,9 @@ def run(config: DictConfig, run: RunDir) -> dict[str, Any]:
 def _reads(config: DictConfig, run: RunDir) -> list[Path]:
     """Models and tasks; BFCL's questions come with its package."""
     models = [file for path in config.eval.models.values() for file in model_files(path)]
-    return [*([] if config.eval.benchmark == "bfcl" else [task_file(config, run)]), *models]
+    if config.eval.benchmark == "bfcl":
+        return models
+    return [task_file(config, run), *models, *module_files(config.environment_modules)]
 
 
 def _makes(config: DictConfig, run: RunDir) -> list[Path]:

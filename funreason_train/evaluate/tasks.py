@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..dialogue import prompt_style
-from ..environments import Task, make_environment, read_tasks
+from ..environments import Task, make_environment, module_files, read_tasks
 from ..errors import Problem, UserError, refuse
 from ..models.folder import context_of, local_folder
 from ..pages.charts import Share
@@ -198,6 +198,7 @@ def _plan(config: DictConfig, run: RunDir, path: Path) -> _Plan:
         modules=tuple(map(str, config.environment_modules)),
     )
     digest, prints, found = digest_file(path), {}, []
+    environments = [digest_file(file) for file in module_files(config.environment_modules)]
     for name, named in settings.models.items():
         folder = local_folder(str(named))
         context = context_of(folder, sampling.max_model_tokens)
@@ -206,7 +207,7 @@ def _plan(config: DictConfig, run: RunDir, path: Path) -> _Plan:
         models = []
         for attempt in attempts.all:
             own = replace(sampling, max_model_tokens=context, seed=attempt.sampling_seed)
-            key = fingerprint(prints[name], digest, own, job.rules, served, reward)[:16]
+            key = fingerprint(prints[name], digest, own, job.rules, served, reward, environments)[:16]
             parts = run.eval(name, settings.benchmark) / "parts" / key
             results.take_over(parts, run.root / "eval")
             parts.mkdir(parents=True, exist_ok=True)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..cluster.demand import Demand
-from ..environments import load_environments
+from ..environments import load_environments, module_files
 from ..errors import UserError, refuse
 from ..models.attention import FLASH
 from ..models.best import falls
@@ -247,7 +247,10 @@ def _forget_after(metrics: Path, step: int) -> None:
 
 
 def _reads(config: DictConfig, run: RunDir) -> list[Path]:
-    return [*_files(config, run), *model_files(config.rl.model)]
+    own = module_files(config.environment_modules) if in_environments(config) else []
+    if config.rl.reward_function is not None:
+        own.append(OwnReward.of(config.rl.reward_function).file)
+    return [*_files(config, run), *model_files(config.rl.model), *own]
 
 
 #: Keys of a device's profile that are used as they stand; from the others `rl` takes its values.

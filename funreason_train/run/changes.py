@@ -65,6 +65,8 @@ def _input_changes(old: Inputs, new: Inputs) -> list[str]:
     known = {*old, *new}
     for path in sorted(known):
         before, now = old.get(path), new.get(path)
+        if before is None and path.endswith(".py"):
+            continue  # which code a job used was not always noted; which is asked for is a setting
         if before == now or (for_people(path) and str(Path(path).with_name("config.json")) in known):
             continue  # a model's card says nothing about the model
         if now is None or now["bytes"] is None:

@@ -196,3 +196,20 @@ def test_a_models_card_is_no_other_input() -> None:
         assert not changes(decides, {"settings": {}, "inputs": old}, {}, now).another
     alone = of(**{"README.md": "c"})  # a text that something reads
     assert changes(decides, {"settings": {}, "inputs": of(**{"README.md": "b"})}, {}, alone).another
+
+
+def test_code_of_ones_own_that_decides_is_an_input(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "my_world_of_reads.py").write_text("")
+    (tmp_path / "my_reward.py").write_text("def score(**k): return 1.0")
+    monkeypatch.chdir(tmp_path)
+    words = ["environment_modules=[my_world_of_reads]", f"run_dir={tmp_path}/run"]
+    for name in ("data", "rl", "eval"):
+        more = ["rl.rollout_mode=environment", "reward=my_reward.py:score"] if name == "rl" else []
+        config = resolve(compose(name, [*words, *more]), name)
+        read = [path.name for path in stage_of(name).reads(config, RunDir.at(tmp_path / "run"))]
+        assert "my_world_of_reads.py" in read and ("my_reward.py" in read) == (name == "rl"), name
+    old, new = ({"m.py": {"digest": digest, "bytes": 1}} for digest in "ab")
+    decides = stage_of("rl").decides
+    assert changes(decides, {"settings": {}, "inputs": old}, {}, new).another
+    assert not changes(decides, {"settings": {}, "inputs": {}}, {}, new).another, "an older record"

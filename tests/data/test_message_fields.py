@@ -138,3 +138,13 @@ def test_roles_in_any_case(roles: tuple[str, str]) -> None:
     ]
     found = openai.convert({"messages": messages, "tools": TOOLS}, OPTIONS)
     assert [(turn.user, turn.steps[0].text) for turn in found.turns] == [("Mow.", "Which lawn?")]
+
+
+def test_a_response_to_a_tool_is_no_reply() -> None:
+    def row(recipient: str) -> dict[str, Any]:
+        said = {"role": "assistant", "recipient": recipient, "content": '{"a": 1}'}
+        return {"messages": [{"role": "user", "content": "q"}, said], "tools": []}
+
+    with pytest.raises(RowError, match=r"call_syntax.*functions\.f"):
+        openai.convert(row("functions.f"), OPTIONS)
+    assert openai.convert(row("all"), OPTIONS).turns[0].steps[0].text == '{"a": 1}'

@@ -41,8 +41,9 @@ def test_everything_that_decides_an_episode_is_in_its_fingerprint() -> None:
         fingerprint("m", "t", SAMPLING, replace(RULES, style="bfcl"), "float32"),
         fingerprint("m", "t", SAMPLING, replace(RULES, limits=Limits(responses=2)), "float32"),
         fingerprint("m", "t", SAMPLING, RULES, "bfloat16"),
+        fingerprint("m", "t", SAMPLING, RULES, "float32", modules=["e"]),
     ]
-    assert len({first, *others}) == 7
+    assert len({first, *others}) == 8
     assert first == fingerprint("m", "t", replace(SAMPLING), Rules("compact", Limits()), "float32")
 
 

@@ -79,7 +79,7 @@ def show(names: list[str], config: DictConfig, run: RunDir, words: list[str]) ->
     if commands:
         # Other nodes' shells begin elsewhere, and paths may be relative.
         documents["commands.txt"] = "".join(f"cd {shlex.quote(str(here))} && {line}\n" for line in commands)
-    there, refused = standing([stage_of(name) for name in names], config, run)
+    there, refused = ([], None) if problems else standing([stage_of(name) for name in names], config, run)
     problems += [] if refused is None else [Problem.of(refused)]
     for name, lines in briefs:
         console.rule(f"{name} in brief", align="left")
@@ -88,7 +88,7 @@ def show(names: list[str], config: DictConfig, run: RunDir, words: list[str]) ->
         console.rule(f"{cost.stage} planned (funreason-train plan shows more)", align="left")
         say("\n".join(brief(cost)) + "\n")
     if there:
-        console.rule(f"already in {run.root}", align="left")
+        console.rule(escape(f"already in {run.root}"), align="left")
         say("\n".join(there) + "\n")
     if commands and not problems:
         title = f"on the nodes, in {here}" if config.cluster.nodes > 1 else "to run"

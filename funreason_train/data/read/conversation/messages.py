@@ -60,6 +60,7 @@ _FIELDS = {
     "calls": _OF_ALL | {*THOUGHTS, *_CALLS, *REASONS},
     "result": _OF_ALL | {*RESULT_IDS, *RESULT_NAMES},
 }
+_EVERYBODY = ("all", "user", "assistant", "human")  # whom a reply is for; a call is for its tool
 _SAYS = {"false": 0, "no": 0, "true": 1, "yes": 1}
 
 
@@ -201,6 +202,9 @@ def _unread(message: Mapping[str, Any], who: str, known: Collection[str]) -> lis
     if who == "result" and all(blank(message.get(key)) for key in _SAID):
         raise RowError("row_shape", f"a tool message has no content, but {named}, which is not read")
     if who == "assistant":
+        addressed = message.get("recipient")
+        if not blank(addressed) and addressed not in _EVERYBODY:
+            raise RowError("call_syntax", f"a response is addressed to {addressed!s:.60}, which is not read")
         rest = {key: value for key, value in message.items() if key not in known and not blank(value)}
         if (len(rest) > 1 and is_call_object(rest)) or any(
             is_call_object(opened_if_text(one)) for one in rest.values()
