@@ -42,6 +42,7 @@ def changes(
         inputs: Of now.
     """
     another, grown, harmless = [], [], []
+    moved: set[str] = set()
     for key in sorted({*record["settings"], *settings}):
         old, new = record["settings"].get(key), settings.get(key)
         if old == new:
@@ -49,6 +50,9 @@ def changes(
         phrase = f"{key}: {_shown(old)} -> {_shown(new)}"
         if decides.is_harmless(key):
             harmless.append(phrase)
+        elif was := _same_files(_under(old, record["inputs"]), _under(new, inputs)):
+            harmless.append(phrase)
+            moved |= was
         elif decides.may_grow(key):
             if is_number(old) and is_number(new) and new < old:
                 another.append(f"{phrase}, which may only grow")
@@ -56,8 +60,36 @@ def changes(
                 grown.append(phrase)
         else:
             another.append(phrase)
-    another += _input_changes(record["inputs"], inputs)
+    before = {path: entry for path, entry in record["inputs"].items() if path not in moved}
+    another += _input_changes(before, {path: entry for path, entry in inputs.items() if path not in moved})
     return Changes(tuple(another), tuple(grown), tuple(harmless))
+
+
+def _under(value: Any, inputs: Inputs) -> dict[str, tuple[str, Mapping[str, Any]]]:
+    """The inputs that a setting names, a file or those in a folder: path -> place there and entry."""
+    if not isinstance(value, str) or not value:
+        return {}
+    root = str(Path(value))
+    found = {path: (path[len(root) :], entry) for path, entry in inputs.items() if _is_in(path, root)}
+    return {} if any(entry["bytes"] is None for _, entry in found.values()) else found
+
+
+def _is_in(path: str, root: str) -> bool:
+    return path == root or path.startswith(f"{root}/")
+
+
+def _same_files(
+    was: Mapping[str, tuple[str, Mapping[str, Any]]], now: Mapping[str, tuple[str, Mapping[str, Any]]]
+) -> set[str]:
+    """The paths of both, if what stands there is the same: files that were moved or copied."""
+    return {*was, *now} if was and _contents(was) == _contents(now) else set()
+
+
+def _contents(found: Mapping[str, tuple[str, Mapping[str, Any]]]) -> dict[str, Any]:
+    """Place -> digest, without a model's card."""
+    places = {place for place, _ in found.values()}
+    model = "/config.json" in places
+    return {place: entry["digest"] for place, entry in found.values() if not (model and for_people(place))}
 
 
 def _input_changes(old: Inputs, new: Inputs) -> list[str]:

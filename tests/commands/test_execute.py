@@ -213,3 +213,22 @@ def test_code_of_ones_own_that_decides_is_an_input(tmp_path: Path, monkeypatch: 
     decides = stage_of("rl").decides
     assert changes(decides, {"settings": {}, "inputs": old}, {}, new).another
     assert not changes(decides, {"settings": {}, "inputs": {}}, {}, new).another, "an older record"
+
+
+def test_the_same_files_elsewhere_are_the_same_job() -> None:
+    def record(place: str, *digests: str, other: str = "rows.json") -> dict[str, Any]:
+        inputs = {f"{place}/{n}.safetensors": {"digest": one, "bytes": 1} for n, one in enumerate(digests)}
+        inputs |= {f"{place}/config.json": {"digest": "c", "bytes": 1}, other: {"digest": "r", "bytes": 1}}
+        return {"settings": {"sft.model": place, "sft.tokenizer": place, "sft.data": other}, "inputs": inputs}
+
+    def found(new: dict[str, Any]) -> tuple[str, ...]:
+        return changes(stage_of("sft").decides, record("m", "a", "b"), new["settings"], new["inputs"]).another
+
+    assert found(record("/copy/of", "a", "b")) == ()
+    assert found(record("/copy/of", "a", "b", other="/abs/rows.json")) == ()
+    assert any("sft.model" in one for one in found(record("/copy/of", "a", "x")))
+    assert any("sft.model" in one for one in found(record("/copy/of", "b", "a")))
+    assert any("sft.model" in one for one in found(record("/copy/of", "a")))
+    gone = record("/copy/of", "a", "b")
+    gone["inputs"] = {"rows.json": gone["inputs"]["rows.json"]}
+    assert any("sft.model" in one for one in found(gone)), "a hub id has no files"
