@@ -462,3 +462,46 @@ def test_coheres_first_api() -> None:
     results[0]["call"] = {"name": "look_up", "parameters": {"a": 3}}
     with pytest.raises(RowError, match="result_without_call"):
         _read(row)
+
+
+_FREE = (
+    "args",
+    "arguments",
+    "parameters",
+    "input",
+    "tool_kwargs",
+    "output",
+    "properties",
+    "inputSchema",
+    "response",
+)
+
+
+def _objects(value: Any, place: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Where objects stand whose keys mean something: not in arguments, results and schemas."""
+    items = list(
+        value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    )
+    if isinstance(value, dict):
+        yield place
+    for key, inner in items:
+        if key not in _FREE or (isinstance(inner, list) and place == ()):
+            yield from _objects(inner, (*place, key))
+
+
+@pytest.mark.parametrize("written", WRITERS)
+def test_a_key_that_nobody_knows_is_named_wherever_it_stands(written: str) -> None:
+    lost = []
+    for place in _objects(WRITERS[written]("Be kind.", _PLAIN)):
+        row = WRITERS[written]("Be kind.", _PLAIN)
+        holder: Any = row
+        for key in place:
+            holder = holder[key]
+        holder["whereto"] = "north"
+        try:
+            found = _read(row)
+        except RowError:
+            continue
+        if not any("whereto" in flag for flag in found.meta.get("flags", ())) and "north" not in repr(found):
+            lost.append(place)
+    assert not lost

@@ -96,4 +96,4 @@ def _calls(value: Any) -> list[Any] | None:
 
 
 def _is_text_part(part: Any) -> bool:
-    return isinstance(part, Mapping) and part.get("type") == "text" and isinstance(part.get("text"), str)
+    return isinstance(part, Mapping) and part.keys() == {"type", "text"} and isinstance(part["text"], str)

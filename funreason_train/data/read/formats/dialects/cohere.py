@@ -73,12 +73,14 @@ def _results(
     waiting = list(called)
     made = []
     for result in results:
-        call = result.get("call")
-        own = next((one for one in waiting if isinstance(call, Mapping) and _same(one, call)), None)
+        told = result.get("call")
+        call = told if isinstance(told, Mapping) else {}
+        own = next((one for one in waiting if _same(one, call)), None)
         if own is None:
             raise RowError("result_without_call", "a tool result belongs to no call")
         waiting.remove(own)
         beside = {str(k): v for k, v in result.items() if k not in ("call", "outputs")}
+        beside |= {f"call.{k}": v for k, v in call.items() if k not in ("name", "parameters")}
         said = {"role": "tool", "tool_call_id": own["id"], "content": result.get("outputs")}
         made.append({**rest, **beside, **said})
     return made

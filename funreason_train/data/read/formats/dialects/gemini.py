@@ -13,7 +13,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from ...fields import blank
+from ...fields import blank, unread
 from ...rows import RowError
 from .dialect import Translated, either, listed, objects, whole
 
@@ -53,6 +53,7 @@ def translated(row: Any) -> Translated:
     messages = [message for content in contents for message in _messages(content, flags)]
     if not blank(system):
         parts = system.get("parts") if isinstance(system, Mapping) else system
+        flags += unread("row", system, ("parts", "role")) if isinstance(system, Mapping) else []
         messages.insert(0, {"role": "system", "content": _system(parts)})
     return {**outer, "messages": messages}, flags
 
@@ -77,6 +78,7 @@ def _messages(content: Mapping[str, Any], flags: list[str]) -> Iterator[dict[str
             yield {**beside, "role": role, "content": said}
             said = []
         yield _result(result, part)
+        flags += unread("message", content, ("parts", "role"))
     if said or blank(content["parts"]):
         yield {**beside, "role": role, "content": said}
 

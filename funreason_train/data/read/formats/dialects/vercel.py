@@ -8,7 +8,7 @@ without anything between them are made in parallel. Source: the reference of the
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ...fields import blank, unread
@@ -21,8 +21,6 @@ _OF_CALLS = (
     *("type", "toolCallId", "toolName", "state", "step"),
     *("input", "args", "output", "result", "errorText"),
 )
-#: What version 4 writes a second time beside the parts -> the part that says it.
-_TWICE = {"toolInvocations": "tool-invocation", "reasoning": "reasoning"}
 _TOOL = "tool-"
 
 
@@ -65,7 +63,7 @@ def _message(message: Mapping[str, Any], flags: list[str]) -> list[dict[str, Any
     texts = [str(part.get("text")) for part, kind in zip(parts, kinds, strict=True) if kind == "text"]
     if not blank(message.get("content")) and message["content"] not in ("".join(texts), "\n".join(texts)):
         raise RowError("row_shape", "a message's content and its parts differ")
-    read = {"id", "parts", "content", "createdAt", *(key for key, kind in _TWICE.items() if kind in kinds)}
+    read = {"id", "parts", "content", "createdAt", *_said_twice(message, parts, kinds)}
     beside = {str(k): v for k, v in message.items() if k not in read}
     if message["role"] != "assistant":
         said = [part for part in parts if part.get("type") != "step-start"]
@@ -81,7 +79,9 @@ def _message(message: Mapping[str, Any], flags: list[str]) -> list[dict[str, Any
             steps[-1]["said"].append({k: v for k, v in part.items() if k not in ("state", "details")})
         elif kind.startswith(("source-", "data-")) or kind == "source":
             flags.append(f"unread_part_field:{kind:.20}")
-        elif kind != "step-start":
+        elif kind == "step-start":
+            flags += unread("part", part, ("type",))
+        else:
             raise RowError("row_shape", f"a message holds a part of the type {kind!r:.40}, which is not read")
     made: list[dict[str, Any]] = []
     for step in steps:
@@ -89,6 +89,16 @@ def _message(message: Mapping[str, Any], flags: list[str]) -> list[dict[str, Any
             calls = {"tool_calls": step["calls"]} if step["calls"] else {}
             made += [{**beside, "content": step["said"], **calls}, *step["results"]]
     return made
+
+
+def _said_twice(
+    message: Mapping[str, Any], parts: Sequence[Mapping[str, Any]], kinds: Sequence[str]
+) -> list[str]:
+    """What version 4 writes a second time beside the parts, and says there as well."""
+    invoked = [part.get("toolInvocation") for part in parts]
+    calls = message.get("toolInvocations")
+    found = ["toolInvocations"] if isinstance(calls, list) and all(one in invoked for one in calls) else []
+    return [*found, "reasoning"] if "reasoning" in kinds else found
 
 
 def _call(part: Mapping[str, Any], kind: str, step: dict[str, list[Any]], flags: list[str]) -> None:
