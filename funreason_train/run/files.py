@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import shutil
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from ..errors import Problem
+from ..errors import Problem, UserError
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -83,3 +84,12 @@ def fresh_folder(out: Path) -> Iterator[Path]:
         shutil.rmtree(old, ignore_errors=True)
     finally:
         shutil.rmtree(work, ignore_errors=True)
+
+
+def unwritable(root: Path, error: OSError) -> UserError:
+    """What is said when a run directory takes no files: it is full, read-only or somebody else's."""
+    return UserError(
+        f"{platform.node()}: the run directory cannot be written ({error.strerror})",
+        where=str(root),
+        fix="Free some space, change its permissions, or choose another place with run_dir=DIR",
+    )

@@ -20,7 +20,7 @@ READ_ONLY = "mount -t tmpfs -o ro none {folder}"
 
 
 @pytest.mark.parametrize("mount", [FULL, READ_ONLY], ids=["full", "read-only"])
-@pytest.mark.parametrize("command", ["doctor", "sft"])
+@pytest.mark.parametrize("command", ["doctor", "sft", "sft dry_run=true", "plan +recipe=funreason_mt_4b"])
 def test_a_folder_that_takes_nothing_is_named_with_the_node(tmp_path: Path, mount: str, command: str) -> None:
     if why_not(ROOT) is not None:  # then nothing can be mounted; the rule itself is tested in cluster
         return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -44,7 +45,8 @@ def load(command: str, section: str, words: Sequence[str]) -> DictConfig:
         from omegaconf import OmegaConf
 
         run = RunDir.at(Path(composed.config.run_dir))
-        write_text(run.plan / "config.yaml", OmegaConf.to_yaml(composed.config))
+        with suppress(OSError):  # the mistakes are told all the same
+            write_text(run.plan / "config.yaml", OmegaConf.to_yaml(composed.config))
     refuse([*composed.problems, *every_problem(composed.config, command)])
     raise AssertionError("refuse raises")
 

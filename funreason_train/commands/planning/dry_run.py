@@ -15,7 +15,7 @@ from ...cluster.preflight import locked_versions
 from ...cluster.profile import launch_problem
 from ...cluster.topology import node_commands
 from ...errors import Problem, UserError, refuse
-from ...run.files import write_text
+from ...run.files import unwritable, write_text
 from ...run.paths import RunDir
 from ..display import console, say
 from ..stages import stage_of
@@ -98,9 +98,12 @@ def show(names: list[str], config: DictConfig, run: RunDir, words: list[str]) ->
         say("\n".join([*commands[:_COMMANDS], *rest, ""]))
     if plans:
         write(plans, run)
-    for file, text in documents.items():
-        write_text(run.plan / file, text)
-        say(f"{_contents(file)}: {run.plan / file}")
+    try:
+        for file, text in documents.items():
+            write_text(run.plan / file, text)
+            say(f"{_contents(file)}: {run.plan / file}")
+    except OSError as error:
+        raise unwritable(run.root, error) from None
     if problems:
         say("Dry run: nothing was started.")
     refuse(problems)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ...cluster.plan import StagePlan, corrected, document, read_plan
 from ...errors import Problem, UserError
-from ...run.files import write_json
+from ...run.files import unwritable, write_json
 from ...run.paths import RunDir
 from ...run.stage import Stage
 from .show import certain, complaints
@@ -34,13 +34,20 @@ def calibrated(plan: StagePlan, config: DictConfig) -> StagePlan:
 
 
 def write(plans: Sequence[StagePlan], run: RunDir) -> None:
-    """Adds plans to the file; those of other stages stay."""
+    """Adds plans to the file; those of other stages stay.
+
+    Raises:
+        UserError: if the run directory cannot be written.
+    """
     try:
         before = dict(read_plan(run))
     except UserError:  # of another version: it is written anew
         before = {}
     new = document(plans)
-    write_json(run.plan / "plan.json", {**new, "stages": {**before, **new["stages"]}})
+    try:
+        write_json(run.plan / "plan.json", {**new, "stages": {**before, **new["stages"]}})
+    except OSError as error:
+        raise unwritable(run.root, error) from None
 
 
 def too_large(plan: StagePlan) -> list[Problem]:

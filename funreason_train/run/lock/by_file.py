@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import platform
 import sys
 import time
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import IO
 
 from ...errors import UserError
+from ..files import unwritable
 from ..paths import RunDir
 from .by_folder import alive, guarded
 
@@ -68,11 +68,7 @@ def _opened(root: Path) -> IO[str]:
                 file.close()
             raise
     except OSError as error:
-        raise UserError(
-            f"{platform.node()}: the run directory cannot be written ({error.strerror})",
-            where=str(root),
-            fix="Free some space, change its permissions, or choose another place with run_dir=DIR",
-        ) from None
+        raise unwritable(root, error) from None
     return file
 
 
