@@ -102,7 +102,9 @@ class OwnFiles:
             if not (members / neighbour.name).exists():
                 (members / neighbour.name).symlink_to(neighbour)
         text = file.read_text(encoding="utf-8")
-        check_file(file, text)
+        held = check_file(file, text)
+        if group == "recipes":
+            _check_sections(file, held)
         if "@package" not in text and group in _PACKAGES:
             text = f"# @package {_PACKAGES[group]}\n{text}"
         (members / f"{name}.yaml").write_text(text, encoding="utf-8")
@@ -118,7 +120,26 @@ class OwnFiles:
         return message
 
 
-def check_file(file: Path, text: str) -> None:
+def _check_sections(file: Path, held: dict[str, Any]) -> None:
+    """Makes sure that a recipe's sections hold settings: what one chooses stands among the defaults.
+
+    Raises:
+        UserError: the first one that does not.
+    """
+    groups = group_choices()
+    for name, value in held.items():
+        if name in groups and isinstance(value, str):
+            chosen = f"defaults: [{{override /{name}: {value}}}]"
+            if name == "model" and value not in groups[name]:
+                chosen = f"model: {{path: {value}}}"
+            said = f"{name}: {value} chooses nothing here"
+            raise UserError(said, where=str(file), fix=f"Write `{chosen}`")
+        if isinstance(value, list) and name in {*groups, *_names(shipped("configs"))}:
+            fix = f"Write `{name}:` and below it one setting a line, KEY: VALUE"
+            raise UserError(f"{name} holds a list, not settings", where=str(file), fix=fix)
+
+
+def check_file(file: Path, text: str) -> dict[str, Any]:
     """Makes sure that a file is made of settings, where Hydra would say in words of its own that it is not.
 
     Raises:
@@ -140,7 +161,7 @@ def check_file(file: Path, text: str) -> None:
     except (yaml.YAMLError, ValueError) as error:  # a character that YAML forbids, a date that does not exist
         raise UserError(f"is not YAML ({' '.join(str(error).split())})", where=str(file)) from None
     if held is None:
-        return
+        return {}
     if not isinstance(held, dict):
         what = "a list" if isinstance(held, list) else "one value"
         raise UserError(
@@ -155,6 +176,7 @@ def check_file(file: Path, text: str) -> None:
             raise UserError(
                 f"its defaults hold {one!r:.60}, which is neither NAME nor GROUP: NAME", where=str(file)
             )
+    return held
 
 
 def _key_given_twice(node: Any) -> str | None:

@@ -41,6 +41,24 @@ def test_it_may_build_on_a_shipped_one_on_its_neighbours_and_choose_groups(folde
     assert config.model.path == "Qwen/Qwen3-4B-Instruct-2507"
 
 
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (
+            "cluster: h20x32\n",
+            "cluster: h20x32 chooses nothing here. Write `defaults: [{override /cluster: h20x32}]`",
+        ),
+        ("model: lab/model\n", "model: lab/model chooses nothing here. Write `model: {path: lab/model}`"),
+        ("sft: [1]\n", "sft holds a list, not settings. Write `sft:` and below it"),
+    ],
+)
+def test_a_section_that_holds_no_settings_says_how_it_is_written(folder: Path, text: str, says: str) -> None:
+    file = write(folder / "mine.yaml", text)
+    with pytest.raises(UserError) as error:
+        compose("sft", [f"+recipe={file}"])
+    assert str(error.value).startswith(f"{file}: {says}")
+
+
 def test_it_may_have_the_name_of_a_shipped_one(folder: Path) -> None:
     file = write(folder / "quickstart_cpu.yaml", "seed: 77\n")
     assert compose("sft", [f"+recipe={file}"]).seed == 77
