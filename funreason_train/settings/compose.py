@@ -169,6 +169,13 @@ def _member(group: str, name: str, own: OwnFiles, problems: list[Problem]) -> li
         return []
 
 
+#: What Hydra says -> what the user most probably meant.
+_HINTS = {
+    "No match in the defaults list": "In a recipe a group is named with a slash: override /GROUP: NAME",
+    "Cannot merge DictConfig with ListConfig": "A list stands where settings are expected, KEY: VALUE",
+}
+
+
 def _hydra(choices: Iterable[str], folders: Sequence[Path], own: OwnFiles) -> DictConfig:
     import yaml
     from hydra import compose as hydra_compose
@@ -185,7 +192,8 @@ def _hydra(choices: Iterable[str], folders: Sequence[Path], own: OwnFiles) -> Di
         raise _missing(error, own) from None
     except (HydraException, OmegaConfBaseException, yaml.YAMLError, *_OF_HYDRA) as error:
         said = own.named(" ".join(str(error).split()))
-        raise UserError(f"the configuration files do not fit together: {said}") from None
+        fix = next((fix for words, fix in _HINTS.items() if words in said), None)
+        raise UserError(f"the configuration files do not fit together: {said}", fix=fix) from None
     except RecursionError:  # of YAML, whose anchors can hold themselves
         files = ", ".join(map(str, own.files.values())) or ", ".join(map(str, choices))
         raise UserError(

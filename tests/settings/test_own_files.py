@@ -59,6 +59,18 @@ def test_a_section_that_holds_no_settings_says_how_it_is_written(folder: Path, t
     assert str(error.value).startswith(f"{file}: {says}")
 
 
+@pytest.mark.parametrize(
+    ("text", "fix"),
+    [
+        ("defaults: [override cluster: h20x32]\n", "named with a slash: override /GROUP: NAME"),
+        ("cluster: {env: [A]}\n", "A list stands where settings are expected"),
+    ],
+)
+def test_what_only_hydra_notices_comes_with_a_hint(folder: Path, text: str, fix: str) -> None:
+    with pytest.raises(UserError, match=fix):
+        compose("sft", [f"+recipe={write(folder / 'mine.yaml', text)}"])
+
+
 def test_it_may_have_the_name_of_a_shipped_one(folder: Path) -> None:
     file = write(folder / "quickstart_cpu.yaml", "seed: 77\n")
     assert compose("sft", [f"+recipe={file}"]).seed == 77
