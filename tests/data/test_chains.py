@@ -100,6 +100,40 @@ def test_a_data_set_that_is_split_per_response(
     assert "absorbed" in (out / "card.md").read_text()
 
 
+def test_a_history_may_have_the_arguments_of_its_calls_in_another_order(
+    prepare: Prepare, tmp_path: Path
+) -> None:
+    tool = {
+        "name": "sail",
+        "description": "",
+        "parameters": {
+            "type": "object",
+            "properties": {"via": {"type": "object", "properties": {}}, "to": {"type": "string"}},
+        },
+    }
+    target = [{"name": "sail", "arguments": {"to": "Skye", "via": {"port": "Oban", "by": 7}}}]
+    history = [{"name": "sail", "arguments": {"via": {"by": 7, "port": "Oban"}, "to": "Skye"}}]
+    asked = [{"role": "user", "content": "Sail to Skye via Oban by seven."}]
+    rows = [
+        {"messages": [*asked, {"role": "assistant", "content": None, "tool_calls": target}]},
+        {
+            "messages": [
+                *asked,
+                {"role": "assistant", "content": None, "tool_calls": history},
+                {"role": "tool", "content": "{'arrives': 9}"},
+                {"role": "assistant", "content": "You arrive at nine."},
+            ]
+        },
+    ]
+    (tmp_path / "x.jsonl").write_text("".join(json.dumps({**row, "tools": [tool]}) + "\n" for row in rows))
+    _, result = prepare(
+        *("data.datasets=[openai]", f"data.openai.path={tmp_path}/x.jsonl"),
+        *("data.val_share=0", "data.decontaminate=off"),
+    )
+    account = result["sources"]["openai"]
+    assert (account["kept"], account["absorbed"], account["steps"]) == (2, 1, 2)
+
+
 def test_chains_across_files_and_sources_and_formats(prepare: Prepare, tmp_path: Path) -> None:
     folder = tmp_path / "split"
     folder.mkdir()

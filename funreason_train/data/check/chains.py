@@ -16,6 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import blake2b
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +33,7 @@ _ALONE = ("task", "demonstration")  # what must stay as it is: tasks are played 
 def links(trajectory: Trajectory) -> bytes:
     """For each response, a hash of all up to its answer, without thoughts, and one of its thought.
 
+    The order of arguments says nothing: a history may be rendered in another one than the target.
     Tools that were inferred do not count: a longer row calls more of them. What follows the last response is
     never shown to a model, and does not count either.
     """
@@ -44,12 +46,19 @@ def links(trajectory: Trajectory) -> bytes:
     for turn in trajectory.turns:
         said.update(marshal.dumps(turn.user, 2))
         for step in turn.steps:
-            calls = [(call.name, dict(call.arguments)) for call in step.calls]
+            calls = [(call.name, _ordered(call.arguments)) for call in step.calls]
             said.update(marshal.dumps((calls, step.text), 2))
             thought = step.thought.strip().encode("utf-8", "surrogatepass")
             found += [said.digest(), blake2b(thought, digest_size=8).digest() if thought else bytes(8)]
             said.update(marshal.dumps(tuple(step.results), 2))
     return b"".join(found)
+
+
+def _ordered(value: Any) -> Any:
+    """A value whose keys are in the order of the alphabet."""
+    if isinstance(value, Mapping):
+        return {key: _ordered(value[key]) for key in sorted(value)}
+    return [_ordered(one) for one in value] if isinstance(value, list | tuple) else value
 
 
 @dataclass(frozen=True)
