@@ -23,15 +23,26 @@ for folder in tests/*/ tests/test_*.py; do
 done
 
 if (($# == 0)); then
+    # It takes one core for a minute, so the other checks and the first tests run beside it; its result is shown below.
+    types="$(mktemp)"
+    mypy >"$types" 2>&1 &
+    typing=$!
+    trap 'kill "$typing" 2>/dev/null || true; rm -f "$types"' EXIT
+    types() {
+        local code=0
+        wait "$typing" || code=$?
+        cat "$types"
+        return "$code"
+    }
     check "ruff check" ruff check --quiet .
     check "ruff format" ruff format --quiet --check .
-    check "mypy" mypy
     check "shellcheck" shellcheck --external-sources .ci/run launch/*.sh launch/slurm/*.sbatch requirements/*.sh proof/gpu/*.sh
     check "hadolint" hadolint Dockerfile
     check "locks" python requirements/check.py
     # A file's tests stay together, since they share what they prepare, and long files come first (tests/conftest.py).
     spread=(--dist loadfile --no-loadscope-reorder --durations=15)
     check "tests, on all cores" python -m pytest --numprocesses auto "${spread[@]}" "${pure[@]}"
+    check "mypy" types
     if [[ "${FUNREASON_TEST:-}" != fast ]]; then
         # Two at a time whatever the machine: each starts processes of its own, which mostly import.
         check "tests that start a framework" python -m pytest --numprocesses 2 "${spread[@]}" tests/smoke

@@ -18,7 +18,7 @@ import torch
 import transfer_queue as tq
 from omegaconf import DictConfig
 from transfer_queue import interface
-from verl.trainer.ppo.v1 import AgentLoopManagerTQ, get_trainer_cls, trainer_base
+from verl.trainer.ppo.v1 import get_trainer_cls, trainer_base
 from verl.utils import tensordict_utils
 from verl.utils.debug import marked_timer
 
@@ -30,6 +30,7 @@ from ...run.trackers import LOCAL, forgiving
 from .. import best
 from ..checkpoints import KeepVerified
 from ..rollout.sampling import prompt_name, sample_order
+from ..rollout.workers import AgentLoopManager, client
 from ..settings import limits
 from ..shared.balance import keep_together
 from ..verl.compose import ENVIRONMENT
@@ -76,9 +77,9 @@ def train(config: DictConfig, rl: Mapping[str, Any], metrics: Path, stop: Path) 
             _prepare_buffer(trainer.replay_buffer, config, rl)
             trainer.checkpoint_callback = KeepVerified(rl["keep_checkpoints"])
             trainer.init()
-            manager = AgentLoopManagerTQ.create(
+            manager = AgentLoopManager.create(
                 config=config,
-                llm_client=trainer.get_llm_client(),
+                llm_client=client(trainer.llm_server_manager),
                 teacher_client=trainer.get_teacher_client(),
                 reward_loop_worker_handles=trainer.get_reward_handles(),
             )
