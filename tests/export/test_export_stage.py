@@ -1,4 +1,4 @@
-"""A model whose output layer is its embeddings: exported alike from a start that holds them once or twice."""
+"""A checkpoint of verl becomes a model that anyone can load, whose tied weights are held once."""
 
 from __future__ import annotations
 
@@ -61,3 +61,12 @@ def test_the_export_holds_them_once(tmp_path: Path, base: Path, twice: bool) -> 
     exported = load_file(run.export / "model.safetensors")
     assert _EMBEDDINGS in exported and _HEAD not in exported
     assert result["tensors"] == result["changed_tensors"] == len(exported)
+
+
+def test_the_attention_of_the_training_does_not_go_into_the_model(tmp_path: Path, base: Path) -> None:
+    run = RunDir.at(tmp_path / "run")
+    checkpoint(run, base)
+    file = run.rl_checkpoints / "global_step_1/actor/huggingface/config.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), "attn_implementation": "tree"}))
+    stage.run(compose("export", [f"run_dir={run.root}", f"rl.model={base}"]), run)
+    assert not [key for key in json.loads((run.export / "config.json").read_text()) if "attn" in key]
