@@ -234,7 +234,9 @@ def test_a_killed_run_ends_where_an_unkilled_one_ends(prepared: Any, tmp_path: P
 
     # A signal to the command, which saves the step and ends with the code for "go on with the same command".
     process = start(root, killed, log, "rl.save_every=1000")
-    await_that(lambda: len(metrics(killed)) > EPOCH, process, log)
+    # Lines, not what they hold: a step's line is written once more, longer, and may be read in between.
+    file = killed.rl / "metrics.jsonl"
+    await_that(lambda: file.exists() and file.read_text().count("\n") > EPOCH, process, log)
     process.send_signal(signal.SIGUSR1)
     assert process.wait(600) == 75, log.read_text()[-3000:]
     reached = checkpoints.latest(killed.rl_checkpoints)
