@@ -34,3 +34,21 @@ def test_rollouts_come_from_transformers_and_follow_the_trained_weights(
         assert line["actor/grad_norm"] > 0
         # The learning rate is large: had the second step's weights not arrived, this would be far off.
         assert line["training/rollout_probs_diff_max"] < 1e-4
+
+
+def test_two_workers_that_share_prompts_make_the_step_that_verl_makes(prepared: Any, tmp_path: Any) -> None:
+    """A reference model, dynamic batches of little room, and groups that verl's own balancing would part."""
+    root, _, _ = prepared
+    words = [
+        "rl.rollout.engine=transformers", "rl.devices.cpu.workers_per_node=2", "rl.steps=1", "algorithm=grpo",
+        "rl.algorithm.filter_groups=false", "rl.algorithm.kl_loss=0.01", "rl.tokens_per_pass=300",
+    ]  # fmt: skip
+    lines = {}
+    for shared in ("true", "false"):
+        run = RunDir.at(tmp_path / shared)
+        finish(root, run, tmp_path / "log", *words, f"rl.share_prompts={shared}")
+        (lines[shared],) = metrics(run)
+    for name in ("health/score", "actor/loss", "actor/kl_loss", "actor/grad_norm", "actor/entropy"):
+        assert lines["true"][name] == pytest.approx(lines["false"][name], rel=1e-4, abs=1e-6), name
+    assert 0 < lines["true"]["actor/computed_share"] < 0.5
+    assert lines["true"]["global_seqlen/shared_max"] < lines["true"]["global_seqlen/balanced_max"] / 2
