@@ -17,8 +17,10 @@ from typing import Any
 
 from omegaconf import DictConfig
 
+from funreason_train.run.files import write_json
 from funreason_train.run.paths import RunDir
 from funreason_train.sft.llamafactory.arguments import Paths, batch_of, compose, tree_of
+from funreason_train.sft.llamafactory.deepspeed import deepspeed_config
 from funreason_train.sft.stage import job_of
 from funreason_train.sft.tokens import dataset
 
@@ -38,6 +40,8 @@ def prepared(config: DictConfig, run: RunDir, tokens: Path) -> tuple[dict[str, A
     arguments = compose(config, paths)
     tree, segments = tree_of(config), config.sft.loss == "balance"
     rows = dataset.prepare(arguments, tokens / f"{bool(tree)}-{segments}", 1, tree, segments=segments)
+    if config.sft.deepspeed:
+        write_json(paths.deepspeed, deepspeed_config(config.sft.deepspeed, config.cluster.device))
     total = config.sft.max_steps or batch.steps(rows.sequences, config.sft.epochs)
     arguments = {"cutoff_len": 512, **arguments, "tokenized_path": str(rows.folder)}
     return {"job": job_of(config, run, arguments, total), "workers": batch.workers}, rows
