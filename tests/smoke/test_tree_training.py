@@ -126,11 +126,6 @@ def test_the_gradient_is_the_same_where_deepspeed_shares_out_states_and_weights(
     compare(tmp_path, model, SHARDED)
 
 
-@pytest.mark.skipif(not os.environ.get("FUNREASON_SLOW"), reason="compiles C++; set FUNREASON_SLOW=1")
-def test_so_it_is_with_the_balanced_loss(tmp_path: Path, model: Path) -> None:
-    compare(tmp_path, model, {name: (*BALANCE, *words) for name, words in SHARDED.items()})
-
-
 BALANCE = ("loss=balance", "balance.alpha=0.6")
 BALANCED = {
     "padded": (*BALANCE, *PLAIN["padded"]),
