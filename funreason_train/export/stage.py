@@ -147,7 +147,7 @@ def _write(
     kind = getattr(torch, dtype)
     state = {name: tensor.to(kind) for name, tensor in whole_state(actor, ranks).items()}
     settings = AutoConfig.from_pretrained(actor / "huggingface")
-    # verl writes the attention it trained with, which may be known in training alone (shared prompts, varlen).
+    # verl writes the attention of the training, which may be known there alone (shared prompts, varlen).
     settings._attn_implementation = None
     with torch.device("meta"):
         model = AutoModelForCausalLM.from_config(settings, dtype=kind)
