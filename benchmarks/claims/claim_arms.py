@@ -95,7 +95,7 @@ class Scale:
 
 _PACKED = (
     *("sft.tree=true", "sft.packing=true", "sft.tree_tokens=1024"),
-    *("sft.global_batch=2", "sft.per_device_batch=2", "sft.logging_steps=10"),
+    *("cluster.sft.workers=1", "sft.global_batch=2", "sft.per_device_batch=2", "sft.logging_steps=10"),
 )
 # A step of SFT is two full sequences of 1,024 tokens, whatever they hold: equal steps, equal compute.
 

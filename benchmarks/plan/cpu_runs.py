@@ -25,7 +25,7 @@ MODELS = {
     "wide": ["model.hidden_size=384", "model.intermediate_size=1152", "model.layers=6", "model.heads=12"],
     "deep": ["model.hidden_size=320", "model.intermediate_size=960", "model.layers=12", "model.heads=10"],
 }
-_SFT = ["logging_steps=1", "save_steps=null"]
+_SFT = ["logging_steps=1", "save_steps=null", "cluster.sft.workers=1"]
 _ROWS = [*_SFT, "tree=false"]
 _RL = ["rl.steps=5", "save_every=5", "max_response_tokens=48"]
 #: Name -> command, model, further words.

@@ -31,6 +31,7 @@ def pipeline(run: Path, *words: str) -> subprocess.CompletedProcess[str]:
         "data.val_share=0.2",
         "pipeline.stages=[data,sft,rl,export]",
         "sft.max_steps=3",
+        "cluster.sft.workers=1",
         "sft.global_batch=2",
         "sft.per_device_batch=2",
         "rl.steps=1",
