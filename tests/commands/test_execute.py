@@ -204,8 +204,9 @@ def test_code_of_ones_own_that_decides_is_an_input(tmp_path: Path, monkeypatch: 
     (tmp_path / "my_reward.py").write_text("def score(**k): return 1.0")
     monkeypatch.chdir(tmp_path)
     words = ["environment_modules=[my_world_of_reads]", f"run_dir={tmp_path}/run"]
-    for name in ("data", "rl", "eval"):
+    for name in ("synth", "data", "rl", "eval"):
         more = ["rl.rollout_mode=environment", "reward=my_reward.py:score"] if name == "rl" else []
+        more += ["modules=[my_world_of_reads]"] if name == "synth" else []
         config = resolve(compose(name, [*words, *more]), name)
         read = [path.name for path in stage_of(name).reads(config, RunDir.at(tmp_path / "run"))]
         assert "my_world_of_reads.py" in read and ("my_reward.py" in read) == (name == "rl"), name
