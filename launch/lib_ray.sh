@@ -296,7 +296,7 @@ follow() {
         if group_lives "$RAY_PID" || ! head_answers; then break; fi
         code=0
         wait "$RAY_PID" || code=$?
-        if ((SECONDS - started > JOIN_SECONDS)); then tries=3; fi
+        if ((SECONDS - started >= JOIN_SECONDS)); then tries=3; fi
         if ((--rejoins < 0 || tries == 0)); then
             note "rank $RANK: Ray has ended on this node while the head goes on (code $code; its message is above)"
             exit $((code == 0 ? 1 : code))

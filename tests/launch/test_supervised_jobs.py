@@ -32,7 +32,7 @@ class Job:
         if "sft" in script:
             (run / "sft" / "made").unlink()
         # However soon a Ray ends, it had joined.
-        self.settings = {"FUNREASON_FAKE_SUPERVISED": "1", "FUNREASON_JOIN_SECONDS": "-1"}
+        self.settings = {"FUNREASON_FAKE_SUPERVISED": "1", "FUNREASON_JOIN_SECONDS": "0"}
         if slurm:
             place = {"SLURM_JOB_NUM_NODES": 2, "SLURM_JOB_NODELIST": "n[1-2]", "SLURM_JOB_ID": "79"}
             batch = f"slurm/{script.replace('.sh', '.sbatch')}"
