@@ -24,14 +24,14 @@ done
 
 if (($# == 0)); then
     # It takes one core for a minute, so the other checks and the first tests run beside it; its result is shown below.
-    types="$(mktemp)"
-    mypy >"$types" 2>&1 &
-    typing=$!
-    trap 'kill "$typing" 2>/dev/null || true; rm -f "$types"' EXIT
+    said="$(mktemp)"
+    mypy >"$said" 2>&1 &
+    checker=$!
+    trap 'kill "$checker" 2>/dev/null || true; rm -f "$said"' EXIT
     types() {
         local code=0
-        wait "$typing" || code=$?
-        cat "$types"
+        wait "$checker" || code=$?
+        cat "$said"
         return "$code"
     }
     check "ruff check" ruff check --quiet .

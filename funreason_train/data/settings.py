@@ -91,7 +91,7 @@ def _sources(data: Any, awaited: Path | None) -> Iterator[Problem]:
             known = [str(key) for key in data if hasattr(data.get(key), "keys") and "format" in data.get(key)]
             own = f"One of your own is declared with {name}.format=openai {name}.path=FILE"
             yield Problem(
-                unknown("data set", name, known), "data.datasets", own * name.isidentifier() or None
+                unknown("data set", name, known), "data.datasets", own if name.isidentifier() else None
             )
             continue
         yield from _node(f"data.{name}", node, awaited)

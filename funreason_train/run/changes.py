@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from ..plain import is_number
 from .fingerprint import for_people
 from .stage import Decides
+
+_INPUT = "the input "  # how the phrase for a file begins
 
 Inputs = Mapping[str, Mapping[str, Any]]
 """Path to `{"digest", "bytes"}` of each file that a stage reads; `bytes` is None for a missing one."""
@@ -28,6 +30,10 @@ class Changes:
     another: tuple[str, ...] = ()
     grown: tuple[str, ...] = ()
     harmless: tuple[str, ...] = ()
+
+    def of_settings(self) -> Changes:
+        """Without the inputs, for when a stage before may yet make them anew."""
+        return replace(self, another=tuple(one for one in self.another if not one.startswith(_INPUT)))
 
 
 def changes(
@@ -94,23 +100,21 @@ def _contents(found: Mapping[str, tuple[str, Mapping[str, Any]]]) -> dict[str, A
 
 def _input_changes(old: Inputs, new: Inputs) -> list[str]:
     found = []
-    known = {*old, *new}
+    known, noted = {*old, *new}, any(path.endswith(".py") for path in old)
     for path in sorted(known):
         before, now = old.get(path), new.get(path)
-        if before is None and path.endswith(".py"):
+        if before is None and path.endswith(".py") and not noted:
             continue  # which code a job used was not always noted; which is asked for is a setting
         if before == now or (for_people(path) and str(Path(path).with_name("config.json")) in known):
             continue  # a model's card says nothing about the model
         if now is None or now["bytes"] is None:
-            found.append(
-                f"the input {path} is not there any more" if before else f"the input {path} is missing"
-            )
+            found.append(f"{_INPUT}{path} is not there any more" if before else f"{_INPUT}{path} is missing")
         elif before is None or before["bytes"] is None:
-            found.append(f"the input {path} is new")
+            found.append(f"{_INPUT}{path} is new")
         elif before["bytes"] == now["bytes"]:
-            found.append(f"the input {path} has changed (as long as before, {now['bytes']:,} bytes)")
+            found.append(f"{_INPUT}{path} has changed (as long as before, {now['bytes']:,} bytes)")
         else:
-            found.append(f"the input {path} has changed ({before['bytes']:,} bytes -> {now['bytes']:,})")
+            found.append(f"{_INPUT}{path} has changed ({before['bytes']:,} bytes -> {now['bytes']:,})")
     return found
 
 

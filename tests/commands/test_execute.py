@@ -214,6 +214,8 @@ def test_code_of_ones_own_that_decides_is_an_input(tmp_path: Path, monkeypatch: 
     decides = stage_of("rl").decides
     assert changes(decides, {"settings": {}, "inputs": old}, {}, new).another
     assert not changes(decides, {"settings": {}, "inputs": {}}, {}, new).another, "an older record"
+    grown = {**new, "another.py": {"digest": "c", "bytes": 1}}
+    assert changes(decides, {"settings": {}, "inputs": new}, {}, grown).another, "a module got another file"
 
 
 def test_the_same_files_elsewhere_are_the_same_job() -> None:

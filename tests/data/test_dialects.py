@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from data.dialect_writers import TOOLS, WRITERS, Row
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -18,230 +19,11 @@ from funreason_train.data.read.rows import RowError
 from funreason_train.dialogue.messages import AssistantStep, Trajectory, Turn
 
 OPTIONS = {"tools_missing": "infer", "text_with_calls": "thought"}
-SCHEMA = {
-    "type": "object",
-    "properties": {"a": {"type": "integer"}, "b": {"type": "array", "items": {"type": "string"}}},
-    "required": [],
-}
-TOOLS = [{"name": name, "description": "Does it.", "parameters": SCHEMA} for name in ("look_up", "book")]
-Row = dict[str, Any]
 
 
 def _read(row: Any) -> Trajectory:
     return openai.convert(json.loads(json.dumps(row)), OPTIONS)
 
-
-def _ids(turns: tuple[Turn, ...]) -> Iterator[tuple[AssistantStep, list[str]]]:
-    for number, turn in enumerate(turns):
-        for place, step in enumerate(turn.steps):
-            yield step, [f"c{number}_{place}_{n}" for n in range(len(step.calls))]
-
-
-# Each writes a conversation as that API's client would hold it.
-
-
-def _responses(system: str, turns: tuple[Turn, ...]) -> Row:
-    ids = {id(step): named for step, named in _ids(turns)}
-    items: list[Any] = []
-    for turn in turns:
-        items.append({"role": "user", "content": [{"type": "input_text", "text": turn.user}]})
-        for step in turn.steps:
-            if step.thought:
-                summary = [{"type": "summary_text", "text": step.thought}]
-                items.append({"type": "reasoning", "id": "rs_1", "summary": summary})
-            if step.text:
-                said = {"type": "output_text", "text": step.text, "annotations": []}
-                items.append(
-                    {
-                        "type": "message",
-                        "id": "m",
-                        "role": "assistant",
-                        "status": "completed",
-                        "content": [said],
-                    }
-                )
-            for call, named in zip(step.calls, ids[id(step)], strict=True):
-                items.append(
-                    {
-                        "type": "function_call",
-                        "id": "fc_" + named,
-                        "call_id": named,
-                        "name": call.name,
-                        "arguments": json.dumps(call.arguments),
-                        "status": "completed",
-                    }
-                )
-            results = list(zip(step.results, ids[id(step)], strict=False))
-            for text, named in reversed(results):  # they may come in any order
-                items.append({"type": "function_call_output", "call_id": named, "output": text})
-    return {
-        "instructions": system,
-        "input": items,
-        "tools": [{"type": "function", "strict": None, **tool} for tool in TOOLS],
-    }
-
-
-def _gemini(system: str, turns: tuple[Turn, ...]) -> Row:
-    contents: list[Any] = []
-    for turn in turns:
-        contents.append({"role": "user", "parts": [{"text": turn.user}]})
-        for step in turn.steps:
-            parts: list[Any] = [{"text": step.thought, "thought": True}] if step.thought else []
-            parts += [{"text": step.text}] if step.text else []
-            parts += [{"functionCall": {"name": c.name, "args": dict(c.arguments)}} for c in step.calls]
-            contents.append({"role": "model", "parts": parts})
-            answers = [
-                {"functionResponse": {"name": call.name, "response": json.loads(text)}}
-                for call, text in zip(step.calls, step.results, strict=False)
-            ]
-            if answers:
-                contents.append({"role": "user", "parts": answers})
-    return {
-        "systemInstruction": {"parts": [{"text": system}]},
-        "contents": contents,
-        "tools": [{"functionDeclarations": TOOLS}],
-    }
-
-
-def _bedrock(system: str, turns: tuple[Turn, ...]) -> Row:
-    ids = {id(step): named for step, named in _ids(turns)}
-    messages: list[Any] = []
-    for turn in turns:
-        messages.append({"role": "user", "content": [{"text": turn.user}]})
-        for step in turn.steps:
-            reasoning = {"reasoningContent": {"reasoningText": {"text": step.thought}}}
-            blocks: list[Any] = [reasoning] if step.thought else []
-            blocks += [{"text": step.text}] if step.text else []
-            blocks += [
-                {"toolUse": {"toolUseId": named, "name": call.name, "input": dict(call.arguments)}}
-                for call, named in zip(step.calls, ids[id(step)], strict=True)
-            ]
-            messages.append({"role": "assistant", "content": blocks})
-            answers = [
-                {
-                    "toolResult": {
-                        "toolUseId": named,
-                        "content": [{"json": json.loads(text)}],
-                        "status": "success",
-                    }
-                }
-                for text, named in zip(step.results, ids[id(step)], strict=False)
-            ]
-            if answers:
-                messages.append({"role": "user", "content": answers})
-    specs = [
-        {
-            "toolSpec": {
-                "name": tool["name"],
-                "description": tool["description"],
-                "inputSchema": {"json": tool["parameters"]},
-            }
-        }
-        for tool in TOOLS
-    ]
-    return {"system": [{"text": system}], "messages": messages, "toolConfig": {"tools": specs}}
-
-
-def _langchain(wrap: Callable[[str, Row], Row]) -> Callable[[str, tuple[Turn, ...]], Row]:
-    def write(system: str, turns: tuple[Turn, ...]) -> Row:
-        ids = {id(step): named for step, named in _ids(turns)}
-        messages = [wrap("system", {"content": system})]
-        for turn in turns:
-            messages.append(wrap("human", {"content": turn.user, "example": False}))
-            for step in turn.steps:
-                calls = [
-                    {"name": call.name, "args": dict(call.arguments), "id": named, "type": "tool_call"}
-                    for call, named in zip(step.calls, ids[id(step)], strict=True)
-                ]
-                told = [
-                    {
-                        "id": named,
-                        "type": "function",
-                        "function": {"name": call.name, "arguments": json.dumps(call.arguments)},
-                    }
-                    for call, named in zip(step.calls, ids[id(step)], strict=True)
-                ]
-                own: Row = {"tool_calls": told} if told else {}
-                own |= {"reasoning_content": step.thought} if step.thought else {}
-                said = {"content": step.text, "additional_kwargs": own, "tool_calls": calls}
-                messages.append(wrap("ai", {**said, "invalid_tool_calls": [], "id": "run-1"}))
-                for text, named in zip(step.results, ids[id(step)], strict=False):
-                    messages.append(
-                        wrap(
-                            "tool",
-                            {"content": text, "tool_call_id": named, "status": "success", "artifact": None},
-                        )
-                    )
-        return {"messages": messages, "tools": [{"type": "function", "function": tool} for tool in TOOLS]}
-
-    return write
-
-
-def _vercel(system: str, turns: tuple[Turn, ...]) -> Row:
-    ids = {id(step): named for step, named in _ids(turns)}
-    messages: list[Any] = [{"role": "system", "parts": [{"type": "text", "text": system}]}]
-    for turn in turns:
-        messages.append({"role": "user", "parts": [{"type": "text", "text": turn.user}]})
-        parts: list[Any] = []
-        for step in turn.steps:
-            parts.append({"type": "step-start"})
-            parts += [{"type": "reasoning", "text": step.thought, "state": "done"}] if step.thought else []
-            parts += [{"type": "text", "text": step.text, "state": "done"}] if step.text else []
-            for place, (call, named) in enumerate(zip(step.calls, ids[id(step)], strict=True)):
-                own = {"type": f"tool-{call.name}", "toolCallId": named, "input": dict(call.arguments)}
-                done = {"state": "output-available", "output": json.loads(step.results[place])}
-                parts.append({**own, **done})
-        messages.append({"role": "assistant", "parts": parts})
-    return {"messages": messages, "tools": [{"type": "function", "function": tool} for tool in TOOLS]}
-
-
-def _llamaindex(system: str, turns: tuple[Turn, ...]) -> Row:
-    ids = {id(step): named for step, named in _ids(turns)}
-
-    def said(role: str, text: str, *blocks: Any, **more: Any) -> Row:
-        own = [{"block_type": "text", "text": text}] if text else []
-        return {"role": role, "additional_kwargs": more, "blocks": [*blocks, *own]}
-
-    messages = [said("system", system)]
-    for turn in turns:
-        messages.append(said("user", turn.user))
-        for step in turn.steps:
-            blocks: list[Row] = [{"block_type": "thinking", "content": step.thought}] if step.thought else []
-            blocks += [
-                {
-                    "block_type": "tool_call",
-                    "tool_call_id": named,
-                    "tool_name": call.name,
-                    "tool_kwargs": dict(call.arguments),
-                }
-                for call, named in zip(step.calls, ids[id(step)], strict=True)
-            ]
-            messages.append(said("assistant", step.text, *blocks))
-            messages += [
-                said("tool", text, tool_call_id=named)
-                for text, named in zip(step.results, ids[id(step)], strict=False)
-            ]
-    return {"messages": messages, "tools": TOOLS}
-
-
-_CLASSES = {"system": "SystemMessage", "human": "HumanMessage", "ai": "AIMessage", "tool": "ToolMessage"}
-WRITERS: dict[str, Callable[[str, tuple[Turn, ...]], Row]] = {
-    "responses": _responses,
-    "gemini": _gemini,
-    "bedrock": _bedrock,
-    "vercel": _vercel,
-    "llamaindex": _llamaindex,
-    "langchain_data": _langchain(lambda kind, said: {"type": kind, "data": {**said, "type": kind}}),
-    "langchain_flat": _langchain(lambda kind, said: {**said, "type": kind}),
-    "langchain_lc": _langchain(
-        lambda kind, said: {
-            "lc": 1,
-            "type": "constructor",
-            "id": ["langchain", "schema", "messages", _CLASSES[kind]],
-            "kwargs": {**said, "type": kind},
-        }
-    ),
-}
 
 _WORDS = st.text(st.characters(categories=["L", "Nd"], exclude_characters="\u0130"), min_size=1, max_size=9)
 _TEXT = st.lists(_WORDS, min_size=1, max_size=4).map(" ".join)
@@ -350,6 +132,7 @@ def test_what_is_not_read_is_named(written: str, change: Any, reason: str, named
         ("bedrock", lambda r: r["messages"][0]["content"].append({"cachePoint": {"type": "default"}}), "unread_part_field:cachePoint"),
         ("bedrock", lambda r: r["messages"][2]["content"][0]["toolResult"].update(status="error"), "unread_part_field:status"),
         ("vercel", lambda r: r["messages"][2]["parts"].append({"type": "source-url", "url": "x"}), "unread_part_field:source-url"),
+        ("vercel", lambda r: r["messages"][2]["parts"][1].update(details=[{"type": "redacted", "data": "x"}]), "unread_part_field:details"),
         ("llamaindex", lambda r: r["messages"][2]["additional_kwargs"].update(cost=3), "unread_message_field:cost"),
         ("langchain_data", lambda r: r["messages"][3]["data"].update(artifact={"x": 1}), "unread_message_field:artifact"),
         ("langchain_lc", lambda r: r["messages"][2]["kwargs"].update(usage_metadata={"n": 1}), "unread_message_field:usage_metadata"),
@@ -434,6 +217,13 @@ def test_an_answer_that_is_not_clear(row: Row, reason: str | None) -> None:
         return
     with pytest.raises(RowError, match=reason):
         _read(row)
+
+
+def test_what_vercels_version_4_says_twice_is_no_loss() -> None:
+    row = WRITERS["vercel"]("Be kind.", _PLAIN)
+    row["messages"][2]["parts"][1]["details"] = [{"type": "text", "text": "Hm.", "signature": "s"}]
+    found = _read(row)
+    assert found.turns == _PLAIN and not found.meta.get("flags")
 
 
 def test_coheres_first_api() -> None:

@@ -64,3 +64,10 @@ def small_run(root: Any, *words: Any, rows: int = 64, tokens: int = 40) -> Any:
 def told(config: Any) -> Any:
     """Every sentence that the command line would say of a configuration before anything starts."""
     return [str(problem) for problem in every_problem(config, "rl")]
+
+
+def without_gold(number: Any) -> Any:
+    """A row whose ground truth is null."""
+    entry = row(number)
+    entry["reward_model"]["ground_truth"] = None
+    return entry

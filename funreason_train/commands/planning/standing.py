@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ...errors import UserError
-from ...run.changes import Changes
 from ...run.manifest import Manifest
 from ...run.paths import RunDir
 from ...run.stage import Stage
@@ -17,8 +15,6 @@ from ..execution.restart import asked_for
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
-
-_INPUT = "the input "
 
 
 def standing(stages: Sequence[Stage], config: DictConfig, run: RunDir) -> tuple[list[str], UserError | None]:
@@ -53,7 +49,7 @@ def standing(stages: Sequence[Stage], config: DictConfig, run: RunDir) -> tuple[
             continue
         found = Job.of(stage, config, run).changes(manifest)
         if not certain:
-            found = _of_settings(found)
+            found = found.of_settings()
         if found.another and left_nothing(stage, config, run, record):
             certain = False
             continue
@@ -72,8 +68,3 @@ def standing(stages: Sequence[Stage], config: DictConfig, run: RunDir) -> tuple[
             lines.append(f"{stage.name}: continues" + (f" from step {step:,}" if step else ""))
         certain = False
     return lines, None
-
-
-def _of_settings(found: Changes) -> Changes:
-    """Without the inputs, which a stage before may yet make anew."""
-    return replace(found, another=tuple(one for one in found.another if not one.startswith(_INPUT)))

@@ -11,6 +11,7 @@ from ....plain import literal
 from ..fields import blank
 from ..json_text import opened
 from ..rows import RowError
+from .parts import is_text
 
 Message = Mapping[str, Any]
 
@@ -82,8 +83,8 @@ def _is_text(message: Message) -> bool:
 
 def _calls(value: Any) -> list[Any] | None:
     """The calls in the content of a message of calls, as objects; None where it is not clear."""
-    if isinstance(value, list) and value and all(map(_is_text_part, value)):
-        value = "".join(part["text"] for part in value)
+    if isinstance(value, list) and value and all(map(is_text, value)):
+        value = "".join(str(part["text"]) for part in value)
     if isinstance(value, str):
         text = _LABEL.sub("", value)
         try:
@@ -93,7 +94,3 @@ def _calls(value: Any) -> list[Any] | None:
     listed = [value] if isinstance(value, Mapping) else value
     plain = isinstance(listed, list) and bool(listed) and all(isinstance(one, Mapping) for one in listed)
     return listed if plain else None
-
-
-def _is_text_part(part: Any) -> bool:
-    return isinstance(part, Mapping) and part.keys() == {"type", "text"} and isinstance(part["text"], str)

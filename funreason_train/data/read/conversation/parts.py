@@ -78,7 +78,7 @@ def sorted_content(content: Any, who: str, flags: list[str]) -> Said:
             said.texts.append(content)
             return said
         content = parts
-    if who == "calls" and not (isinstance(content, list) and content and all(map(_is_text, content))):
+    if who == "calls" and not (isinstance(content, list) and content and all(map(is_text, content))):
         said.calls += [] if content is None else [content]
         return said
     if isinstance(content, list) and (who != "result" or _are_parts(content)):
@@ -109,7 +109,8 @@ def _parts_as_text(content: str) -> list[Any] | None:
     return parts if texts else None
 
 
-def _is_text(part: Any) -> bool:
+def is_text(part: Any) -> bool:
+    """Whether a part is text and nothing else."""
     return isinstance(part, Mapping) and part.keys() == {"type", "text"} and part["type"] in _TEXT_PARTS
 
 

@@ -76,7 +76,7 @@ def _message(message: Mapping[str, Any], flags: list[str]) -> list[dict[str, Any
         if call:
             _call(part, kind, steps[-1], flags)
         elif kind in ("text", "reasoning"):
-            steps[-1]["said"].append({k: v for k, v in part.items() if k not in ("state", "details")})
+            steps[-1]["said"].append({k: v for k, v in part.items() if k not in _repeated(part)})
         elif kind.startswith(("source-", "data-")) or kind == "source":
             flags.append(f"unread_part_field:{kind:.20}")
         elif kind == "step-start":
@@ -89,6 +89,17 @@ def _message(message: Mapping[str, Any], flags: list[str]) -> list[dict[str, Any
             calls = {"tool_calls": step["calls"]} if step["calls"] else {}
             made += [{**beside, "content": step["said"], **calls}, *step["results"]]
     return made
+
+
+def _repeated(part: Mapping[str, Any]) -> set[str]:
+    """Fields of a part that say nothing, or what it says elsewhere as well (version 4's `details`)."""
+    details = part.get("details")
+    texts = [one.get("text") for one in details or () if isinstance(one, Mapping)]
+    whole = isinstance(details, list) and all(
+        isinstance(one, Mapping) and one.keys() <= {"type", "text", "signature"} for one in details
+    )
+    told = whole and "".join(map(str, texts)) == either(part, "reasoning", "text")
+    return {"state", "details"} if told else {"state"}
 
 
 def _said_twice(
