@@ -78,7 +78,7 @@ def install(monkeypatch: Any) -> Spawned:
     """Puts the stages in the place of the real ones."""
     from funreason_train.commands import stages
 
-    for name in list(stages.STAGES):
+    for name in reversed(list(stages.STAGES)):  # what is taken out last is put back first: the order is kept
         monkeypatch.delitem(stages.STAGES, name)
     for name, stage in TABLE.items():
         monkeypatch.setitem(stages.STAGES, name, stage)
