@@ -392,6 +392,6 @@ def servers_used(settings: Mapping[str, Any]) -> dict[str, Any]:
         return {}
     from ..environments.mcp import PREFIX, read_servers
 
-    servers = read_servers(File(str(settings["servers"])).expanduser())
-    used = (name.removeprefix(PREFIX) for name in settings["environments"] if name.startswith(PREFIX))
-    return {"described": {name: servers[name].digest() for name in used if name in servers}}
+    used = [name.removeprefix(PREFIX) for name in settings["environments"] if name.startswith(PREFIX)]
+    servers = read_servers(File(str(settings["servers"])).expanduser(), used)
+    return {"described": {name: server.digest() for name, server in servers.items()}}

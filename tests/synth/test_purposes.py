@@ -67,3 +67,26 @@ def test_no_made_query_leaves_open_what_a_value_is_for(synthesise: Callable[...,
                     for place in re.finditer(rf"(?<!\w){re.escape(value)}(?!\w)", turn["user"]):
                         assert turn["user"][place.end() :].startswith((" (to ", " (for ")), turn
     assert several >= 20
+
+
+def test_the_same_as_before_is_what_was_last_called_so() -> None:
+    """A count that equals the number of a step does not make it `the same step number as before`."""
+    asked = step(0, "think", {"step_count": 1}, True, step_number=172)
+    again = step(1, "plan", {"ok": 1}, True, step_number=(1, 0, ("step_count",)))
+    known = graph("think", "plan")
+    needs = needs_of([again], [asked, again], known)
+    assert not needs.earlier and [one.value for one in needs.given] == [1]
+    same = step(0, "think", {"step_count": 1, "step_number": 1}, True, step_number=1)
+    assert [one.value for one in needs_of([again], [same, again], known).earlier] == [1]
+
+
+def test_a_value_that_nobody_could_have_taken_from_there_is_given() -> None:
+    known = graph("think")
+    known.tools["think"].sources["step_number"] = {"made": [9, 0]}
+    trace = [
+        step(0, "think", {"step_count": 1}, True, step_number=824),
+        step(1, "think", {"step_count": 2}, True, step_number=(1, 0, ("step_count",))),
+    ]
+    assert [one.value for one in needs_of(trace, trace, known).given] == [824, 1]
+    known.tools["think"].sources["step_number"] = {"made": [0, 9]}  # of an id that has to be found out
+    assert [one.value for one in needs_of(trace, trace, known).given] == [824]

@@ -21,7 +21,7 @@ from .answers import found_nothing
 from .cassette import Cassette, Recorded, read_learnt
 from .folders import known_paths, timeless
 from .pool import Pool
-from .servers import SESSION, Server, SessionRules, read_servers
+from .servers import SESSION, Server, SessionRules, described_servers, server_of
 
 if TYPE_CHECKING:
     from mcp_types import Tool
@@ -260,31 +260,28 @@ class McpEnvironment(Environment):
         return result
 
 
-def load_servers(file: Path, record: Path | None = None, replay: Path | None = None) -> dict[str, Server]:
-    """Makes the servers of a file environments, `mcp/NAME` each.
+def load_servers(file: Path, record: Path | None = None, replay: Path | None = None) -> None:
+    """Makes the servers of a file environments, `mcp/NAME` each; one is looked at when it is asked for.
 
     Args:
         file: See `servers`.
         record: A folder; every session of the server NAME is appended to NAME.jsonl there.
         replay: A folder of such files; they answer, and no server is started.
 
-    Returns:
-        The servers by their names.
-
     Raises:
-        UserError: The file or a cassette cannot be read.
+        UserError: The file cannot be read.
     """
-    servers = read_servers(file)
+    described = described_servers(file)
 
     def find(name: str) -> type[Environment]:
-        server = servers.get(name.removeprefix(PREFIX))
-        if server is None:
-            known = ", ".join(f"{PREFIX}{one}" for one in servers)
+        own = name.removeprefix(PREFIX)
+        if own not in described:
+            known = ", ".join(f"{PREFIX}{one}" for one in described)
             raise UserError(f"there is no MCP server {name}", fix=f"{file} has {known}")
-        return _kind(name.removeprefix(PREFIX), server.home, server.model_dump_json(), record, replay)
+        server = server_of(own, described[own], file)
+        return _kind(own, server.home, server.model_dump_json(by_alias=True), record, replay)
 
     register_family(PREFIX, find)
-    return servers
 
 
 @lru_cache(maxsize=256)

@@ -84,7 +84,7 @@ def needs_of(trace: Sequence[Executed], everything: Sequence[Executed], graph: G
             if origin is not None:
                 step, path = origin
                 named = _described(everything[step], path)
-                if named != _UNCLEAR:  # else the user gives it, and the call that shows it is not for this
+                if named != _UNCLEAR and not _by_chance(everything[step], path, executed, parameter, graph):  # else the user gives it, and the call that shows it is not for this
                     if step >= start:
                         used.add(places[step])
                         derived.append((parameter, value))
@@ -95,6 +95,7 @@ def needs_of(trace: Sequence[Executed], everything: Sequence[Executed], graph: G
                     elif (
                         named is None
                         and _latest(everything, start, step, path, value)
+                        and _last_under(parameter, everything[:start], value)
                         and names_it(parameter.rpartition(".")[2], _label(everything[step], path)) >= _ALIKE
                     ):
                         earlier.setdefault(parameter, Given(number, parameter, value))
@@ -193,6 +194,25 @@ def _latest(everything: Sequence[Executed], start: int, step: int, path: Path, v
             except (KeyError, IndexError, TypeError):
                 continue
     return True
+
+
+def _last_under(parameter: str, earlier: Sequence[Executed], value: Any) -> bool:
+    """Whether what the conversation last held under a parameter's own name, if it did, is this value."""
+    own = parameter.rpartition(".")[2]
+    for executed in reversed(earlier):
+        for held in (executed.answered, leaves(executed.call.arguments)):
+            found = [one for path, one in held if own in path[-1:]]
+            if found:
+                return value in found
+    return True
+
+
+def _by_chance(source: Executed, path: Path, user: Executed, parameter: str, graph: Graph) -> bool:
+    """Whether nobody could tell that a value is this answer's: another call of the very tool gave it, under
+    another name, and any value would have done (a step's number that equals a count of steps).
+    """
+    tool, own = user.call.name, parameter.rpartition(".")[2]
+    return source.call.name == tool and own not in path[-1:] and not graph.opaque(tool, parameter)
 
 
 def _preparations(trace: Sequence[Executed], graph: Graph) -> set[int]:

@@ -80,7 +80,7 @@ def shared_servers(settings: Mapping[str, Any], nodes: int) -> Iterator[Problem]
     """
     if nodes < 2 or not settings["servers"] or settings["cassette"]["replay"]:
         return
-    servers = read_servers(Path(str(settings["servers"])).expanduser())
+    servers = read_servers(Path(str(settings["servers"])).expanduser(), _served(settings))
     for name in settings["environments"]:
         server = servers.get(name.removeprefix(PREFIX)) if name.startswith(PREFIX) else None
         if server is not None and server.url is not None and server.session.reset is not None:
@@ -140,8 +140,13 @@ def _with_names(told: Mapping[Problem, list[str]], nodes: int) -> Iterator[Probl
 def _longest_start(settings: Mapping[str, Any]) -> float:
     if not settings["servers"]:
         return 0.0
-    servers = read_servers(Path(str(settings["servers"])).expanduser())
+    servers = read_servers(Path(str(settings["servers"])).expanduser(), _served(settings))
     return sum(server.session.start_seconds for server in servers.values())
+
+
+def _served(settings: Mapping[str, Any]) -> list[str]:
+    """The servers that a run's environments are."""
+    return [name.removeprefix(PREFIX) for name in settings["environments"] if name.startswith(PREFIX)]
 
 
 def _absolute(path: Any) -> Path:
