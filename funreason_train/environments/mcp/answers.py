@@ -14,14 +14,27 @@ _FAILURE = re.compile(
     r"\W{0,4}(?:(?:\w+[ ]){0,3}\w*(?:error|exception)\b[^\n]{0,60}?(?::|$)"
     r"|[^\s:]+:[ ]error\b"  # of one thing of several
     r"|(?:failed|unable) to\b|(?:request|call|operation) failed\b|traceback\b|not found\b"
+    r"|(?:i )?(?:could|can|was|were)(?:not| not|n[o'’]?t|['’]t)\b"
+    r"|http(?:/[\d.]+)? (?:\w+ )?[45]\d\d\b"
+    r"|[45]\d\d (?:bad|unauthorized|forbidden|not found|internal|service)\b"
     r"|(?:invalid|unknown|unsupported|missing) \w+|(?:access|permission) denied\b|no such \w+"
-    r"|[^\n{\[]{1,120}\b(?:not found|(?:does|do) not exist)\b[^\w\n]*$)",  # all that it says
+    r"|[^\n{\[]{1,120}\b(?:not found|(?:does|do) not exist|already exists)\b[^\w\n]*$)"  # all that it says
+    r"|\s*[❌✖✗⛔🚫][^\n]*$",
     re.IGNORECASE,
 )
 #: What an object says of itself where its call has failed: `"status": "error"`, `"status": "task_not_found"`.
-_FAILED = re.compile(r"error|(?:\w+_)?(?:fail(?:ed|ure)?|not_?found|denied|error)|invalid\w*", re.IGNORECASE)
+#: What is so `already` was not done by the call, and nobody should learn to ask for it.
+_FAILED = re.compile(
+    r"error|(?:\w+[_ ])?(?:fail(?:ed|ure)?|not[_ ]?found|denied|error)|invalid\w*"
+    r"|already[_ ]\w+|no[_-]?op|unauthori[sz]ed|forbidden|conflict|time(?:d_?)?out",
+    re.IGNORECASE,
+)
 _SAYING = ("message", "error", "detail", "result", "reason")
 _WHY = ("message", "error", "reason")
+_ERRORS = ("error", "errors", "error_message", "errorMessage")
+_HAPPY = ("success", "ok", "successful", "succeeded")
+_SAD = ("isError", "is_error")
+_CODES = ("status", "code", "statusCode", "status_code")
 _FEW = 4  # entries of an object that does nothing but report
 
 _NOTHING = frozenset({"", "[]", "{}", "()", "null", "None"})
@@ -87,9 +100,11 @@ def is_failure(text: str, value: Any) -> bool:
     """
     if not text.lstrip().startswith(("{", "[")):
         return _FAILURE.match(text.rstrip()) is not None
+    if isinstance(value, list):
+        return bool(value) and all(isinstance(one, Mapping) and _has_error(one) for one in value)
     if not isinstance(value, Mapping):
         return False
-    if value.get("error") or value.get("errors") or False in (value.get("success"), value.get("ok")):
+    if _has_error(value):
         return True
     if value and all(isinstance(one, Mapping) and one.keys() & set(_WHY) for one in value.values()):
         return all(is_failure("{}", one) for one in value.values())  # a report of each of several things
@@ -97,8 +112,24 @@ def is_failure(text: str, value: Any) -> bool:
         return False
     if any(_FAILED.fullmatch(str(value.get(key, ""))) for key in ("status", "result")):
         return True
+    if any(_is_status(value.get(key)) for key in _CODES) and value.keys() & set(_SAYING):
+        return True
     said = [value[key] for key in _SAYING if isinstance(value.get(key), str)]
     return bool(said) and len(said) == len(value) and _FAILURE.match(said[0].rstrip()) is not None
+
+
+def _has_error(value: Mapping[str, Any]) -> bool:
+    """Whether an object says in so many words that it reports an error."""
+    return (
+        any(value.get(key) for key in _ERRORS)
+        or any(str(value.get(key)).lower() == "false" for key in _HAPPY if key in value)
+        or any(value.get(key) is True for key in _SAD)
+    )
+
+
+def _is_status(value: Any) -> bool:
+    """Whether a number is an HTTP status that no success has."""
+    return isinstance(value, int) and not isinstance(value, bool) and 400 <= value < 600
 
 
 def first_flaw(error: BaseException) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
@@ -50,6 +51,33 @@ def looks_up(tool: Tool) -> bool:
         return False
     words = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", tool.name.rpartition(".")[2]).lower()
     return reads_only(tool) or _READING.match(words) is not None
+
+
+def mended_tool(sent: Any) -> Tool | None:
+    """A tool as the protocol has it, from a document that is not quite one; None if it has no name.
+
+    Of hints that cannot be read the worst is believed.
+    """
+    from mcp_types import Tool
+    from pydantic import ValidationError
+
+    if not isinstance(sent, Mapping) or not isinstance(name := sent.get("name"), str):
+        return None
+    schema = sent.get("inputSchema")
+    schema = {**(schema if isinstance(schema, Mapping) else {}), "type": "object"}
+    with suppress(ValidationError):
+        return Tool.model_validate({**sent, "inputSchema": schema}, by_name=False)
+    told = sent.get("description")
+    destroys = {"annotations": {"destructiveHint": True}} if sent.get("annotations") else {}
+    return Tool.model_validate(
+        {
+            "name": name,
+            "description": told if isinstance(told, str) else "",
+            "inputSchema": schema,
+            **destroys,
+        },
+        by_name=False,
+    )
 
 
 def left_out(tools: Sequence[Tool], rules: SessionRules) -> dict[str, str]:

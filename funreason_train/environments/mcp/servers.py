@@ -10,8 +10,8 @@ project's. `{session}` stands for the folder of the session, `${NAME}` for a var
 that no secret has to be written down. Models know the folder as `/session` (`folders.ALIAS`).
 
 Other clients' dialects are read as well: comments and commas at ends, `servers` for `mcpServers`, `type`,
-`httpUrl` and `serverUrl` for `url`, `${env:NAME}` and `${NAME:-otherwise}`. What they say and what is not done
-here (SSE, a value that a client asks its user for, a server that is disabled) is refused and not passed over.
+`httpUrl` and `serverUrl` for `url`, `${env:NAME}` and `${NAME:-otherwise}`. What they say and what is not
+done here (SSE, a value that a client asks its user for, a server that is disabled) is refused.
 """
 
 from __future__ import annotations
@@ -125,8 +125,8 @@ class Server(BaseModel):
         def fill(text: str) -> str:
             if asked := _ASKED.search(text):
                 raise UserError(
-                    f"the MCP server's description holds {asked[0]}, which only the client that it was written "
-                    "for can fill",
+                    f"the MCP server's description holds {asked[0]}, which only the client that it was "
+                    "written for can fill",
                     fix="Write ${NAME} there, and give the variable NAME in the environment",
                 )
             return _VARIABLE.sub(_value, text).replace(SESSION, str(folder))
@@ -269,7 +269,7 @@ def _flaw(described: Mapping[str, Any]) -> str:
     for key in ("type", "transport"):
         kind = str(described.get(key, "stdio"))
         if kind.lower() == "sse":
-            return f".{key}: SSE, the transport of old, is not spoken here; most servers offer streamable HTTP too"
+            return f".{key}: SSE, the old transport, is not spoken here; most servers offer streamable HTTP"
         if kind.lower() not in _TYPES:
             return f".{key}: there is no transport {kind}; stdio and http are known"
     known = Server.model_fields.keys() - {"home"}

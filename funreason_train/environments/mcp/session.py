@@ -26,6 +26,7 @@ from ...errors import UserError
 from ..protocol import Result, brief
 from .answers import first_flaw, replaced, result_of
 from .folders import ALIAS, folder_state, make_folder
+from .policy import mended_tool
 from .servers import SESSION, Server
 from .standard_error import StandardError
 from .web import Web
@@ -33,9 +34,10 @@ from .web import Web
 if TYPE_CHECKING:
     import anyio
     from mcp import ClientSession
-    from mcp_types import CallToolResult, Tool
+    from mcp_types import CallToolResult, ListToolsResult, Tool
 
 _CLOSE_SECONDS = 10.0
+_MOST_PAGES = 500  # of a list of tools
 _OTHER_SDK = re.compile(r"\b(?:AttributeError|ImportError|ModuleNotFoundError|TypeError)\b")
 
 
@@ -152,7 +154,7 @@ class Session:
 
     def _failed(self, name: str, error: Exception) -> Result:
         from mcp.shared.exceptions import MCPError
-        from mcp_types import CONNECTION_CLOSED, REQUEST_TIMEOUT
+        from mcp_types import REQUEST_TIMEOUT
         from pydantic import ValidationError
 
         if isinstance(error, ValidationError):  # it has answered, and goes on
@@ -164,7 +166,7 @@ class Session:
             said = f"the server {refused}"
         elif code == REQUEST_TIMEOUT:
             self.fault = f"the MCP server {self.name} gave no answer to {name}{self._told_noise()}"
-        elif code == CONNECTION_CLOSED or not isinstance(error, MCPError | RuntimeError):
+        elif _is_closed(error) or not isinstance(error, MCPError | RuntimeError):
             self.fault = f"the MCP server {self.name} is gone ({said or type(error).__name__})"
         return Result(f"Error: {said or type(error).__name__}", False)
 
@@ -271,17 +273,29 @@ class Session:
             return refused
         if "Timeout" in type(first).__name__:
             return f"does not start: no answer within {self.server.session.seconds:g} s"
+        if self._answered(first):
+            return f"refuses to serve ({self._plain(first)})"
         if isinstance(first, ValidationError):
             return f"does not start: what it sends is not valid MCP ({self._plain(first_flaw(first))})"
         why = f"does not start ({type(first).__name__}: {self._plain(first)})"
         said = self._errors.last_line() if self._errors is not None else ""
         return f"{why}; it wrote: {brief(self._plain(said))}" if said else why
 
+    def _answered(self, error: BaseException) -> bool:
+        """Whether a program that is served here has answered: with an error, or in another version."""
+        from mcp.shared.exceptions import MCPError
+        from mcp_types import REQUEST_TIMEOUT
+
+        if isinstance(error, MCPError):
+            return error.error.code != REQUEST_TIMEOUT and not _is_closed(error)
+        return isinstance(error, RuntimeError) and "protocol version" in str(error)
+
     def _way_out(self, error: BaseException) -> str | None:
         """What may help where a program ends, or fails, before it has answered."""
         from pydantic import ValidationError
 
-        if self._errors is None or isinstance(_first(error), _Unusable | ValidationError):
+        first = _first(error)
+        if self._errors is None or isinstance(first, _Unusable | ValidationError) or self._answered(first):
             return None
         if _OTHER_SDK.search(self._errors.last_line()):
             return (
@@ -307,10 +321,26 @@ def _ending_with_us(words: list[str], server: Server) -> list[str]:
     """
     path = (server.env or {}).get("PATH", os.environ.get("PATH"))
     place = words[0] if "/" in words[0] else shutil.which(words[0], path=path)
-    if place is None or not (Path(server.cwd or ".") / place).is_file():
-        raise _Unusable(f"there is no program {words[0]}")
+    if not (folder := Path(server.cwd or ".")).is_dir():
+        raise _Unusable(f"its `cwd` {folder} is no folder")
+    if place is None or not (folder / place).is_file():
+        apart = "; `command` is the program alone, and its words stand in `args`" if " " in words[0] else ""
+        raise _Unusable(f"there is no program {words[0]}{apart}")
+    if not os.access(folder / place, os.X_OK):
+        raise _Unusable(f"{words[0]} may not be executed; name the program that runs it in `command`")
+    if "\0" in "".join(words) or any("\0" in one or "=" in name for name, one in server.env.items()):
+        raise _Unusable("its `args` or `env` hold what no program can be given (a zero byte, a name with =)")
     wrapper = shutil.which("setpriv")  # of util-linux
     return words if wrapper is None else [wrapper, "--pdeathsig", "KILL", "--", place, *words[1:]]
+
+
+def _is_closed(error: BaseException) -> bool:
+    """Whether the SDK says that the connection is closed; servers give that code to errors of their own."""
+    from mcp.shared.exceptions import MCPError
+    from mcp_types import CONNECTION_CLOSED
+
+    closed = isinstance(error, MCPError) and error.error.code == CONNECTION_CLOSED
+    return closed and str(error).strip() in ("", "Connection closed")
 
 
 def _first(error: BaseException) -> BaseException:
@@ -321,14 +351,37 @@ def _first(error: BaseException) -> BaseException:
 
 
 async def _all_tools(session: ClientSession) -> list[Tool]:
-    from mcp_types import PaginatedRequestParams
-
-    page = await session.list_tools()
+    page = await _page(session, None)
     tools, seen = list(page.tools), set[str]()
     while page.next_cursor:
-        if page.next_cursor in seen:
+        if page.next_cursor in seen or len(seen) >= _MOST_PAGES:
             raise _Unusable(f"its list of tools never ends, {len(tools)} so far")
         seen.add(page.next_cursor)
-        page = await session.list_tools(params=PaginatedRequestParams(cursor=page.next_cursor))
+        page = await _page(session, page.next_cursor)
         tools += page.tools
     return tools
+
+
+async def _page(session: ClientSession, cursor: str | None) -> ListToolsResult:
+    """One page of the tools; what is not valid in one of them costs no other.
+
+    The SDK refuses a whole list for one schema without a `type`, so its own parts are asked for what the
+    server has really sent.
+    """
+    from mcp_types import ListToolsRequest, ListToolsResult, PaginatedRequestParams
+    from pydantic import ValidationError
+
+    params = PaginatedRequestParams(cursor=cursor) if cursor else None
+    try:
+        return await session.list_tools(params=params)
+    except ValidationError:
+        asked = ListToolsRequest(params=params).model_dump(by_alias=True, mode="json", exclude_none=True)
+        options: Any = {}
+        session._stamp(asked, options)
+        sent = await session._dispatcher.send_raw_request(asked["method"], asked.get("params"), options)
+        listed, following = sent.get("tools"), sent.get("nextCursor")
+        if not isinstance(listed, list):
+            raise
+        kept = [tool for tool in map(mended_tool, listed) if tool is not None]
+        page = ListToolsResult(tools=kept, next_cursor=following if isinstance(following, str) else None)
+        return session._absorb_tool_listing(page, complete=not (cursor or page.next_cursor))

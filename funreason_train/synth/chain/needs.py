@@ -84,7 +84,9 @@ def needs_of(trace: Sequence[Executed], everything: Sequence[Executed], graph: G
             if origin is not None:
                 step, path = origin
                 named = _described(everything[step], path)
-                if named != _UNCLEAR and not _by_chance(everything[step], path, executed, parameter, graph):  # else the user gives it, and the call that shows it is not for this
+                if named != _UNCLEAR and not _by_chance(
+                    everything[step], path, executed, parameter, graph
+                ):  # else the user gives it, and the call that shows it is not for this
                     if step >= start:
                         used.add(places[step])
                         derived.append((parameter, value))

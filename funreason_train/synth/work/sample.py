@@ -121,7 +121,10 @@ class Samples:
         name, kind = self.names[index % len(self.names)], self.kind_of(index)
         result: dict[str, Any] = {"index": index, "ok": False, "kind": kind, "environment": name}
         shown_by: list[dict[str, Any]] = []
-        for draw in range(self.settings["draws"]):
+        draws = self.settings["draws"]
+        if kind == "no_tool" and not self._foreign(name):  # with one environment no draw can be one
+            draws = 1
+        for draw in range(draws):
             try:
                 made = await self._sound(index, draw, name, kind, shown_by)
             except CannotPlan as error:

@@ -2,7 +2,7 @@
 
 python hostile_server.py [flood] [garbage] [invalid-utf8] [deaf] [no-tools] [twice] [unsteady] [dump]
                          [dies-later FILE] [third] [deaf-list] [login] [endless] [no-schema] [odd-answers]
-                         [odd-names] [echoes] [finds]
+                         [odd-names] [echoes] [finds] [busy] [pages]
 """
 
 import json
@@ -34,7 +34,17 @@ def tools() -> list[dict[str, Any]]:
     if "dump" in WORDS:
         found.append(tool("dump_environment", annotations=READS))
     if "no-schema" in WORDS:
-        found.append({"name": "bare", "description": ""})
+        either = {"allOf": [{"properties": {"note": {"type": "string"}}, "required": ["note"]}]}
+        found += [
+            {"name": "bare", "description": ""},
+            tool("keep_note", inputSchema=either),
+            {
+                "name": "wipe",
+                "inputSchema": {"type": "object"},
+                "annotations": {"destructiveHint": "certainly"},
+            },
+            {"description": "It has no name."},
+        ]
     if "odd-answers" in WORDS:
         found += [tool(name, annotations=READS) for name in ODD]
     if "finds" in WORDS:
@@ -117,6 +127,8 @@ def serve() -> None:
             if "deaf-list" in WORDS:
                 time.sleep(3600)
             more = {"nextCursor": "again"} if "endless" in WORDS else {}
+            if "pages" in WORDS:
+                more = {"nextCursor": str(int(asked.get("params", {}).get("cursor", 0)) + 1)}
             say(asked["id"], {"tools": tools(), **more})
         elif method == "tools/call":
             if "deaf" in WORDS:
@@ -126,6 +138,11 @@ def serve() -> None:
             calls += 1
             if "third" in WORDS and calls == 3:
                 os._exit(3)
+            if "busy" in WORDS and calls == 1:
+                error = {"code": -32000, "message": "The notes are locked"}
+                sys.stdout.write(json.dumps({"jsonrpc": "2.0", "id": asked["id"], "error": error}) + "\n")
+                sys.stdout.flush()
+                continue
             if odd := ODD.get(asked["params"]["name"]):
                 sys.stdout.write(f'{{"jsonrpc": "2.0", "id": {json.dumps(asked["id"])}, "result": {odd}}}\n')
                 sys.stdout.flush()

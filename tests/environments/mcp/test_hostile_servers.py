@@ -52,7 +52,7 @@ def test_a_server_without_tools_is_one_sentence(tmp_path: Path) -> None:
         ("deaf-list", "did not answer within 2 s of its start$"),
         ("login", "did not answer within 9 s of its start; it wrote: Log in at https://notes.example/device"),
         ("endless", "does not start: its list of tools never ends, 4 so far$"),
-        ("no-schema", r"what it sends is not valid MCP \(tools\.2\.inputSchema: Field required\)$"),
+        ("pages", "does not start: its list of tools never ends, 1002 so far$"),
     ],
 )
 def test_a_server_that_cannot_be_used_is_one_sentence_and_ends(tmp_path: Path, word: str, said: str) -> None:
@@ -74,6 +74,49 @@ def _running() -> dict[str, str]:
             with contextlib.suppress(OSError):
                 found[one] = Path(f"/proc/{one}/cmdline").read_text().replace("\0", " ")
     return {one: line for one, line in found.items() if "hostile_server" in line}
+
+
+def test_a_tool_whose_document_is_not_valid_costs_no_other_tool(tmp_path: Path) -> None:
+    load_servers(described(tmp_path, "no-schema"))
+    odd = make_environment("mcp/odd")
+    odd.reset({})
+    shown = {one["name"]: one["parameters"] for one in odd.tools()}
+    assert shown.keys() == {"get_note", "set_note", "bare", "keep_note"}
+    assert shown["bare"] == {"type": "object", "properties": {}} and shown["keep_note"]["required"] == [
+        "note"
+    ]
+    assert "destructive" in odd.left_out()["wipe"], "of a hint that cannot be read the worst is believed"
+    assert odd.call(Call("set_note", {"note": "a"})).ok and odd.call(Call("bare", {})).ok
+    odd.close()
+
+
+def test_an_error_of_the_servers_own_is_a_failed_call_whatever_its_code(tmp_path: Path) -> None:
+    load_servers(described(tmp_path, "busy"))
+    odd: Any = make_environment("mcp/odd")
+    odd.reset({})
+    failed = odd.call(Call("set_note", {"note": "a"}))
+    assert not failed.ok and "The notes are locked" in failed.text and odd.fault is None
+    assert odd.call(Call("set_note", {"note": "a"})).ok
+    odd.close()
+
+
+@pytest.mark.parametrize(
+    ("server", "said"),
+    [
+        ({"command": "python3 server.py"}, "there is no program python3 server.py; `command` is the program"),
+        ({"command": sys.executable, "cwd": "nowhere"}, "its `cwd` .*nowhere is no folder"),
+        ({"command": "./servers.json"}, "./servers.json may not be executed"),
+        ({"command": sys.executable, "args": ["a\0b"]}, "hold what no program can be given"),
+        ({"command": sys.executable, "env": {"A=B": "c"}}, "hold what no program can be given"),
+    ],
+)
+def test_a_command_that_cannot_be_run_says_what_is_wrong_with_it(
+    tmp_path: Path, server: dict[str, Any], said: str
+) -> None:
+    (tmp_path / "servers.json").write_text(json.dumps({"mcpServers": {"odd": server}}))
+    load_servers(tmp_path / "servers.json")
+    with pytest.raises(UserError, match=said):
+        make_environment("mcp/odd").tools()
 
 
 @pytest.mark.parametrize(
