@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
 import enum
 import inspect
+import itertools
 import json
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Mapping, MappingView
 from random import Random
 from typing import Any, ClassVar
 
@@ -18,6 +21,7 @@ from .schemas import convert, hints_of
 from .tools import describe
 
 _DEEPEST = 64
+_MOST_YIELDED = 10_000
 _RESERVED = ("scenario", "snapshot", "close")
 
 
@@ -73,7 +77,7 @@ class ObjectWorld(Environment):
             method = getattr(self._object, call.name)
             hints = hints_of(method)
             arguments = {key: convert(hints.get(key, Any), one) for key, one in call.arguments.items()}
-            answer = method(**arguments)
+            answer = _answered(method(**arguments))
             value = plain(answer)
             text = answer if isinstance(answer, str) else _json(value)
             return Result(text, True, value)
@@ -122,6 +126,20 @@ class ObjectWorld(Environment):
         return {}
 
 
+def _answered(answer: Any) -> Any:
+    """What a method answers once it has come to its end: an asynchronous one is waited for, one that yields
+    answers with all that it yields.
+    """
+    if inspect.iscoroutine(answer):
+        return asyncio.run(answer)
+    if inspect.isgenerator(answer):
+        found = list(itertools.islice(answer, _MOST_YIELDED + 1))
+        if len(found) > _MOST_YIELDED:
+            raise ValueError(f"it yields more than {_MOST_YIELDED:,} values")
+        return found
+    return answer
+
+
 def _failed(reason: str) -> Result:
     value = {"error": reason}
     return Result(_json(value), False, value)
@@ -157,7 +175,7 @@ def object_world(target: type, name: str) -> type[ObjectWorld]:
 
 def _document(target: type, name: str, function: Any) -> dict[str, Any]:
     try:
-        return describe(name, function)
+        return describe(name, function, strict=False)
     except TypeError as error:
         raise UserError(
             f"{target.__name__}.{name} cannot be a tool: {error}",
@@ -177,6 +195,8 @@ def plain(value: Any, place: str = "", above: tuple[int, ...] = ()) -> Any:
         ValueError: It has no such form.
     """
     if value is None or (isinstance(value, (bool, int, float, str)) and type(value).__module__ == "builtins"):
+        if isinstance(value, str) and not value.isascii():
+            value.encode()  # half a character, which no file holds, is a ValueError
         return value
     if isinstance(value, enum.Enum):
         return plain(value.value, place, above)
@@ -187,10 +207,14 @@ def plain(value: Any, place: str = "", above: tuple[int, ...] = ()) -> Any:
     inner = (*above, id(value))
     if isinstance(value, Mapping):
         return {_key(key): plain(one, f"{place}/{key}", inner) for key, one in value.items()}
-    if isinstance(value, (list, tuple)):
+    if isinstance(value, (list, tuple, deque, range, MappingView)):
         return [plain(one, f"{place}/{number}", inner) for number, one in enumerate(value)]
     if isinstance(value, (set, frozenset)):
         return sorted((plain(one, place, inner) for one in value), key=repr)
+    if isinstance(value, (bytes, bytearray)):
+        return value.hex()
+    if callable(listed := getattr(value, "tolist", None)) and not isinstance(value, type):
+        return plain(listed(), place, inner)  # numbers and arrays of numpy and its like
     if type(value).__module__ in ("datetime", "decimal", "uuid", "pathlib", "fractions"):
         return str(value)
     return _fields(value, place, inner)

@@ -40,6 +40,10 @@ class Between:
         return {key: value for key, value in found.items() if value is not None}
 
 
+#: What a parameter without annotation is, by its default; a list may hold anything.
+_PLAIN: dict[type, Any] = {str: str, bool: bool, int: int, float: float, list: list, dict: dict}
+
+
 def type_schema(hint: Any) -> dict[str, Any]:
     """The JSON schema of an annotation: scalars, lists, dicts, TypedDicts, dataclasses, Optional, Union,
     Literal, and `Annotated` with `Between` or a description.
@@ -134,8 +138,13 @@ def _described(schema: dict[str, Any], text: str | None) -> dict[str, Any]:
     return {**schema, "description": text} if text else schema
 
 
-def parameters_schema(function: Callable[..., Any]) -> dict[str, Any]:
+def parameters_schema(function: Callable[..., Any], strict: bool = True) -> dict[str, Any]:
     """The JSON schema of a function's parameters: its annotations, defaults and the docstring's Args.
+
+    Args:
+        function: Any.
+        strict: Whether every parameter must have an annotation and a name to be given by. Otherwise one
+            without has its default's type, or any, and `*args` and `**kwargs` are nobody's business.
 
     Raises:
         TypeError: A parameter has no annotation, or one that JSON has no type for.
@@ -143,10 +152,11 @@ def parameters_schema(function: Callable[..., Any]) -> dict[str, Any]:
     hints = hints_of(function)
     told = sections(inspect.getdoc(function) or "").get("Args", {})
     properties, required = {}, []
-    for parameter in _parameters(function):
-        if parameter.name not in hints:
+    for parameter in _parameters(function, strict):
+        if parameter.name not in hints and strict:
             raise TypeError(f"its parameter {parameter.name} has no type annotation")
-        schema = _described(type_schema(hints[parameter.name]), told.get(parameter.name))
+        hint = hints.get(parameter.name, _PLAIN.get(type(parameter.default), Any))
+        schema = _described(type_schema(hint), told.get(parameter.name))
         if parameter.default is parameter.empty:
             required.append(parameter.name)
         else:
@@ -167,8 +177,10 @@ def hints_of(function: Callable[..., Any]) -> dict[str, Any]:
         raise TypeError(f"an annotation cannot be resolved ({error})") from None
 
 
-def _parameters(function: Callable[..., Any]) -> list[inspect.Parameter]:
+def _parameters(function: Callable[..., Any], strict: bool) -> list[inspect.Parameter]:
     found = [p for p in inspect.signature(function).parameters.values() if p.name != "self"]
+    if not strict:
+        found = [p for p in found if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
     for parameter in found:
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD, parameter.POSITIONAL_ONLY):
             raise TypeError(f"its parameter {parameter.name} cannot be given by name")

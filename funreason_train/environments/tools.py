@@ -114,15 +114,21 @@ def _tool(kind: type, name: str, method: Callable[..., Any], mark: _Mark) -> Too
 
 
 def describe(
-    name: str, method: Callable[..., Any], returns: Mapping[str, Any] | None = None
+    name: str, method: Callable[..., Any], returns: Mapping[str, Any] | None = None, *, strict: bool = True
 ) -> dict[str, Any]:
     """A method's document, without `requires`.
+
+    Args:
+        name: Of the tool.
+        method: That is called.
+        returns: See `tool`.
+        strict: See `parameters_schema`.
 
     Raises:
         TypeError: A parameter or a field has a type that JSON does not have.
     """
     doc = inspect.getdoc(method) or ""
-    document = {"name": name, "description": summary(doc), "parameters": parameters_schema(method)}
+    document = {"name": name, "description": summary(doc), "parameters": parameters_schema(method, strict)}
     if returns is not None:
         properties = {field: type_schema(hint) for field, hint in returns.items()}
         schema: dict[str, Any] = {"type": "object", "properties": properties}

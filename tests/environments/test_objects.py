@@ -1,11 +1,14 @@
 """Any Python class as an environment, named by its dotted path in the configuration and nowhere else."""
 
+import asyncio
 import datetime
 import random
 import threading
+from collections import deque
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from funreason_train.calls import Call
@@ -135,7 +138,7 @@ def modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         "from funreason_train.environments import TableWorld, tool\n"
         "class Lift:\n    def go(self, floor: int) -> int:\n        'Goes.'\n        return floor\n"
         "class Bare: pass\n"
-        "class Odd:\n    def go(self, floor): 'Goes.'\n"
+        "class Odd:\n    def go(self, floor, /): 'Goes.'\n"
         "class Lamp(TableWorld):\n    name = 'own_lamp'\n    tables = ('lamps',)\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
@@ -164,9 +167,54 @@ def test_only_the_configuration_makes_a_class_be_imported() -> None:
         ("own_lift_module:", "has no class"),
         ("no_such_module:Lift", "no_such_module of environment_modules cannot be imported"),
         ("own_lift_module:Bare", "has no public method"),
-        ("own_lift_module:Odd", "its parameter floor has no type annotation"),
+        ("own_lift_module:Odd", "its parameter floor cannot be given by name"),
     ],
 )
 def test_a_path_that_leads_nowhere_is_the_users_mistake(path: str, message: str) -> None:
     with pytest.raises(UserError, match=message):
         load_environments([path])
+
+
+class Plain:
+    """Written as most classes are, for no project like this."""
+
+    def __init__(self) -> None:
+        self.seen = deque([b"\xff"])
+        self.counts = np.zeros(2)
+
+    def add(self, name, count=2, *rest, urgent=False, **more):  # type: ignore[no-untyped-def]
+        self.counts[0] += count
+        return [name, count, rest, urgent, more]
+
+    async def wait(self, seconds: float = 0.0) -> str:
+        await asyncio.sleep(seconds)
+        return "waited"
+
+    def each(self):  # type: ignore[no-untyped-def]
+        yield from ("a", "b")
+
+    def for_ever(self):  # type: ignore[no-untyped-def]
+        while True:
+            yield 1
+
+    def numbers(self) -> Any:
+        return {"one": np.int64(3), "all": np.arange(2), "keys": {1: 2}.keys(), "raw": b"\x01"}
+
+    def half(self) -> str:
+        return "half a letter: \ud800"
+
+
+def test_a_class_that_was_written_for_nobody_is_used_as_it_is() -> None:
+    bare = object_world(Plain, "bare")()
+    add = next(one["parameters"] for one in bare.tools() if one["name"] == "add")
+    assert add["required"] == ["name"] and set(add["properties"]) == {"name", "count", "urgent"}
+    assert add["properties"]["count"] == {"type": "integer", "default": 2}
+    assert add["properties"]["urgent"] == {"type": "boolean", "default": False}
+    assert bare.call(Call("add", {"name": "x"})).value == ["x", 2, [], False, {}]
+    assert not bare.call(Call("add", {"name": "x", "count": "many"})).ok
+    assert bare.call(Call("wait", {})).text == "waited"
+    assert bare.call(Call("each", {})).value == ["a", "b"]
+    assert "more than 10,000 values" in bare.call(Call("for_ever", {})).text
+    assert bare.call(Call("numbers", {})).value == {"one": 3, "all": [0, 1], "keys": [1], "raw": "01"}
+    assert not bare.call(Call("half", {})).ok
+    assert bare.snapshot() == {"seen": ["ff"], "counts": [2.0, 0.0]}

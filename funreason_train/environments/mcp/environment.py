@@ -114,7 +114,7 @@ class McpEnvironment(Environment):
         self.close()
         self.fault = None
         try:
-            session, self._let_go = type(self).opener()
+            session, self._let_go = self._opened_again()
             self._session = session
             self._take(session.tools)
         except UserError as error:  # the server's doing, wherever it comes up
@@ -244,6 +244,16 @@ class McpEnvironment(Environment):
             known = tools if kind._digests is None else [one for one in tools if one.name in kind._digests]
             kind._offered = _Offer(self.name, known, rules)
             kind._digests = {one.name: digests[one.name] for one in known}
+
+    def _opened_again(self) -> tuple[Any, Callable[[], None]]:
+        """A session; a server that has started before may fail to once, on a machine that is busy."""
+        kind = type(self)
+        if kind._offered is None or kind.cassette is not None:
+            return kind.opener()
+        try:
+            return kind.opener()
+        except UserError:
+            return kind.opener()
 
     def _offer(self) -> _Offer:
         if type(self)._offered is None:

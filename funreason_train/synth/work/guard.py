@@ -101,7 +101,9 @@ class _Guarded(Environment):
             return _failed(self._hung)
         except (TypeError, ValueError) as error:
             return _failed(f"the answer of {call.name} is not a JSON value ({_said(error)})")
-        except (Exception, SystemExit) as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # whatever ends a program or a task ends a call here
             return _failed(f"{call.name} failed ({_said(error)})")
         return result
 

@@ -8,6 +8,7 @@ import os
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from typing import Any
 
 from ...errors import UserError
@@ -149,7 +150,13 @@ def _ordered(
 
 
 def _result(future: Future[Made]) -> Made:
-    return future.result()
+    try:
+        return future.result()
+    except BrokenProcessPool:
+        raise UserError(
+            "a process that made samples was ended, by a lack of memory or by a tool that ends its process",
+            fix="The same command goes on with what is finished; synth.processes=1 takes the least memory",
+        ) from None
 
 
 def _start(parent: int) -> None:
