@@ -7,6 +7,7 @@ names what is already there.
 from __future__ import annotations
 
 import importlib
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from difflib import get_close_matches
 from importlib.util import find_spec
@@ -95,6 +96,8 @@ def environment_class(name: str) -> type[Environment]:
     known = f"{', '.join(names[:_SHOWN])}{more}, {PREFIX}CLASS for a class of BFCL's"
     own = "or name the module of your own in environment_modules"
     near = get_close_matches(name, names, 1)
+    if not near and "." in name:
+        near = [":".join(name.rsplit(".", 1))]
     meant = f"; did you mean {near[0]}?" if near else ""
     raise UserError(f"there is no environment {name}{meant}", fix=f"Choose one of {known}, {own}")
 
@@ -210,7 +213,7 @@ def configured_environment(name: str) -> type[Environment]:
     Raises:
         UserError: As `environment_class` and `load_environments`.
     """
-    if ":" in name and "/" not in name and name not in ENVIRONMENTS:
+    if ":" in name and not name.startswith(tuple(_FAMILIES)) and name not in ENVIRONMENTS:
         _load_class(name)
     return environment_class(name)
 
@@ -219,6 +222,12 @@ def _load_class(path: str) -> None:
     if path in _PATHS:
         return
     module, _, attribute = path.partition(":")
+    if os.sep in module or module.endswith(".py"):
+        file = Path(module)
+        raise UserError(
+            f"{path} names a file, and a class is named by its module",
+            fix=f"Put {file.absolute().parent} on PYTHONPATH, and name {file.stem}:{attribute}",
+        )
     found: Any = _import(module)
     for part in attribute.split("."):
         found = getattr(found, part, None)

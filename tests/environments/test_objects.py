@@ -167,6 +167,7 @@ def test_only_the_configuration_makes_a_class_be_imported() -> None:
         ("own_lift_module:", "has no class"),
         ("no_such_module:Lift", "no_such_module of environment_modules cannot be imported"),
         ("own_lift_module:Bare", "has no public method"),
+        ("/x/own_lift_module.py:Lift", "Put /x on PYTHONPATH, and name own_lift_module:Lift"),
         ("own_lift_module:Odd", "its parameter floor cannot be given by name"),
     ],
 )
@@ -218,3 +219,12 @@ def test_a_class_that_was_written_for_nobody_is_used_as_it_is() -> None:
     assert bare.call(Call("numbers", {})).value == {"one": 3, "all": [0, 1], "keys": [1], "raw": "01"}
     assert not bare.call(Call("half", {})).ok
     assert bare.snapshot() == {"seen": ["ff"], "counts": [2.0, 0.0]}
+
+
+def test_a_class_that_is_named_in_another_way_is_told_how() -> None:
+    with pytest.raises(UserError, match=r"names a file.*Put /x on PYTHONPATH, and name cinema:Cinema"):
+        configured_environment("/x/cinema.py:Cinema")
+    with pytest.raises(
+        UserError, match=r"there is no environment cinema\.Cinema; did you mean cinema:Cinema"
+    ):
+        configured_environment("cinema.Cinema")

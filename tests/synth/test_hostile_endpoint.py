@@ -192,3 +192,50 @@ def test_a_login_page_in_place_of_answers_ends_the_run_before_much_is_asked(tmp_
         with pytest.raises(UserError, match=r"8 requests in a row were given up.*a web page, as of a login"):
             run(server, tmp_path)
         assert len(server.asked) < 12
+
+
+@pytest.mark.parametrize(
+    ("parts", "said"),
+    [
+        ({"content": None, "refusal": "I cannot help."}, "I cannot help."),
+        ({"content": [{"type": "text", "text": "y"}, {"type": "text", "text": "es"}]}, "yes"),
+        ({"content": [{"type": "image_url"}, {"type": "text", "text": "yes"}], "refusal": None}, "yes"),
+    ],
+)
+def test_a_refusal_and_a_content_in_parts_are_answers(parts: dict[str, Any], said: str) -> None:
+    body = message(**parts)
+    raw = ("application/json", body, len(body))
+    with serving(lambda _: "", raw=lambda n: raw) as server, asking(server) as endpoint:
+        assert endpoint.ask("m", ASKED).text == said and len(server.asked) == 1
+
+
+def test_a_usage_that_cannot_be_is_not_believed() -> None:
+    told = {"prompt_tokens": 5, "completion_tokens": 10**15}
+    body = json.dumps({"choices": [{"message": {"content": "yes"}}], "usage": told}).encode()
+    raw = ("application/json", body, len(body))
+    with serving(lambda _: "", raw=lambda n: raw) as server, asking(server) as endpoint:
+        used = endpoint.ask("m", ASKED).usage
+    assert used.guessed == 1 and used.prompt == 5 and used.completion < 10**6
+
+
+def test_refusals_in_a_row_end_the_run_with_what_the_server_said() -> None:
+    refused = (400, {"error": {"message": "temperature must be 1 with this model"}}, {})
+    with serving(lambda _: "yes", refuse=lambda n: refused) as server, asking(server) as endpoint:
+        for _ in range(module._IN_A_ROW - 1):
+            with pytest.raises(Unanswered):
+                endpoint.ask("m", ASKED)
+        with pytest.raises(module.Stopped, match=r"requests in a row were given up.*temperature must be 1"):
+            endpoint.ask("m", ASKED)
+
+
+def test_a_model_that_names_the_limit_of_an_answer_otherwise_is_asked_in_its_words() -> None:
+    said = "Unsupported parameter: 'max_tokens'. Use 'max_completion_tokens' instead."
+
+    def refuse(number: int) -> Any:
+        return None if number else (400, {"error": {"message": said}}, {})
+
+    with serving(lambda _: "yes", refuse=refuse) as server, asking(server) as endpoint:
+        assert endpoint.ask("m", ASKED).text == "yes" and endpoint.ask("m", ASKED).text == "yes"
+        assert "max_tokens" in server.asked[0]
+        assert all("max_completion_tokens" in one and "max_tokens" not in one for one in server.asked[1:])
+        assert len(server.asked) == 3 and endpoint.account.spent.requests == 2

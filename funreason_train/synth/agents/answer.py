@@ -10,6 +10,7 @@ from typing import Any
 from ...calls import Call, render_calls
 from .account import Usage
 
+_BEYOND = 100  # times the most tokens that a request can have taken, from which on nobody is believed
 LARGEST = 4 * 2**20
 """Bytes of one answer."""
 
@@ -74,7 +75,8 @@ def read_answer(text: str, held: tuple[int, int], most: int, plain: Callable[[An
         value = json.loads(text)
         choice = value["choices"][0]
         message = choice["message"]
-        said = message.get("content") or _native_calls(message.get("tool_calls"))
+        said = _in_parts(message.get("content")) or _native_calls(message.get("tool_calls"))
+        said = said or message.get("refusal") or ""
         thought = message.get("reasoning_content") or message.get("reasoning") or ""
         if not isinstance(said, str) or not isinstance(thought, str):
             raise TypeError("the message is no text")
@@ -109,6 +111,13 @@ async def body_of(asked: Any) -> str:
     return b"".join(parts).decode("utf-8", "replace")
 
 
+def _in_parts(content: Any) -> Any:
+    """A message's content; some servers send it as a list of parts, of which the texts are what was said."""
+    if not isinstance(content, list):
+        return content
+    return "".join(part["text"] for part in content if part.get("type") == "text")
+
+
 def _native_calls(told: Any) -> str:
     """Calls that a server took out of the text, as the text that they stood in; empty if there are none.
 
@@ -133,7 +142,8 @@ def _usage(told: Any, held: tuple[int, int]) -> Usage:
     told = told if isinstance(told, Mapping) else {}
     numbers = [told.get("prompt_tokens"), told.get("completion_tokens")]
     known = [
-        one if isinstance(one, int) and not isinstance(one, bool) and one >= 0 else None for one in numbers
+        one if isinstance(one, int) and not isinstance(one, bool) and 0 <= one <= _BEYOND * most else None
+        for one, most in zip(numbers, held, strict=True)
     ]
     prompt, completion = (most if one is None else one for one, most in zip(known, held, strict=True))
     return Usage(1, prompt, completion, int(None in known))

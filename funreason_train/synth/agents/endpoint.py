@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _IN_A_ROW = 8  # requests given up one after the other, which say that nobody is there
 _LONGEST_PAUSE = 60.0  # seconds between two tries of a request
+_NEWER = "max_completion_tokens"  # what models of late want instead of max_tokens
 _OVER = ("insufficient_quota", "billing_hard_limit_reached")
 
 
@@ -120,6 +121,7 @@ class Endpoint:
         )
         self._stopped: UserError | None = None
         self._given_up = 0
+        self._limit = "max_tokens"  # as the server names it
         self._gate = asyncio.Semaphore(limits.concurrency)
         self._settled = asyncio.Event()
         self._requests, self._tokens = Pace(limits.requests_per_minute), Pace(limits.tokens_per_minute)
@@ -183,8 +185,9 @@ class Endpoint:
         )
         try:
             answer: Answer = await trying(self._once, model, messages)
-        except Again as error:
-            self._given_up += 1
+        except (Again, Unanswered) as error:
+            if error.reason != "cut_off":  # which is an answer, if an empty one
+                self._given_up += 1
             if self._given_up >= _IN_A_ROW:
                 raise self._stop(
                     f"{self._given_up} requests in a row were given up; the last one because of: "
@@ -248,7 +251,7 @@ class Endpoint:
             messages=messages,  # type: ignore[arg-type]
             temperature=self.sampling.temperature,
             top_p=self.sampling.top_p,
-            max_tokens=self.sampling.max_tokens,
+            extra_body={self._limit: self.sampling.max_tokens},
         )
         try:
             text = await asyncio.wait_for(body_of(asked), self.limits.seconds)
@@ -287,6 +290,9 @@ class Endpoint:
             return Again(
                 "broken", f"HTTP {code} ({said})", _asked_pause(error.response.headers), charged=False
             )
+        if _NEWER in said:  # others may be under way that say it in the old way
+            self._limit = _NEWER
+            return Again("refused", said, 0.0, charged=False)
         return Unanswered("refused", f"HTTP {code} ({said})")
 
     def _stop(self, what: str, fix: str) -> Stopped:
