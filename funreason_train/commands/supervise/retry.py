@@ -65,11 +65,11 @@ class Patience:
         if progress:
             self._tries = 0
         self._reached, self._words = reached, words
-        if verdict.kind.again is Again.NEVER:
+        if verdict.again is Again.NEVER:
             return Decision(None, f"it would fail again ({verdict.kind})")
-        if again and verdict.kind.again is Again.ONCE:
+        if again and verdict.again is Again.ONCE:
             return Decision(None, "it failed in the same way twice without progress in between")
-        most = 1 if verdict.kind.again is Again.ONCE else self._limits.retries
+        most = 1 if verdict.again is Again.ONCE else self._limits.retries
         most = min(most, self._limits.retries)
         if self._tries >= most:
             return Decision(None, f"it failed {_times(self._tries + 1)} without progress in between")

@@ -20,6 +20,8 @@ _MARK = re.compile(
 )
 #: The head of a line that vLLM logged.
 _HEAD = re.compile(r"(?:ERROR|WARNING|INFO|CRITICAL) [\d-]+ [\d:]+ \[[\w.]+:\d+\] ?")
+#: A rank's mark, of torch and of torchrun.
+_RANK = re.compile(r"\[(?:rank|default|trainer)(?P<number>\d+)\]:(?: |(?=\S))")
 _TRACEBACK = "Traceback (most recent call last):"
 _EXCEPTION = re.compile(r"(?P<name>[A-Za-z_][\w.]*(?:\([\w.]+\))?)(?::\s|$)")
 _ERROR = re.compile(r"[A-Za-z_][\w.]*(?:Error|Exception)(?::\s|$)")
@@ -38,6 +40,8 @@ _WITHOUT_A_WORD = (
     "Fatal Python error",
     "SIGSEGV received",
     "SIGBUS received",
+    "Segmentation fault",
+    "(core dumped)",
 )
 #: Ray's words on it.
 _DEAD_WORKER = re.compile(
@@ -61,6 +65,7 @@ class Cause:
         role: `signs.ROOT`: it may be why the stage ended; `CASCADE`: it says that others have gone;
             `TEARDOWN`: it comes of everything being put away.
         frames: Of its traceback, `File "…", line N, in NAME`, innermost last.
+        loose: It stands in no traceback and could be harmless: a library that does without.
     """
 
     line: int
@@ -68,6 +73,7 @@ class Cause:
     error: str
     role: str = ROOT
     frames: tuple[str, ...] = field(default=(), compare=False)
+    loose: bool = field(default=False, compare=False)
 
     @property
     def fix(self) -> str:
@@ -85,7 +91,7 @@ def first_cause(lines: Iterable[str]) -> Cause | None:
         lines: The log. Tracebacks that only repeat what another process suffered are passed over.
     """
     found = findings(lines)
-    roots = [one for one in found if one.role == ROOT]
+    roots = sorted((one for one in found if one.role == ROOT), key=lambda one: one.loose)
     echoes = [one for one in found if one.role == CASCADE and not _ECHOES.search(one.error)]
     return next(iter([*roots, *echoes]), None)
 
@@ -131,7 +137,10 @@ def findings(lines: Iterable[str]) -> list[Cause]:
         elif any(part in text for part in _WITHOUT_A_WORD):
             found.append(Cause(number, process, _short(text)))
         elif (sign := sign_of(text)) and (sign.strong or sign.role != ROOT or _SERIOUS.match(text)):
-            found.append(Cause(number, process, _short(text), sign.role))
+            loose = sign.role == ROOT and not sign.strong
+            found.append(Cause(number, process, _short(text), sign.role, loose=loose))
+        elif _ERROR.match(text):  # its traceback is not here, as where several processes write at once
+            found.append(Cause(number, process, _short(text), _role(text, ROOT), loose=True))
     return found
 
 
@@ -162,6 +171,8 @@ def _spoken(lines: Iterable[str]) -> Iterator[tuple[int, str, str]]:
             process = f"{mark['name']} pid={mark['pid']}" if mark["pid"] else mark["name"]
             line = line[mark.end() :]
         text = _COLOUR.sub("", line)
+        if rank := _RANK.match(text):
+            process, text = f"{process} rank {rank['number']}".strip(), text[rank.end() :]
         yield number, process, _HEAD.sub("", text, count=1) if _HEAD.match(text) else text
 
 

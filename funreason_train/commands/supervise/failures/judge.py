@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from .cause import Cause, findings
-from .kinds import CONFIGURATION, DEVICE, HANG, MEMORY, UNKNOWN, Kind
+from .kinds import CONFIGURATION, DEVICE, HANG, MEMORY, UNKNOWN, Again, Kind
 from .signs import CASCADE, ROOT, TEARDOWN, place_of, sign_of
 
 #: What an exit code alone tells: 128 + N where a shell passed signal N on, -N from a child of our own.
@@ -15,7 +15,13 @@ _CODES = {
     signal.SIGKILL: (MEMORY, "killed with SIGKILL, as the kernel does to free memory"),
     signal.SIGBUS: (MEMORY, "ended by SIGBUS, as happens when shared memory is full"),
     signal.SIGFPE: (DEVICE, "ended by a floating point exception"),
+    signal.SIGILL: (UNKNOWN, "ended by SIGILL, as when a package was built for another processor"),
+    signal.SIGSEGV: (UNKNOWN, "ended by a segmentation fault"),
+    signal.SIGABRT: (UNKNOWN, "ended by an abort"),
+    signal.SIGTERM: (UNKNOWN, "ended by SIGTERM, as a batch system or a person does"),
 }
+#: What a shell ends with.
+_SHELL = {126: "a program may not be executed", 127: "a program was not found"}
 
 
 @dataclass(frozen=True)
@@ -29,6 +35,7 @@ class Verdict:
         cascade: What processes said because others had failed.
         teardown: What was said while everything was put away.
         fix: What helps, as sentences.
+        special: Whether a new start can help, where it is another thing than with its kind.
     """
 
     kind: Kind
@@ -37,6 +44,12 @@ class Verdict:
     cascade: tuple[Cause, ...] = ()
     teardown: tuple[Cause, ...] = ()
     fix: str = ""
+    special: Again | None = None
+
+    @property
+    def again(self) -> Again:
+        """Whether a new start can help."""
+        return self.special or self.kind.again
 
 
 def judge(lines: Iterable[str], code: int | None = None, why: str = "", hung: bool = False) -> Verdict:
@@ -90,14 +103,17 @@ def _names_its_own(said: Kind, place: Kind) -> bool:
 
 
 def _root(roots: Sequence[Cause]) -> Cause | None:
-    """The first one; where nothing is known of it, the first of which something is known for certain."""
-    if not roots:
-        return None
-    if kind_of(roots[0]) is UNKNOWN:
-        for one in roots[1:]:
-            if (sign := sign_of(one.error)) and sign.strong:
-                return one
-    return roots[0]
+    """The first one; where nothing is known of it, the first of which something is known for certain.
+
+    What stands in no traceback and could be harmless counts where nothing else is known.
+    """
+    firm = [one for one in roots if not one.loose]
+    loose = [one for one in roots if one.loose]
+    first = next(iter([*firm, *loose]), None)
+    if first is None or kind_of(first) is not UNKNOWN:
+        return first
+    certain = [one for one in roots if (sign := sign_of(one.error)) and sign.strong]
+    return next(iter([*certain, *(one for one in loose if kind_of(one) is not UNKNOWN)]), first)
 
 
 def _of_code(code: int | None) -> tuple[Kind, str]:
@@ -107,6 +123,8 @@ def _of_code(code: int | None) -> tuple[Kind, str]:
     for known, (kind, words) in _CODES.items():
         if number == known:
             return kind, f"its process was {words} (exit code {code})"
+    if code in _SHELL:
+        return CONFIGURATION, f"{_SHELL[code]} (exit code {code})"
     return UNKNOWN, f"its process ended with code {code} and no message"
 
 
@@ -114,7 +132,9 @@ def _verdict(
     kind: Kind, root: Cause | None, why: str, cascade: Sequence[Cause], teardown: Sequence[Cause]
 ) -> Verdict:
     fix = (root.fix if root else "") or kind.fix
-    return Verdict(kind, root, why, tuple(cascade), tuple(teardown), fix)
+    sign = sign_of(root.error if root else why)
+    special = sign.again if sign and sign.kind is kind else None
+    return Verdict(kind, root, why, tuple(cascade), tuple(teardown), fix, special)
 
 
 __all__ = ["CASCADE", "ROOT", "TEARDOWN", "Verdict", "judge", "judge_mistake", "kind_of"]

@@ -20,6 +20,7 @@ from .kinds import (
     NODE_LOST,
     REWARD,
     UNKNOWN,
+    Again,
     Kind,
 )
 
@@ -37,6 +38,7 @@ class Sign:
         pattern: The words, searched in one line.
         fix: What helps with just this one; None: what helps with its kind.
         strong: It is what it says wherever it stands, in a traceback of whatever code.
+        again: Whether a new start helps with just this one; None: as with its kind.
     """
 
     kind: Kind
@@ -44,6 +46,7 @@ class Sign:
     pattern: re.Pattern[str]
     fix: str | None = None
     strong: bool = False
+    again: Again | None = None
 
     def fits(self, text: str) -> bool:
         """Whether the words are in the line."""
@@ -51,9 +54,14 @@ class Sign:
 
 
 def _sign(
-    kind: Kind, words: Iterable[str], role: str = ROOT, fix: str | None = None, strong: bool = False
+    kind: Kind,
+    words: Iterable[str],
+    role: str = ROOT,
+    fix: str | None = None,
+    strong: bool = False,
+    again: Again | None = None,
 ) -> Sign:
-    return Sign(kind, role, re.compile("|".join(words)), fix, strong)
+    return Sign(kind, role, re.compile("|".join(words)), fix, strong, again)
 
 
 _TEARDOWN = _sign(
@@ -87,6 +95,7 @@ _SHARED_MEMORY = _sign(
         r"out of shared memory|insufficient shared memory",
         r"unable to (?:write to|mmap|open|allocate|resize).*(?:torch_|shared memory|/dev/shm)",
         "ObjectStoreFullError|[Oo]bject store is full of objects|plasma store is full",
+        r"killed by signal: Bus error|Bus error \(core dumped\)",
     ),
     fix="Shared memory (/dev/shm) is full: give the container more (--shm-size), use fewer data loader "
     "workers, or a smaller object store (--object-store-memory in FUNREASON_RAY_ARGS).",
@@ -99,19 +108,28 @@ _DISK = _sign(
         r"Disk quota exceeded|EDQUOT|\[Errno 122\]",
         r"Read-only file system|\[Errno 30\]",
         r"OutOfDiskError|over capacity \(95%|running out of disk|over 9\d(?:\.\d+)?% full",
-        r"Input/output error|\[Errno 5\]|Stale file handle|\[Errno 116\]",
         r"PytorchStreamWriter failed|inline_container.*unexpected pos",
-        r"file write failed|EXT4-fs error|I/O error, dev",
-        "the run directory cannot be written|disk is full",
+        r"file write failed|EXT4-fs error|XFS \(\S+\): .*(?:[Ss]hut ?down|error)|I/O error, dev",
+        r"the run directory cannot be written|disk is full|ephemeral[- ](?:local )?storage",
     ),
     strong=True,
+)
+_SHARE = _sign(
+    DISK,
+    (
+        r"Input/output error|\[Errno 5\]|Stale (?:NFS )?file handle|\[Errno 116\]",
+        r"Transport endpoint is not connected: '|nfs: server \S+ not responding",
+    ),
+    fix="A shared file system went away for a moment: see that it answers and is mounted on every node.",
+    strong=True,
+    again=Again.ONCE,
 )
 _GPU_MEMORY = _sign(
     MEMORY,
     (
-        "(?:CUDA|HIP|XPU) out of memory|OutOfMemoryError: (?:CUDA|HIP)|CUDA error: out of memory",
+        r"(?:CUDA|HIP|XPU)(?: driver)?(?: error)?\]?:? out of memory|OutOfMemoryError: (?:CUDA|HIP)",
         "CUBLAS_STATUS_ALLOC_FAILED|cudaErrorMemoryAllocation",
-        "CUDA_ERROR_OUT_OF_MEMORY|cuda failure .*out of memory",
+        "CUDA_ERROR_OUT_OF_MEMORY|(?i:cuda failure).*out of memory",
         r"would exceed allowed memory",
     ),
     fix="A GPU ran out of memory: use fewer tokens or samples a pass (rl.tokens_per_pass, "
@@ -135,7 +153,9 @@ _HOST_MEMORY = _sign(
         "memory pressure|low on memory|(?i:oom[-_ ]?kill)|Out of memory: Kill|Memory cgroup out of memory",
         r"Cannot allocate memory|\[Errno 12\]|MemoryError|bad_alloc|not enough memory|can't allocate memory",
         r"OutOfMemoryError|OOM Killed|[Ee]xceeded (?:job|step) memory limit|OUT_OF_MEMORY|OOMKilled",
+        "low on resource: memory",
         r"^Killed$|(?:line \d+:|: +)\s*\d+ Killed\b|killed by signal: Killed",
+        r"terminated with signal SIGKILL|Signal 9 \(SIGKILL\) received by PID",
     ),
     fix="The machine ran out of memory: use fewer processes on it, or shorter and fewer samples at once.",
     strong=True,
@@ -152,6 +172,7 @@ _NODE_LOST = _sign(
         r"Node .* (?:is )?not responding|no longer responding|node .* unexpectedly rebooted",
         "Failed to connect to (?:the )?GCS",
         "GCS (?:server )?(?:is|has) (?:not reachable|unreachable|died|down)|lost contact with the head",
+        "NodeNotReady|Node is not ready",
         "PreemptionError|(?i:\\bpreempted\\b|due to preemption)",
         "instance (?:is being )?terminated|is draining",
         r"Ray has ended on this node|Ray's head has ended|the head is gone",
@@ -162,17 +183,38 @@ _NODE_LOST = _sign(
 )
 #: Ray's guess at the reasons speaks of the OOM killer; what it knows is that the machine's Ray has gone.
 _RAYLET = _sign(NODE_LOST, ("Raylet is terminated",), strong=True)
+#: It looks like the device's fault, and no new start changes it.
+_DRIVER = _sign(
+    CONFIGURATION,
+    (
+        "CUDA driver version is insufficient|NVIDIA driver on your system is too old",
+        "no kernel image is available|PTX was compiled with an unsupported|unsupported (?:PTX|toolchain)",
+    ),
+    fix="The driver or the GPU is older than this torch needs: `funreason-train doctor` names the versions.",
+    strong=True,
+)
+_LIMITS = _sign(
+    CONFIGURATION,
+    (
+        r"Too many open files|\[Errno 24\]|EMFILE",
+        "can't start new thread|pthread_create failed|fork: (?:retry: )?Resource temporarily unavailable",
+    ),
+    fix="A limit of this machine for one user: raise it where the job starts (`ulimit -n 65536`, "
+    "`ulimit -u 65536`; a container's --pids-limit).",
+    strong=True,
+)
 _DEVICE = _sign(
     DEVICE,
     (
         r"Xid \(PCI|NVRM: |uncorrectable ECC|(?i:double.bit ECC)",
         r"ECC error|fallen off the bus|GPU is lost|Row.?Remap",
-        "CUDA error: (?!out of memory)|CUDA driver error",
+        "CUDA error: (?!out of memory)|CUDA driver error: (?!out of memory)|CUDA unknown error",
+        "(?i:cuda failure)|Unexpected error from cudaGetDeviceCount|system not yet initialized",
         "CUDA-capable device|cudaError(?!MemoryAllocation)[A-Z]",
         "CUBLAS_STATUS_(?!ALLOC_FAILED)|CUDNN_STATUS_|CUSPARSE_STATUS_|cuDNN error",
         "No CUDA GPUs are available|Unable to determine the device handle",
         "Failed to initialize NVML|NVMLError|NVML: ",
-        "Driver/library version mismatch|NVIDIA-SMI has failed|CUDA driver version is insufficient",
+        "Driver/library version mismatch|NVIDIA-SMI has failed",
         "NVLink.*(?:[Ee]rror|[Ff]atal)|NVSwitch.*(?:[Ee]rror|[Ff]atal)",
         "Floating point exception|illegal memory access",
         "device-side assert|Fabric Manager|ncclUnhandledCudaError|ECC_ERROR|thermal (?:shutdown|violation)",
@@ -223,6 +265,7 @@ _DEAD_PROCESS = _sign(
         "RayTaskError|WorkerCrashedError|ObjectLostError|OwnerDiedError",
         "EngineDeadError|engine core exited unexpectedly",
         "EngineCore encountered|output_handler failed|Failed core proc",
+        r"DataLoader worker \(pid.*(?:exited unexpectedly|is killed by signal)",
         "died unexpectedly|A worker died or was killed|ActorPlacementGroupRemoved|TaskCancelledError",
         "WorkerGroupError|TrainingFailedError|ControllerError",
         "ChildFailedError|See (?:stack trace|root cause)",
@@ -246,12 +289,23 @@ _ENVIRONMENT = _sign(
         "the process that executes the calls ended|chrome|playwright",
     ),
 )
+#: The sandbox's own program prints nothing else.
+_BWRAP = _sign(ENVIRONMENT, ("^bwrap: ",), strong=True)
 _REWARD = _sign(
     REWARD,
     (
         "reward function|rewards? (?:of|for) |compute_score|RewardLoop|reward model (?:server|endpoint)",
         "no score|not a (?:finite )?score|score is (?:nan|not)|reward/error",
     ),
+)
+#: After those whose servers these are.
+_SERVER = _sign(
+    NETWORK,
+    (
+        r"\b(?:429 Client|5\d\d Server) Error|Error code: (?:429|5\d\d)|Too Many Requests|RateLimitError",
+        "APITimeoutError|IncompleteRead|ChunkedEncodingError|Consistency check failed: file should",
+    ),
+    fix="A server is busy or cut the connection; with a token of your own (HF_TOKEN) a hub allows more.",
 )
 _DATA = _sign(
     DATA,
@@ -266,7 +320,7 @@ _DATA = _sign(
         "PytorchStreamReader|UnpicklingError|invalid load key|corrupt",
         "Cannot find valid samples|Dataset .* (?:is empty|not found)",
         "num_samples=0|index out of range in self|EOFError|Compressed file ended",
-        "bad zip|not a gzip|Truncated",
+        r"bad zip|[Nn]ot a gzip|Truncated|zlib\.error|LZMAError",
         "roles? .*alternat|conversation.* must|chat template .* (?:raised|failed)|TemplateError",
     ),
 )
@@ -280,12 +334,17 @@ _CONFIGURATION = _sign(
         "unrecognized arguments|unexpected keyword argument",
         "(?:must be|is not|not) divisible|Some keys are not used",
         "ModuleNotFoundError|ImportError|No module named|undefined symbol|cannot open shared object|GLIBC",
-        "RepositoryNotFound|GatedRepo|HFValidationError",
+        r"Version mismatch: The cluster was started|operator \S+ does not exist|Operation not permitted",
+        "RepositoryNotFound|GatedRepo|access a (?:gated|private) repo|HFValidationError",
         "does not appear to have a file named|[Uu]nrecognized model",
         "Can't load (?:tokenizer|the (?:model|configuration))",
         "has model type|trust_remote_code|InstantiationException",
         r"Permission denied|\[Errno 13\]|FileNotFoundError|No such file",
-        r"NotADirectory|command not found|401 Client|Unauthorized",
+        r"NotADirectory|command not found|40[134] Client|Unauthorized|(?:Entry|Revision)NotFoundError",
+        "AuthenticationError|PermissionDeniedError|api_key not configured|Error code: 40[134]",
+        "chat_template is not set|max_model_len .* is greater|is less than total desired",
+        r"AttributeError: (?:partially .*)?module '|PicklingError|Can't (?:pickle|get local object)",
+        "Failed to find C compiler|BlockingIOError|Error\\(s\\) in loading state_dict|OutOfResources",
         "[Uu]nknown (?:argument|key|option|setting)|invalid (?:choice|value)",
         "not supported|not installed|size mismatch for|NotImplementedError",
         "was made with different settings|is not a setting|AssertionError: .*(?:must|should|config|%)",
@@ -293,10 +352,20 @@ _CONFIGURATION = _sign(
 )
 #: In the order in which they are tried.
 SIGNS = (
-    *(_TEARDOWN, _SHARED_MEMORY, _DISK, _GPU_MEMORY, _CACHE_MEMORY, _RAYLET, _HOST_MEMORY, _NODE_LOST),
-    _DEVICE,
+    *(
+        _TEARDOWN,
+        _SHARED_MEMORY,
+        _SHARE,
+        _DISK,
+        _GPU_MEMORY,
+        _CACHE_MEMORY,
+        _RAYLET,
+        _HOST_MEMORY,
+        _NODE_LOST,
+    ),
+    *(_DRIVER, _LIMITS, _DEVICE),
     *(_PORT, _NETWORK, _LOST_PEER, _DEAD_PROCESS, _OUR_ENVIRONMENTS, _OUR_REWARD),
-    *(_ENVIRONMENT, _REWARD, _DATA, _CONFIGURATION),
+    *(_BWRAP, _ENVIRONMENT, _REWARD, _SERVER, _DATA, _CONFIGURATION),
 )
 #: Where the code of a traceback lies tells the kind of an error whose words do not; innermost frame first.
 PLACES = (

@@ -3,8 +3,11 @@
     python tests/commands/supervise/failures/failure_corpus.py     prints what docs/operating.md shows
 
 `tests/fixtures/failures/known` were there while the rules were written. Those in `held_out` were written
-after them, and no rule was changed on their account. A file holds the excerpts of one kind. An excerpt begins
-with `--- code=EXIT_CODE`; before each line stands what it is: `R ` cause, `C ` consequence, `T ` tidying up.
+after them, and no rule was changed on their account. Those in `practice` are what torch, NCCL, Ray, vLLM,
+hubs, kernels and batch systems print, from memory; rules were mended for them, and only the cause is marked.
+
+A file holds the excerpts of one kind. An excerpt begins with `--- code=EXIT_CODE`; before each line stands
+what it is: `R ` cause, `C ` consequence, `T ` tidying up.
 """
 
 from __future__ import annotations
