@@ -87,6 +87,7 @@ def cost(config: DictConfig, run: RunDir) -> StagePlan | None:
         lora_rank=int(sft.lora.rank) if sft.finetuning_type == "lora" else None,
         kept=None if sft.save_steps is None else int(sft.save_total_limit),
         headroom=float(told.headroom),
+        limit="sft.tree_tokens" if sft.tree_tokens else "sft.cutoff_len",
     )
     return plan_of(job, tuple(notes))
 

@@ -256,9 +256,10 @@ def _changes(job: RlJob) -> list[tuple[str, RlJob]]:
     """Settings that save memory, the cheapest first."""
     found: list[tuple[str, RlJob]] = []
     usable = job.device.memory * (1 - job.headroom)
+    place = "cpu" if job.name == "cpu" else "cuda"
     if not job.recompute:
         found.append(
-            ("rl.devices.DEVICE.gradient_checkpointing=true", replace(job, recompute=True)),
+            (f"rl.devices.{place}.gradient_checkpointing=true", replace(job, recompute=True)),
         )
     if job.pass_tokens > job.longest:
         found.append((f"rl.tokens_per_pass={job.longest}", replace(job, pass_tokens=job.longest)))

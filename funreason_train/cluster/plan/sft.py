@@ -36,6 +36,7 @@ class SftJob:
         lora_rank: None for full training.
         kept: Checkpoints that are kept; None without any.
         headroom: Share of a device's memory that is left free.
+        limit: The setting that says how long the longest sequence may be.
     """
 
     shape: Shape
@@ -57,6 +58,7 @@ class SftJob:
     lora_rank: int | None
     kept: int | None
     headroom: float
+    limit: str = "sft.cutoff_len"
 
     @property
     def number(self) -> int:
@@ -188,7 +190,10 @@ def _changes(job: SftJob, rows: int) -> list[tuple[str, SftJob]]:
     if not job.recompute:
         found.append(("sft.gradient_checkpointing=true", replace(job, recompute=True)))
     if 0 < rows < job.per_device:
-        found.append((f"sft.per_device_batch={rows}", replace(job, per_device=rows)))
+        share = job.per_device * job.accumulate  # rows of a step that a process has: passes divide them
+        size = max(count for count in range(1, rows + 1) if share % count == 0)
+        changed = replace(job, per_device=size, accumulate=share // size)
+        found.append((f"sft.per_device_batch={size}", changed))
     if job.lora_rank is None and job.devices > 1:
         for stage in (2, 3):
             if (job.zero or 0) < stage:
@@ -196,14 +201,12 @@ def _changes(job: SftJob, rows: int) -> list[tuple[str, SftJob]]:
     if job.lora_rank is None:
         found.append(("sft.finetuning_type=lora", replace(job, lora_rank=32)))
     if job.lora_rank is None and job.zero:
-        more = largest_fitting(
-            lambda half: (
-                peak(replace(job, devices=job.devices << half)) > job.device.memory * (1 - job.headroom)
-            ),
-            most=8,
-        )
-        nodes = -(-(job.devices << (more + 1)) // job.device.per_node)
-        found.append((f"cluster.nodes={nodes}", replace(job, devices=nodes * job.device.per_node)))
+        now = -(-job.devices // job.device.per_node)
+        for nodes in (now << doubled for doubled in range(1, 5)):
+            larger = replace(job, devices=nodes * job.device.per_node)
+            if peak(larger) <= job.device.memory * (1 - job.headroom):
+                found.append((f"cluster.nodes={nodes}", larger))
+                break
     shorter = largest_fitting(
         lambda length: (
             peak(replace(job, per_device=1, longest=length)) <= job.device.memory * (1 - job.headroom)
@@ -211,7 +214,7 @@ def _changes(job: SftJob, rows: int) -> list[tuple[str, SftJob]]:
         most=job.longest,
     )
     if 0 < shorter < job.longest:
-        found.append(
-            (f"sft.cutoff_len={shorter // 64 * 64 or shorter}", replace(job, per_device=1, longest=shorter))
-        )
+        size = shorter // 64 * 64 or shorter
+        rest = " sft.per_device_batch=1" if job.per_device > 1 else ""
+        found.append((f"{job.limit}={size}{rest}", replace(job, per_device=1, longest=size)))
     return found

@@ -235,6 +235,36 @@ def test_advice_is_true_once_it_is_followed() -> None:
             assert sft.plan(changed).peak == pytest.approx(one.bytes)
 
 
+def test_advice_names_everything_that_has_to_change_and_a_batch_that_divides() -> None:
+    """`sft.cutoff_len=…` alone was not enough where a pass has several rows; passes share out the batch."""
+    job = replace(SFT, per_device=40, accumulate=1)
+    told = dict(one.setting.split(" ")[0].split("=") for one in sft.plan(job).advice)
+    assert 40 % int(told["sft.per_device_batch"]) == 0
+    job = replace(job, longest=1_000_000)
+    (shorter,) = [one for one in sft.plan(job).advice if "cutoff_len" in one.setting]
+    length, rows = (int(part.partition("=")[2]) for part in shorter.setting.split(" "))
+    changed = sft.plan(replace(job, longest=length, per_device=rows))
+    assert rows == 1 and changed.fits and changed.peak == pytest.approx(shorter.bytes)
+    tree = sft.plan(replace(SFT, longest=10**6, limit="sft.tree_tokens"))
+    assert any(one.setting.startswith("sft.tree_tokens=") for one in tree.advice)
+
+
+def test_no_number_of_machines_is_advised_that_would_not_be_enough() -> None:
+    plan = sft.plan(replace(SFT, longest=10**9))
+    assert not plan.fits and not [one for one in plan.advice if "cluster.nodes" in one.setting]
+    large = sft.plan(replace(SFT, shape=KNOWN["qwen3-14b"], devices=8, zero=3, longest=2048))
+    for one in large.advice:
+        if "cluster.nodes" in one.setting:
+            nodes = int(one.setting.partition("=")[2])
+            again = sft.plan(replace(SFT, shape=KNOWN["qwen3-14b"], devices=8 * nodes, zero=3, longest=2048))
+            assert again.fits and nodes <= 16
+
+
+def test_advice_can_be_given_as_it_stands() -> None:
+    plan = rl.plan(replace(RL, recompute=False))
+    assert plan.advice[0].setting == "rl.devices.cuda.gradient_checkpointing=true"
+
+
 def test_the_largest_pass_fits_and_one_more_row_does_not() -> None:
     plan = sft.plan(SFT)
     assert plan.largest is not None and plan.largest[0] == "sft.per_device_batch"
