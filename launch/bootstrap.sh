@@ -5,6 +5,7 @@
 #   FUNREASON_DEVICE     cpu or gpu (default: gpu where nvidia-smi lists a GPU)
 #   FUNREASON_VENV       where the environment lives (default: .venv for cpu, .venv-gpu for gpu, side by side in the
 #                        repository, so that preparing data on a login node leaves the GPU nodes' environment alone)
+#   FUNREASON_SMI_SECONDS  how long nvidia-smi may take (default: 60)
 #   FUNREASON_BOOTSTRAP  skip: use the environment that is already on PATH, as in a container
 #
 # Which package index is asked is the user's own uv or pip configuration. Everything written lies in the environment's
@@ -20,7 +21,27 @@ fail() { printf 'Error: %s\n' "$*" >&2; exit 2; }
 
 # --- what the environment should be -----------------------------------------------------------------------------------
 
-has_gpu() { command -v nvidia-smi >/dev/null && [[ "$(nvidia-smi -L 2>/dev/null)" == *GPU* ]]; }
+# A driver that hangs makes nvidia-smi wait for ever, and with it everything that asks it.
+SMI_SECONDS="${FUNREASON_SMI_SECONDS:-60}"
+
+# Sets SAID to what nvidia-smi says.
+ask_smi() {
+    local code=0
+    SAID="$(timeout -k 5 "$SMI_SECONDS" nvidia-smi "$@" 2>&1)" || code=$?
+    ((code != 124 && code != 137)) \
+        || fail "$(uname -n): nvidia-smi gave no answer within $SMI_SECONDS s (FUNREASON_SMI_SECONDS): the driver of this" \
+            "node hangs, and a restart of the node mends that. FUNREASON_DEVICE=cpu does without its GPUs."
+    return "$code"
+}
+
+has_gpu() {
+    command -v nvidia-smi >/dev/null || return 1
+    ask_smi -L || true
+    if [[ "$SAID" =~ GPU\ [0-9]+: ]]; then return 0; fi
+    note "nvidia-smi is here but lists no GPU (${SAID:0:200}), so this is taken for a machine without one;" \
+        "FUNREASON_DEVICE=gpu says otherwise."
+    return 1
+}
 
 # Sets DEVICE, LOCK_FILE and VENV_DIR. A finished environment's stamp is "DEVICE HASH".
 choose_device() {
@@ -45,7 +66,9 @@ choose_device() {
 # What training on this node's GPUs needs besides the lock; told before anything is installed or started.
 check_driver() {
     local version
-    version="$(nvidia-smi --query-gpu=driver_version --format=csv,noheader 2>/dev/null | head -n 1)"
+    command -v nvidia-smi >/dev/null || return 0 # left to the doctor
+    ask_smi --query-gpu=driver_version --format=csv,noheader || true
+    version="${SAID%%$'\n'*}"
     if [[ ! "$version" =~ ^[0-9]+\. ]]; then return 0; fi # an unknown answer is left to the doctor
     ((${version%%.*} >= LEAST_DRIVER)) \
         || fail "$(uname -n): the NVIDIA driver is $version, and requirements/gpu.lock (CUDA 13) needs $LEAST_DRIVER or newer:" \

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from funreason_train.cluster.preflight import Expected, facts_here, judge
-from funreason_train.cluster.preflight.facts import PACKAGES
+from funreason_train.cluster.preflight.facts import PACKAGES, _gpus
 from funreason_train.cluster.preflight.nodes import clock_error
 
 GPU = {"index": "0", "name": "NVIDIA H20", "total": 97871.0, "free": 97000.0, "driver": "580.95.05"}
@@ -135,6 +135,19 @@ def test_what_a_machine_without_gpus_cannot_show_is_said() -> None:
 def test_slow_links_are_a_warning() -> None:
     (found,) = [f for f in judge(pair(nvlink=False), EXPECTED) if f.level == "warning"]
     assert "not joined by NVLink" in found.what
+
+
+def test_a_gpu_that_does_not_tell_its_memory_is_a_gpu(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    smi = tmp_path / "nvidia-smi"
+    smi.write_text("#!/bin/sh\necho '0, NVIDIA GB10, [N/A], [N/A], 580.65.06'\n")
+    smi.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    gpus = _gpus()
+    assert gpus == [{"index": "0", "name": "NVIDIA GB10", "total": None, "free": None, "driver": "580.65.06"}]
+    levels = {finding.check: finding.level for finding in judge(pair(gpus=gpus), EXPECTED)}
+    assert (levels["driver"], levels["GPU memory"]) == ("fine", "fine")
 
 
 def test_the_facts_of_this_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

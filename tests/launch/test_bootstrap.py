@@ -157,6 +157,32 @@ def test_a_new_or_unknown_driver_is_no_obstacle(checkout: Checkout, answer: str)
     assert checkout.run(gpu=True, FAKE_DRIVER=answer)[0] == 0
 
 
+def own_smi(folder: Path, text: str) -> str:
+    """A PATH with an nvidia-smi of its own first."""
+    folder.mkdir()
+    (folder / "nvidia-smi").write_text(f"#!/bin/sh\n{text}\n")
+    (folder / "nvidia-smi").chmod(0o755)
+    return os.pathsep.join(map(str, (folder, FAKES / "uv", os.environ["PATH"])))
+
+
+def test_a_driver_that_hangs_is_told_after_a_while(checkout: Checkout, tmp_path: Path) -> None:
+    path = own_smi(tmp_path / "smi", "exec sleep 600")
+    code, messages = checkout.run(PATH=path, FUNREASON_SMI_SECONDS="1")
+    assert code == 2 and checkout.calls() == []
+    assert "nvidia-smi gave no answer within 1 s" in messages and "FUNREASON_DEVICE=cpu" in messages
+
+
+def test_a_driver_that_does_not_answer_is_not_silently_a_machine_without_gpus(
+    checkout: Checkout, tmp_path: Path
+) -> None:
+    path = own_smi(
+        tmp_path / "smi", "echo 'Failed to initialize NVML: Driver/library version mismatch'; exit 18"
+    )
+    code, messages = checkout.run(PATH=path)
+    assert code == 0 and "lists no GPU (Failed to initialize NVML" in messages
+    assert "FUNREASON_DEVICE=gpu" in messages
+
+
 def without(tmp_path: Path, *absent: str) -> str:
     """A PATH with all programs of the machine but some."""
     folder = tmp_path / "programs"

@@ -182,12 +182,20 @@ def _smi(*words: str) -> list[list[str]]:
 
 
 def _gpus() -> list[dict[str, Any]]:
-    """Index, name, memory in MiB and driver of each GPU."""
+    """Index, name, memory in MiB (None: not told) and driver of each GPU."""
     rows = _smi(f"--query-gpu={','.join(_GPU_FIELDS)}")
     return [
-        {"index": row[0], "name": row[1], "total": float(row[2]), "free": float(row[3]), "driver": row[4]}
+        {"index": row[0], "name": row[1], "total": _mib(row[2]), "free": _mib(row[3]), "driver": row[4]}
         for row in rows
     ]
+
+
+def _mib(cell: str) -> float | None:
+    """None for a GPU that does not tell, `[N/A]`: one whose memory is the host's, or that is cut in parts."""
+    try:
+        return float(cell)
+    except ValueError:
+        return None
 
 
 def _busy() -> list[str]:

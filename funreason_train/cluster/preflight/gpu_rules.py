@@ -49,7 +49,8 @@ def free_memory(nodes: Sequence[Facts], expected: Expected) -> Iterator[Finding]
     busy = {facts["node"]: facts.get("busy") for facts in nodes}
 
     def used(node: str, gpus: Any) -> Verdict:
-        taken = [gpu for gpu in gpus if gpu["free"] < _FREE_SHARE * gpu["total"]]
+        told = [gpu for gpu in gpus if None not in (gpu["free"], gpu["total"])]
+        taken = [gpu for gpu in told if gpu["free"] < _FREE_SHARE * gpu["total"]]
         if not taken:
             return None
         shown = ", ".join(
