@@ -20,6 +20,7 @@ from typing import Any
 
 from .files import read_json, write_json, write_text
 from .paths import RunDir
+from .secrets import redacted
 
 #: Of `attempt.json`.
 FORMAT = 1
@@ -46,7 +47,7 @@ class Attempt:
         self._record: dict[str, Any] = {
             "format": FORMAT,
             "number": 0,
-            "command": list(command),
+            "command": [redacted(word) for word in command],
             "host": platform.node(),
             "pid": os.getpid(),
             "started": None,
@@ -123,7 +124,9 @@ def attempts(run: RunDir) -> list[dict[str, Any]]:
         with suppress(OSError, ValueError):
             record = read_json(run.logs / str(number) / "attempt.json")
             if isinstance(record, dict) and record.get("format") == FORMAT:
-                found.append(record)
+                stages = record.get("stages")
+                whole = isinstance(stages, dict) and all(isinstance(one, dict) for one in stages.values())
+                found.append(record if whole else {**record, "stages": {}})
     return found
 
 

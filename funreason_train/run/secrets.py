@@ -1,32 +1,74 @@
-"""Keeps secrets of the environment out of what is written."""
+"""Keeps secrets out of what is written: those of the environment, and those that show by their form."""
 
 from __future__ import annotations
 
+import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from urllib.parse import quote
 
 #: A variable with one of these words in its name holds a secret: HF_TOKEN, OPENAI_API_KEY, DB_PASSWORD.
 _WORDS = frozenset(
-    ("KEY", "TOKEN", "SECRET", "PASSWORD", "PASSWD", "PASS", "CREDENTIAL", "CREDENTIALS", "APIKEY")
+    ("KEY", "PASS", "PAT", "PWD", "CREDS", "CREDENTIAL", "COOKIE", "WEBHOOK", "AUTHORIZATION", "DSN")
 )
+#: Or a word that ends so, as people also write them together: PGPASSWORD, HFTOKEN.
+_ENDS = ("TOKEN", "SECRET", "PASSWORD", "PASSWD", "PASSPHRASE", "APIKEY", "ACCESSKEY", "CREDENTIALS")
+_FOLDERS = frozenset(("PWD", "OLDPWD"))  # the shell's
 _SHORTEST = 6  # characters of a value that is worth hiding; shorter ones occur in ordinary words
-_ADDRESS = re.compile(r"(://[^\s/:@]*:)[^\s/@]+@")
+#: A login in an address: a name and a password, or a token in the name's place.
+_LOGIN = re.compile(r"(?P<before>://(?:[^\s/:@\"']*:)?)[^\s/\"']+@")
+_QUERY = re.compile(
+    r"(?P<before>[?&][\w.-]*(?:token|key|secret|passw(?:or)?d|signature|credential)[\w.-]*=)[^&\s\"'<>]+",
+    re.IGNORECASE,
+)
+_HEADER = re.compile(r"(?P<before>\b(?:Bearer|Basic) )[\w.~+/=-]{8,}")
+#: What services write at the beginning of their keys, so that they are known when they leak.
+_KNOWN = re.compile(
+    r"\b(?:hf_[A-Za-z0-9]{20,}|sk-[A-Za-z0-9_-]{20,}|gh[pousr]_[A-Za-z0-9]{30,}|github_pat_\w{30,}"
+    r"|AKIA[0-9A-Z]{16}|xox[abprs]-[\w-]{10,}|glpat-[\w-]{18,})(?![\w-])"
+)
 
 
 def is_secret(name: str) -> bool:
     """Whether a variable's name says that its value is a secret."""
-    return not _WORDS.isdisjoint(name.upper().split("_"))
+    words = re.split(r"[^A-Z0-9]+", name.upper())
+    if name.upper() in _FOLDERS:
+        return False
+    return not _WORDS.isdisjoint(words) or any(word.endswith(_ENDS) for word in words)
 
 
 def redacted(text: str, environ: Mapping[str, str] = os.environ) -> str:
-    """The text with every secret of the environment as `[NAME]`, and without passwords in addresses."""
-    hidden = {value: name for name, value in environ.items() if is_secret(name) and len(value) >= _SHORTEST}
+    """The text with every secret of the environment as `[NAME]`, and without those that show by their form.
+
+    A secret is found as it is, and as JSON and addresses write it.
+    """
+    hidden = {
+        form: name
+        for name, value in environ.items()
+        if is_secret(name) and len(value) >= _SHORTEST
+        for form in _forms(value)
+    }
     for value in sorted(hidden, key=len, reverse=True):  # a secret may contain another
         text = text.replace(value, f"[{hidden[value]}]")
-    return _ADDRESS.sub(r"\1[PASSWORD]@", text)
+    text = _LOGIN.sub(r"\g<before>[PASSWORD]@", text)
+    for pattern in (_QUERY, _HEADER):
+        text = pattern.sub(r"\g<before>[SECRET]", text)
+    return _KNOWN.sub("[SECRET]", text)
+
+
+def shows_secret(text: str) -> bool:
+    """Whether a text holds a secret by its form: a login in an address, a key of a known kind."""
+    return any(pattern.search(text) for pattern in (_LOGIN, _QUERY, _HEADER, _KNOWN))
 
 
 def without_secrets(environ: Mapping[str, str]) -> dict[str, str]:
     """The environment for a program that needs none of its secrets."""
     return {name: value for name, value in environ.items() if not is_secret(name)}
+
+
+def _forms(value: str) -> Iterator[str]:
+    yield value
+    yield json.dumps(value)[1:-1]
+    yield json.dumps(value, ensure_ascii=False)[1:-1]
+    yield quote(value, safe="", errors="replace")

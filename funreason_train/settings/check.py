@@ -12,6 +12,8 @@ from omegaconf.errors import OmegaConfBaseException
 from pydantic import ValidationError
 
 from ..errors import Problem
+from ..run.changes import flat
+from ..run.secrets import is_secret, shows_secret
 from .describe import choices, describe, fields, sections, shown, split, takes_text
 from .names import nearest, unknown
 from .root import models
@@ -115,6 +117,7 @@ class _Check:
         followed = [key for key in self.problems if self._follows(key) or self._holds_another(key)]
         for key in followed:
             del self.problems[key]
+        self.problems |= {key: _secret_told(key) for key in _secrets(plain)}
 
     def _raw(self, key: str) -> str:
         parent, _, name = key.rpartition(".")
@@ -133,6 +136,25 @@ class _Check:
         except (OmegaConfBaseException, AttributeError):
             return False
         return any(name in self.problems and name != key for name in _REFERENCE.findall(raw))
+
+
+def _secrets(plain: Mapping[str, Any]) -> Iterator[str]:
+    """The settings that hold a secret: each is written into the run directory, and shown in reports."""
+    for key, value in flat(plain).items():
+        some = value if isinstance(value, list) else [value]
+        texts = [one for one in some if isinstance(one, str)]
+        variable = key.startswith("cluster.env.") and is_secret(key.rpartition(".")[2]) and any(texts)
+        if variable or any(map(shows_secret, texts)):
+            yield key
+
+
+def _secret_told(key: str) -> Problem:
+    return Problem(
+        "holds a secret, which would be written into files",
+        key,
+        "Put it into an environment variable of the shell that starts the command (or Ray, on each node), or "
+        "into a file that only you can read",
+    )
 
 
 def _errors(name: str, model: type[Section], given: Any) -> Iterator[tuple[str, Problem]]:
@@ -177,9 +199,18 @@ def _told(name: str, place: _Place, detail: ErrorDetails) -> Iterator[tuple[str,
         yield key, Problem(said, f"{key}={shown(place.value)}", _fix(key, place))
 
 
+#: What people call it -> what it is called here.
+_OTHER_WORDS = {"gpu": "cuda", "gpus": "cuda", "nvidia": "cuda", "cpus": "cpu"}
+
+
+def _meant(said: str, known: Sequence[str]) -> str | None:
+    word = _OTHER_WORDS.get(said.lower())
+    return word if word in known else nearest(said, known)
+
+
 def _fix(key: str, place: _Place) -> str | None:
     base = split(place.annotation)[0]
-    if isinstance(place.item, str) and (near := nearest(place.item, choices(place.annotation))):
+    if isinstance(place.item, str) and (near := _meant(place.item, choices(place.annotation))):
         return f"Did you mean {near}?"
     if takes_text(place.annotation) and type(place.item) in (bool, int, float):
         return "Put it in quotes"

@@ -2,15 +2,35 @@
 
 from __future__ import annotations
 
+import json
+from urllib.parse import quote
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from funreason_train.run.secrets import is_secret, redacted, without_secrets
+from funreason_train.run.secrets import is_secret, redacted, shows_secret, without_secrets
 
 ENVIRONMENT = {"HF_TOKEN": "hf_abcdefgh", "OPENAI_API_KEY": "sk-1234567", "SHORT_KEY": "ab", "HOME": "/me"}
-SECRET = ("HF_TOKEN", "WANDB_API_KEY", "RAY_AUTH_TOKEN", "db_password", "AWS_SECRET")
-PLAIN = ("TOKENIZERS_PARALLELISM", "KEYBOARD", "PATH", "MONKEYS", "RAY_AUTH_MODE")
+SECRET = (
+    *("PGPASSWORD", "HFTOKEN", "GITHUB_PAT", "MYSQL_PWD", "my.service.password", "SLACK_WEBHOOK", "DB_DSN"),
+    *("MY_SERVICE_PASSWORD", "AWS_SECRET_ACCESS_KEY", "SSH_PASSPHRASE"),
+    "HF_TOKEN",
+    "WANDB_API_KEY",
+    "RAY_AUTH_TOKEN",
+    "db_password",
+    "AWS_SECRET",
+)
+PLAIN = (
+    "TOKENIZERS_PARALLELISM",
+    "KEYBOARD",
+    "PATH",
+    "MONKEYS",
+    "PWD",
+    "OLDPWD",
+    "MAX_TOKENS",
+    "RAY_AUTH_MODE",
+)
 
 
 @pytest.mark.parametrize("name", [*SECRET, *PLAIN])
@@ -32,3 +52,35 @@ def test_no_secret_is_left_whatever_stands_around_it(before: str, secret: str, a
     assert (
         secret not in hidden.replace("[MY_TOKEN]", "") or secret in before + after or secret in "[MY_TOKEN]"
     )
+
+
+@pytest.mark.parametrize(
+    ("said", "hidden"),
+    [
+        ("at https://me:p@ss:w@host/x", "at https://me:[PASSWORD]@host/x"),
+        ("at https://hf_onlyatoken@host/x", "at https://[PASSWORD]@host/x"),
+        ("get https://h/x?a=1&access_token=abc&b=2", "get https://h/x?a=1&access_token=[SECRET]&b=2"),
+        ("get https://h/x?X-Amz-Signature=0f0f", "get https://h/x?X-Amz-Signature=[SECRET]"),
+        ("{'Authorization': 'Bearer abc.DEF-123='}", "{'Authorization': 'Bearer [SECRET]'}"),
+        ("key hf_" + "aB3" * 10 + ".", "key [SECRET]."),
+        ("key sk-proj-" + "a_B" * 10, "key [SECRET]"),
+        ("AKIAIOSFODNN7EXAMPLE", "[SECRET]"),
+    ],
+)
+def test_a_secret_that_shows_by_its_form_is_hidden(said: str, hidden: str) -> None:
+    assert redacted(said, {}) == hidden
+    assert shows_secret(said) and not shows_secret(redacted("plain", {}))
+
+
+@pytest.mark.parametrize(
+    "plain",
+    ["http://localhost:8000/v1", "me@host.org, see https://a/b", "Qwen/Qwen3-4B", "a?max_tokens", "Basic 1"],
+)
+def test_what_is_no_secret_stays(plain: str) -> None:
+    assert redacted(plain, {}) == plain and not shows_secret(plain)
+
+
+def test_a_secret_is_found_as_json_and_addresses_write_it() -> None:
+    secret = 'p"a\\ß/w'
+    said = json.dumps({"a": secret}) + json.dumps(secret, ensure_ascii=False) + quote(secret, safe="")
+    assert redacted(said, {"DB_PASSWORD": secret}).count("[DB_PASSWORD]") == 3

@@ -28,6 +28,22 @@ def told(command: str, *words: str) -> list[str]:
 
 
 @pytest.mark.parametrize(
+    ("command", "word", "key"),
+    [
+        ("rl", "cluster.env={WANDB_API_KEY: abcdef12}", "cluster.env.WANDB_API_KEY"),
+        ("synth", "synth.endpoint='https://me:hunter22@host/v1'", "synth.endpoint"),
+        ("eval", "eval.endpoint='https://host/v1?api_key=hunter22'", "eval.endpoint"),
+        ("eval", "notify='curl -H \"Authorization: Bearer hunter22hunter22\" https://host'", "notify"),
+    ],
+)
+def test_a_secret_in_a_setting_is_refused_and_not_repeated(command: str, word: str, key: str) -> None:
+    """Every setting is written into the run directory: config.yaml, attempt.json, reports."""
+    (problem,) = told(command, word)
+    assert problem.startswith(f"{key}: holds a secret, which would be written into files. Put it into an env")
+    assert "hunter" not in problem and "abcdef" not in problem
+
+
+@pytest.mark.parametrize(
     ("command", "word", "sentence"),
     [
         # ended in a traceback
@@ -47,6 +63,7 @@ def told(command: str, *words: str) -> list[str]:
         ("sft", "warmup_ratio=9", "sft.warmup_ratio=9: must be a number of at least 0 and below 1"),
         ("sft", "attention=banana", "sft.attention=banana: must be one of auto, varlen, fa2, sdpa, disabled"),
         ("sft", "cluster.device=tpu", "cluster.device=tpu: must be cpu or cuda. Did you mean cpu?"),
+        ("sft", "cluster.device=gpu", "cluster.device=gpu: must be cpu or cuda. Did you mean cuda?"),
         ("eval", "gpu_memory=7", "eval.gpu_memory=7: must be a number above 0 and at most 1"),
         # relatives
         (

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from ...errors import Problem, UserError, refuse
 from ...run.files import write_text
 from ...run.paths import RunDir
+from ...run.secrets import redacted
 from ...settings import check
 from ...settings.compose import compose, gather
 from ...settings.places import group_choices
@@ -46,7 +47,7 @@ def load(command: str, section: str, words: Sequence[str]) -> DictConfig:
 
         run = RunDir.at(Path(composed.config.run_dir))
         with suppress(OSError):  # the mistakes are told all the same
-            write_text(run.plan / "config.yaml", OmegaConf.to_yaml(composed.config))
+            write_text(run.plan / "config.yaml", redacted(OmegaConf.to_yaml(composed.config)))
     refuse([*composed.problems, *every_problem(composed.config, command)])
     raise AssertionError("refuse raises")
 
