@@ -6,6 +6,7 @@ import ast
 import json
 import marshal
 import math
+import re
 from collections.abc import Callable
 from functools import wraps
 from typing import Any, TypeVar
@@ -14,6 +15,10 @@ Value = TypeVar("Value")
 Result = TypeVar("Result")
 
 
+#: Control characters but for tabs and ends of lines, marks of direction, lone surrogates.
+_STEERING = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
+)
 _LONGEST_LITERAL = 1_000_000  # characters
 _MOST_BITS = 14_000  # Python does not write integers of more than 4,300 decimal digits
 
@@ -43,6 +48,14 @@ def _writable(value: Any, depth: int) -> Any:
     if depth and isinstance(value, (list, tuple)):
         return [_writable(item, depth - 1) for item in value]
     return f"({type(value).__name__})"
+
+
+def visible(text: str) -> str:
+    """The text for a terminal: what would steer it or turn the writing around is an escape there.
+
+    Answers of models, rows of data and file names hold whatever others wrote.
+    """
+    return _STEERING.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
 
 
 def is_number(value: Any) -> bool:

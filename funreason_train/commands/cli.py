@@ -5,6 +5,7 @@ Composing, printing help, checking and dry runs import no framework; a stage run
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -250,12 +251,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         interrupted, 141 nobody reads the output any more.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a terminal of few characters is no reason to fail
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         code = _answer(words)
         sys.stdout.flush()
         return code
     except UserError as error:
-        print(f"funreason-train: {error}", file=sys.stderr)
+        from ..plain import visible
+        from ..run.secrets import redacted
+
+        print(f"funreason-train: {visible(redacted(str(error)))}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("funreason-train: interrupted; the same command continues where it stopped", file=sys.stderr)

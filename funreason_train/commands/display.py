@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from textwrap import fill
 
 from rich.console import Console
 
 from ..pages.table import Table
+from ..plain import visible
 
 #: Everything that a person reads goes here; results for programs are in files.
 console = Console()
@@ -14,11 +16,18 @@ console = Console()
 
 def say(text: str) -> None:
     """Prints a sentence as it is: paths and settings are neither folded nor coloured."""
-    console.print(text, markup=False, highlight=False, soft_wrap=True)
+    console.print(visible(text), markup=False, highlight=False, soft_wrap=True)
 
 
 def print_table(table: Table) -> None:
     """Prints a table and its notes; where it is too wide, as several tables, and no cell is cut off."""
+    table = replace(
+        table,
+        title=visible(table.title),
+        head=tuple(map(visible, table.head)),
+        rows=tuple(tuple(map(visible, row)) for row in table.rows),
+        notes=tuple(map(visible, table.notes)),
+    )
     for part in table.fitting(console.width):
         console.print(part.rich(console.width))
         for note in part.notes:

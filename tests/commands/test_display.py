@@ -62,3 +62,13 @@ def test_three_models_with_intervals_take_two_lines_a_row_on_80_columns(screen: 
     display.print_table(Table("", ("category", "tasks", "base", "sft", "rl"), rows))
     lines = [line for line in screen.export_text().splitlines() if line.strip() and "─" not in line]
     assert len(lines) == 1 + 2 * len(names)
+
+
+def test_what_others_wrote_does_not_steer_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    """A lone surrogate in a category of a rollout used to end `reverify` with a traceback."""
+    hostile = "a\x1b[2J\x1b]0;title\x07\u202eb\ud800\x9bc\r"
+    display.say(f"said {hostile}\nnext\tline")
+    display.print_table(Table("", ("name", hostile), ((hostile, "1"),), notes=(hostile,)))
+    out = capsys.readouterr().out
+    assert not {*"\x1b\x07\u202e\ud800\x9b\r"} & {*out}
+    assert "said a\\x1b[2J" in out and "\\ud800" in out and "next" in out
