@@ -109,13 +109,32 @@ def try_out(job: Mapping[str, Any]) -> int:
     for number, row in enumerate(job["rows"]):
         try:
             _result(_loaded(job["function"])(**row))
-        except Exception as error:
+        except (Exception, SystemExit) as error:  # a script ends itself where it is not asked for its name
             raise UserError(
                 f"the reward function fails on row {number} ({type(error).__name__}: {error})",
                 where=str(job["function"]),
                 fix="It returns a finite number, or a dictionary with a finite `score`",
             ) from None
     return len(job["rows"])
+
+
+def loads(function: str) -> None:
+    """Runs the function's file, as the first answer would.
+
+    Args:
+        function: `FILE.py:function`.
+
+    Raises:
+        UserError: if that fails, with which every answer would score 0.
+    """
+    try:
+        _loaded(function)
+    except (Exception, SystemExit) as error:
+        raise UserError(
+            f"the file of the reward function cannot be run ({type(error).__name__}: {error})",
+            where=str(function),
+            fix="What it does besides defining functions belongs under `if __name__ == '__main__':`",
+        ) from None
 
 
 def score(
@@ -146,7 +165,7 @@ def score(
             extra_info=extra_info,
         )
         return {"score": _result(found), "error": 0.0}
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         _say(f"{type(error).__name__}: {error}")
         return {"score": 0.0, "error": 1.0}
 

@@ -118,6 +118,8 @@ def _reward(
     function, options = _chosen(config, record, words)
     if function:
         refuse(Problem(text) for text in own.problems(function))
+        with redirect_stdout(sys.stderr):
+            own.loads(function)
         return lambda stored: _by_function(stored, function), {"function": function}
     refuse(Problem(wrong, "rl.reward") for wrong in check_options(options))
     return lambda stored: _by_rule(stored, options), dict(options)

@@ -12,6 +12,7 @@ import pytest
 from commands.records.recorded import GOLD, RIGHT, WRONG, finished, rollout, write
 
 from funreason_train.commands.cli import main
+from funreason_train.reward import own
 from funreason_train.run.manifest import Manifest
 from funreason_train.run.paths import RunDir
 
@@ -82,6 +83,25 @@ def test_a_function_of_ones_own_and_one_that_fails(
     assert {one["after"] for one in found["changes"]} == {"the function failed"}
     assert main(["reverify", str(run.root), f"reward={mine}:none"]) == 2
     assert "defines no function none" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("first", ["import no_such_package", "raise SystemExit(0)", "1 / 0"])
+def test_a_file_that_cannot_be_run_scores_nothing(
+    first: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With `sys.exit()` at its top level the command used to end in silence, with code 0."""
+    run = finished(tmp_path / "run")
+    name = f"f{len(first)}.py"  # what was loaded is remembered by its path
+    file = write(tmp_path / name, f"{first}\ndef mine(data_source, solution_str, **more):\n    return 1\n")
+    assert main(["reverify", str(run.root), f"reward={file}:mine"]) == 2
+    assert "the file of the reward function cannot be run" in capsys.readouterr().err
+    assert not (run.root / "reverify").exists()
+
+
+def test_a_function_that_ends_the_program_fails(tmp_path: Path) -> None:
+    file = write(tmp_path / "ends.py", "def mine(**row):\n    raise SystemExit(3)\n")
+    found = own.score("a", "b", "c", function=f"{file}:mine")
+    assert found == {"score": 0.0, "error": 1.0}
 
 
 def test_rows_of_an_evaluation_are_scored_with_their_gold_answers(
