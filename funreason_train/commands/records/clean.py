@@ -71,7 +71,7 @@ def _set_aside(record: RunRecord) -> Iterator[tuple[Path, str]]:
     """Results that restarts have moved to `old/`, as the manifest says: other folders there stay."""
     run = record.run
     moved = {Path(place).name for place in Manifest(run).moved}
-    for folder in _folders(run.old):
+    for folder in _folders(run.old, run.root):
         if _SET_ASIDE.fullmatch(folder.name) and folder.name in moved:
             yield folder, "set aside by a restart"
 
@@ -84,7 +84,7 @@ def _checkpoints(record: RunRecord) -> Iterator[tuple[Path, str]]:
             continue
         numbered = sorted(
             (int(match[1]), folder)
-            for folder in _folders(place)
+            for folder in _folders(place, record.run.root)
             if (match := _CHECKPOINT[stage].fullmatch(folder.name))
         )
         for _, folder in numbered[:-1]:
@@ -95,15 +95,18 @@ def _logs(record: RunRecord) -> Iterator[tuple[Path, str]]:
     """The folders of all attempts but the latest."""
     numbered = sorted(
         (int(folder.name), folder)
-        for folder in _folders(record.run.logs)
+        for folder in _folders(record.run.logs, record.run.root)
         if _ATTEMPT.fullmatch(folder.name) and (folder / "attempt.json").is_file()
     )
     for _, folder in numbered[:-1]:
         yield folder, "logs of an earlier attempt"
 
 
-def _folders(place: Path) -> list[Path]:
+def _folders(place: Path, root: Path) -> list[Path]:
+    """The folders in a place of the run; none where a link leads out of it, as to another run's."""
     try:
+        if not place.resolve().is_relative_to(root.resolve()):
+            return []
         return sorted(one for one in place.iterdir() if one.is_dir() and not one.is_symlink())
     except OSError:
         return []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -90,6 +91,17 @@ def test_earlier_checkpoints_of_finished_stages_go_and_the_newest_stay(
         "latest_checkpointed_iteration.txt",
     ]
     assert (run.rl / "rollouts" / "1.jsonl").is_file() and run.sft_model.is_dir()
+
+
+def test_what_a_link_leads_to_outside_of_the_run_stays(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Checkpoints of another run, linked in, were taken for this run's own and removed."""
+    run, other = finished(tmp_path / "a"), finished(tmp_path / "b")
+    shutil.rmtree(run.rl_checkpoints)
+    run.rl_checkpoints.symlink_to(other.rl_checkpoints)
+    code, _ = told(capsys, "clean", f"of=[{run.root}]", "yes=true")
+    assert code == 0 and (other.rl_checkpoints / "global_step_4" / "actor").is_dir()
 
 
 @pytest.mark.parametrize("state", ["running", "failed", "stopped"])
