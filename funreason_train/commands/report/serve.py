@@ -6,11 +6,15 @@ The server sends the page, its blocks, and nothing else: no file of the run dire
 from __future__ import annotations
 
 import re
+import sys
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
 from ...errors import UserError
+from ...run.files import MISSHAPEN
+from ...run.secrets import redacted
 from ..display import say
 from .build import Report
 
@@ -46,6 +50,12 @@ class ReportServer(ThreadingHTTPServer):
                 self._looked = time.monotonic()
             return self.report
 
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A browser that has gone, in the middle of an answer, is nothing to tell; all else is one line."""
+        error = sys.exc_info()[1]
+        if not isinstance(error, ConnectionError | TimeoutError):
+            sys.stderr.write(f"report serve: a request failed ({type(error).__name__}: {error})\n")
+
 
 class _Handler(BaseHTTPRequestHandler):
     server: ReportServer
@@ -58,14 +68,22 @@ class _Handler(BaseHTTPRequestHandler):
         name = (self.headers.get("Host") or "").rpartition(":")[0] or self.headers.get("Host") or ""
         if self.server.names.isdisjoint({name}) and "0.0.0.0" not in self.server.names:
             self._send(403, "text/plain", "this server answers to its own name only")
-        elif self.path in ("/", "/report.html"):
-            self._send(200, "text/html", self.server.fresh().page())
-        elif (found := _BLOCK.fullmatch(self.path)) and (block := self.server.fresh().blocks.get(found[1])):
-            self._send(200, "text/plain", block)
         else:
-            self._send(404, "text/plain", "the report is at /")
+            self._send(*self._answer(self.path.partition("?")[0]))
 
     do_HEAD = do_GET
+
+    def _answer(self, path: str) -> tuple[int, str, str]:
+        """Code, kind and text of what is asked for."""
+        try:
+            if path in ("/", "/report.html"):
+                return 200, "text/html", self.server.fresh().page()
+            if (found := _BLOCK.fullmatch(path)) and (block := self.server.fresh().blocks.get(found[1])):
+                return 200, "text/plain", block
+        except (OSError, *MISSHAPEN) as error:  # as when the run's folder is taken away meanwhile
+            said = redacted(f"the report cannot be made now ({type(error).__name__}: {error})")
+            return 503, "text/plain", said
+        return 404, "text/plain", "the report is at /"
 
     def _send(self, code: int, kind: str, text: str) -> None:
         body = text.encode("utf-8", "backslashreplace")

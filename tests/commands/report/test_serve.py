@@ -126,3 +126,40 @@ def test_the_page_follows_the_run(served: Any, visit: Visit) -> None:
     tab.click("nav.tabs a >> nth=0")
     tab.wait_for_selector("#rl canvas")
     assert "live" in tab.locator(".news").text_content()
+
+
+@pytest.mark.parametrize(
+    "path", ["/../../etc/passwd", "/%2e%2e/manifest.json", "//etc/passwd", "/block/..", "/manifest.json", "*"]
+)
+def test_no_path_leads_to_a_file(served: Any, path: str) -> None:
+    assert ask(served[1], path)[0] == 404
+
+
+def test_a_question_mark_changes_nothing_and_other_methods_are_refused(served: Any) -> None:
+    assert ask(served[1], "/?from=mail")[0] == 200
+    assert ask(served[1], "/", "POST")[0] == 501
+
+
+def test_a_run_that_is_taken_away_meanwhile_is_told(
+    served: Any, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    run, server = served
+    shutil.rmtree(run.root)
+    assert ask(server, "/")[0] == 200  # a page of nothing
+
+    def broken() -> str:
+        raise OSError(116, "Stale file handle")
+
+    monkeypatch.setattr(server.report, "refresh", broken)
+    code, body, _ = ask(server, "/")
+    assert code == 503 and b"the report cannot be made now (OSError: [Errno 116] Stale" in body
+    assert "Traceback" not in capfd.readouterr().err
+
+
+def test_a_browser_that_goes_away_is_nothing_to_tell(served: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    for error in (BrokenPipeError(), ConnectionResetError(), ValueError("odd")):
+        try:
+            raise error
+        except Exception:
+            served[1].handle_error(None, ("127.0.0.1", 1))
+    assert capsys.readouterr().err == "report serve: a request failed (ValueError: odd)\n"
