@@ -13,6 +13,9 @@ from typing import Any
 
 from ..errors import Problem, UserError
 
+#: What reading a value raises that is of another shape than expected, as in a file that others have changed.
+MISSHAPEN = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError)
+
 
 def write_json(path: Path, value: Any) -> None:
     """Writes `value` so that a reader never meets half a file (temporary file, then rename)."""
@@ -32,8 +35,16 @@ def write_text(path: Path, text: str) -> None:
 
 
 def read_json(path: Path) -> Mapping[str, Any]:
-    """The JSON object in `path`."""
-    value: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    """The JSON object in `path`.
+
+    Raises:
+        OSError: if it cannot be read.
+        ValueError: if it is no JSON, or nested beyond all bounds.
+    """
+    try:
+        value: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
     return value
 
 
@@ -42,7 +53,7 @@ def read_lines(path: Path) -> Iterator[Any]:
     if path.is_file():
         with path.open(encoding="utf-8", errors="replace") as file:
             for line in file:
-                with suppress(ValueError):
+                with suppress(ValueError, RecursionError):
                     yield json.loads(line)
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,19 @@ FORMAT = 3
 #: The one before: its records lack `origin`, and the oldest of them `restart` and `old`. It is read, and
 #: written as the new one at the next change. Any other format is refused.
 _BEFORE = 2
+#: What each part of a stage's record is.
+_SHAPE: Mapping[str, type | tuple[type, ...]] = {
+    "state": str,
+    "fingerprint": str,
+    "settings": dict,
+    "inputs": dict,
+    "attempts": int,
+    "versions": dict,
+    "origin": dict,
+    "seconds": (int, float),
+    "peak_bytes": (int, float),
+    "result": dict,
+}
 
 
 class Manifest:
@@ -107,4 +121,57 @@ def _read(path: Path) -> dict[str, Any]:
             where=str(path),
             fix=way_out,
         )
+    value = {"restart": None, "old": [], **value}
+    for part, wrong in _wrong(value):
+        raise UserError(f"is damaged ({part} is {wrong!r:.60})", where=str(path), fix=way_out)
     return value
+
+
+def _wrong(value: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """The parts of a manifest that are of another shape than the readers of it expect, with what they are."""
+    if not isinstance(value["restart"], dict | None):
+        yield "restart", value["restart"]
+    old = value["old"]
+    if not isinstance(old, list) or not all(isinstance(one, dict) for one in old):
+        yield "old", old
+    for name, record in value["stages"].items():
+        if not isinstance(record, dict):
+            yield f"stages.{name}", record
+            continue
+        for key, kinds in _SHAPE.items():
+            found = record.get(key)
+            number = not isinstance(kinds, type) or kinds is int
+            bad = number and (isinstance(found, bool) or not _is_real(found))
+            if key in record and (not isinstance(found, kinds) or bad) and (found, number) != (None, True):
+                yield f"stages.{name}.{key}", found
+        yield from _wrong_inside(name, record)
+
+
+def _wrong_inside(name: str, record: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    for path, entry in _dict(record.get("inputs")).items():
+        if not isinstance(entry, dict) or not isinstance(entry.get("digest"), str):
+            yield f"stages.{name}.inputs.{path}", entry
+    origin = _dict(record.get("origin"))
+    for key in ("git", "hardware"):
+        if not isinstance(origin.get(key), dict | None):
+            yield f"stages.{name}.origin.{key}", origin[key]
+    if not isinstance(_dict(origin.get("hardware")).get("gpus") or [], list):
+        yield f"stages.{name}.origin.hardware.gpus", origin["hardware"]["gpus"]
+    parents = origin.get("parents") or []
+    if not isinstance(parents, list) or not all(
+        isinstance(one, dict) and isinstance(one.get("run"), str) and isinstance(one.get("stage"), str)
+        for one in parents
+    ):
+        yield f"stages.{name}.origin.parents", parents
+
+
+def _dict(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _is_real(value: Any) -> bool:
+    """Whether a number is one that can be counted with."""
+    try:
+        return math.isfinite(value)
+    except (OverflowError, TypeError):
+        return False

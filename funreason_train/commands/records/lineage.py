@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...errors import UserError
 from ...pages.table import Table
-from ...run.files import read_json
+from ...run.files import MISSHAPEN, read_json
 from ...run.fingerprint import digest_file
 from ..display import print_table, say
 from .scan import one_run
@@ -291,7 +291,7 @@ def _score(score: Path) -> dict[str, float]:
         }
     except FileNotFoundError:
         raise UserError("there is no such file", where=str(score)) from None
-    except (OSError, ValueError, AttributeError, TypeError) as error:
+    except (OSError, *MISSHAPEN) as error:
         raise UserError(f"is not a scores.json ({error})", where=str(score)) from None
 
 

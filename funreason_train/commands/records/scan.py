@@ -72,13 +72,15 @@ class RunRecord:
         """Model -> accuracy on the held-out tasks, from the summary or the latest evaluation."""
         heldout = self.summary.get("heldout")
         if isinstance(heldout, Mapping) and heldout:
-            return {name: heldout[name] for name in ("base", "sft", "rl") if is_number(heldout.get(name))}
+            return {
+                name: float(heldout[name]) for name in ("base", "sft", "rl") if _is_share(heldout.get(name))
+            }
         result = self.stages.get("eval", {}).get("result", {})
-        models = result.get("models", {}) if isinstance(result, Mapping) else {}
+        models = result.get("models") if isinstance(result, Mapping) else None
         return {
             str(name): float(one["accuracy"])
-            for name, one in models.items()
-            if isinstance(one, Mapping) and is_number(one.get("accuracy"))
+            for name, one in (models if isinstance(models, Mapping) else {}).items()
+            if isinstance(one, Mapping) and _is_share(one.get("accuracy"))
         }
 
 
@@ -104,7 +106,11 @@ def one_run(place: str) -> RunRecord:
         raise UserError("is not a run directory (there is no manifest.json)", where=place)
     found = RunRecord.of(root)
     if found.problem:
-        raise UserError(found.problem, where=str(root), fix="Use the version that made it")
+        raise UserError(
+            found.problem,
+            where=str(root),
+            fix="Use the version that made it, or put back a copy of its manifest.json",
+        )
     return found
 
 
@@ -125,6 +131,10 @@ def _roots(folder: Path, deep: int) -> Iterator[Path]:
         return
     for one in inner:
         yield from _roots(one, deep - 1)
+
+
+def _is_share(value: Any) -> bool:
+    return is_number(value) and 0 <= value <= 1
 
 
 def _summary(run: RunDir) -> Mapping[str, Any]:

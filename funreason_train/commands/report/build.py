@@ -13,8 +13,9 @@ from ...errors import UserError
 from ...pages.embed import pack
 from ...pages.page import render_page
 from ...pages.table import Table
+from ...plain import json_text
 from ...run.changes import flat
-from ...run.files import write_text
+from ...run.files import MISSHAPEN, write_text
 from ...run.paths import RunDir
 from ...run.secrets import is_secret, redacted
 from . import head, rejected
@@ -51,7 +52,7 @@ class Report:
             self._rollouts = Rollouts(self.run.rl / "rollouts", self.samples, size)
         self._rollouts.refresh()
         value, blocks = self._gathered()
-        value = json.loads(redacted(json.dumps(value)))
+        value = json.loads(redacted(json_text(value)))
         digest = hashlib.sha256(pack(value).encode()).hexdigest()[:16]
         self.blocks = {"report": pack({**value, "version": digest}), **blocks}
         return digest
@@ -120,7 +121,7 @@ def _config(run: RunDir) -> dict[str, Any]:
 
 
 def _data_folder(run: RunDir, config: Mapping[str, Any]) -> Path:
-    out = (config.get("data") or {}).get("out")
+    out = head.section(config, "data").get("out")
     return Path(str(out)) if out and Path(str(out)).is_dir() else run.data
 
 
@@ -130,7 +131,7 @@ def _plan(run: RunDir) -> dict[str, Any] | None:
 
     try:
         lines = plan_and_measured(run)
-    except (UserError, KeyError, TypeError, ValueError):
+    except (UserError, OSError, *MISSHAPEN):
         return None
     rows = tuple(
         (one.stage, f"{one.what} ({one.unit})", _plain(one.planned), _plain(one.measured), _plain(one.ratio))

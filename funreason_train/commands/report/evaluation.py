@@ -10,7 +10,7 @@ from ...evaluate.results import read_scores
 from ...evaluate.results import verdicts as read_verdicts
 from ...pages.comparison import compare, share
 from ...pages.table import Table
-from ...run.files import read_json
+from ...run.files import MISSHAPEN, read_json
 from ...run.paths import RunDir
 
 _TITLES = {"heldout": "Held-out tasks", "custom": "Tasks of one's own", "bfcl": "BFCL"}
@@ -35,7 +35,7 @@ def _benchmark(run: RunDir, benchmark: str) -> dict[str, Any] | None:
         except UserError as error:
             notes.append(str(error))
             continue
-        if "accuracy" in scores[name] and len(scores[name].get("ci95", ())) != 2:
+        if "accuracy" in scores[name] and "ci95" not in scores[name]:
             del scores[name]
             notes.append(
                 f"{name}: its scores.json has no interval (ci95), so it is not shown; evaluate it again."
@@ -43,6 +43,7 @@ def _benchmark(run: RunDir, benchmark: str) -> dict[str, Any] | None:
     if not scores and not notes:
         return None
     page = run.eval_failures(benchmark)
+    scores = {name: one for name, one in scores.items() if _whole(name, one, notes)}
     return {
         "title": _TITLES[benchmark],
         "benchmark": benchmark,
@@ -61,14 +62,26 @@ def _models(run: RunDir, benchmark: str) -> list[str]:
     return sorted(found, key=lambda name: (_ORDER.index(name) if name in _ORDER else len(_ORDER), name))
 
 
+def _whole(name: str, scores: Mapping[str, Any], notes: list[str]) -> bool:
+    """Whether a model's figures can be shown; if not, a note says so."""
+    try:
+        _shares({name: scores}), _reasons({name: scores}), _columns({name: scores})
+        if "accuracy" in scores:
+            compare({name: scores}, {name: {}})
+    except MISSHAPEN:
+        notes.append(f"{name}: its scores.json is damaged, so it is not shown; evaluate it again.")
+        return False
+    return True
+
+
 def _shares(scores: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
     """How often each model is right, where a benchmark has one figure for it."""
     return [
         {
             "name": name,
-            "value": one["accuracy"],
-            "low": one["ci95"][0],
-            "high": one["ci95"][1],
+            "value": float(one["accuracy"]),
+            "low": float(one["ci95"][0]),
+            "high": float(one["ci95"][1]),
             "tasks": one["tasks"],
         }
         for name, one in scores.items()
@@ -86,7 +99,7 @@ def _tables(
     try:
         verdicts = {name: read_verdicts(run.eval(name, benchmark) / "episodes.jsonl") for name in scores}
         return [compare(scores, verdicts, "Tasks done right"), _reasons(scores)]
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, *MISSHAPEN) as error:
         notes.append(f"The models cannot be set side by side: {error}.")
         return []
 
@@ -127,6 +140,7 @@ def _figure(part: Mapping[str, Any]) -> str:
 def summary_figures(run: RunDir) -> Mapping[str, Any]:
     """The held-out figures of `summary.json`; empty without one."""
     try:
-        return dict(read_json(run.summary)).get("heldout", {})
+        found = dict(read_json(run.summary)).get("heldout", {})
     except (OSError, ValueError, TypeError):
         return {}
+    return found if isinstance(found, dict) else {}

@@ -16,6 +16,7 @@ from ...run.files import read_json
 from ...run.manifest import Manifest
 from ...run.paths import RunDir
 from .evaluation import summary_figures
+from .series import is_number
 
 _TITLES = {
     "synth": "Synthesis",
@@ -93,7 +94,7 @@ def _spans(records: Iterable[Mapping[str, Any]]) -> dict[str, list[tuple[float, 
 def _seconds(text: Any) -> float | None:
     try:
         return datetime.fromisoformat(str(text)).timestamp()
-    except ValueError:
+    except (ValueError, OverflowError, OSError):  # of a year that the machine's clock does not know
         return None
 
 
@@ -101,7 +102,7 @@ def facts(run: RunDir, stages: Mapping[str, Mapping[str, Any]], config: Mapping[
     """Name and value of what a reader asks first: command, seed, model, commit, dates, machine."""
     records = attempts(run)
     last = records[-1] if records else {}
-    model, cluster = _section(config, "model"), _section(config, "cluster")
+    model, cluster = section(config, "model"), section(config, "cluster")
     result = _results(stages)
     parameters = result.get("sft", {}).get("parameters")
     made = " parameters, made here with random weights" if not model.get("path") else " parameters"
@@ -116,21 +117,26 @@ def facts(run: RunDir, stages: Mapping[str, Mapping[str, Any]], config: Mapping[
         ("attempts", str(len(records)) if len(records) > 1 else ""),
         ("cluster", _cluster(cluster)),
         ("host", str(last.get("host") or "")),
-        ("data", ", ".join(map(str, _section(config, "data").get("datasets") or ()))),
-        ("algorithm", str(_section(_section(config, "rl"), "algorithm").get("name") or "")),
+        ("data", _listed(section(config, "data").get("datasets"))),
+        ("algorithm", str(section(section(config, "rl"), "algorithm").get("name") or "")),
         ("version", f"funreason-train {_version(stages)}"),
         ("folder", str(run.root)),
     ]
     return [[name, value] for name, value in found if value]
 
 
-def _section(config: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+def section(config: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """A section of the settings; empty where it is none."""
     found = config.get(name)
     return found if isinstance(found, dict) else {}
 
 
 def _results(stages: Mapping[str, Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
     return {name: record.get("result") or {} for name, record in stages.items()}
+
+
+def _listed(value: Any) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value or "")
 
 
 def _command(record: Mapping[str, Any]) -> str:
@@ -150,6 +156,8 @@ def _commit(run: RunDir, stages: Mapping[str, Mapping[str, Any]]) -> str:
         places.append(read_json(run.manifest))
     for place in places:
         inner = [place.get(name) for name in ("provenance", "code", "git")] if isinstance(place, dict) else []
+        if isinstance(place, dict) and isinstance(place.get("origin"), dict):
+            inner.append(place["origin"].get("git"))
         for holder in (place, *inner):
             if isinstance(holder, dict) and isinstance(value := holder.get("commit"), str) and value:
                 changed = holder.get("dirty") or holder.get("diff")
@@ -176,16 +184,17 @@ def tiles(
     """The figures that matter most, each with its name and a note."""
     figures, found = summary_figures(run), []
     for name in ("base", "sft", "rl"):
-        if isinstance(figures.get(name), int | float):
+        if is_number(figures.get(name)):
             found.append(
                 {"name": f"{name.upper() if name != 'base' else 'Base model'}, held-out tasks",
                  "value": f"{100 * figures[name]:.1f} %", "note": f"{figures.get('tasks', '')} tasks"}
             )  # fmt: skip
     low_high = figures.get("rl_minus_sft_ci95")
-    if found and isinstance(low_high, list) and len(low_high) == 2:
+    gain = figures.get("rl_minus_sft", 0)
+    known = isinstance(low_high, list) and len(low_high) == 2 and all(map(is_number, [*low_high, gain]))
+    if found and known:
         found[-1]["note"] = (
-            f"{100 * figures.get('rl_minus_sft', 0):+.1f} points on SFT "
-            f"({100 * low_high[0]:+.1f} to {100 * low_high[1]:+.1f})"
+            f"{100 * gain:+.1f} points on SFT ({100 * low_high[0]:+.1f} to {100 * low_high[1]:+.1f})"
         )
     for stage in training:
         if value := _last(stage):

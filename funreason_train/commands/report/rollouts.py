@@ -12,12 +12,15 @@ from typing import Any
 
 from ...pages.embed import Texts, pack
 from ...rl.train import records
+from ...run.files import MISSHAPEN
 from .reasons import meanings
 from .sample import Sample, group_samples, packed_sample, question
 from .tokens import packed_tokens
 
 #: Shares of a page's bytes that texts and tokens may take.
 _TEXTS, _TOKENS = 0.5, 0.45
+#: What a line of a step has.
+_NEEDED = {"group", "sample", "prompt", "answer"}
 
 
 @dataclass
@@ -195,8 +198,10 @@ def _step(step: int, file: Path, quota: int, tokens: float | None) -> StepBlocks
 def _readable(file: Path) -> Iterable[dict[str, Any]]:
     """The lines of a step's file; one that is being written, or that a crash cut off, ends it."""
     try:
-        yield from records.read(file)
-    except (ValueError, KeyError, TypeError, AttributeError, OSError):
+        for line in records.read(file):
+            if isinstance(line["prompt"], str) and isinstance(line["sample"], int) and {*line} >= _NEEDED:
+                yield line
+    except (OSError, *MISSHAPEN):
         return
 
 

@@ -143,7 +143,10 @@ def with_played(
 
 def is_number(value: Any) -> bool:
     """Whether a value is a number that a chart can show."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    try:
+        return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    except OverflowError:  # an integer beyond all floats
+        return False
 
 
 def _stage(stage: str, title: str, charts: Sequence[Chart], path: Path) -> dict[str, Any] | None:

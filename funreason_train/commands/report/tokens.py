@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ...pages.embed import pack
+from ...run.files import MISSHAPEN
 from .sample import Sample
 
 #: Groups that are packed to see how many fit.
@@ -68,7 +69,7 @@ def _read(file: Path, lines: Sequence[int]) -> dict[int, Any]:
 
     try:
         return dict(token_records.read(file, lines))
-    except ValueError:
+    except MISSHAPEN:
         return {}
 
 

@@ -1,0 +1,117 @@
+"""Records that somebody has changed: a sentence that says what and where, and never a traceback."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from commands.records.recorded import finished
+from commands.report.made_run import make_run
+
+from funreason_train.commands.records.lineage import chain
+from funreason_train.commands.records.scan import RunRecord, one_run
+from funreason_train.commands.report.build import Report, write_report
+from funreason_train.errors import UserError
+from funreason_train.pages.embed import blocks_of
+from funreason_train.run.attempts import Attempt, attempts
+from funreason_train.run.manifest import Manifest
+
+Change = Callable[[Any], Any]
+
+
+def change(path: Path, do: Change) -> None:
+    value = json.loads(path.read_text())
+    do(value)
+    path.write_text(json.dumps(value))
+
+
+@pytest.mark.parametrize(
+    ("part", "value"),
+    [
+        ("attempts", [None]),
+        ("seconds", {"x": 1}),
+        ("seconds", math.nan),
+        ("seconds", 10**400),
+        ("result", -1),
+        ("inputs", {"a": "b"}),
+        ("inputs", {"a": {"digest": None}}),
+        ("settings", "x"),
+        ("settings", None),
+        ("origin", {"hardware": {"gpus": {"a": 1}}}),
+        ("origin", {"parents": [{"run": None, "stage": "rl"}]}),
+        ("origin", {"git": "abc"}),
+        ("origin", {"parents": [{"run": "x"}]}),
+        ("state", 7),
+    ],
+)
+def test_a_manifest_with_a_part_of_another_shape_names_the_part(
+    part: str, value: Any, tmp_path: Path
+) -> None:
+    run = finished(tmp_path / "run")
+    change(run.manifest, lambda manifest: manifest["stages"]["eval"].update({part: value}))
+    with pytest.raises(UserError, match=rf"manifest.json: is damaged \(stages\.eval\.{part}.*run_dir=DIR"):
+        Manifest(run)
+    assert "stages.eval" in RunRecord.of(run.root).problem
+    with pytest.raises(UserError, match="is damaged"):
+        chain(run.eval("rl") / "scores.json")
+
+
+@pytest.mark.parametrize(
+    "text", ["[" * 100_000, '{"format": 3, "stages": {"eval": 3}}', "\ufeff{}", "", "[]"]
+)
+def test_a_manifest_that_is_none_is_told_by_name(text: str, tmp_path: Path) -> None:
+    run = finished(tmp_path / "run")
+    run.manifest.write_text(text)
+    with pytest.raises(UserError, match=r"manifest\.json"):
+        one_run(str(run.root))
+    write_report(run, 10, 5)
+
+
+@pytest.mark.parametrize(
+    "do",
+    [
+        lambda scores: scores.update(wrong_because=None),
+        lambda scores: scores.update(categories=[{}]),
+        lambda scores: scores.update(accuracy=10**400),
+        lambda scores: scores.update(ci95=[None, 1]),
+        lambda scores: scores["categories"].update(other=-1),
+    ],
+)
+def test_scores_of_another_shape_are_left_out_of_the_report_with_a_note(do: Change, tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run", steps=1, groups=1)
+    change(run.eval("rl") / "scores.json", do)
+    (found,) = blocks_of(write_report(run, 10, 5).read_text())["report"]["evaluations"]
+    assert [one["name"] for one in found["shares"]] == ["base", "sft"]
+    assert found["notes"] == ["rl: its scores.json is damaged, so it is not shown; evaluate it again."]
+
+
+def test_what_else_a_report_reads_may_be_damaged(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run", steps=2, groups=2)
+    with Attempt(run, ["rl"]) as attempt:
+        attempt.begin()
+        attempt.note(stages={"sft": [[]]})
+    assert attempts(run)[0]["stages"] == {}
+    run.config.write_text("data: x\nmodel: [1]\n")
+    run.summary.write_text('{"heldout": {"base": "x", "rl": 0.5, "rl_minus_sft_ci95": [null, 1]}}')
+    lines = (run.rl / "rollouts" / "1.jsonl").read_text().splitlines()
+    broken = {"group": 1, "sample": None, "prompt": 3}
+    (run.rl / "rollouts" / "1.jsonl").write_text("\n".join([*lines, json.dumps(broken), '{"gro']))
+    (run.rl / "rollouts" / "2.npz").write_bytes(b"PK\x03\x04 no zip")
+    (run.rl / "metrics.jsonl").write_text('{"step": 1, "health/score": NaN, "actor/lr": 1%s}\n' % ("0" * 400))
+    (run.eval("sft") / "episodes.jsonl").write_text("0\n" + "[" * 100_000)
+    report = Report(run, 100, 5)
+    report.refresh()
+    found = blocks_of(report.page())["report"]
+    assert len(found["rollouts"]["steps"]) == 16  # the whole lines of both steps
+    assert [one["value"] for one in found["tiles"] if "held-out" in one["name"]] == ["50.0 %"]
+
+
+def test_the_commit_of_the_manifest_stands_in_the_report(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run", steps=1, groups=1)
+    Manifest(run).update("eval", origin={"git": {"commit": "0123456789abcdef", "dirty": True}})
+    facts = dict(blocks_of(write_report(run, 10, 5).read_text())["report"]["facts"])
+    assert facts["commit"] == "0123456789ab with changes of its own"
