@@ -258,10 +258,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
         return code
     except UserError as error:
-        from ..plain import visible
-        from ..run.secrets import redacted
-
-        print(f"funreason-train: {visible(redacted(str(error)))}", file=sys.stderr)
+        _complain(error)
         return 2
     except KeyboardInterrupt:
         print("funreason-train: interrupted; the same command continues where it stopped", file=sys.stderr)
@@ -269,6 +266,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # as in `--help | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what is still to be flushed
         return 141
+
+
+def _complain(error: Exception) -> None:
+    """Prints an error; its words may be those of a log, of an answer or of an address with a login."""
+    from ..plain import visible
+    from ..run.secrets import redacted
+
+    print(f"funreason-train: {visible(redacted(str(error)))}", file=sys.stderr)
 
 
 def _answer(words: list[str]) -> int:
@@ -346,11 +351,11 @@ def _run(name: str, words: list[str]) -> int:
         with notified(config.notify, name, str(run_dir.root)):
             command.run(config, run_dir, [name, *words])
     except StageFailed as error:
-        print(f"funreason-train: {error}", file=sys.stderr)
+        _complain(error)
         return 1
     except StageStopped as error:
         StopRequest.answer()
-        print(f"funreason-train: {error}", file=sys.stderr)
+        _complain(error)
         return EXIT_CODE
     if following := next_step(name, config, run_dir, words):
         say(f"Next: {following}")

@@ -65,3 +65,12 @@ def test_a_failed_stage_is_not_a_success(tmp_path: Path, monkeypatch: pytest.Mon
 
     monkeypatch.setattr(execute, "spawn", crash)
     assert main(["data", f"run_dir={tmp_path}", "data.datasets=[synth]"]) == 1
+
+
+def test_an_error_repeats_no_secret_and_no_steering(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MY_SERVICE_PASSWORD", "hunter22")
+    assert main(["runs", "folder=/nowhere/https:/hunter22\x1b[2J"]) == 2
+    error = capsys.readouterr().err
+    assert "[MY_SERVICE_PASSWORD]" in error and "hunter22" not in error and "\x1b" not in error

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ...errors import UserError
 from ...run.paths import RunDir
 from ...run.progress import read
+from ...run.secrets import redacted
 from ...run.stage import Stage
 from ..display import say
 from ..execution.spawn import StageFailed
@@ -75,7 +76,7 @@ def supervised(
         if decision.wait is None:
             raise failed
         say(
-            f"{stage.title} failed ({verdict.kind}: {verdict.why}); it is started again in "
+            f"{stage.title} failed ({verdict.kind}: {redacted(verdict.why)}); it is started again in "
             f"{decision.wait:.0f} s, new start {decision.number} of {decision.most}; see {path}"
         )
         _wait(stage, run, decision.wait, sleep, clock)
