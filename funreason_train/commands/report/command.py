@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ...errors import UserError
+from ...run.files import unwritable
 from ...run.paths import RunDir
 from ..display import say
 from .build import Report, write_report
@@ -32,5 +33,8 @@ def report(config: DictConfig, run: RunDir) -> None:
             where=f"run_dir={run.root}",
             fix="Name the folder of a run",
         )
-    path = write_report(run, settings.rollouts, settings.megabytes)
+    try:
+        path = write_report(run, settings.rollouts, settings.megabytes)
+    except OSError as error:
+        raise unwritable(run.root, error) from None
     say(f"Report: {path} ({path.stat().st_size / 1e6:.1f} MB)")

@@ -12,6 +12,7 @@ import pytest
 from commands.records.recorded import finished
 from commands.report.made_run import make_run
 
+from funreason_train.commands.cli import main
 from funreason_train.commands.records.lineage import chain
 from funreason_train.commands.records.scan import RunRecord, one_run
 from funreason_train.commands.report.build import Report, write_report
@@ -115,3 +116,12 @@ def test_the_commit_of_the_manifest_stands_in_the_report(tmp_path: Path) -> None
     Manifest(run).update("eval", origin={"git": {"commit": "0123456789abcdef", "dirty": True}})
     facts = dict(blocks_of(write_report(run, 10, 5).read_text())["report"]["facts"])
     assert facts["commit"] == "0123456789ab with changes of its own"
+
+
+def test_a_report_that_cannot_be_written_is_one_sentence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = make_run(tmp_path / "run", steps=1, groups=1)
+    (run.report / "in_the_way").mkdir(parents=True)
+    assert main(["report", f"run_dir={run.root}"]) == 2
+    assert "the run directory cannot be written" in capsys.readouterr().err

@@ -104,6 +104,25 @@ def test_a_function_that_ends_the_program_fails(tmp_path: Path) -> None:
     assert found == {"score": 0.0, "error": 1.0}
 
 
+def test_lines_of_another_shape_are_left_out_and_counted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = finished(tmp_path / "run")
+    odd = [
+        rollout(5, RIGHT, float("nan"), "right"),
+        rollout(6, RIGHT, 1, "right").replace('"score": 1', f'"score": 1{"0" * 400}'),
+        rollout(7, RIGHT, 1.0, "right", turn=[1]),
+        "[" * 100_000 + "\n",
+    ]
+    with (run.rl / "rollouts" / "1.jsonl").open("a") as file:
+        file.writelines(odd)
+    right = {"id": "t", "right": True, "turns": [{"responses": [], "reasons": []}]}
+    tasks = [{"id": "a", "turns": [{"responses": 3}]}, {"id": "b", "turns": [], "reasons": {"a": 1}}, right]
+    write(run.eval("rl") / "episodes.jsonl", "".join(json.dumps(one) + "\n" for one in tasks))
+    found = again(capsys, run, "of=[rollouts,eval]")
+    assert found["answers"] == 5 and sum(found["unjudged"].values()) == 6
+
+
 def test_rows_of_an_evaluation_are_scored_with_their_gold_answers(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
