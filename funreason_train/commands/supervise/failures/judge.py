@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from .cause import Cause, findings
 from .kinds import CONFIGURATION, DEVICE, HANG, MEMORY, UNKNOWN, Again, Kind
-from .signs import CASCADE, ROOT, TEARDOWN, place_of, sign_of
+from .places import place_of
+from .signs import CASCADE, ROOT, TEARDOWN, sign_of
 
 #: What an exit code alone tells: 128 + N where a shell passed signal N on, -N from a child of our own.
 _CODES = {

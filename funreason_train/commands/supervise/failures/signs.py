@@ -367,16 +367,6 @@ SIGNS = (
     *(_PORT, _NETWORK, _LOST_PEER, _DEAD_PROCESS, _OUR_ENVIRONMENTS, _OUR_REWARD),
     *(_BWRAP, _ENVIRONMENT, _REWARD, _SERVER, _DATA, _CONFIGURATION),
 )
-#: Where the code of a traceback lies tells the kind of an error whose words do not; innermost frame first.
-PLACES = (
-    (
-        REWARD,
-        re.compile(r"/\w*reward\w*/|/[\w-]*reward[\w-]*\.py|in (?:compute_score|score\w*|\w*reward\w*)$"),
-    ),
-    (ENVIRONMENT, re.compile(r"/environments?/|/sandbox/|/mcp/|/[\w-]*(?:environment|sandbox|_env)\.py")),
-    (DATA, re.compile(r"/data/|/datasets/|/tokens/|pyarrow|[\w-]*(?:dataset|collat|data_?load)[\w-]*\.py")),
-    (CONFIGURATION, re.compile(r"/hydra/|/omegaconf/|/pydantic|/hparams/|(?:config|settings|arguments)\.py")),
-)
 #: The line is worth a closer look.
 ANY = re.compile("|".join(f"(?:{sign.pattern.pattern})" for sign in SIGNS))
 
@@ -384,22 +374,3 @@ ANY = re.compile("|".join(f"(?:{sign.pattern.pattern})" for sign in SIGNS))
 def sign_of(text: str) -> Sign | None:
     """The first sign that fits a line."""
     return next((sign for sign in SIGNS if sign.fits(text)), None) if ANY.search(text) else None
-
-
-def place_of(frames: Iterable[str]) -> Kind | None:
-    """What kind of code an error came out of.
-
-    Args:
-        frames: Its traceback's `File "…", line N, in NAME`, innermost last.
-    """
-    for frame in reversed(list(frames)):
-        for kind, pattern in PLACES:
-            if pattern.search(_near(frame)):
-                return kind
-    return None
-
-
-def _near(frame: str) -> str:
-    """The last parts of the file's path, from a slash on, and the function: `/reward/score.py in compare`."""
-    path, _, rest = frame.strip().removeprefix('File "').partition('"')
-    return f"/{'/'.join(path.split('/')[-3:])} in {rest.rpartition(' in ')[2].strip()}"
