@@ -30,7 +30,7 @@ def largest_fitting(fits: Callable[[int], bool], most: int = 1 << 24) -> int:
 
 
 def settings_that_fit(
-    changes: Iterable[tuple[str, Job]], size: Callable[[Job], float], usable: float
+    changes: Iterable[tuple[str, Job]], size: Callable[[Job], float], usable: float, now: float
 ) -> tuple[Advice, ...]:
     """The changes that are enough by themselves; if none is, the two that come nearest.
 
@@ -38,7 +38,8 @@ def settings_that_fit(
         changes: Setting, and the job with it.
         size: Bytes that a job takes.
         usable: Bytes that there are.
+        now: Bytes without a change; what saves less than a hundredth of them is no advice.
     """
-    told = [Advice(setting, size(job)) for setting, job in changes]
+    told = [one for setting, job in changes if (one := Advice(setting, size(job))).bytes < 0.99 * now]
     enough = tuple(one for one in told if one.bytes <= usable)
     return enough or tuple(sorted(told, key=lambda one: one.bytes)[:2])

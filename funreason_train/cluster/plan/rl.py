@@ -241,7 +241,7 @@ def plan(job: RlJob, notes: tuple[str, ...] = ()) -> StagePlan:
     )
     if result.fits or not job.device.memory:
         return result
-    return replace(result, advice=settings_that_fit(_changes(job), _peak, usable))
+    return replace(result, advice=settings_that_fit(_changes(job), _peak, usable, result.peak))
 
 
 def _peak(job: RlJob) -> float:
@@ -263,7 +263,7 @@ def _changes(job: RlJob) -> list[tuple[str, RlJob]]:
         )
     if job.pass_tokens > job.longest:
         found.append((f"rl.tokens_per_pass={job.longest}", replace(job, pass_tokens=job.longest)))
-    for shards in (job.device.per_node, job.devices):
+    for shards in sorted({min(job.device.per_node, job.devices), job.devices}):
         if job.shards < shards:
             found.append((f"rl.fsdp_size={shards}", replace(job, shards=shards)))
     if job.cache is None:

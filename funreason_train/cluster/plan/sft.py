@@ -178,7 +178,7 @@ def plan(job: SftJob, notes: tuple[str, ...] = ()) -> StagePlan:
         return result
     return replace(
         result,
-        advice=settings_that_fit(_changes(job, rows), peak, usable),
+        advice=settings_that_fit(_changes(job, rows), peak, usable, result.peak),
     )
 
 

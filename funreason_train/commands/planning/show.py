@@ -102,7 +102,7 @@ def _fullest(plan: StagePlan) -> str:
 
 def _ways(plan: StagePlan) -> str:
     if not plan.advice:
-        return ""
+        return ". No setting makes it fit: it needs a smaller model, or more or larger GPUs"
     fitting = [one for one in plan.advice if one.bytes <= plan.usable]
     ways = " or ".join(f"{one.setting} ({one.bytes / GIB:.1f} GiB)" for one in (fitting or plan.advice))
     return f". It fits with {ways}" if fitting else f". No single setting is enough; nearest: {ways}"

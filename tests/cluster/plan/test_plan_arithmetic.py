@@ -260,6 +260,13 @@ def test_no_number_of_machines_is_advised_that_would_not_be_enough() -> None:
             assert again.fits and nodes <= 16
 
 
+def test_a_setting_that_saves_nothing_is_no_advice() -> None:
+    """RL on one GPU: what waits in host memory during rollouts does not make the update smaller."""
+    job = replace(RL, shape=KNOWN["qwen3-32b"], devices=1, shards=1, pass_tokens=1, reference=False)
+    plan = rl.plan(job)
+    assert not plan.fits and not [one for one in plan.advice if one.bytes > 0.99 * plan.peak]
+
+
 def test_advice_can_be_given_as_it_stands() -> None:
     plan = rl.plan(replace(RL, recompute=False))
     assert plan.advice[0].setting == "rl.devices.cuda.gradient_checkpointing=true"
