@@ -189,10 +189,10 @@ def tiles(
                 {"name": f"{name.upper() if name != 'base' else 'Base model'}, held-out tasks",
                  "value": f"{100 * figures[name]:.1f} %", "note": f"{figures.get('tasks', '')} tasks"}
             )  # fmt: skip
-    low_high = figures.get("rl_minus_sft_ci95")
+    low_high: Any = figures.get("rl_minus_sft_ci95")
     gain = figures.get("rl_minus_sft", 0)
-    known = isinstance(low_high, list) and len(low_high) == 2 and all(map(is_number, [*low_high, gain]))
-    if found and known:
+    known = isinstance(low_high, list) and all(map(is_number, [*low_high, gain]))
+    if found and known and len(low_high) == 2:
         found[-1]["note"] = (
             f"{100 * gain:+.1f} points on SFT ({100 * low_high[0]:+.1f} to {100 * low_high[1]:+.1f})"
         )
