@@ -153,6 +153,11 @@ def found_nothing(result: Result) -> bool:
     return text in _NOTHING or _is_empty(result.value) or _NO_RESULT.fullmatch(text) is not None
 
 
+def made_nothing(result: Result) -> bool:
+    """Whether an answer lists what a call has made, and the list is empty; no answer at all is none."""
+    return result.value not in (None, {}) and _is_empty(result.value)
+
+
 def _is_empty(value: Any) -> bool:
     """Whether a list or an object holds nothing but empty ones."""
     inner = value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else None

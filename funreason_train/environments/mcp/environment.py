@@ -17,7 +17,7 @@ from ...errors import UserError
 from ..protocol import Environment, Result
 from ..registry import register_family
 from . import policy
-from .answers import found_nothing
+from .answers import found_nothing, made_nothing
 from .cassette import Cassette, Recorded, read_learnt
 from .folders import known_paths, timeless
 from .pool import Pool
@@ -71,6 +71,7 @@ class _Offer:
         self.documents = policy.documents(offered, rules)
         self.only_reads = all(policy.reads_only(tool) for tool in offered)
         self.looking_up = {shown[tool.name] for tool in offered if policy.looks_up(tool)}
+        self.making = {shown[tool.name] for tool in offered if policy.makes(tool)}
         self.observing = [tool.name for tool in offered if policy.may_observe(tool)]
 
 
@@ -138,16 +139,18 @@ class McpEnvironment(Environment):
         """Executes one call in the session.
 
         A call that looks something up by arguments and finds nothing has failed: what it was asked for is not
-        there, and nobody learns from it how to ask.
+        there, and nobody learns from it how to ask. So has one that was to make something and lists nothing.
         """
         offer = self._offer()
         if (original := offer.names.get(call.name)) is None:
             return Result(f"Error: there is no tool {call.name}", False)
         own = offer.arguments[call.name]
         result = self._ask(original, {own.get(name, name): value for name, value in call.arguments.items()})
-        if result.ok and call.arguments and call.name in offer.looking_up and found_nothing(result):
-            return Result(result.text, False, result.value)
-        return result
+        if not (result.ok and call.arguments):
+            return result
+        vain = call.name in offer.looking_up and found_nothing(result)
+        vain = vain or (call.name in offer.making and made_nothing(result))
+        return Result(result.text, False, result.value) if vain else result
 
     def snapshot(self) -> Any:
         """The observing tools' answers, by name, and the session's folder; nothing where all tools only read.

@@ -22,6 +22,7 @@ from .servers import SESSION, SessionRules
 if TYPE_CHECKING:
     from mcp_types import Tool
 
+_MAKING = re.compile(r"^(create|add|insert|append|make|put|register|import|upload)(?![a-z])")
 _READING = re.compile(r"^(list|get|read|show|describe|count|view|status|current|fetch|search|find)(?![a-z])")
 
 
@@ -47,10 +48,16 @@ def may_observe(tool: Tool) -> bool:
 
 def looks_up(tool: Tool) -> bool:
     """Whether the tool reads and changes nothing, as it says or as its name does."""
-    if destroys(tool):
-        return False
-    words = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", tool.name.rpartition(".")[2]).lower()
-    return reads_only(tool) or _READING.match(words) is not None
+    return not destroys(tool) and (reads_only(tool) or _READING.match(_words(tool)) is not None)
+
+
+def makes(tool: Tool) -> bool:
+    """Whether the tool makes something, as its name says."""
+    return not reads_only(tool) and _MAKING.match(_words(tool)) is not None
+
+
+def _words(tool: Tool) -> str:
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", tool.name.rpartition(".")[2]).lower()
 
 
 def mended_tool(sent: Any) -> Tool | None:

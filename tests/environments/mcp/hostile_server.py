@@ -49,6 +49,7 @@ def tools() -> list[dict[str, Any]]:
         found += [tool(name, annotations=READS) for name in ODD]
     if "finds" in WORDS:
         found += [tool("find_note", {"words": {"type": "string"}}), tool("list_notes"), tool("keep_all")]
+        found += [tool(name, {"words": {"type": "string"}}) for name in ("create_notes", "remove_notes")]
     if "echoes" in WORDS:
         zones = {name: {"type": "string"} for name in ("from_zone", "to_zone", "hour")}
         found.append(tool("convert", zones, annotations=READS, description="Converts an hour."))
@@ -79,7 +80,9 @@ def answer(name: str, arguments: dict[str, Any]) -> str:
     if name == "set_note":
         NOTE["note"] = str(arguments.get("note"))
         return "done"
-    if name in ("find_note", "list_notes", "keep_all"):
+    if name == "create_notes" and arguments["words"] == "silent":
+        return ""
+    if name in ("find_note", "list_notes", "keep_all", "create_notes", "remove_notes"):
         held = [NOTE["note"]] if NOTE["note"] else []
         return json.dumps([one for one in held if str(arguments.get("words", "")) in one])
     if name == "convert":

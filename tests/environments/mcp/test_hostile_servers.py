@@ -166,7 +166,11 @@ def test_a_look_up_that_finds_nothing_has_failed(tmp_path: Path) -> None:
     missed = odd.call(Call("find_note", {"words": "milk"}))
     assert not missed.ok and missed.text == "[]"
     assert odd.call(Call("list_notes", {})).ok and odd.call(Call("keep_all", {})).ok, "nothing was asked for"
+    assert not odd.call(Call("create_notes", {"words": "milk"})).ok, "it lists what was made: nothing"
+    assert odd.call(Call("create_notes", {"words": "silent"})).ok, "no answer says nothing"
+    assert odd.call(Call("remove_notes", {"words": "milk"})).ok, "what is left may be nothing"
     odd.call(Call("set_note", {"note": "buy milk"}))
+    assert odd.call(Call("create_notes", {"words": "milk"})).ok
     assert odd.call(Call("find_note", {"words": "milk"})).ok
     odd.close()
 
