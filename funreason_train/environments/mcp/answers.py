@@ -72,8 +72,8 @@ def result_of(
     if len(text) > most:
         return _too_long(text, most)
     structured = answer.structured_content
-    if structured is not None and not is_json(structured):  # NaN and infinity
-        structured = None
+    if structured is not None and (not is_json(structured) or _is_text(structured, text)):
+        structured = None  # NaN and infinity; or the text once more under the one name that SDKs give it
     if structured is not None and not (text.strip() and _holds(text, structured)):
         written = json.dumps(structured, ensure_ascii=False)
         text = f"{text}\n{written}" if any(readable for _, readable in shown) else written
@@ -162,6 +162,14 @@ def _is_empty(value: Any) -> bool:
     """Whether a list or an object holds nothing but empty ones."""
     inner = value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else None
     return inner is not None and all(map(_is_empty, inner))
+
+
+def _is_text(structured: Any, text: str) -> bool:
+    """Whether structured content is an object around the answer's text and nothing else."""
+    if not isinstance(structured, Mapping) or len(structured) != 1:
+        return False
+    (held,) = structured.values()
+    return isinstance(held, str) and held.strip() == text.strip() != ""
 
 
 def _too_long(text: str, most: int) -> Result:

@@ -76,6 +76,14 @@ def test_structured_content_that_the_text_does_not_show_is_shown() -> None:
     assert answered(structured_content=content).text == json.dumps(content)
 
 
+def test_structured_content_around_the_text_is_no_value_of_its_own() -> None:
+    for key in ("content", "result"):
+        assert answered(text("Made it."), structured_content={key: "Made it."}) == Result("Made it.", True)
+    listed = answered(text("id: 7"), structured_content={"content": "id: 7"})
+    assert listed == Result("id: 7", True, {"id": 7})
+    assert answered(structured_content={"result": "Made it."}).value == {"result": "Made it."}
+
+
 @pytest.mark.parametrize(
     "said",
     [
