@@ -9,7 +9,7 @@ import inspect
 import itertools
 import json
 from collections import deque
-from collections.abc import Mapping, MappingView
+from collections.abc import ItemsView, KeysView, Mapping, ValuesView
 from random import Random
 from typing import Any, ClassVar
 
@@ -207,7 +207,7 @@ def plain(value: Any, place: str = "", above: tuple[int, ...] = ()) -> Any:
     inner = (*above, id(value))
     if isinstance(value, Mapping):
         return {_key(key): plain(one, f"{place}/{key}", inner) for key, one in value.items()}
-    if isinstance(value, (list, tuple, deque, range, MappingView)):
+    if isinstance(value, (list, tuple, deque, range, KeysView, ValuesView, ItemsView)):
         return [plain(one, f"{place}/{number}", inner) for number, one in enumerate(value)]
     if isinstance(value, (set, frozenset)):
         return sorted((plain(one, place, inner) for one in value), key=repr)

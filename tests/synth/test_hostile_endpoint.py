@@ -219,7 +219,7 @@ def test_a_usage_that_cannot_be_is_not_believed() -> None:
 
 
 def test_refusals_in_a_row_end_the_run_with_what_the_server_said() -> None:
-    refused = (400, {"error": {"message": "temperature must be 1 with this model"}}, {})
+    refused: Any = (400, {"error": {"message": "temperature must be 1 with this model"}}, {})
     with serving(lambda _: "yes", refuse=lambda n: refused) as server, asking(server) as endpoint:
         for _ in range(module._IN_A_ROW - 1):
             with pytest.raises(Unanswered):
