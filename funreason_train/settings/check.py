@@ -153,7 +153,7 @@ def _secret_told(key: str) -> Problem:
         "holds a secret, which would be written into files",
         key,
         "Put it into an environment variable of the shell that starts the command (or Ray, on each node), or "
-        "into a file that only you can read",
+        "into a file that only you can read; synth.key_variable names the variable of an endpoint's key",
     )
 
 

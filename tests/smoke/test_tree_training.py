@@ -144,6 +144,21 @@ def test_the_balanced_loss_is_the_same_in_any_form(tmp_path: Path, model: Path) 
         assert line["loss"] == pytest.approx(0.6 * thought + 0.4 * answer, rel=1e-4)
 
 
+SHARDED_BALANCE = {
+    "padded": (*BALANCE, *PLAIN["padded"]),
+    "padded, zero2": (*BALANCE, "global_batch=8", "per_device_batch=2", "cluster.sft.workers=2", "deepspeed=zero2"),
+    "tree, zero2": (*BALANCE, *SHARDED["tree, zero2"]),
+    "tree, zero3": (*BALANCE, *SHARDED["tree, zero3"]),
+}  # fmt: skip
+
+
+@pytest.mark.skipif(not os.environ.get("FUNREASON_SLOW"), reason="compiles C++; set FUNREASON_SLOW=1")
+def test_the_balanced_loss_is_the_same_where_deepspeed_shares_out_states_and_weights(
+    tmp_path: Path, model: Path
+) -> None:
+    compare(tmp_path, model, SHARDED_BALANCE)
+
+
 def compare(root: Path, model: Path, cases: dict[str, tuple[str, ...]]) -> dict[str, RunDir]:
     runs, jobs = {}, []
     for name, words in cases.items():
