@@ -63,6 +63,14 @@ def is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
+def is_finite(value: Any) -> bool:
+    """Whether a value is a number to count with: neither NaN, nor infinite, nor beyond all floats."""
+    try:
+        return is_number(value) and math.isfinite(value)
+    except OverflowError:
+        return False
+
+
 def once(size: int) -> Callable[[Callable[[Any], Result]], Callable[[Any], Result]]:
     """Decorates a function of one plain value (JSON's types): equal values get the same result object back.
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from ..errors import UserError
+from ..plain import is_finite
 from .files import read_json, write_json
 from .paths import RunDir
 
@@ -139,11 +139,8 @@ def _wrong(value: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
             yield f"stages.{name}", record
             continue
         for key, kinds in _SHAPE.items():
-            found = record.get(key)
-            number = not isinstance(kinds, type) or kinds is int
-            bad = number and (isinstance(found, bool) or not _is_real(found))
-            if key in record and (not isinstance(found, kinds) or bad) and (found, number) != (None, True):
-                yield f"stages.{name}.{key}", found
+            if key in record and not _is_a(record[key], kinds):
+                yield f"stages.{name}.{key}", record[key]
         yield from _wrong_inside(name, record)
 
 
@@ -169,9 +166,8 @@ def _dict(value: Any) -> Mapping[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _is_real(value: Any) -> bool:
-    """Whether a number is one that can be counted with."""
-    try:
-        return math.isfinite(value)
-    except (OverflowError, TypeError):
-        return False
+def _is_a(value: Any, kinds: type | tuple[type, ...]) -> bool:
+    """Whether a value is of a kind; a number may be None, for what was not measured."""
+    if kinds in (str, dict):
+        return isinstance(value, kinds)
+    return value is None or (isinstance(value, kinds) and is_finite(value))

@@ -22,7 +22,8 @@ _QUERY = re.compile(
     r"(?P<before>[?&][\w.-]*(?:token|key|secret|passw(?:or)?d|signature|credential)[\w.-]*=)[^&\s\"'<>]+",
     re.IGNORECASE,
 )
-_HEADER = re.compile(r"(?P<before>\b(?:Bearer|Basic) )[\w.~+/=-]{8,}")
+#: What follows is no word: "Basic authentication" is not a secret.
+_HEADER = re.compile(r"(?P<before>\b(?:Bearer|Basic) )(?=\S*(?:\d|=|[a-z][A-Z]))[\w.~+/=-]{8,}")
 #: What services write at the beginning of their keys, so that they are known when they leak.
 _KNOWN = re.compile(
     r"\b(?:hf_[A-Za-z0-9]{20,}|sk-[A-Za-z0-9_-]{20,}|gh[pousr]_[A-Za-z0-9]{30,}|github_pat_\w{30,}"

@@ -23,10 +23,11 @@ from .explore.measure import measure
 from .explore.seen import changes
 from .explore.steady import unsteady_tools
 from .explore.targets import read_targets
-from .settings import COVERAGE, load_all, servers_used
+from .settings import COVERAGE, load_all
 from .work.cluster import elsewhere
 from .work.guard import check_state, check_tools, environment_of
 from .work.rounds import Rounds, rounds
+from .work.servers import servers_used
 from .work.spending import Spending
 from .work.store import SPLITS, Store, Tally
 from .work.workers import CHUNK, Chunk, Made

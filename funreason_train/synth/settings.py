@@ -380,18 +380,3 @@ def load_all(modules: Any, servers: str | None, cassette: Any = None) -> None:
 
         folders = {name: File(str(one)).expanduser() for name, one in (cassette or {}).items() if one}
         load_servers(File(str(servers)).expanduser(), folders.get("record"), folders.get("replay"))
-
-
-def servers_used(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """How the MCP servers of a run are described, as digests; nothing for a run without them.
-
-    Args:
-        settings: The section `synth`, as plain values.
-    """
-    if not settings["servers"]:
-        return {}
-    from ..environments.mcp import PREFIX, read_servers
-
-    used = [name.removeprefix(PREFIX) for name in settings["environments"] if name.startswith(PREFIX)]
-    servers = read_servers(File(str(settings["servers"])).expanduser(), used)
-    return {"described": {name: server.digest() for name, server in servers.items()}}

@@ -74,7 +74,14 @@ def test_a_secret_that_shows_by_its_form_is_hidden(said: str, hidden: str) -> No
 
 @pytest.mark.parametrize(
     "plain",
-    ["http://localhost:8000/v1", "me@host.org, see https://a/b", "Qwen/Qwen3-4B", "a?max_tokens", "Basic 1"],
+    [
+        "http://localhost:8000/v1",
+        "me@host.org, see https://a/b",
+        "Qwen/Qwen3-4B",
+        "a?max_tokens",
+        "Basic 1",
+        "Basic authentication failed",
+    ],
 )
 def test_what_is_no_secret_stays(plain: str) -> None:
     assert redacted(plain, {}) == plain and not shows_secret(plain)

@@ -41,6 +41,9 @@ def message(**parts: Any) -> bytes:
     return json.dumps({"choices": [{"message": parts, "finish_reason": reason}]}).encode()
 
 
+IMAGE = message(content=[{"type": "image_url"}, {"type": "text", "text": "yes"}])
+
+
 @pytest.mark.parametrize(
     ("raw", "reason", "detail"),
     [
@@ -50,6 +53,7 @@ def message(**parts: Any) -> bytes:
         (("application/json", GOOD[:20], len(GOOD)), "broken", "broke off"),
         (("application/json", b"", 50), "broken", "broke off"),
         (("application/json", b"\xff\xfe\x00\xd8{", 5), "garbage", "not a chat completion"),
+        (("application/json", IMAGE, len(IMAGE)), "garbage", "not a chat"),
         (("application/json", message(content=None), len(message(content=None))), "garbage", "not a chat"),
         (("application/json", message(content=[1]), len(message(content=[1]))), "garbage", "not a chat"),
     ],
@@ -199,7 +203,13 @@ def test_a_login_page_in_place_of_answers_ends_the_run_before_much_is_asked(tmp_
     [
         ({"content": None, "refusal": "I cannot help."}, "I cannot help."),
         ({"content": [{"type": "text", "text": "y"}, {"type": "text", "text": "es"}]}, "yes"),
-        ({"content": [{"type": "image_url"}, {"type": "text", "text": "yes"}], "refusal": None}, "yes"),
+        (
+            {
+                "content": [{"type": "thinking", "thinking": []}, {"type": "text", "text": "yes"}],
+                "refusal": None,
+            },
+            "yes",
+        ),
     ],
 )
 def test_a_refusal_and_a_content_in_parts_are_answers(parts: dict[str, Any], said: str) -> None:

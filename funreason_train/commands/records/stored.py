@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 
 from ...environments.play import FAULT
 from ...errors import UserError
-from ...plain import is_number
+from ...plain import is_finite
 from ...run.files import MISSHAPEN
 from ...run.paths import RunDir
 from .scan import RunRecord
@@ -57,7 +56,7 @@ def rollouts(run: RunDir) -> Iterator[Stored | str]:
     for file in files:
         episode: list[tuple[int, dict[str, Any]]] = []
         for number, line in _lines(file):
-            if line is None or "answer" not in line or not _is_score(line.get("score")):
+            if line is None or "answer" not in line or not is_finite(line.get("score")):
                 yield DAMAGED if line is None else UNSCORED
                 continue
             if not isinstance(line.get("turn", 0), int | str):
@@ -94,14 +93,6 @@ def evaluations(record: RunRecord) -> Iterator[Stored | str]:
                 yield _task(file, number, line, f"eval {inside[0]}", truths or {})
             except MISSHAPEN:
                 yield DAMAGED
-
-
-def _is_score(value: Any) -> bool:
-    """Whether a value is a number that can be summed up."""
-    try:
-        return is_number(value) and math.isfinite(value)
-    except OverflowError:
-        return False
 
 
 def _lines(file: Path) -> Iterator[tuple[int, dict[str, Any] | None]]:
@@ -156,7 +147,7 @@ def _task(file: Path, number: int, line: Mapping[str, Any], origin: str, truths:
     responses = [one for turn in turns for one in turn.get("responses", ()) if isinstance(one, Mapping)]
     by_reward = "score" in line
     reasons = line.get("reasons") or ()
-    score = float(line["score"]) if _is_score(line.get("score")) else float(bool(line.get("right")))
+    score = float(line["score"]) if is_finite(line.get("score")) else float(bool(line.get("right")))
     return Stored(
         origin=origin,
         where=f"{file.parent.name}/{file.name}:{number}",

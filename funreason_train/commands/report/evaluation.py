@@ -65,7 +65,8 @@ def _models(run: RunDir, benchmark: str) -> list[str]:
 def _whole(name: str, scores: Mapping[str, Any], notes: list[str]) -> bool:
     """Whether a model's figures can be shown; if not, a note says so."""
     try:
-        _shares({name: scores}), _reasons({name: scores}), _columns({name: scores})
+        for part in (_shares, _reasons, _columns):
+            part({name: scores})
         if "accuracy" in scores:
             compare({name: scores}, {name: {}})
     except MISSHAPEN:

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from ... import __version__
 from ...errors import UserError
+from ...plain import is_finite
 from ...run.attempts import attempts
-from ...run.files import read_json
 from ...run.manifest import Manifest
 from ...run.paths import RunDir
 from .evaluation import summary_figures
-from .series import is_number
 
 _TITLES = {
     "synth": "Synthesis",
@@ -111,7 +109,7 @@ def facts(run: RunDir, stages: Mapping[str, Mapping[str, Any]], config: Mapping[
         ("command", _command(last)),
         ("model", ", ".join(filter(None, (str(model.get("path") or ""), size)))),
         ("seed", str(config.get("seed", ""))),
-        ("commit", _commit(run, stages)),
+        ("commit", _commit(stages)),
         ("started", _date(records[0].get("started") if records else None)),
         ("ended", _date(last.get("ended"))),
         ("attempts", str(len(records)) if len(records) > 1 else ""),
@@ -149,19 +147,12 @@ def _version(stages: Mapping[str, Mapping[str, Any]]) -> str:
     return ", ".join(dict.fromkeys(str(one) for one in found if one)) or __version__
 
 
-def _commit(run: RunDir, stages: Mapping[str, Mapping[str, Any]]) -> str:
-    """The commit as the manifest has it, with a word if the work tree differed from it."""
-    places: list[Any] = [*reversed([*stages.values()])]
-    with suppress(OSError, ValueError):
-        places.append(read_json(run.manifest))
-    for place in places:
-        inner = [place.get(name) for name in ("provenance", "code", "git")] if isinstance(place, dict) else []
-        if isinstance(place, dict) and isinstance(place.get("origin"), dict):
-            inner.append(place["origin"].get("git"))
-        for holder in (place, *inner):
-            if isinstance(holder, dict) and isinstance(value := holder.get("commit"), str) and value:
-                changed = holder.get("dirty") or holder.get("diff")
-                return value[:12] + (" with changes of its own" if changed else "")
+def _commit(stages: Mapping[str, Mapping[str, Any]]) -> str:
+    """The commit of the latest stage that knows its own, with a word if the work tree differed from it."""
+    for record in reversed([*stages.values()]):
+        git = section(section(record, "origin"), "git")
+        if commit := git.get("commit"):
+            return str(commit)[:12] + (" with changes of its own" if git.get("dirty") else "")
     return ""
 
 
@@ -184,14 +175,14 @@ def tiles(
     """The figures that matter most, each with its name and a note."""
     figures, found = summary_figures(run), []
     for name in ("base", "sft", "rl"):
-        if is_number(figures.get(name)):
+        if is_finite(figures.get(name)):
             found.append(
                 {"name": f"{name.upper() if name != 'base' else 'Base model'}, held-out tasks",
                  "value": f"{100 * figures[name]:.1f} %", "note": f"{figures.get('tasks', '')} tasks"}
             )  # fmt: skip
     low_high: Any = figures.get("rl_minus_sft_ci95")
     gain = figures.get("rl_minus_sft", 0)
-    known = isinstance(low_high, list) and all(map(is_number, [*low_high, gain]))
+    known = isinstance(low_high, list) and all(map(is_finite, [*low_high, gain]))
     if found and known and len(low_high) == 2:
         found[-1]["note"] = (
             f"{100 * gain:+.1f} points on SFT ({100 * low_high[0]:+.1f} to {100 * low_high[1]:+.1f})"

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ...plain import is_finite
 from ...run.files import read_lines
 
 #: Points of a curve on the page; a longer run shows every so many steps, and always the last one.
@@ -112,7 +112,7 @@ def rows_of(path: Path) -> list[dict[str, Any]]:
     rows = {
         int(row["step"]): row
         for row in read_lines(path)
-        if isinstance(row, dict) and is_number(row.get("step"))
+        if isinstance(row, dict) and is_finite(row.get("step"))
     }
     return [rows[step] for step in sorted(rows)]
 
@@ -129,7 +129,7 @@ def with_played(
     found = {int(row["step"]): dict(row) for row in rows}
     for one in played:
         step, share, interval = int(one["step"]), one.get("accuracy"), one.get("ci95")
-        if not is_number(share):
+        if not is_finite(share):
             continue
         before = max((other for other in found if other < step), default=None)
         if step not in found:
@@ -139,14 +139,6 @@ def with_played(
         if isinstance(interval, list) and len(interval) == 2:
             found[step] |= {"played/low": interval[0], "played/high": interval[1]}
     return [found[step] for step in sorted(found)]
-
-
-def is_number(value: Any) -> bool:
-    """Whether a value is a number that a chart can show."""
-    try:
-        return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    except OverflowError:  # an integer beyond all floats
-        return False
 
 
 def _stage(stage: str, title: str, charts: Sequence[Chart], path: Path) -> dict[str, Any] | None:
@@ -161,7 +153,7 @@ def _stage(stage: str, title: str, charts: Sequence[Chart], path: Path) -> dict[
         "stage": stage,
         "title": title,
         "steps": int(rows[-1]["step"]),
-        "total": next((int(row["total"]) for row in reversed(rows) if is_number(row.get("total"))), None),
+        "total": next((int(row["total"]) for row in reversed(rows) if is_finite(row.get("total"))), None),
         "x": {name: [values[at] for at in chosen] for name, values in axes.items()},
         "charts": [one for one in drawn if one],
     }
@@ -186,7 +178,7 @@ def _axes(stage: str, rows: Sequence[Mapping[str, Any]]) -> dict[str, list[float
 def _sums(rows: Sequence[Mapping[str, Any]], keys: Sequence[str]) -> list[float]:
     total, found = 0.0, []
     for row in rows:
-        value = next((row[key] for key in keys if is_number(row.get(key))), 0.0)
+        value = next((row[key] for key in keys if is_finite(row.get(key))), 0.0)
         total += value
         found.append(round(total, 3))
     return found if total else []
@@ -196,7 +188,7 @@ def _rising(values: Sequence[Any]) -> list[float]:
     """Counts that begin again where a run was resumed, over the whole run; empty if one is missing."""
     before, last, found = 0.0, 0.0, []
     for value in values:
-        if not is_number(value):
+        if not is_finite(value):
             return []
         if value < last:
             before += last
@@ -212,8 +204,8 @@ def _drawn(chart: Chart, rows: Sequence[Mapping[str, Any]], chosen: Sequence[int
         missing = 0.0 if key.startswith("reason/") else None
         values = [rows[at].get(key, missing) for at in chosen]
         # A share of nothing done right is news; other figures that stay at zero are not in use.
-        if any(map(is_number, values)) and (any(values) or key == _SHARE):
-            numbers = [value if is_number(value) else None for value in values]
+        if any(map(is_finite, values)) and (any(values) or key == _SHARE):
+            numbers = [value if is_finite(value) else None for value in values]
             if any(one["values"] == numbers for one in series):
                 continue  # the loss without any other part is the policy's
             series.append({"key": key, "name": name, "values": numbers})
@@ -237,7 +229,7 @@ def _found(chart: Chart, rows: Sequence[Mapping[str, Any]]) -> Iterable[tuple[st
         sums: dict[str, float] = {}
         for row in rows:
             for one, value in row.items():
-                if one.startswith(start) and is_number(value):
+                if one.startswith(start) and is_finite(value):
                     sums[one] = sums.get(one, 0.0) + value
         for one in sorted(sums, key=lambda one: -sums[one])[:_WORST]:
             rest = one[len(start) :]

@@ -11,6 +11,7 @@ from ...calls import Call, render_calls
 from .account import Usage
 
 _BEYOND = 100  # times the most tokens that a request can have taken, from which on nobody is believed
+_THOUGHTS = ("thinking", "reasoning")  # parts of a message that say nothing to the user
 LARGEST = 4 * 2**20
 """Bytes of one answer."""
 
@@ -112,10 +113,16 @@ async def body_of(asked: Any) -> str:
 
 
 def _in_parts(content: Any) -> Any:
-    """A message's content; some servers send it as a list of parts, of which the texts are what was said."""
+    """A message's content; some servers send it as a list of parts, of which the texts are what was said.
+
+    Raises:
+        TypeError: A part is neither a text nor a thought.
+    """
     if not isinstance(content, list):
         return content
-    return "".join(part["text"] for part in content if part.get("type") == "text")
+    if unread := {part["type"] for part in content} - {"text", *_THOUGHTS}:
+        raise TypeError(f"parts of the message are {', '.join(map(str, unread))}")
+    return "".join(part["text"] for part in content if part["type"] == "text")
 
 
 def _native_calls(told: Any) -> str:

@@ -6,10 +6,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from ...environments.mcp import PREFIX, read_servers
+from ...environments.mcp import PREFIX
 from ...errors import Problem, UserError, refuse
-from ..settings import load_all, servers_used
+from ..settings import load_all
 from .guard import environment_of
+from .servers import servers_of, servers_used
 
 _SECONDS = 120.0  # that a node may take beyond what its servers may take to start
 
@@ -80,7 +81,7 @@ def shared_servers(settings: Mapping[str, Any], nodes: int) -> Iterator[Problem]
     """
     if nodes < 2 or not settings["servers"] or settings["cassette"]["replay"]:
         return
-    servers = read_servers(Path(str(settings["servers"])).expanduser(), _served(settings))
+    servers = servers_of(settings)
     for name in settings["environments"]:
         server = servers.get(name.removeprefix(PREFIX)) if name.startswith(PREFIX) else None
         if server is not None and server.url is not None and server.session.reset is not None:
@@ -138,15 +139,7 @@ def _with_names(told: Mapping[Problem, list[str]], nodes: int) -> Iterator[Probl
 
 
 def _longest_start(settings: Mapping[str, Any]) -> float:
-    if not settings["servers"]:
-        return 0.0
-    servers = read_servers(Path(str(settings["servers"])).expanduser(), _served(settings))
-    return sum(server.session.start_seconds for server in servers.values())
-
-
-def _served(settings: Mapping[str, Any]) -> list[str]:
-    """The servers that a run's environments are."""
-    return [name.removeprefix(PREFIX) for name in settings["environments"] if name.startswith(PREFIX)]
+    return sum(server.session.start_seconds for server in servers_of(settings).values())
 
 
 def _absolute(path: Any) -> Path:

@@ -68,6 +68,26 @@ def test_each_conversation_begins_in_the_first_state(books: Any) -> None:
     assert any("list_books" in one for one in books.compare(before))
 
 
+@pytest.mark.parametrize("failures", [1, 2])
+def test_a_server_that_has_started_before_may_fail_to_once(
+    books: Any, monkeypatch: pytest.MonkeyPatch, failures: int
+) -> None:
+    books.reset({})
+    kind, left = type(books), [UserError("the MCP server does not start")] * failures
+    start = kind.opener
+    monkeypatch.setattr(kind, "opener", staticmethod(lambda: raised(left.pop()) if left else start()))
+    if failures == 1:
+        books.reset({})
+        assert books.snapshot()["list_books"] == {}
+    else:
+        with pytest.raises(UserError, match="does not start"):
+            books.reset({})
+
+
+def raised(error: Exception) -> Any:
+    raise error
+
+
 def test_what_is_offered_follows_the_servers_annotations(tmp_path: Path, books: Any) -> None:
     documents = {one["name"]: one for one in books.tools()}
     names = list(documents)
