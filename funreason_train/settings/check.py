@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from ..errors import Problem
 from ..run.changes import flat
 from ..run.secrets import is_secret, shows_secret
-from .describe import choices, describe, fields, sections, shown, split, takes_text
+from .describe import choices, describe, fields, members, sections, shown, split, takes_text
 from .names import nearest, unknown
 from .root import models
 from .section import Section
@@ -209,14 +209,14 @@ def _meant(said: str, known: Sequence[str]) -> str | None:
 
 
 def _fix(key: str, place: _Place) -> str | None:
-    base = split(place.annotation)[0]
+    lists = any(get_origin(split(member)[0]) is list for member in members(place.annotation))
     if isinstance(place.item, str) and (near := _meant(place.item, choices(place.annotation))):
         return f"Did you mean {near}?"
     if takes_text(place.annotation) and type(place.item) in (bool, int, float):
         return "Put it in quotes"
-    if get_origin(base) is list and str(place.value).startswith("["):
+    if lists and isinstance(place.value, str) and re.fullmatch(r"\[[^\[\]{}]*", place.value):
         return f"The list is not closed: {key}={place.value}]"
-    if get_origin(base) is list and isinstance(place.value, (str, int, float)):
+    if lists and isinstance(place.value, (str, int, float)) and not re.search(r"[\[\]{}]", str(place.value)):
         return f"Write {key}=[{shown(place.value)}]"
     if isinstance(place.item, str) and re.fullmatch(r"[^,\[\]{}]+(,[^,\[\]{}]+)+", place.item):
         return "A command takes one value of each setting; run it once for each"
@@ -258,8 +258,6 @@ def _locate(model: type[Section], given: Any, loc: Sequence[str | int]) -> _Plac
 
 def _inner(annotation: Any, kind: type) -> Any:
     """The type of a list's items or of a mapping's values."""
-    from .describe import members
-
     for member in members(annotation):
         base = split(member)[0]
         if get_origin(base) is kind:

@@ -317,8 +317,9 @@ def _lay(word: Word, config: DictConfig) -> None:
             f"must be a group of keys ({', '.join(list(map(str, group))[:6])} …)",
             where=f"{word.key}={word.value}",
         )
+    merged = isinstance(value, Mapping) and group is not None  # other kinds are told with other values
     try:
-        OmegaConf.update(config, word.key, value, merge=True, force_add=True)
+        OmegaConf.update(config, word.key, value, merge=merged, force_add=True)
     except OmegaConfBaseException as error:
         raise UserError(
             f"cannot be set ({str(error).splitlines()[0]})", where=f"{word.key}={word.value}"

@@ -83,6 +83,10 @@ def test_a_secret_in_a_setting_is_refused_and_not_repeated(command: str, word: s
         ("data", "apigen=5", "there is no setting 'data.apigen'")
         if False
         else ("data", "val_share=1", "below 1"),
+        ("data", "datasets={apigen: 1}", "data.datasets={apigen: 1}: must be a list of at least one item"),
+        ("rl", "cluster.env=[A]", "cluster.env=[A]: must be keys of your own, each text"),
+        ("runs", "of=runs/a", "Write runs.of=[runs/a]"),
+        ("runs", "of=runs/a,runs/b", "Write runs.of=[runs/a,runs/b]"),
         ("data", "datasets=[3]", "the item 3 must be text. Put it in quotes"),
         ("data", "seed=1,2,3", "A command takes one value of each setting; run it once for each"),
         ("eval", "models={a: 1}", "eval.models.a=1: must be a model folder or hub id. Put it in quotes"),
@@ -105,6 +109,19 @@ def test_a_secret_in_a_setting_is_refused_and_not_repeated(command: str, word: s
 def test_each_mistake_is_one_sentence(command: str, word: str, sentence: str) -> None:
     (problem,) = told(command, word)
     assert sentence in problem
+
+
+@pytest.mark.parametrize(
+    ("word", "fix"),
+    [
+        ("stages=[sft", " The list is not closed: pipeline.stages=[sft]"),
+        ("stages=[]", ""),
+        ("stages=[sft,]", ""),
+    ],
+)
+def test_a_list_is_called_open_only_if_it_is(word: str, fix: str) -> None:
+    (problem,) = told("pipeline", word)
+    assert problem.partition("each one of synth, data, sft, rl, export, eval")[2].lstrip(".") == fix
 
 
 def test_all_of_them_are_told_at_once_with_unknown_keys_and_wherever_they_are() -> None:

@@ -117,6 +117,8 @@ def test_every_command_refuses_what_its_own_section_cannot_take(
         ["data=null", "val_share=2"], ["cluster={a: 1}"], ["model=[]"], ["data.mine={format: {a: 1}}"],
         ["mine.format=openai", "mine.path=[1]"], ["mine={format: openai, path: {a: 1}, weight: x}"],
         ["datasets=[mine]", "mine.format=no"], ["${seed}=1"], ["seed=${nowhere}"], ["seed=${seed}"],
+        ["run_dir=${nowhere}"], ["run_dir=${oc.env:NO_SUCH_VARIABLE}"], ["run_dir=a\0b"],
+        ["dry_run=${nowhere}"],
     ],
 )  # fmt: skip
 def test_words_that_are_wrong_settings(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:

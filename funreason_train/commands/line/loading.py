@@ -39,10 +39,11 @@ def load(command: str, section: str, words: Sequence[str]) -> DictConfig:
             leaves the configuration to read all the same.
     """
     composed = gather(section, words)
-    if not composed.problems and not check.problems(composed.config):
+    wrong = check.problems(composed.config)
+    if not composed.problems and not wrong:
         check.normalise(composed.config)
         return resolve(composed.config, command)
-    if composed.config.dry_run is True and isinstance(composed.config.run_dir, str):
+    if not wrong.keys() & {"dry_run", "run_dir"} and composed.config.dry_run:
         from omegaconf import OmegaConf
 
         run = RunDir.at(Path(composed.config.run_dir))
