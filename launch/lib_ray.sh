@@ -53,6 +53,10 @@ check_settings() {
 read_rank() {
     NODES="${NNODES:-${SLURM_STEP_NUM_NODES:-${SLURM_JOB_NUM_NODES:-${SLURM_NNODES:-1}}}}"
     RANK="${NODE_RANK:-${SLURM_NODEID:-${SLURM_PROCID:-}}}"
+    # Each part of such a job counts its nodes, ranks and hosts by itself.
+    [[ "${SLURM_HET_SIZE:-1}" == [01] || (-n "${NNODES:-}" && -n "${NODE_RANK:-}" && -n "${HEAD_ADDR:-}") || "${NNODES:-}" == 1 ]] \
+        || fail "$(uname -n): SLURM's job is heterogeneous, of $SLURM_HET_SIZE parts that count their nodes apart: ask for nodes of" \
+            "one kind, or set NNODES, NODE_RANK and HEAD_ADDR."
     if ! is_number "$NODES" || ((NODES == 0)); then
         fail "the number of nodes is '$NODES': set NNODES to a number from 1 on."
     fi
@@ -83,6 +87,10 @@ read_head() {
     HOSTS="$(slurm_hosts)" || HOSTS="" # in a container there is no scontrol
     [[ -n "${HEAD_ADDR:-}$HOSTS" || -z "${SLURM_JOB_ID:-}${SLURM_JOB_NODELIST:-}" ]] \
         || fail "$(uname -n): scontrol could not name the job's nodes: set HEAD_ADDR to the address of rank 0's machine."
+    # The head would be looked for on a machine where the script was not started.
+    [[ -n "${HEAD_ADDR:-}" || -z "$HOSTS" || "$(wc -l <<<"$HOSTS")" == "$NODES" ]] \
+        || fail "$(uname -n): SLURM names other nodes (${HOSTS//$'\n'/, }) than the $NODES that are counted here: set HEAD_ADDR to the" \
+            "address of rank 0's machine."
     HEAD="${HEAD_ADDR:-${HOSTS%%$'\n'*}}"
     [[ -n "$HEAD" ]] || fail "$NODES nodes, but no head: set HEAD_ADDR to the address of rank 0's machine, the same on all nodes."
     [[ "$HEAD" != *[!A-Za-z0-9._-]* ]] || fail "HEAD_ADDR is '$HEAD': give the IPv4 address or the name of rank 0's machine" \

@@ -52,6 +52,17 @@ def test_a_script_can_be_called_by_a_link(cluster: Cluster, tmp_path: Path, of: 
     assert len(cluster.calls()) == 1
 
 
+#: A step of the first part of a job of two kinds of machines.
+HETEROGENEOUS = {
+    "SLURM_HET_SIZE": 2,
+    "SLURM_JOB_NODELIST": "gpu[1-2]",
+    "SLURM_JOB_NODELIST_HET_GROUP_0": "gpu[1-2]",
+    "SLURM_JOB_NODELIST_HET_GROUP_1": "big1",
+    "SLURM_STEP_NUM_NODES": 2,
+    "SLURM_NODEID": 0,
+}
+
+
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
@@ -76,6 +87,16 @@ def test_a_script_can_be_called_by_a_link(cluster: Cluster, tmp_path: Path, of: 
         (
             {"SLURM_JOB_NUM_NODES": 4, "SLURM_NODEID": 0, "SLURM_JOB_NODELIST": "n[1-4]"},
             "SLURM's job has 4 nodes, and this script was started on one of them alone: start it with srun",
+        ),
+        (
+            HETEROGENEOUS,
+            "SLURM's job is heterogeneous, of 2 parts that count their nodes apart: ask for nodes",
+        ),
+        (HETEROGENEOUS | {"SLURM_STEP_NUM_NODES": 1}, "SLURM's job is heterogeneous"),
+        (HETEROGENEOUS | {"NNODES": 3, "NODE_RANK": 1}, "or set NNODES, NODE_RANK and HEAD_ADDR"),
+        (
+            {"SLURM_STEP_NUM_NODES": 2, "SLURM_NODEID": 1, "SLURM_JOB_NODELIST": "gpu[01-03,7],login-1"},
+            "SLURM names other nodes (gpu01, gpu02, gpu03, gpu7, login-1) than the 2 that are counted here",
         ),
         *(
             ({"NNODES": 2, "NODE_RANK": 1, "HEAD_ADDR": address}, f"HEAD_ADDR is '{address}': give the IPv4")
