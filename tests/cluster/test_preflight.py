@@ -91,6 +91,15 @@ def test_a_fault_of_one_node_is_one_error_that_names_it(changes: dict[str, Any],
     assert found.count(". ") >= 1, "and says how to fix it"
 
 
+@pytest.mark.parametrize(("seconds", "said"), [(3600, "3,600 s ahead of"), (-300, "300 s behind")])
+@pytest.mark.parametrize("rank", [0, 2, 3])
+def test_of_several_clocks_the_wrong_one_is_told(seconds: int, said: str, rank: int) -> None:
+    nodes = [copy.deepcopy(NODE) | {"node": f"{number}@h20-{number}"} for number in range(4)]
+    nodes[rank]["time"] += seconds
+    told = [str(finding) for finding in judge(nodes, EXPECTED) if finding.check == "clock"]
+    assert len(told) == 1 and told[0].startswith(f"{rank}@h20-{rank}: clock: its clock is {said}")
+
+
 def test_a_node_that_cannot_write_the_shared_folder_is_told_once() -> None:
     failed = {"failed": "OSError: [Errno 30] Read-only file system"}
     nodes = pair(shared=failed, disk={"/shared/run": {"free": 2**50, "writable": False}})
