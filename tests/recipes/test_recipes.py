@@ -47,6 +47,29 @@ def dry_run(command: str, recipe: str, run: Path) -> str:
     return dry_runs([command, f"+recipe={recipe}", f"run_dir={run}"])[0]
 
 
+def test_every_recipe_on_every_machine_is_planned_or_refused_in_sentences(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """All stages, `pipeline` has them; what it refuses, it says how to mend."""
+    ways = re.compile(
+        r"It fits with \w|otherwise it needs a smaller model|Set sft\.\w+ to|must be at most \d"
+    )
+    refused: dict[tuple[str, str], str] = {}
+    for recipe in recipes():
+        for cluster in group_choices()["cluster"]:
+            words = [f"+recipe={recipe}", f"cluster={cluster}", f"run_dir={tmp_path}", "dry_run=true"]
+            if main(["pipeline", *words]) != 0:
+                refused[recipe, cluster] = capsys.readouterr().err
+    unclear = {
+        pair: line
+        for pair, told in refused.items()
+        for line in told.splitlines()
+        if not ways.search(line) and "problems would stop the run:" not in line
+    }
+    assert unclear == {}
+    assert ("funreason_mt_4b", "cpu") in refused, "four thousand million parameters on a processor"
+
+
 def profiles_and_recipes() -> list[tuple[str, str]]:
     """What docs/cluster.md says which recipe fits which machines."""
     page = (Path(__file__).parents[2] / "docs" / "cluster.md").read_text()

@@ -8,6 +8,7 @@ from ...pages.table import Table
 #: A plan that is beyond a device's memory by more than this share is refused: the largest error of the plan's
 #: memory that docs/plan.md aims at.
 CERTAIN = 0.15
+_OTHERWISE = "a smaller model, or more or larger machines (cluster=PROFILE)"
 
 
 def brief(plan: StagePlan) -> list[str]:
@@ -102,7 +103,9 @@ def _fullest(plan: StagePlan) -> str:
 
 def _ways(plan: StagePlan) -> str:
     if not plan.advice:
-        return ". No setting makes it fit: it needs a smaller model, or more or larger GPUs"
+        return f". No setting makes it fit: it needs {_OTHERWISE}"
     fitting = [one for one in plan.advice if one.bytes <= plan.usable]
     ways = " or ".join(f"{one.setting} ({one.bytes / GIB:.1f} GiB)" for one in (fitting or plan.advice))
-    return f". It fits with {ways}" if fitting else f". No single setting is enough; nearest: {ways}"
+    if fitting:
+        return f". It fits with {ways}"
+    return f". No single setting is enough (nearest: {ways}); otherwise it needs {_OTHERWISE}"
