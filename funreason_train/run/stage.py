@@ -55,8 +55,8 @@ class Plan:
     Attributes:
         brief: What the run comes to, in a few lines.
         files: File name -> what is handed to a framework, as YAML's types; written, not printed.
-        cost: Memory, time and disk (`cluster.plan.StagePlan`); None if the stage trains nothing, or the
-            model's sizes are not known yet.
+        cost: Memory, time and disk (`cluster.plan.StagePlan`); or why they are not known, a sentence; None if
+            the stage trains nothing.
     """
 
     brief: Sequence[str] = ()

@@ -23,8 +23,8 @@ _UNKNOWN = 2048  # tokens of the longest row where neither data nor limit say it
 _SHORTER = 8  # mean lengths are assumed to be so many times below the limit
 
 
-def cost(config: DictConfig, run: RunDir) -> StagePlan | None:
-    """The plan; None if the model's sizes are not known or the batch cannot be shared out.
+def cost(config: DictConfig, run: RunDir) -> StagePlan | str:
+    """The plan; or why there is none: the model's sizes are not known, or the batch cannot be shared out.
 
     Args:
         config: The project's configuration with `sft.model` filled in.
@@ -32,17 +32,17 @@ def cost(config: DictConfig, run: RunDir) -> StagePlan | None:
     """
     sft, told = config.sft, config.plan
     shape, about_model = shape_of(config, str(sft.model))
+    notes = [*about_model]
     try:
         batch = batch_of(config)
-    except UserError:
-        return None
+    except UserError as error:
+        return str(error)
     if shape is None:
-        return None
+        return notes[0]
     paths = Paths.of(config, run)
     file = rows_file(paths.data, sft.dataset)
     rows = count_rows(file) if file is not None and file.is_file() else None
     tokens = token_statistics(paths.data.parent / "ledger.json")
-    notes = [about_model] if about_model else []
     longest = sft.tree_tokens or sft.cutoff_len or (tokens.longest if tokens else None)
     if longest is None:
         longest = _UNKNOWN

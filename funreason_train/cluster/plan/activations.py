@@ -28,12 +28,12 @@ def saved_numbers(shape: Shape) -> int:
 
     Inputs of both norms and the residual (3 x hidden); queries: projected, rotated, and the attention's
     output, with another copy for a norm of queries and keys; keys the same less the output, and values; the
-    MLP's gate, up and their product.
+    MLP's gate, up and their product, or without a gate what goes into its activation and comes out.
     """
     norm = 1 if shape.qk_norm else 0
     queries = (3 + norm) * shape.queries
     keys = (3 + norm) * shape.keys
-    return 3 * shape.hidden + queries + keys + 3 * shape.intermediate * max(1, shape.active)
+    return 3 * shape.hidden + queries + keys + shape.products * shape.intermediate * max(1, shape.active)
 
 
 def checkpointed(shape: Shape, tokens: float, number: int = 2) -> float:
@@ -54,7 +54,7 @@ def whole(shape: Shape, tokens: float, number: int = 2) -> float:
 
 def selective(shape: Shape, tokens: float, number: int = 2) -> float:
     """Bytes kept where every second matrix product is recomputed, and all that is cheap (torchtitan)."""
-    products = 2 * shape.hidden + shape.queries + 2 * shape.keys + 2 * shape.intermediate
+    products = 2 * shape.hidden + shape.queries + 2 * shape.keys + (shape.products - 1) * shape.intermediate
     return tokens * number * shape.layers * (SELECTIVE * products + shape.queries + shape.hidden)
 
 

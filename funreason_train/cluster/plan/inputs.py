@@ -7,29 +7,38 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ...run.files import read_json
+from .families import Unplanned, shape_in
 from .shape import Shape, known
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
 
-def shape_of(config: DictConfig, name: str) -> tuple[Shape | None, str]:
-    """The sizes of a model, and what was assumed.
+def shape_of(config: DictConfig, name: str) -> tuple[Shape | None, tuple[str, ...]]:
+    """The sizes of a model and what was assumed; or None, and why the sizes are not known.
 
     Args:
         config: With `model`, whose sizes count where that has no path.
         name: A folder, a hub id, or a folder that an earlier stage has yet to make, which then has the sizes
             of the run's base model.
     """
-    if found := _of_folder(Path(name).expanduser()) or known(name):
-        return found, ""
+    file = Path(name).expanduser() / "config.json"
+    if file.is_file():
+        try:
+            return shape_in(json.loads(file.read_text(encoding="utf-8")))
+        except Unplanned as error:
+            return None, (f"{file} {error}",)
+        except (OSError, ValueError, RecursionError) as error:
+            return None, (f"{file} cannot be read ({error!s:.100})",)
+    if found := known(name):
+        return found, ()
     base = config.model.path
     if base:
         if str(base) == name:
-            return None, ""
-        found, _ = shape_of(config, str(base))
-        return found, f"the model to start from is not there yet: {base}'s sizes are taken"
+            return None, (f"the sizes of {name} are not known before its config.json is here",)
+        found, told = shape_of(config, str(base))
+        assumed = f"the model to start from is not there yet: {base}'s sizes are taken"
+        return found, told if found is None else (assumed, *told)
     model = config.model
     return (
         Shape(
@@ -43,7 +52,7 @@ def shape_of(config: DictConfig, name: str) -> tuple[Shape | None, str]:
             tied=bool(model.tie_embeddings),
             qk_norm=True,
         ),
-        "",
+        (),
     )
 
 
@@ -77,11 +86,4 @@ def token_statistics(ledger: Path) -> Tokens | None:
         longest = max(tokens["prompt"]["max"] + tokens["target"]["max"] for _, tokens in parts)
         return Tokens(prompt + target, int(longest), target / (prompt + target), prompt, target)
     except (OSError, ValueError, KeyError, TypeError, ZeroDivisionError, AttributeError):
-        return None
-
-
-def _of_folder(folder: Path) -> Shape | None:
-    try:
-        return Shape.of(read_json(folder / "config.json"))
-    except (OSError, ValueError, TypeError):
         return None

@@ -1,15 +1,14 @@
-"""The sizes of a model that decide memory and time, from its config.json or a table of known ones."""
+"""The sizes of a model that decide memory and time; a table of known ones, and `families` reads others."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 
 @dataclass(frozen=True)
 class Shape:
-    """A decoder of the Llama and Qwen family.
+    """A decoder whose layers are all alike.
 
     Attributes:
         layers: Transformer blocks.
@@ -23,6 +22,8 @@ class Shape:
         qk_norm: Queries and keys are normalised (Qwen3), which keeps one more copy of each.
         experts: Of a layer; 0 for a dense model.
         active: Experts that a token passes through.
+        gated: An MLP has a gate, three matrices in place of two.
+        extra: Parameters beside blocks and embeddings, such as learned positions.
     """
 
     layers: int
@@ -36,6 +37,8 @@ class Shape:
     qk_norm: bool = False
     experts: int = 0
     active: int = 0
+    gated: bool = True
+    extra: int = 0
 
     @property
     def queries(self) -> int:
@@ -57,8 +60,13 @@ class Shape:
         return self.hidden * (2 * self.queries + 2 * self.keys)
 
     @property
+    def products(self) -> int:
+        """Matrices of an MLP; a block saves as many numbers of its width."""
+        return 3 if self.gated else 2
+
+    @property
     def _mlp(self) -> int:
-        return 3 * self.hidden * self.intermediate
+        return self.products * self.hidden * self.intermediate
 
     @property
     def layer(self) -> int:
@@ -74,13 +82,13 @@ class Shape:
     @property
     def parameters(self) -> int:
         """All parameters."""
-        return self.layers * self.layer + self.embedding * (1 if self.tied else 2)
+        return self.layers * self.layer + self.embedding * (1 if self.tied else 2) + self.extra
 
     @property
     def linear_layers(self) -> tuple[tuple[int, int], ...]:
         """Inputs and outputs of the linear layers of a dense block, which LoRA stands beside."""
         h, q, k, i = self.hidden, self.queries, self.keys, self.intermediate
-        return (h, q), (h, k), (h, k), (q, h), (h, i), (h, i), (i, h)
+        return (h, q), (h, k), (h, k), (q, h), *((h, i),) * (self.products - 1), (i, h)
 
     def lora_parameters(self, rank: int) -> int:
         """Parameters of LoRA's matrices on every linear layer (arXiv 2106.09685): rank x (in + out)."""
@@ -90,42 +98,6 @@ class Shape:
     def kv_bytes(self) -> int:
         """Bytes of the KV cache of one token in 16 bits: keys and values of every layer."""
         return self.layers * 2 * self.keys * 2
-
-    @classmethod
-    def of(cls, config: Mapping[str, Any]) -> Shape | None:
-        """The shape that a `config.json` describes; None if it lacks a size."""
-        text = config.get("text_config")
-        sizes: Mapping[str, Any] = {**config, **text} if isinstance(text, Mapping) else config
-        experts = _whole(sizes, "num_experts", "num_local_experts") or 0
-        middle = _whole(sizes, "moe_intermediate_size") if experts else None
-        found = {
-            "layers": _whole(sizes, "num_hidden_layers"),
-            "hidden": _whole(sizes, "hidden_size"),
-            "intermediate": middle or _whole(sizes, "intermediate_size"),
-            "heads": _whole(sizes, "num_attention_heads"),
-            "vocab": _whole(sizes, "vocab_size"),
-        }
-        plain = {name: value for name, value in found.items() if value is not None}
-        if len(plain) < len(found):
-            return None
-        heads, hidden = plain["heads"], plain["hidden"]
-        return cls(
-            **plain,
-            kv_heads=_whole(sizes, "num_key_value_heads") or heads,
-            head_dim=_whole(sizes, "head_dim") or max(1, hidden // heads),
-            tied=sizes.get("tie_word_embeddings") is True,
-            qk_norm=str(sizes.get("model_type", "")).startswith("qwen3"),
-            experts=experts,
-            active=_whole(sizes, "num_experts_per_tok") or 0,
-        )
-
-
-def _whole(sizes: Mapping[str, Any], *names: str) -> int | None:
-    for name in names:
-        value = sizes.get(name)
-        if type(value) is int and value > 0:
-            return value
-    return None
 
 
 #: Models that are planned for before they are downloaded: the sizes of their config.json on the hub.

@@ -54,6 +54,7 @@ def show(names: list[str], config: DictConfig, run: RunDir, words: list[str]) ->
     problems: list[Problem] = []
     briefs: list[tuple[str, Sequence[str]]] = []
     plans: list[StagePlan] = []
+    unplanned: list[str] = []
     for name in names:
         stage = stage_of(name)
         found = stage.problems(config, run)
@@ -63,7 +64,9 @@ def show(names: list[str], config: DictConfig, run: RunDir, words: list[str]) ->
             documents |= {file: _yaml(value) for file, value in plan.files.items()}
             if not found and plan.brief:
                 briefs.append((name, plan.brief))
-            if not found and plan.cost is not None:
+            if not found and isinstance(plan.cost, str):
+                unplanned.append(f"{name} is not planned: {plan.cost}")
+            elif not found and plan.cost is not None:
                 plans.append(calibrated(plan.cost, config))
                 problems += too_large(plans[-1])
         except (UserError, TypeError, ValueError):
@@ -87,6 +90,8 @@ def show(names: list[str], config: DictConfig, run: RunDir, words: list[str]) ->
     for cost in plans:
         console.rule(f"{cost.stage} planned (funreason-train plan shows more)", align="left")
         say("\n".join(brief(cost)) + "\n")
+    if unplanned:
+        say("\n".join(unplanned) + "\n")
     if there:
         console.rule(escape(f"already in {run.root}"), align="left")
         say("\n".join(there) + "\n")

@@ -24,12 +24,12 @@ def plan(config: DictConfig, run: RunDir) -> None:
         UserError: if a stage does not fit the machines, after everything has been printed; or if the model's
             sizes are not known.
     """
-    plans = [
-        calibrated(cost, config) for name in config.pipeline.stages if (cost := _cost(name, config, run))
-    ]
+    found = {name: cost for name in config.pipeline.stages if (cost := _cost(name, config, run))}
+    plans = [calibrated(cost, config) for cost in found.values() if not isinstance(cost, str)]
+    unplanned = [f"{name}: {why}" for name, why in found.items() if isinstance(why, str)]
     if not plans:
         raise UserError(
-            "there is nothing to plan",
+            f"there is nothing to plan{''.join(f'; {one}' for one in unplanned)}",
             where="pipeline.stages",
             fix="Include sft or rl, and name a model whose config.json is here or whose sizes are known",
         )
@@ -39,16 +39,16 @@ def plan(config: DictConfig, run: RunDir) -> None:
     else:
         for one in plans:
             _print(one)
-        say(kept)
+        say("\n".join([*(f"not planned: {one}" for one in unplanned), kept]))
     if problems := [f"{one.stage}: {text}" for one in plans for text in show.complaints(one)]:
         raise UserError("does not fit the machines: " + "; ".join(problems))
 
 
-def _cost(name: str, config: DictConfig, run: RunDir) -> StagePlan | None:
+def _cost(name: str, config: DictConfig, run: RunDir) -> StagePlan | str | None:
     stage = stage_of(name)
     if not stage.nodes:
         return None
-    found: StagePlan | None = stage.plan(config, run).cost
+    found: StagePlan | str | None = stage.plan(config, run).cost
     return found
 
 

@@ -61,7 +61,7 @@ def beyond_the_gpus(stage: Stage, config: DictConfig, run: RunDir) -> list[Probl
         return []
     try:
         cost = stage.plan(config, run).cost
-        return [] if cost is None else too_large(calibrated(cost, config))
+        return too_large(calibrated(cost, config)) if isinstance(cost, StagePlan) else []
     except (UserError, TypeError, ValueError, KeyError):  # the stage's own checks tell it
         return []
 
@@ -69,7 +69,7 @@ def beyond_the_gpus(stage: Stage, config: DictConfig, run: RunDir) -> list[Probl
 def note(stage: Stage, config: DictConfig, run: RunDir) -> None:
     """Writes the plan of a stage that is about to run, for the report; a plan that fails stops nothing."""
     try:
-        if (cost := stage.plan(config, run).cost) is not None:
+        if isinstance(cost := stage.plan(config, run).cost, StagePlan):
             write([calibrated(cost, config)], run)
     except (UserError, OSError, TypeError, ValueError, KeyError):
         return

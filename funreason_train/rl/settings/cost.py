@@ -20,8 +20,8 @@ _SHORTER = 8  # mean lengths are assumed to be so many times below the limits
 _FUSED_TOKENS = 512  # of a chunk of verl's fused head (verl/utils/experimental/torch_functional.py)
 
 
-def cost(config: DictConfig, run: RunDir, train: Prompts, val: Prompts) -> StagePlan | None:
-    """The plan; None if the model's sizes are not known.
+def cost(config: DictConfig, run: RunDir, train: Prompts, val: Prompts) -> StagePlan | str:
+    """The plan; or why there is none: the model's sizes are not known.
 
     Args:
         config: The project's configuration with `rl.model` filled in.
@@ -31,9 +31,9 @@ def cost(config: DictConfig, run: RunDir, train: Prompts, val: Prompts) -> Stage
     """
     rl, told, cluster = config.rl, config.plan, config.cluster
     shape, about_model = shape_of(config, str(rl.model))
+    notes = [*about_model]
     if shape is None:
-        return None
-    notes = [about_model] if about_model else []
+        return notes[0]
     device = rl.devices[cluster.device]
     workers = int(cluster.nodes * device.workers_per_node)
     on_cpu = cluster.device == "cpu"

@@ -102,6 +102,39 @@ def test_a_run_that_cannot_fit_is_refused_before_it_starts(
 def test_a_model_of_unknown_sizes_has_no_plan(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code, _, err = plan(capsys, "+recipe=funreason_mt_4b", f"run_dir={tmp_path}", "model=someone/unheard-of")
     assert code == 2 and "there is nothing to plan" in err
+    assert "the sizes of someone/unheard-of are not known before its config.json is here" in err
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (b"", "cannot be read"),
+        (b"{", "cannot be read"),
+        (b"[" * 100_000, "cannot be read"),
+        (b"\xef\xbb\xbf{}", "cannot be read (Unexpected UTF-8 BOM"),
+        ('{"model_type": "größer"}'.encode("latin-1"), "cannot be read"),
+        (b"[]", "holds no object"),
+        (b'{"model_type": "deepseek_v3"}', "describes the family 'deepseek_v3' (model_type), whose parts"),
+        (b'{"model_type": "qwen3", "hidden_size": "64", "num_attention_heads": 4}', "says hidden_size='64'"),
+    ],
+)
+def test_a_config_that_gives_no_sizes_is_told_with_its_place(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], content: bytes, why: str
+) -> None:
+    folder = tmp_path / "Qwen3-4B"  # whose name alone says nothing of what is in it
+    folder.mkdir()
+    (folder / "config.json").write_bytes(content)
+    code, out, err = plan(capsys, f"run_dir={tmp_path / 'run'}", f"model={folder}")
+    assert code == 2 and "there is nothing to plan; sft: " in err and "GiB" not in out
+    assert f"{folder}/config.json {why}" in err
+
+
+def test_a_dry_run_says_why_it_shows_no_plan(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["+recipe=funreason_mt_4b", f"run_dir={tmp_path}", "model=someone/unheard-of", "dry_run=true"]
+    assert main(["pipeline", *words]) == 0
+    out = capsys.readouterr().out
+    assert "sft is not planned: the sizes of someone/unheard-of are not known" in out
+    assert "rl is not planned: the sizes of someone/unheard-of are not known" in out
 
 
 def measured_run(root: Path, capsys: pytest.CaptureFixture[str]) -> RunDir:
