@@ -124,11 +124,21 @@ def played_environment(name: str) -> Environment:
         UserError: As `make_environment`.
     """
     kind = environment_class(name)
-    if name in _PATHS or name in _MINE or kind.__module__ in _OWN:
-        found = HOSTS.environment(name, kind, list(_OWN))
+    if is_own(name):
+        loaded = dict.fromkeys([*_OWN, name] if name in _PATHS else _OWN)
+        found = HOSTS.environment(name, kind, list(loaded))
         if found is not None:
             return found
     return make_environment(name)
+
+
+def is_own(name: str) -> bool:
+    """Whether an environment, which is there, is one that the configuration has brought.
+
+    Raises:
+        UserError: As `environment_class`.
+    """
+    return name in _PATHS or name in _MINE or environment_class(name).__module__ in _OWN
 
 
 def register_environment(kind: type[Environment]) -> type[Environment]:
@@ -187,7 +197,7 @@ def module_files(names: Iterable[str]) -> list[Path]:
         module = str(name).partition(":")[0]
         try:
             spec = None if module.partition(".")[0] == _HERE else find_spec(module)
-        except (ImportError, ValueError, AttributeError):
+        except (Exception, SystemExit):  # the package that it stands in is imported for it
             spec = None
         if spec is None or not spec.origin:
             continue

@@ -6,28 +6,24 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from random import Random
 from typing import Any
 
-from ..environments import Environment
-from ..environments.mcp import PREFIX, check_isolation, keep_learnt
+from ..environments.mcp import PREFIX
 from ..errors import UserError
 from ..run.files import write_json
-from ..run.fingerprint import fingerprint
+from ..run.fingerprint import digests, fingerprint
 from ..run.progress import report
+from .agents import prompts
 from .agents.account import Account
-from .agents.prompts import digests
 from .explore.graph import Graph
-from .explore.learn import learn
-from .explore.measure import measure
 from .explore.seen import changes
-from .explore.steady import unsteady_tools
-from .explore.targets import read_targets
+from .explore.targets import Targets
 from .settings import COVERAGE, load_all
 from .work.cluster import elsewhere
-from .work.guard import check_state, check_tools, environment_of
+from .work.guard import environment_of
+from .work.inputs import files_read, servers_used
+from .work.learning import explore, prepare
 from .work.rounds import Rounds, rounds
-from .work.servers import servers_used
 from .work.spending import Spending
 from .work.store import SPLITS, Store, Tally
 from .work.workers import CHUNK, Chunk, Made
@@ -49,7 +45,6 @@ _ASIDE = (
     "bfcl_world",
 )
 _STORE = 3  # version of the store's form; another one's file is not read
-_HANGS = "it does not answer in time, or it ends the server"
 _REASONS = 8  # that are told where too few samples were accepted
 _MOST = 20  # samples that may be tried for each that is wanted
 _SPLITS = dict(zip(SPLITS, ("trajectories", "tuning_tasks", "heldout_tasks"), strict=True))
@@ -81,8 +76,10 @@ class Phases:
         self.decides = {key: value for key, value in settings.items() if key not in _ASIDE}
         self.decides |= servers_used(settings)
         if account is not None:
-            self.decides["prompts"] = digests()
-        self.key = fingerprint({"synth": self.decides, "seed": seed, "store": _STORE}, {})[:16]
+            self.decides["prompts"] = prompts.digests()
+        self.key = fingerprint(
+            {"synth": self.decides, "seed": seed, "store": _STORE}, digests(files_read(settings))
+        )[:16]
         self.graphs: dict[str, Graph] = {}
         self.sampling: dict[str, Any] = {}
         self.changes: dict[str, Any] = {}
@@ -122,21 +119,29 @@ class Phases:
     # -- phase I -------------------------------------------------------------------------------------------
 
     def _learn(self, store: Store) -> None:
-        """The graph of each environment, learnt once for a store."""
+        """The graph of each environment, learnt once for a store.
+
+        What can be refused is refused for all of them before the first is explored, which may take minutes.
+        """
         load_all(self.settings["modules"], self.settings["servers"], self.settings["cassette"])
-        names = list(dict.fromkeys(self.settings["environments"]))
-        for number, name in enumerate(names):
-            kind: Any = environment_of(name)
-            held = store.note(f"graph/{name}")
-            if held is None:
-                report(number, len(names), f"learning the graph of {name}")
-                held = json.dumps(self._explore(store, name, kind))
-                store.keep(f"graph/{name}", held)
-            value = json.loads(held)
+        held = {name: store.note(f"graph/{name}") for name in dict.fromkeys(self.settings["environments"])}
+        tools = {
+            name: tuple(json.loads(graph)["graph"]["tools"]) if graph else prepare(store, name, self.settings)
+            for name, graph in held.items()
+        }
+        if self.settings["targets"] != COVERAGE:
+            self.targets = Targets.read(self.settings["targets"]).among(tools)
+        for number, (name, graph) in enumerate(held.items()):
+            if graph is None:
+                report(number, len(held), f"learning the graph of {name}")
+                graph = json.dumps(explore(name, self.settings, self.seed))
+                store.keep(f"graph/{name}", graph)
+            value = json.loads(graph)
             self.graphs[name] = Graph.from_json(value["graph"])
             self.sampling[name], self.left_out[name] = value["sampling"], value["left_out"]
             if known := store.note(f"learnt/{name}"):
                 self.learnt[name] = json.loads(known)
+                kind: Any = environment_of(name)
                 kind.adopt(self.learnt[name])
         if dead := [n for n, graph in self.graphs.items() if not any(r.ok for r in graph.tools.values())]:
             said = next((one.said[-1] for one in self.graphs[dead[0]].tools.values() if one.said), "")
@@ -145,9 +150,7 @@ class Phases:
                 + (f"; the last error: {' '.join(said.split())[:200]}" if said else ""),
                 fix="Raise synth.graph.episodes, or leave it out of synth.environments",
             )
-        if self.settings["targets"] != COVERAGE:
-            tools = {name: tuple(graph.tools) for name, graph in self.graphs.items()}
-            self.targets = read_targets(self.settings["targets"], tools)
+        if self.targets is not None:
             self._reachable(self.targets)
 
     def _reachable(self, targets: Mapping[str, list[str]]) -> None:
@@ -167,80 +170,6 @@ class Phases:
             )
         if never:
             print(f"left out of the targets, since no call of them ever succeeded: {told}", flush=True)
-
-    def _explore(self, store: Store, name: str, kind: Any) -> dict[str, Any]:
-        """Learns one environment: its graph, how sampling does in it, and which tools are left out."""
-        options, seed = self.settings["graph"], f"{self.seed}/{name}"
-        served = name.startswith(PREFIX)
-        # A conversation costs a process or a connection there.
-        amount = options["servers"] if served else options
-        environment = kind()
-        self._apart(store, name, kind)
-        check_tools(name, environment.tools())
-        self._comparable(name, kind, environment)
-        size = self.settings["size"]
-
-        def scenario(rng: Random) -> Mapping[str, Any]:
-            return dict(kind.scenario(rng, size))
-
-        try:
-            graph = learn(environment, scenario, seed, amount["episodes"], options["calls"])
-            left_out = dict(environment.left_out())
-            left_out |= dict.fromkeys(sorted(graph.avoided), _HANGS)
-            if served or ":" in name:
-                left_out |= unsteady_tools(environment, scenario, graph, seed)
-            compared = (
-                measure(environment, scenario, graph, seed, amount["measure"], 60)
-                if amount["measure"]
-                else {}
-            )
-        except ValueError as error:  # its state could be read at first and no longer can
-            fix = "Look at the environment; the same command begins again with it."
-            raise UserError(f"{name} failed while its graph was learnt ({error})", fix=fix) from None
-        finally:
-            environment.close()
-        if served and kind.cassette is not None and kind.cassette.missed:
-            raise UserError(
-                f"the cassette of {name} does not hold this run: {kind.cassette.missed}",
-                fix="Replay with the settings and the seed that it was recorded with",
-            )
-        for tool, record in graph.tools.items():
-            if not record.ok and tool not in left_out:
-                said = f"; the last error: {record.said[-1]}" if record.said else ""
-                left_out[tool] = f"no call of it succeeded in {record.failed} tries{said}"
-                if served and record.failed:
-                    left_out[tool] += " (session.examples can hold calls that work)"
-        if served:
-            self._tell(name, graph, left_out)
-        return {"graph": graph.to_json(), "sampling": compared, "left_out": left_out}
-
-    def _tell(self, name: str, graph: Graph, left_out: Mapping[str, str]) -> None:
-        used = [tool for tool in graph.tools if tool not in left_out]
-        print(f"{name}: {len(used)} of {len({*graph.tools, *left_out})} tools are used", flush=True)
-        for tool, reason in left_out.items():
-            print(f"  {tool} is left out: {' '.join(reason.split())[:300]}", flush=True)
-
-    def _apart(self, store: Store, name: str, kind: Any) -> None:
-        """Refuses an MCP server whose sessions see each other's changes; says what was found."""
-        if not name.startswith(PREFIX):
-            return
-        cassette = self.settings["cassette"]
-        if not cassette["replay"]:
-            print(check_isolation(kind), flush=True)
-            if cassette["record"]:
-                keep_learnt(Path(cassette["record"]).expanduser(), name.removeprefix(PREFIX), kind.learnt())
-        store.keep(f"learnt/{name}", json.dumps(kind.learnt()))
-
-    def _comparable(self, name: str, kind: Any, environment: Environment) -> None:
-        """Refuses an environment whose state cannot be compared, before anything is spent on it."""
-        try:
-            config = kind.scenario(Random("state"), self.settings["size"])
-            check_state(environment, config, steady=not name.startswith(PREFIX))
-        except ValueError as error:
-            raise UserError(
-                f"conversations in {name} could not be replayed and compared ({error})",
-                fix="Leave it out of synth.environments, or let it show its state",
-            ) from None
 
     # -- samples -------------------------------------------------------------------------------------------
 

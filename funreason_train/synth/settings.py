@@ -315,9 +315,13 @@ def problems(synth: Any) -> list[Problem]:
 
 
 def _phases(synth: Any) -> Iterator[Problem]:
-    targets = str(synth.targets)
-    if targets != COVERAGE and not File(targets).expanduser().is_file():
-        yield Problem("there is no such file", f"synth.targets={targets}", "Give a file, or coverage.")
+    if synth.targets != COVERAGE:
+        from .explore.targets import Targets
+
+        try:
+            Targets.read(str(synth.targets))
+        except UserError as error:
+            yield Problem(error.what, f"synth.targets={error.where}", error.fix)
     yield from _asking(synth)
     try:
         load_all(synth.modules, synth.servers, synth.cassette)

@@ -11,7 +11,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from ..environments import module_files
 from ..errors import Problem, refuse
 from ..pages.table import Table
 from ..run.files import fresh_folder, not_ours, write_json
@@ -184,6 +183,6 @@ STAGE = Stage(
 
 
 def _reads(config: DictConfig) -> list[Path]:
-    named = (config.synth.targets, config.synth.servers)
-    files = [Path(str(one)) for one in named if one and one != "coverage"]
-    return [*files, *module_files(config.synth.modules)]
+    from .work.inputs import files_of_servers, files_read
+
+    return [*files_read(config.synth), *files_of_servers(config.synth)]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from random import Random
 from typing import Any, Literal
 
@@ -14,7 +13,6 @@ from funreason_train.environments import Result
 from funreason_train.environments.domains.shop import Shop
 from funreason_train.environments.tables import TableWorld
 from funreason_train.environments.tools import ToolError, tool
-from funreason_train.errors import UserError
 from funreason_train.synth.explore.directions import Directions
 from funreason_train.synth.explore.draw.arguments import Drawer
 from funreason_train.synth.explore.graph import Graph
@@ -22,7 +20,6 @@ from funreason_train.synth.explore.learn import learn
 from funreason_train.synth.explore.measure import measure
 from funreason_train.synth.explore.picture import draw
 from funreason_train.synth.explore.sampler import Sampler
-from funreason_train.synth.explore.targets import read_targets
 
 
 class Vault(TableWorld):
@@ -213,55 +210,3 @@ def test_a_tool_that_is_left_out_is_in_no_picture(vault: Graph) -> None:
     for name in (one, two):
         graph.avoided = {name}
         assert str(draw(graph)).count("<rect") == 4
-
-
-def test_targets_come_from_lists_and_from_failures(tmp_path: Path) -> None:
-    tools = {"shop": ("find_item", "order_item"), "bank": ("sign_in",)}
-    plain = tmp_path / "tools.txt"
-    plain.write_text("order_item\nbank:sign_in\n\n")
-    assert read_targets(str(plain), tools) == {"shop": ["order_item"], "bank": ["sign_in"]}
-    failures = tmp_path / "failures.jsonl"
-    missed = 'turn 0: missing_result: [order_item(item="K1", quantity=2)] never answered {"order": "R1"}'
-    rows = [
-        {"task": "t", "right": False, "turns": [{"user": "?", "reasons": [missed[8:]], "responses": []}]},
-        {"task": "u", "right": False, "turns": [{"user": "?", "reasons": [missed[8:]], "responses": []}]},
-        {"gold": {"calls": [{"name": "find_item", "arguments": {"name": "x"}}]}, "score": 0},
-        {"gold": {"calls": [{"name": "sign_in", "arguments": {}}]}, "score": 1},
-    ]
-    failures.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    assert read_targets(str(failures), tools) == {"shop": ["find_item", "order_item", "order_item"]}
-    plain.write_text("nothing_here\n")
-    with pytest.raises(UserError, match="no tool of these environments"):
-        read_targets(str(plain), tools)
-    failures.write_text("{broken\n")
-    with pytest.raises(UserError, match="line 1 is not JSON"):
-        read_targets(str(failures), tools)
-
-
-@pytest.mark.parametrize(
-    ("text", "sentence"),
-    [
-        ("", "no tool of these environments is named"),
-        ("\n\n", "no tool of these environments is named"),
-        ("fly_to_the_moon\n", "no tool of these environments is named"),
-        ('{"gold": [{"name": "fly", "arguments": {}}]}', "no tool of these environments is named"),
-        ("{not json", "line 1 is not JSON"),
-        ('{"gold": "[not json"}', "line 1 is not JSON"),
-        ("[" * 100_000, "line 1 is not JSON"),
-        ('{"turns": [3]}', "neither a failure of an evaluation nor a rollout"),
-        ('{"turns": [{"reasons": 4}]}', "neither a failure of an evaluation nor a rollout"),
-    ],
-)
-def test_targets_that_say_nothing_are_one_sentence(tmp_path: Path, text: str, sentence: str) -> None:
-    path = tmp_path / "targets.jsonl"
-    path.write_text(text)
-    with pytest.raises(UserError, match=sentence) as error:
-        read_targets(str(path), {"shop": tuple(tool["name"] for tool in Shop().tools())})
-    assert "Traceback" not in str(error.value)
-
-
-def test_targets_that_cannot_be_read_are_one_sentence(tmp_path: Path) -> None:
-    (tmp_path / "binary").write_bytes(bytes(range(256)))
-    for path in (tmp_path, tmp_path / "missing", tmp_path / "binary"):
-        with pytest.raises(UserError, match="cannot be read"):
-            read_targets(str(path), {"shop": ("find_product",)})

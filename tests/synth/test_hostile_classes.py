@@ -30,7 +30,7 @@ SMALL = (
 
 #: A class that works, of which each case breaks one thing.
 GOOD = '''
-import random, time
+import ctypes, os, random, time
 from typing import Any
 {before}
 class Shelf:
@@ -104,6 +104,9 @@ def test_a_sound_class_without_docstrings_is_used(tmp_path: Path, written: Any) 
         ({"more": "def snapshot(self): return random.random()"}, r"another one each time it is read"),
         ({"more": "def snapshot(self): raise OSError('disk')"}, r"disk"),
         ({"more": "def snapshot(self): raise SystemExit"}, r"SystemExit"),
+        ({"more": "def snapshot(self): raise KeyboardInterrupt"}, r"KeyboardInterrupt"),
+        ({"more": "def snapshot(self): os._exit(0)"}, r"snapshot of .*Shelf ended its process"),
+        ({"init": "os._exit(4)"}, r"reset of .*Shelf ended its process .*code 4"),
         ({"more": "def odd(self, value: complex): pass"}, r"odd cannot be a tool"),
     ],
 )
@@ -120,6 +123,10 @@ def test_what_cannot_be_used_is_refused_before_anything_is_made(
     [
         "def boom(self) -> dict: raise RuntimeError('boom')",
         "def leave(self) -> dict: raise SystemExit(1)",
+        "def interrupt(self) -> dict: raise KeyboardInterrupt",
+        "def greedy(self) -> dict: raise MemoryError",
+        "def kill(self) -> dict: os._exit(3)",
+        "def segfault(self) -> dict: ctypes.string_at(0)",
         "def endless(self) -> dict: return {'x': float('nan')}",
         "def infinite(self) -> dict: return {'x': float('inf')}",
         "def odd(self) -> object: return object",
@@ -153,6 +160,57 @@ def test_a_tool_that_hangs_is_left_alone_after_one_call(
     assert any("hang" in tools for tools in funnel["left_out"].values())
 
 
+def test_a_class_that_ends_its_process_is_told_by_what_it_did(tmp_path: Path, written: Any) -> None:
+    module = written("def kill(self) -> dict: os._exit(3)").partition(":")[0]
+    made = synthesise(tmp_path, f"{module}:Shelf")
+    assert made["conversations"] == 4
+    (left_out,) = json.loads((tmp_path / "out" / "funnel.json").read_text())["left_out"].values()
+    assert "ends the process" in left_out["kill"]
+
+
+def test_an_interrupt_of_the_users_own_ends_the_work_and_a_classs_own_does_not(written: Any) -> None:
+    tools = (
+        "def interrupt(self) -> dict: raise KeyboardInterrupt\n\n"
+        "    def ask_to_stop(self) -> dict: os.kill(os.getpid(), 2); time.sleep(60)"
+    )
+    world = environment_of(written(tools))()
+    world.reset({})
+    told = world.call(Call("interrupt", {}))
+    assert not told.ok and "interrupt failed (KeyboardInterrupt" in told.text and world.fault is None
+    with pytest.raises(KeyboardInterrupt):
+        world.call(Call("ask_to_stop", {}))
+
+
+def test_an_environment_that_a_module_registers_is_guarded_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = f"twice_{abs(hash(str(tmp_path)))}"
+    parts = {
+        **{"name": name, "init": "pass", "reset": "pass", "tools": f"return [{DOCUMENT}]"},
+        **{"call": "raise RuntimeError('down')", "snapshot": "return {}"},
+    }
+    (tmp_path / f"{name}.py").write_text(
+        OWN.format(**parts) + "\nENVIRONMENT = register_environment(Twice)\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(UserError, match=rf"no call of the environment {name} ever succeeded .*down"):
+        synthesise(tmp_path, name, f"modules=[{name}]")
+
+
+def test_what_is_unfinished_is_not_gone_on_with_once_the_class_has_changed(
+    tmp_path: Path, written: Any
+) -> None:
+    path = written()
+    settings: Any = OmegaConf.to_container(
+        compose("synth", [*SMALL, f"environments=[{path}]"]).synth, resolve=True
+    )
+    before = Phases(settings, 0, tmp_path, partial(in_processes, processes=1)).key
+    assert Phases(settings, 0, tmp_path, partial(in_processes, processes=1)).key == before
+    file = tmp_path / f"{path.partition(':')[0]}.py"
+    file.write_text(file.read_text().replace('"box"', '"bag"'))
+    assert Phases(settings, 0, tmp_path, partial(in_processes, processes=1)).key != before
+
+
 def test_what_a_guarded_class_answers_is_always_a_result(
     written: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -169,7 +227,7 @@ def test_what_a_guarded_class_answers_is_always_a_result(
 
 
 OWN = """
-from funreason_train.environments import Environment, Result
+from funreason_train.environments import Environment, Result, register_environment
 class Twice(Environment):
     name = "{name}"
     def __init__(self): {init}
@@ -193,10 +251,9 @@ DOCUMENT = '{"name": "go", "description": "Go.", "parameters": {"type": "object"
         ({"tools": "return [{'name': 'go now'}]"}, r"go now, which no call can be written with"),
         ({"tools": "raise ValueError('later')"}, r"cannot tell its tools .*later"),
         ({"snapshot": "return {1, 2}"}, r"not a JSON value"),
-        ({"snapshot": "return object()"}, r"not a JSON value"),
+        ({"snapshot": "return object()"}, r"could not be replayed .*an? object"),
         ({"call": "return 'done'"}, r"no call of .* succeeded .*not with a Result"),
         ({"call": "raise RuntimeError('down')"}, r"no call of .* succeeded .*down"),
-        ({"call": "return Result('{}', True, {1: object()})"}, r"no call of .* succeeded .*not a JSON value"),
     ],
 )
 def test_an_environment_that_breaks_the_protocol_is_refused(

@@ -14,7 +14,7 @@ from funreason_train.settings.compose import compose
 from funreason_train.settings.resolve import run_of
 from funreason_train.synth import stage
 from funreason_train.synth.work.cluster import elsewhere, lacking, shared_servers
-from funreason_train.synth.work.servers import servers_used
+from funreason_train.synth.work.inputs import servers_used
 
 SERVER = str(Path(__file__).parents[1] / "environments" / "mcp" / "hostile_server.py")
 

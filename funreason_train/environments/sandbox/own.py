@@ -18,6 +18,7 @@ from ..protocol import Environment, Result, brief
 from ..registry import environment_class, loading_problems, make_environment
 from .channel import Channel
 from .host import Prepared
+from .limits import LimitReached
 
 
 def prepare(options: Mapping[str, Any]) -> Prepared:
@@ -43,7 +44,9 @@ def _serve(problems: Sequence[str], channel: Channel) -> None:
                     assert environment is not None
                     answer = _step(environment, step, value)
                 channel.send({"value": answer, "fault": environment.fault})
-            except Exception as error:
+            except LimitReached:
+                raise
+            except BaseException as error:  # whatever ends a program or a task ends a step here
                 channel.send({"raised": type(error).__name__, "text": brief(error, 2000)})
     finally:
         if environment is not None:
@@ -66,7 +69,10 @@ def _step(environment: Environment, step: str, value: Any) -> Any:
     if step == "reset":
         return environment.reset(value)
     if step == "call":
-        return _written(environment.call(Call.from_json(value)))
+        result = environment.call(call := Call.from_json(value))
+        if not isinstance(result, Result):
+            raise TypeError(f"{call.name} answered with a {type(result).__name__} and not with a Result")
+        return _written(result)
     if step == "compare":
         return list(map(str, environment.compare(value)))
     answer = getattr(environment, step)()  # tools, left_out, snapshot

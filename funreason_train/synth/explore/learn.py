@@ -83,14 +83,15 @@ class _Episode:
                 if draw == _REDRAWS:  # nothing new can be tried with it in this state
                     name, fitting = self._aside(target), None
             executed = self._execute(Call(name, arguments), sources)
-            if getattr(self._environment, "fault", None):
-                self._graph.avoided.add(name)  # it hangs, or it ends the server
+            if self._environment.fault:
                 return
             self._tried[name] = self._tried.get(name, 0) + 1
             if executed.result.ok:
                 self._needs.pop(name, None)
                 if executed.changed or self._may_help(name) or self._rng.random() < _HIDDEN:
                     self._retry(executed)
+                    if self._environment.fault:
+                        return
                 if name == target:
                     target = self._target()
                 continue
@@ -109,9 +110,8 @@ class _Episode:
         """One of the tools that succeeded least and were not tried much in this episode."""
         self._directions = Directions(self._graph, hinted=True)
         few = sorted(
-            self._graph.tools,
+            [name for name in self._graph.tools if name not in self._graph.avoided] or self._graph.tools,
             key=lambda name: (
-                name in self._graph.avoided,
                 self._graph.tools[name].ok > 8,
                 self._tried.get(name, 0),
                 self._rng.random(),
@@ -163,7 +163,8 @@ class _Episode:
     def _execute(self, call: Call, sources: Any) -> Executed:
         began = time.monotonic()
         result = self._environment.call(call)
-        if time.monotonic() - began > _SLOW:
+        # It is slow; or it hangs, or ends what it runs in, so that nothing further can be called.
+        if time.monotonic() - began > _SLOW or self._environment.fault:
             self._graph.avoided.add(call.name)
         changed = False
         if result.ok:
@@ -186,6 +187,8 @@ class _Episode:
         left = []
         for earlier, sources in self._pending:
             again = self._execute(earlier.call, sources)
+            if self._environment.fault:
+                return
             self._graph.learn_enabling(enabler, earlier.call, earlier.result, again.result)
             if not again.result.ok:
                 left.append((again, sources))

@@ -1,4 +1,4 @@
-"""Which tools to aim at: all in turn, those of a file, or those that a model gets wrong."""
+"""What traces aim at: all tools in turn, those of a file, or those that a model gets wrong."""
 
 from __future__ import annotations
 
@@ -6,61 +6,131 @@ import json
 import re
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+from ...environments.protocol import brief
 from ...errors import UserError
 
 _CALLED = re.compile(r"(?:missing_result|needless_call): \[?([\w.]+)\(")
+_FORMS = "Write one tool a line, or give failures.jsonl of an evaluation or the rollouts of RL"
 
 
-def read_targets(path: str, tools: Mapping[str, tuple[str, ...]]) -> dict[str, list[str]]:
-    """The targets that a file names, by environment.
+@dataclass(frozen=True)
+class Targets:
+    """The tools that a file names.
 
-    Args:
-        path: A text file with one tool a line (`TOOL` or `ENVIRONMENT:TOOL`), or JSON lines: failures of an
-            evaluation or rollouts of RL, of which the tools of the gold calls count, each as often as it was
-            got wrong.
-        tools: Environment -> its tools.
+    Attributes:
+        file: The file.
+        counts: Name (`TOOL` or `ENVIRONMENT:TOOL`) -> how often it is to come up.
+        listed: Name -> the line that it stands on by itself. A list is written for these environments, so all
+            of it has to be there; what was got wrong in an evaluation may be anyone's tool.
+    """
 
-    Returns:
-        Environment -> tools, each once for every time that it is to come up.
+    file: Path
+    counts: Counter[str]
+    listed: Mapping[str, int]
+
+    @classmethod
+    def read(cls, path: str) -> Targets:
+        """Reads a file; no environment is needed for it.
+
+        Args:
+            path: A text file with one tool a line (`TOOL` or `ENVIRONMENT:TOOL`), or JSON lines: failures of
+                an evaluation or rollouts of RL, of which the tools of the gold calls count, each as often as
+                it was got wrong.
+
+        Raises:
+            UserError: the file is not there, cannot be read, or names no tool.
+        """
+        file = Path(path).expanduser()
+        try:
+            lines = file.read_text(encoding="utf-8-sig").splitlines()
+        except FileNotFoundError:
+            raise UserError(
+                "there is no such file", where=str(file), fix="Give a file, or coverage"
+            ) from None
+        except (OSError, UnicodeDecodeError) as error:
+            raise UserError(f"the targets cannot be read ({error})", where=str(file), fix=_FORMS) from None
+        counts: Counter[str] = Counter()
+        listed: dict[str, int] = {}
+        for number, text in enumerate(lines, 1):
+            if not (text := text.strip()):
+                continue
+            if text.startswith(("{", "[")):
+                counts.update(_row(text, number, file))
+                continue
+            if len(text.split()) > 1:
+                what = f"line {number} is no tool's name ({brief(text, 60)})"
+                raise UserError(what, where=str(file), fix=_FORMS)
+            counts[text] += 1
+            listed.setdefault(text, number)
+        if not counts:
+            raise UserError("it names no tool", where=str(file), fix=_FORMS)
+        return cls(file, counts, listed)
+
+    def among(self, tools: Mapping[str, tuple[str, ...]]) -> dict[str, list[str]]:
+        """Those that environments offer.
+
+        Args:
+            tools: Environment -> its tools.
+
+        Returns:
+            Environment -> tools, each once for every time that it is to come up.
+
+        Raises:
+            UserError: none of them is offered, or one of a list is not.
+        """
+        offered = {one for name, known in tools.items() for tool in known for one in (tool, f"{name}:{tool}")}
+        for name, number in self.listed.items():
+            if name not in offered:
+                raise UserError(
+                    f"line {number} names {name}, which no environment of synth.environments offers",
+                    where=str(self.file),
+                    fix=_meant(name, offered) or f"They offer, for example, {_example(tools)}",
+                )
+        found: dict[str, list[str]] = {}
+        for name, known in tools.items():
+            chosen = [
+                tool for tool in known for _ in range(self.counts[tool] + self.counts[f"{name}:{tool}"])
+            ]
+            if chosen:
+                found[name] = chosen
+        if not found:
+            first = next(iter(self.counts))
+            raise UserError(
+                f"no tool of the environments {', '.join(tools)} is among those that it names ({first}, …)",
+                where=str(self.file),
+                fix=_meant(first, offered) or f"They offer, for example, {_example(tools)}",
+            )
+        return found
+
+
+def _meant(name: str, offered: set[str]) -> str:
+    near = get_close_matches(name, sorted(offered), 1)
+    return f"Did you mean {near[0]}?" if near else ""
+
+
+def _example(tools: Mapping[str, tuple[str, ...]]) -> str:
+    return next((known[0] for known in tools.values() if known), "no tool")
+
+
+def _row(text: str, number: int, file: Path) -> list[str]:
+    """The tools that a line of JSON holds.
 
     Raises:
-        UserError: the file is not there, cannot be read, or names no tool of these environments.
+        UserError: it is no JSON, or nothing that is known.
     """
-    file = Path(path).expanduser()
     try:
-        lines = file.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"the targets cannot be read ({error})", where=str(file)) from None
-    counts: Counter[str] = Counter()
-    for number, text in enumerate(filter(str.strip, lines), 1):
-        if text.lstrip().startswith(("{", "[")):
-            try:
-                counts.update(_wanted(json.loads(text)))
-            except (ValueError, RecursionError):
-                raise UserError(f"line {number} is not JSON", where=str(file)) from None
-            except (AttributeError, TypeError):
-                raise UserError(
-                    f"line {number} is neither a failure of an evaluation nor a rollout",
-                    where=str(file),
-                    fix="Write one tool a line, or give failures.jsonl of an evaluation",
-                ) from None
-        else:
-            counts[text.strip()] += 1
-    found: dict[str, list[str]] = {}
-    for name, known in tools.items():
-        chosen = [tool for tool in known for _ in range(counts[tool] + counts[f"{name}:{tool}"])]
-        if chosen:
-            found[name] = chosen
-    if not found:
+        return _wanted(json.loads(text))
+    except (ValueError, RecursionError):
+        raise UserError(f"line {number} is not JSON", where=str(file), fix=_FORMS) from None
+    except (AttributeError, TypeError):
         raise UserError(
-            "no tool of these environments is named",
-            where=str(file),
-            fix=f"Write one a line, for example {next(iter(next(iter(tools.values()), ('TOOL',))))}",
-        )
-    return found
+            f"line {number} is neither a failure of an evaluation nor a rollout", where=str(file), fix=_FORMS
+        ) from None
 
 
 def _wanted(row: Any) -> list[str]:

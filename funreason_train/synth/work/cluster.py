@@ -10,7 +10,7 @@ from ...environments.mcp import PREFIX
 from ...errors import Problem, UserError, refuse
 from ..settings import load_all
 from .guard import environment_of
-from .servers import servers_of, servers_used
+from .inputs import servers_of, servers_used
 
 _SECONDS = 120.0  # that a node may take beyond what its servers may take to start
 

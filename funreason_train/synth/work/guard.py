@@ -9,8 +9,9 @@ from __future__ import annotations
 import json
 import signal
 import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from functools import partial
 from random import Random
 from types import FrameType
 from typing import Any
@@ -18,7 +19,7 @@ from typing import Any
 from ...calls import Call, is_tool_name
 from ...environments import Environment, Result
 from ...environments.protocol import brief
-from ...environments.registry import configured_environment
+from ...environments.registry import configured_environment, is_own, played_environment
 from ...environments.sandbox.configured import call_limits
 from ...errors import UserError
 from ..explore.trace import fingerprint
@@ -27,7 +28,7 @@ MOST_CHARACTERS = 100_000
 """Of one answer."""
 
 
-def _seconds() -> float | None:
+def own_seconds() -> float | None:
     """How long one step of a class may take, `call_limits.own_seconds`; None for as long as it likes."""
     seconds: float | None = call_limits()["own_seconds"]
     return seconds
@@ -37,107 +38,193 @@ class _TooLong(BaseException):
     """Not an `Exception`, so that no tool takes it for its own."""
 
 
-def environment_of(name: str) -> type[Environment]:
+class _Interrupt(KeyboardInterrupt):
+    """The user's."""
+
+
+class _Ended(Exception):
+    """What was to end the program or the task, as words."""
+
+
+def environment_of(name: str, apart: bool = False) -> type[Environment]:
     """The class of an environment of the configuration; one of the user's own is guarded.
+
+    Args:
+        name: As the configuration names it.
+        apart: Whether one of the user's own works in a process of its own: a call that ends the process then
+            costs nothing else. It takes longer to start.
 
     Raises:
         UserError: there is none, or it cannot be imported.
     """
     kind = configured_environment(name)
-    return guarded(kind) if ":" in name and "/" not in name else kind
+    if not is_own(name):
+        return kind
+    return guarded(kind, partial(played_environment, name) if apart else None)
 
 
-def guarded(kind: type[Environment]) -> type[Environment]:
-    """A class that does what another does and keeps the protocol's promises."""
-    return type(f"Guarded{kind.__name__}", (_Guarded,), {"name": kind.name, "kind": kind})
+def guarded(kind: type[Environment], make: Callable[[], Environment] | None = None) -> type[Environment]:
+    """A class that does what another does and keeps the protocol's promises.
+
+    Args:
+        kind: The other class.
+        make: Makes an environment of it; None: the class does.
+    """
+    members = {"name": kind.name, "kind": kind, "make": staticmethod(make or kind), "apart": make is not None}
+    return type(f"Guarded{kind.__name__}", (_Guarded,), members)
 
 
 class _Guarded(Environment):
     name = ""
     kind: type[Environment]
+    make: Callable[[], Environment]
+    apart: bool
 
     def __init__(self) -> None:
-        try:
-            self._inner = self.kind()
-        except (Exception, SystemExit) as error:
-            raise UserError(f"the environment {self.name} cannot be made ({_said(error)})") from None
+        self._inner = self._made()
         self._hung: str | None = None
+
+    def _made(self) -> Environment:
+        try:
+            with _step(None):
+                return self.make()
+        except UserError:
+            raise
+        except Exception as error:
+            raise UserError(f"the environment {self.name} cannot be made ({_said(error)})") from None
+
+    def _seconds(self) -> float | None:
+        """How long a step may take here; None where its process is ended by its own limit."""
+        return None if self.apart else own_seconds()
 
     @property
     def fault(self) -> str | None:  # type: ignore[override]
         return self._hung or getattr(self._inner, "fault", None)
 
     def reset(self, config: Mapping[str, Any]) -> None:
+        if self.apart and self.fault:  # its process may be gone
+            self.close()
+            self._inner = self._made()
         self._hung = None
         try:
-            with time_limit(_seconds()):
+            with _step(self._seconds()):
                 self._inner.reset(config)
         except _TooLong:
-            raise ValueError(f"it does not start within {_seconds():g} s") from None
-        except (Exception, SystemExit) as error:
+            raise ValueError(f"it does not start within {own_seconds():g} s") from None
+        except Exception as error:
             raise ValueError(_said(error)) from None
 
     def tools(self) -> list[dict[str, Any]]:
         try:
-            return list(self._inner.tools())
-        except (Exception, SystemExit) as error:
+            with _step(None):
+                return list(self._inner.tools())
+        except Exception as error:
             raise UserError(f"the environment {self.name} cannot tell its tools ({_said(error)})") from None
 
     def left_out(self) -> dict[str, str]:
-        return self._inner.left_out()
+        try:
+            with _step(None):
+                return dict(self._inner.left_out())
+        except Exception as error:
+            raise UserError(
+                f"the environment {self.name} cannot tell what it leaves out ({_said(error)})"
+            ) from None
 
     def call(self, call: Call) -> Result:
         try:
-            with time_limit(_seconds()):
+            with _step(self._seconds()):
                 result = self._inner.call(call)
             if not isinstance(result, Result):
                 return _failed(f"{call.name} answered with a {type(result).__name__} and not with a Result")
             if len(result.text) > MOST_CHARACTERS:
                 size = f"{len(result.text):,} characters, more than {MOST_CHARACTERS:,}"
                 return _failed(f"the answer of {call.name} has {size}")
-            json.dumps(result.value, allow_nan=False)
         except _TooLong:
-            self._hung = f"{call.name} did not answer within {_seconds():g} s"
+            self._hung = f"{call.name} did not answer within {own_seconds():g} s"
             return _failed(self._hung)
-        except (TypeError, ValueError) as error:
-            return _failed(f"the answer of {call.name} is not a JSON value ({_said(error)})")
-        except KeyboardInterrupt:
-            raise
-        except BaseException as error:  # whatever ends a program or a task ends a call here
+        except Exception as error:
             return _failed(f"{call.name} failed ({_said(error)})")
+        try:
+            json.dumps(result.value, allow_nan=False)
+        except (
+            TypeError,
+            ValueError,
+            RecursionError,
+        ):  # it is told from its text alone, as where it is played
+            return Result(result.text, result.ok)
         return result
 
     def snapshot(self) -> Any:
         try:
-            with time_limit(_seconds()):
+            with _step(self._seconds()):
                 return self._inner.snapshot()
         except ValueError:
             raise
         except _TooLong:
-            raise ValueError(f"its state is not read within {_seconds():g} s") from None
-        except (Exception, SystemExit) as error:
+            raise ValueError(f"its state is not read within {own_seconds():g} s") from None
+        except Exception as error:
             raise ValueError(f"its state cannot be read ({_said(error)})") from None
 
     def close(self) -> None:
-        try:
+        with suppress(Exception), _step(None):  # what it held is its own affair
             self._inner.close()
-        except (Exception, SystemExit):  # what it held is its own affair
-            return
 
     @classmethod
     def scenario(cls, random: Random, size: int = 4) -> dict[str, Any]:
         try:
-            with time_limit(_seconds()):
+            with _step(own_seconds()):
                 return dict(cls.kind.scenario(random, size))
         except UserError:
             raise
         except _TooLong:
-            raise UserError(f"{cls.name} draws no starting configuration within {_seconds():g} s") from None
-        except (Exception, SystemExit) as error:
+            raise UserError(
+                f"{cls.name} draws no starting configuration within {own_seconds():g} s"
+            ) from None
+        except Exception as error:
             raise UserError(
                 f"{cls.name} cannot draw a starting configuration ({_said(error)})",
                 fix="`scenario(random, size)` returns an object of the constructor's arguments",
             ) from None
+
+
+@contextmanager
+def _step(seconds: float | None) -> Iterator[None]:
+    """One step of a class, of which whatever ends a program or a task is an `Exception` like any other.
+
+    Args:
+        seconds: See `time_limit`.
+
+    Raises:
+        _TooLong: it takes longer.
+        KeyboardInterrupt: the user's own.
+    """
+    try:
+        with time_limit(seconds), _telling_interrupts_apart():
+            yield
+    except (Exception, _TooLong, _Interrupt):
+        raise
+    except BaseException as error:
+        raise _Ended(_said(error)) from None
+
+
+@contextmanager
+def _telling_interrupts_apart() -> Iterator[None]:
+    """Makes the interrupt that the user sends one that no class raises by itself."""
+    if (
+        threading.current_thread() is not threading.main_thread()
+        or signal.getsignal(signal.SIGINT) is not signal.default_int_handler
+    ):
+        yield
+        return
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        raise _Interrupt
+
+    signal.signal(signal.SIGINT, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @contextmanager
@@ -223,4 +310,4 @@ def _failed(reason: str) -> Result:
 
 
 def _said(error: BaseException) -> str:
-    return f"{type(error).__name__}: {brief(error)}"
+    return str(error) if isinstance(error, _Ended) else f"{type(error).__name__}: {brief(error)}"

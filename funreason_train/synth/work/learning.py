@@ -1,0 +1,127 @@
+"""Phase I of one environment: what is asked of it before anything is spent, and what is learnt of it then."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from ...environments.mcp import PREFIX, check_isolation, keep_learnt
+from ...errors import UserError
+from ..explore.graph import Graph
+from ..explore.learn import learn
+from ..explore.measure import measure
+from ..explore.steady import unsteady_tools
+from .guard import check_state, check_tools, environment_of
+from .store import Store
+
+_HANGS = "it does not answer in time, or it ends the process that it runs in"
+
+
+def prepare(store: Store, name: str, settings: Mapping[str, Any]) -> tuple[str, ...]:
+    """Refuses an environment that cannot be used; takes seconds where learning takes minutes.
+
+    Args:
+        store: Takes what is found out of an MCP server.
+        name: The environment's.
+        settings: The section `synth`, as plain values.
+
+    Returns:
+        Its tools.
+
+    Raises:
+        UserError: why it cannot be used.
+    """
+    served = name.startswith(PREFIX)
+    documents: list[dict[str, Any]] = []
+    # A class of one's own in a process of its own first, since it may end it; then as samples have it.
+    for kind in dict.fromkeys((environment_of(name, apart=True), environment_of(name))):
+        environment = kind()
+        try:
+            if served:
+                _apart(store, name, kind, settings["cassette"])
+            documents = environment.tools()
+            check_tools(name, documents)
+            check_state(environment, kind.scenario(Random("state"), settings["size"]), steady=not served)
+        except ValueError as error:
+            raise UserError(
+                f"conversations in {name} could not be replayed and compared ({error})",
+                fix="Leave it out of synth.environments, or let it show its state",
+            ) from None
+        finally:
+            environment.close()
+    return tuple(document["name"] for document in documents)
+
+
+def explore(name: str, settings: Mapping[str, Any], seed: int) -> dict[str, Any]:
+    """Learns one environment.
+
+    Args:
+        name: The environment's, which is prepared.
+        settings: The section `synth`, as plain values.
+        seed: Of all draws.
+
+    Returns:
+        `{"graph", "sampling": how sampling does in it, "left_out": tool -> reason}`.
+
+    Raises:
+        UserError: it fails meanwhile.
+    """
+    own_seed, served = f"{seed}/{name}", name.startswith(PREFIX)
+    options = settings["graph"]
+    # A conversation costs a process or a connection there.
+    amount = options["servers"] if served else options
+    kind: Any = environment_of(name, apart=True)
+    environment = kind()
+
+    def scenario(rng: Random) -> Mapping[str, Any]:
+        return dict(kind.scenario(rng, settings["size"]))
+
+    try:
+        left_out = dict(environment.left_out())
+        graph = learn(environment, scenario, own_seed, amount["episodes"], options["calls"])
+        left_out |= dict.fromkeys(sorted(graph.avoided), _HANGS)
+        if served or ":" in name:
+            left_out |= unsteady_tools(environment, scenario, graph, own_seed)
+        compared = (
+            measure(environment, scenario, graph, own_seed, amount["measure"], 60)
+            if amount["measure"]
+            else {}
+        )
+    except ValueError as error:  # its state could be read at first and no longer can
+        fix = "Look at the environment; the same command begins again with it."
+        raise UserError(f"{name} failed while its graph was learnt ({error})", fix=fix) from None
+    finally:
+        environment.close()
+    if served and kind.cassette is not None and kind.cassette.missed:
+        raise UserError(
+            f"the cassette of {name} does not hold this run: {kind.cassette.missed}",
+            fix="Replay with the settings and the seed that it was recorded with",
+        )
+    for tool, record in graph.tools.items():
+        if not record.ok and tool not in left_out:
+            said = f"; the last error: {record.said[-1]}" if record.said else ""
+            left_out[tool] = f"no call of it succeeded in {record.failed} tries{said}"
+            if served and record.failed:
+                left_out[tool] += " (session.examples can hold calls that work)"
+    if served:
+        _tell(name, graph, left_out)
+    return {"graph": graph.to_json(), "sampling": compared, "left_out": left_out}
+
+
+def _apart(store: Store, name: str, kind: Any, cassette: Mapping[str, Any]) -> None:
+    """Refuses an MCP server whose sessions see each other's changes; says what was found."""
+    if not cassette["replay"]:
+        print(check_isolation(kind), flush=True)
+        if cassette["record"]:
+            keep_learnt(Path(cassette["record"]).expanduser(), name.removeprefix(PREFIX), kind.learnt())
+    store.keep(f"learnt/{name}", json.dumps(kind.learnt()))
+
+
+def _tell(name: str, graph: Graph, left_out: Mapping[str, str]) -> None:
+    used = [tool for tool in graph.tools if tool not in left_out]
+    print(f"{name}: {len(used)} of {len({*graph.tools, *left_out})} tools are used", flush=True)
+    for tool, reason in left_out.items():
+        print(f"  {tool} is left out: {' '.join(reason.split())[:300]}", flush=True)
