@@ -20,7 +20,7 @@ from typing import Any
 
 from .files import read_json, write_json, write_text
 from .paths import RunDir
-from .secrets import redacted
+from .secrets import redact_file, redacted
 
 #: Of `attempt.json`.
 FORMAT = 1
@@ -155,6 +155,8 @@ def _close_killed(run: RunDir, numbers: Sequence[int]) -> None:
                     for name, stage in record.get("stages", {}).items()
                 }
                 write_json(path, {**record, "outcome": KILLED, "stages": stages})
+                for log in path.parent.glob("*.log"):  # nobody was left to do so
+                    redact_file(log)
 
 
 def _point(folder: Path, target: str) -> None:

@@ -17,12 +17,14 @@ import sys
 import tempfile
 import traceback
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from ..errors import UserError
+from .secrets import redact_file
 
 Function = Callable[[Any], Any] | str
 """A module's function of one JSON value that returns one, or its name (`package.module:name`)."""
@@ -69,7 +71,7 @@ class Child:
         function: Of a module, or its name.
         job: What it is called with.
         environment: Variables besides this process's own.
-        log: Where its output goes; None: where ours does.
+        log: Where its output goes, which has no secrets once it has ended; None: where ours does.
         group: Give it a process group of its own, which is ended with it, and keep Ctrl-C from it.
         inherit: File descriptors that it and its children hold, a lock's for example.
     """
@@ -85,7 +87,7 @@ class Child:
         inherit: Sequence[int] = (),
     ) -> None:
         self.name = function if isinstance(function, str) else f"{function.__module__}:{function.__name__}"
-        self._group = group
+        self._group, self._log = group, log
         self._answer = tempfile.TemporaryFile()  # noqa: SIM115 (closed in `result` or `end`)
         with tempfile.TemporaryFile() as question:
             question.write(json.dumps(job).encode())
@@ -161,6 +163,9 @@ class Child:
             except subprocess.TimeoutExpired:
                 continue
         self._answer.close()
+        if self._log is not None:
+            with suppress(OSError):  # a full disk must not hide how it ended
+                redact_file(self._log)
 
 
 def end_with_parent(parent: int | None = None) -> None:

@@ -6,6 +6,8 @@ import json
 import os
 import re
 from collections.abc import Iterator, Mapping
+from functools import partial
+from pathlib import Path
 from urllib.parse import quote
 
 #: A variable with one of these words in its name holds a secret: HF_TOKEN, OPENAI_API_KEY, DB_PASSWORD.
@@ -15,6 +17,7 @@ _WORDS = frozenset(
 #: Or a word that ends so, as people also write them together: PGPASSWORD, HFTOKEN.
 _ENDS = ("TOKEN", "SECRET", "PASSWORD", "PASSWD", "PASSPHRASE", "APIKEY", "ACCESSKEY", "CREDENTIALS")
 _FOLDERS = frozenset(("PWD", "OLDPWD"))  # the shell's
+_READ = 1 << 20  # characters of a file that are looked at together, and the rest of their line
 _SHORTEST = 6  # characters of a value that is worth hiding; shorter ones occur in ordinary words
 #: A login in an address: a name and a password, or a token in the name's place.
 _LOGIN = re.compile(r"(?P<before>://(?:[^\s/:@\"']*:)?)[^\s/\"']+@")
@@ -56,6 +59,30 @@ def redacted(text: str, environ: Mapping[str, str] = os.environ) -> str:
     for pattern in (_QUERY, _HEADER):
         text = pattern.sub(r"\g<before>[SECRET]", text)
     return _KNOWN.sub("[SECRET]", text)
+
+
+def redact_file(path: Path, environ: Mapping[str, str] = os.environ) -> bool:
+    """Takes the secrets out of a file that others have written, such as a framework's log.
+
+    Bytes that are no text stay as they are, and a file without secrets is not touched.
+
+    Returns:
+        Whether there were any.
+    """
+    clean, found = path.with_name(f".{path.name}.{os.getpid()}.tmp"), False
+    as_text = partial(open, encoding="utf-8", errors="surrogateescape", newline="")
+    try:
+        with as_text(path) as read, as_text(clean, "w") as write:
+            while part := read.read(_READ):
+                part += read.readline()
+                shown = redacted(part, environ)
+                found = found or shown != part
+                write.write(shown)
+        if found:
+            clean.replace(path)
+    finally:
+        clean.unlink(missing_ok=True)
+    return found
 
 
 def shows_secret(text: str) -> bool:

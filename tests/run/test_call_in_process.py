@@ -41,6 +41,12 @@ def killed(job: Any) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+def tells_secrets(job: Any) -> None:
+    sys.stdout.buffer.write(b"10%\r20%\r\n\xff no text\n")
+    print("HF_TOKEN='hf_of_mine_alone' at https://me:hunter22@host/x", flush=True)
+    raise ValueError("refused: {'Authorization': 'Bearer abc.DEF-123='}")
+
+
 def wait(job: Any) -> None:
     """Tells its process and waits; with a child of its own if it is asked for one."""
     pids = [os.getpid()]
@@ -50,6 +56,21 @@ def wait(job: Any) -> None:
     path.with_suffix(".new").write_text(" ".join(map(str, pids)))
     path.with_suffix(".new").rename(path)
     time.sleep(600)
+
+
+def test_what_a_framework_logs_has_no_secrets_once_it_has_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_TOKEN", "hf_of_mine_alone")
+    log = tmp_path / "stage.log"
+    with pytest.raises(ChildFailed), Child(tells_secrets, None, environment=FOLDERS, log=log) as child:
+        child.result()
+    told = log.read_bytes()
+    assert told.startswith(
+        b"10%\r20%\r\n\xff no text\nHF_TOKEN='[HF_TOKEN]' at https://me:[PASSWORD]@host/x\n"
+    )
+    assert b"'Bearer [SECRET]'" in told and b"hf_of_mine" not in told and b"DEF-123" not in told
+    assert [*tmp_path.iterdir()] == [log]
 
 
 def test_a_job_travels_there_and_a_result_home() -> None:

@@ -63,13 +63,15 @@ def test_how_an_attempt_ended_is_recorded(run: RunDir, error: type[BaseException
 def test_the_next_attempt_records_that_the_one_before_was_killed(run: RunDir) -> None:
     killed = Attempt(run, ["sft"])
     killed.begin()
-    killed.stage_begins("sft")
+    log = killed.stage_begins("sft")
+    log.write_text("get https://host/x?api_key=hunter22\n")
     assert attempts(run)[0]["outcome"] == "running"
     with Attempt(run, ["sft"]) as attempt:
         attempt.begin()
     first, second = attempts(run)
     assert first["outcome"] == "killed" and first["stages"]["sft"]["state"] == "killed"
     assert second["outcome"] == "done" and second["number"] == 2
+    assert log.read_text() == "get https://host/x?api_key=[SECRET]\n"
 
 
 def test_a_record_cut_in_half_is_left_out_and_kept(run: RunDir) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from urllib.parse import quote
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from funreason_train.run.secrets import is_secret, redacted, shows_secret, without_secrets
+from funreason_train.run.secrets import is_secret, redact_file, redacted, shows_secret, without_secrets
 
 ENVIRONMENT = {"HF_TOKEN": "hf_abcdefgh", "OPENAI_API_KEY": "sk-1234567", "SHORT_KEY": "ab", "HOME": "/me"}
 SECRET = (
@@ -85,6 +86,22 @@ def test_a_secret_that_shows_by_its_form_is_hidden(said: str, hidden: str) -> No
 )
 def test_what_is_no_secret_stays(plain: str) -> None:
     assert redacted(plain, {}) == plain and not shows_secret(plain)
+
+
+def test_a_file_longer_than_what_is_read_at_once_is_cleared_and_one_without_secrets_left_alone(
+    tmp_path: Path,
+) -> None:
+    log = tmp_path / "log"
+    lines = ["x" * 99] * 20_000
+    log.write_text("\n".join(lines))
+    before = log.stat()
+    assert not redact_file(log, ENVIRONMENT)
+    assert (log.stat().st_ino, log.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+    places = range(5, len(lines), 97)
+    log.write_text("\n".join("a hf_abcdefgh b" if n in places else line for n, line in enumerate(lines)))
+    assert redact_file(log, ENVIRONMENT)
+    expected = ["a [HF_TOKEN] b" if n in places else line for n, line in enumerate(lines)]
+    assert log.read_text().split("\n") == expected and [*tmp_path.iterdir()] == [log]
 
 
 def test_a_secret_is_found_as_json_and_addresses_write_it() -> None:
