@@ -9,7 +9,7 @@ import inspect
 import itertools
 import json
 from collections import deque
-from collections.abc import ItemsView, KeysView, Mapping, ValuesView
+from collections.abc import AsyncIterator, ItemsView, KeysView, Mapping, ValuesView
 from random import Random
 from typing import Any, ClassVar
 
@@ -22,6 +22,7 @@ from .tools import describe
 
 _DEEPEST = 64
 _MOST_YIELDED = 10_000
+_TOO_MANY = f"it yields more than {_MOST_YIELDED:,} values"
 _RESERVED = ("scenario", "snapshot", "close")
 
 
@@ -45,6 +46,7 @@ class ObjectWorld(Environment):
 
     def __init__(self) -> None:
         self._object: Any = None
+        self._runner: asyncio.Runner | None = None
 
     def reset(self, config: Mapping[str, Any]) -> None:
         """Makes a new object.
@@ -77,7 +79,7 @@ class ObjectWorld(Environment):
             method = getattr(self._object, call.name)
             hints = hints_of(method)
             arguments = {key: convert(hints.get(key, Any), one) for key, one in call.arguments.items()}
-            answer = _answered(method(**arguments))
+            answer = self._answered(method(**arguments))
             value = plain(answer)
             text = answer if isinstance(answer, str) else _json(value)
             return Result(text, True, value)
@@ -87,6 +89,25 @@ class ObjectWorld(Environment):
         finally:
             told = getattr(self._object, "fault", None)
             self.fault = self.fault or (told if isinstance(told, str) else None)
+
+    def _answered(self, answer: Any) -> Any:
+        """What a method answers once it has come to its end: an asynchronous one is waited for, one that
+        yields answers with all that it yields.
+
+        All of an object's methods are waited for in one event loop, since a lock or a connection that one of
+        them has made belongs to its loop.
+        """
+        if inspect.isasyncgen(answer):
+            answer = _all_of(answer)
+        if inspect.iscoroutine(answer):
+            self._runner = self._runner or asyncio.Runner()
+            return self._runner.run(answer)
+        if inspect.isgenerator(answer):
+            found = list(itertools.islice(answer, _MOST_YIELDED + 1))
+            if len(found) > _MOST_YIELDED:
+                raise ValueError(_TOO_MANY)
+            return found
+        return answer
 
     def snapshot(self) -> Any:
         """The object's attributes as JSON values, or what its own `snapshot()` says.
@@ -107,8 +128,13 @@ class ObjectWorld(Environment):
     def close(self) -> None:
         """Closes the object, if it can be closed."""
         made, self._object = self._object, None
-        if callable(closing := getattr(made, "close", None)):
-            closing()
+        try:
+            if callable(closing := getattr(made, "close", None)):
+                self._answered(closing())
+        finally:
+            runner, self._runner = self._runner, None
+            if runner is not None:
+                runner.close()
 
     @classmethod
     def scenario(cls, random: Random, size: int = 4) -> dict[str, Any]:
@@ -126,18 +152,13 @@ class ObjectWorld(Environment):
         return {}
 
 
-def _answered(answer: Any) -> Any:
-    """What a method answers once it has come to its end: an asynchronous one is waited for, one that yields
-    answers with all that it yields.
-    """
-    if inspect.iscoroutine(answer):
-        return asyncio.run(answer)
-    if inspect.isgenerator(answer):
-        found = list(itertools.islice(answer, _MOST_YIELDED + 1))
+async def _all_of(yielding: AsyncIterator[Any]) -> list[Any]:
+    found = []
+    async for one in yielding:
+        found.append(one)
         if len(found) > _MOST_YIELDED:
-            raise ValueError(f"it yields more than {_MOST_YIELDED:,} values")
-        return found
-    return answer
+            raise ValueError(_TOO_MANY)
+    return found
 
 
 def _failed(reason: str) -> Result:

@@ -5,11 +5,17 @@ from __future__ import annotations
 import contextlib
 import copy
 import dataclasses
+import datetime
+import decimal
+import enum
 import inspect
 import json
+import pathlib
 import re
 import types
 import typing
+import uuid
+from collections import abc
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -18,6 +24,20 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, is_type
 from ..calls.schema import type_of
 
 _SCALARS = {str: "string", int: "integer", float: "number", bool: "boolean", type(None): "null"}
+#: What JSON writes as something else -> its schema, and what makes it of that.
+_WRITTEN: dict[type, tuple[dict[str, Any], Callable[[Any], Any]]] = {
+    datetime.date: ({"type": "string", "format": "date"}, datetime.date.fromisoformat),
+    datetime.datetime: ({"type": "string", "format": "date-time"}, datetime.datetime.fromisoformat),
+    datetime.time: ({"type": "string", "format": "time"}, datetime.time.fromisoformat),
+    decimal.Decimal: ({"type": "number"}, lambda value: decimal.Decimal(str(value))),
+    uuid.UUID: ({"type": "string", "format": "uuid"}, uuid.UUID),
+    pathlib.Path: ({"type": "string"}, pathlib.Path),
+}
+_ARRAYS: dict[Any, Callable[[Any], Any]] = {
+    **dict.fromkeys((list, abc.Sequence, abc.MutableSequence, abc.Iterable, abc.Collection), list),
+    **{tuple: tuple, set: set, frozenset: frozenset, abc.Set: set, abc.MutableSet: set},
+}
+_OBJECTS = (dict, abc.Mapping, abc.MutableMapping)
 _SECTION = re.compile(r"^(Args|Returns|Raises|Yields|Attributes|Example|Examples|Note|Notes):\s*$")
 _ENTRY = re.compile(r"^(\w+)\s*(?:\([^)]*\))?:\s*(.*)$")
 
@@ -45,8 +65,9 @@ _PLAIN: dict[type, Any] = {str: str, bool: bool, int: int, float: float, list: l
 
 
 def type_schema(hint: Any) -> dict[str, Any]:
-    """The JSON schema of an annotation: scalars, lists, dicts, TypedDicts, dataclasses, Optional, Union,
-    Literal, and `Annotated` with `Between` or a description.
+    """The JSON schema of an annotation: scalars, enums, dates and their like, lists, tuples, sets, dicts,
+    TypedDicts, dataclasses, pydantic's models, Optional, Union, Literal, and `Annotated` with `Between` or a
+    description.
 
     Raises:
         TypeError: JSON has no such type.
@@ -56,6 +77,12 @@ def type_schema(hint: Any) -> dict[str, Any]:
         return {}
     if isinstance(hint, type) and hint in _SCALARS:
         return {"type": _SCALARS[hint]}
+    if hint in _WRITTEN:
+        return dict(_WRITTEN[hint][0])
+    if isinstance(hint, enum.EnumMeta):
+        return type_schema(Literal[tuple(_members(hint))])
+    if isinstance(hint, typing.NewType):
+        return type_schema(hint.__supertype__)
     if origin is Annotated:
         schema = type_schema(arguments[0])
         for note in arguments[1:]:
@@ -66,13 +93,34 @@ def type_schema(hint: Any) -> dict[str, Any]:
         return {"type": names[0] if len(names) == 1 else names, "enum": list(arguments)}
     if origin is Union or origin is types.UnionType:
         return _union([type_schema(one) for one in arguments])
-    if hint is list or origin is list:
-        return {"type": "array"} | ({"items": type_schema(arguments[0])} if arguments else {})
-    if hint is dict or origin is dict:
+    if (origin or hint) in _ARRAYS:
+        return {"type": "array", **_items_schema(arguments)}
+    if (origin or hint) in _OBJECTS:
         return {"type": "object"} | ({"additionalProperties": type_schema(arguments[1])} if arguments else {})
+    if callable(described := getattr(hint, "model_json_schema", None)):
+        from .mcp.schemas import parameters_of
+
+        return parameters_of(described())
     if is_typeddict(hint) or dataclasses.is_dataclass(hint):
         return _record_schema(hint)
     raise TypeError(f"{getattr(hint, '__name__', hint)} is not a type that JSON has")
+
+
+def _members(kind: enum.EnumMeta) -> dict[Any, Any]:
+    """What stands for each member of an enum -> the member: its value, or its name where JSON has no such."""
+    members: list[Any] = list(kind)
+    simple = all(isinstance(one.value, (str, int, float)) for one in members)
+    return {(one.value if simple else one.name): one for one in members}
+
+
+def _items_schema(arguments: tuple[Any, ...]) -> dict[str, Any]:
+    """What is said of an array's elements; those of `tuple[int, str]` are two of either type."""
+    if not arguments:
+        return {}
+    kinds = list(dict.fromkeys(one for one in arguments if one is not ...))
+    items = type_schema(kinds[0]) if len(kinds) == 1 else _union([type_schema(one) for one in kinds])
+    exactly = len(arguments) > 1 and ... not in arguments
+    return {"items": items, **({"minItems": len(arguments), "maxItems": len(arguments)} if exactly else {})}
 
 
 def _union(branches: list[dict[str, Any]]) -> dict[str, Any]:
@@ -129,9 +177,24 @@ def _plain_default(value: Any) -> Any:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         value = dataclasses.asdict(value)
     try:
-        return json.loads(json.dumps(value))
+        return json.loads(json.dumps(value, default=_written_default))
     except TypeError:
         raise TypeError(f"its default {value!r} is not a value that JSON has") from None
+
+
+def _written_default(value: Any) -> Any:
+    """What stands for a value that JSON does not have; see `_WRITTEN`."""
+    if isinstance(value, enum.Enum):
+        return next(shown for shown, one in _members(type(value)).items() if one is value)
+    if isinstance(value, (set, frozenset)):
+        return sorted(value, key=repr)
+    if isinstance(value, decimal.Decimal):
+        return float(value)
+    if isinstance(value, tuple(_WRITTEN)):
+        return value.isoformat() if hasattr(value, "isoformat") else str(value)
+    if callable(dumped := getattr(value, "model_dump", None)):
+        return dumped(mode="json")
+    raise TypeError(value)
 
 
 def _described(schema: dict[str, Any], text: str | None) -> dict[str, Any]:
@@ -231,21 +294,33 @@ def convert(hint: Any, value: Any) -> Any:
         return convert(arguments[0], value)
     if hint is float and type(value) is int:
         return float(value)
+    if isinstance(hint, typing.NewType):
+        return convert(hint.__supertype__, value)
     if origin is Union or origin is types.UnionType:
         *others, last = [one for one in arguments if _fits(one, value)] or [Any]
         for one in others:
-            with contextlib.suppress(TypeError):  # a dataclass that has other fields
+            with contextlib.suppress(TypeError, ValueError, LookupError):  # other fields, or no such member
                 return convert(one, value)
         return convert(last, value)
-    if isinstance(value, list) and arguments and origin is list:
-        return [convert(arguments[0], item) for item in value]
+    if isinstance(value, (str, int, float)):
+        if hint in _WRITTEN:
+            return _WRITTEN[hint][1](value)
+        return _members(hint)[value] if isinstance(hint, enum.EnumMeta) else value
+    if isinstance(value, list) and (origin or hint) in _ARRAYS:
+        kinds = (
+            arguments if len(arguments) == len(value) and ... not in arguments else arguments[:1] or (Any,)
+        )
+        made = [convert(kinds[min(n, len(kinds) - 1)], item) for n, item in enumerate(value)]
+        return _ARRAYS[origin or hint](made)
     if isinstance(value, Mapping):
-        if origin is dict:
+        if callable(validated := getattr(hint, "model_validate", None)):
+            return validated(value)
+        if origin in _OBJECTS:
             return {key: convert(arguments[1], item) for key, item in value.items()}
         if is_typeddict(hint) or dataclasses.is_dataclass(hint):
             hints = _record_hints(hint)
-            made = {key: convert(hints.get(key, Any), item) for key, item in value.items()}
-            return made if is_typeddict(hint) else typing.cast(Callable[..., Any], hint)(**made)
+            parts = {key: convert(hints.get(key, Any), item) for key, item in value.items()}
+            return parts if is_typeddict(hint) else typing.cast(Callable[..., Any], hint)(**parts)
     return copy.deepcopy(value) if isinstance(value, (list, Mapping)) else value
 
 

@@ -2,13 +2,17 @@
 
 import asyncio
 import datetime
+import decimal
+import enum
 import random
 import threading
 from collections import deque
+from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pydantic
 import pytest
 
 from funreason_train.calls import Call
@@ -228,3 +232,101 @@ def test_a_class_that_is_named_in_another_way_is_told_how() -> None:
         UserError, match=r"there is no environment cinema\.Cinema; did you mean cinema:Cinema"
     ):
         configured_environment("cinema.Cinema")
+
+
+class Size(enum.Enum):
+    SMALL = "small"
+    LARGE = "large"
+
+
+class Level(enum.Enum):
+    LOW = (0, 1)
+    HIGH = (1, 2)
+
+
+class Stop(pydantic.BaseModel):
+    place: str
+    minutes: int = 5
+
+
+class Typed:
+    """Annotations that JSON has no types for."""
+
+    def send(self, size: Size = Size.SMALL, level: Level | None = None) -> str:
+        return f"{size is Size.LARGE} {level is Level.HIGH}"
+
+    def due(self, day: datetime.date, at: datetime.time | None = None) -> str:
+        return f"{day.year + 1} {at and at.hour}"
+
+    def pay(self, amount: decimal.Decimal, to: set[str], shares: tuple[int, str] = (1, "a")) -> str:
+        return f"{amount + 1} {sorted(to)} {isinstance(to, set)} {shares}"
+
+    def walk(self, names: Sequence[str], weights: Mapping[str, float], stop: Stop | None = None) -> str:
+        return f"{names[0]} {weights} {stop and stop.minutes}"
+
+
+@pytest.mark.parametrize(
+    ("call", "answer"),
+    [
+        (Call("send", {"size": "large", "level": "HIGH"}), "True True"),
+        (Call("send", {}), "False False"),
+        (Call("due", {"day": "2026-05-01", "at": "12:30"}), "2027 12"),
+        (Call("pay", {"amount": 1.1, "to": ["b", "a"]}), "2.1 ['a', 'b'] True (1, 'a')"),
+        (Call("pay", {"amount": 1, "to": [], "shares": [2, "x"]}), "2 [] True (2, 'x')"),
+        (Call("walk", {"names": ["x"], "weights": {"k": 1}, "stop": {"place": "A"}}), "x {'k': 1.0} 5"),
+    ],
+)
+def test_parameters_are_what_their_annotations_say(call: Call, answer: str) -> None:
+    world = object_world(Typed, "typed")()
+    world.reset({})
+    assert world.call(call).text == answer
+
+
+@pytest.mark.parametrize(
+    "call",
+    [Call("send", {"size": "huge"}), Call("due", {"day": "tomorrow"}), Call("walk", {"names": ["x"]})],
+)
+def test_an_argument_that_is_no_such_value_is_a_failed_call(call: Call) -> None:
+    world = object_world(Typed, "typed")()
+    world.reset({})
+    assert not world.call(call).ok
+
+
+def test_documents_tell_what_stands_for_such_types() -> None:
+    send, due, pay, walk = (one["parameters"]["properties"] for one in object_world(Typed, "typed").tools())
+    assert send["size"] == {"type": "string", "enum": ["small", "large"], "default": "small"}
+    assert send["level"]["enum"] == ["LOW", "HIGH", None]
+    assert due["day"] == {"type": "string", "format": "date"}
+    assert pay["amount"] == {"type": "number"} and pay["to"]["items"] == {"type": "string"}
+    assert (pay["shares"]["minItems"], pay["shares"]["maxItems"]) == (2, 2)
+    assert pay["shares"]["default"] == [1, "a"]
+    assert walk["stop"]["properties"].keys() == {"place", "minutes"}
+
+
+class Connected:
+    """Keeps something that belongs to its event loop, as a connection does."""
+
+    def __init__(self) -> None:
+        self._lock: Any = None
+
+    async def connect(self) -> None:
+        self._lock = asyncio.Lock()
+        await self._lock.acquire()
+        asyncio.get_running_loop().call_later(0.01, self._lock.release)
+
+    async def ask(self) -> str:
+        await asyncio.wait_for(self._lock.acquire(), 2)
+        return "answered"
+
+    async def count(self) -> AsyncIterator[int]:
+        for number in range(3):
+            yield number
+
+
+def test_asynchronous_methods_of_an_object_share_their_event_loop() -> None:
+    world = object_world(Connected, "connected")()
+    world.reset({})
+    assert world.call(Call("connect", {})).ok
+    assert world.call(Call("ask", {})).text == "answered"
+    assert world.call(Call("count", {})).value == [0, 1, 2]
+    world.close()

@@ -90,3 +90,25 @@ def test_a_value_that_nobody_could_have_taken_from_there_is_given() -> None:
     assert [one.value for one in needs_of(trace, trace, known).given] == [824, 1]
     known.tools["think"].sources["step_number"] = {"made": [0, 9]}  # of an id that has to be found out
     assert [one.value for one in needs_of(trace, trace, known).given] == [824]
+
+
+def test_nobody_calls_a_tool_to_be_told_what_they_have_said() -> None:
+    """A call that changed nothing and answers with its own argument is wanted for itself."""
+    trace = [
+        step(0, "switch_on", {"lamp": "K1", "on": True}, lamp="K1"),
+        step(1, "dim", {"lamp": "K1"}, True, lamp=("K1", 0, ("lamp",)), brightness=40),
+    ]
+    needs = needs_of(trace, trace, graph("switch_on", "dim"))
+    assert needs.goals == (0, 1) and [one.value for one in needs.given] == ["K1", 40]
+
+
+def test_what_only_makes_others_possible_is_told_from_what_finds_something_out() -> None:
+    known = graph("sign_in", "find_account", "pay")
+    known.tools["pay"].requires = ("sign_in",)
+    trace = [
+        step(0, "sign_in", {"welcome": "Ann"}, True, user="ann"),
+        step(1, "find_account", {"account": "A77"}, owner="Ann"),
+        step(2, "pay", {"ok": True}, True, account=("A77", 1, ("account",))),
+    ]
+    needs = needs_of(trace, trace, known)
+    assert (needs.hidden, needs.prepares) == ((0, 1), (0,))

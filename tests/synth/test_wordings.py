@@ -109,3 +109,18 @@ def test_a_reply_tells_what_fits_into_a_sentence() -> None:
 )
 def test_a_name_is_spoken_in_its_own_letters(name: str, said: str) -> None:
     assert words.spoken(name) == said
+
+
+@pytest.mark.parametrize(
+    ("said", "value", "told"),
+    [
+        ("The sum of 2 and 3 is 5.", None, "the answer is: The sum of 2 and 3 is 5"),
+        ("7", 7, "the answer is: 7"),
+        ('["hall", "office"]', ["hall", "office"], "there are hall, office"),
+        ("[DIR] a\n[FILE] b", None, "it is as you asked"),
+        ("null", None, "it is as you asked"),
+        ("true", True, "it is as you asked"),
+    ],
+)
+def test_a_reply_tells_what_an_answer_without_fields_says(said: str, value: Any, told: str) -> None:
+    assert _facts([(Call("look", {}), Result(said, True, value))]) == told

@@ -37,6 +37,12 @@ _SAD = ("isError", "is_error")
 _CODES = ("status", "code", "statusCode", "status_code")
 _FEW = 4  # entries of an object that does nothing but report
 
+#: What no text holds: control characters, and what stands for bytes that are no letters.
+_NO_TEXT = re.compile(r"[\x00-\x08\x0b\x0e-\x1f\x7f\ufffd]")
+_BASE64 = re.compile(r"(?<![A-Za-z0-9+/])(?=[a-z0-9+/]*[A-Z])(?=[A-Z0-9+/]*[a-z])[A-Za-z0-9+/]{200,}")
+_REPORTED = r"^\W{{0,4}}{}[\"'`]?[ \t]*[:-][ \t]*error\b"
+_COLOURS = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
+
 _NOTHING = frozenset({"", "[]", "{}", "()", "null", "None"})
 _NO_RESULT = re.compile(
     r"(?:there (?:are|is) )?no (?:\w+[ ]){0,3}(?:found|match(?:es)?|results?|records?|rows)\W*"
@@ -56,9 +62,9 @@ def result_of(
 ) -> Result:
     """What a tool answered.
 
-    An answer without any text (an image alone) is a failed call, since a model would learn to call what it
-    cannot read. Where the structured content holds values that the text does not show, it is written below
-    the text: a later call may need them.
+    An answer without any text (an image alone, bytes that are shown as one) is a failed call, since a model
+    would learn to call what it cannot read. Where the structured content holds values that the text does not
+    show, it is written below the text: a later call may need them.
 
     Args:
         answer: As the SDK has it.
@@ -68,10 +74,12 @@ def result_of(
         aliases: What stands in answers -> what is shown instead (the session's own folder).
     """
     shown = [_shown(part) for part in answer.content]
-    text = "\n".join(text for text, _ in shown)
+    text = _COLOURS.sub("", "\n".join(text for text, _ in shown))
     if len(text) > most:
         return _too_long(text, most)
     structured = answer.structured_content
+    if any(_stands_in(data, structured) for data in map(_bytes_of, answer.content) if data):
+        structured = None  # what is not shown, once more
     if structured is not None and (not is_json(structured) or _is_text(structured, text)):
         structured = None  # NaN and infinity; or the text once more under the one name that SDKs give it
     if structured is not None and not (text.strip() and _holds(text, structured)):
@@ -81,6 +89,8 @@ def result_of(
         return Result(f"Error: the answer holds nothing that can be read as text: {text}"[:most], False)
     if len(text) > most:
         return _too_long(text, most)
+    if reason := _no_text(text):
+        return Result(f"Error: the answer is no text ({reason})", False)
     if name := next((n for n, value in (hidden or {}).items() if value in text), None):
         return Result(
             f"Error: the answer was withheld, since it shows {name} of the server's environment", False
@@ -147,6 +157,27 @@ def first_flaw(error: BaseException) -> str:
     return f"{place}: {first['msg']}" if place else str(first["msg"])
 
 
+def failed_in_part(result: Result, arguments: Mapping[str, Any]) -> bool:
+    """Whether a call over several things reports an error for one of them; whoever asked for all has not got
+    what they asked for.
+
+    Args:
+        result: The answer.
+        arguments: Of the call; the things are the elements of its lists.
+    """
+    value = result.value
+    for things in (one for one in arguments.values() if isinstance(one, list)):
+        names = [str(one) for one in things if isinstance(one, (str, int))]
+        if isinstance(value, Mapping) and names and value.keys() == set(names):
+            value = list(value.values())
+        each = value if isinstance(value, list) and len(value) == len(things) else ()
+        if any(isinstance(one, Mapping) and _has_error(one) for one in each):
+            return True
+        if any(re.search(_REPORTED.format(re.escape(one)), result.text, re.I | re.M) for one in names):
+            return True
+    return False
+
+
 def found_nothing(result: Result) -> bool:
     """Whether an answer is empty: of a call that looks something up, a sign that there is no such thing."""
     text = result.text.strip()
@@ -188,6 +219,30 @@ def _shown(part: Any) -> tuple[str, bool]:
         told = f": {part.description}" if part.description else ""
         return f"[{part.name}: {part.uri}{told}]", True
     return f"[{getattr(part, 'mime_type', None) or part.type}, not shown]", False
+
+
+def _no_text(text: str) -> str:
+    """Why an answer is no text, though it is sent as one; empty if it is."""
+    if found := _NO_TEXT.search(text):
+        return f"it holds the character U+{ord(found[0]):04X}"
+    if found := _BASE64.search(text):
+        return f"it holds bytes in letters, {found[0][:16]}…"
+    return ""
+
+
+def _bytes_of(part: Any) -> str:
+    """The bytes of a part that is not text, as the protocol writes them; empty if it has none."""
+    resource = getattr(part, "resource", None)
+    return str(getattr(part, "data", None) or getattr(resource, "blob", None) or "")
+
+
+def _stands_in(data: str, value: Any) -> bool:
+    """Whether some text of a value is this one."""
+    if isinstance(value, Mapping):
+        return any(_stands_in(data, one) for one in value.values())
+    if isinstance(value, list):
+        return any(_stands_in(data, one) for one in value)
+    return isinstance(value, str) and data in value
 
 
 def _holds(text: str, value: Any) -> bool:

@@ -17,7 +17,7 @@ from ...errors import UserError
 from ..protocol import Environment, Result
 from ..registry import register_family
 from . import policy
-from .answers import found_nothing, made_nothing
+from .answers import failed_in_part, found_nothing, made_nothing
 from .cassette import Cassette, Recorded, read_learnt
 from .folders import known_paths, timeless
 from .pool import Pool
@@ -139,7 +139,8 @@ class McpEnvironment(Environment):
         """Executes one call in the session.
 
         A call that looks something up by arguments and finds nothing has failed: what it was asked for is not
-        there, and nobody learns from it how to ask. So has one that was to make something and lists nothing.
+        there, and nobody learns from it how to ask. So has one that was to make something and lists nothing,
+        and one over several things that reports an error for one of them.
         """
         offer = self._offer()
         if (original := offer.names.get(call.name)) is None:
@@ -150,6 +151,7 @@ class McpEnvironment(Environment):
             return result
         vain = call.name in offer.looking_up and found_nothing(result)
         vain = vain or (call.name in offer.making and made_nothing(result))
+        vain = vain or failed_in_part(result, call.arguments)
         return Result(result.text, False, result.value) if vain else result
 
     def snapshot(self) -> Any:

@@ -94,6 +94,7 @@ class Session:
         Raises:
             UserError: It does not start, ask for a login, or does not answer in time.
         """
+        _load_sdk(self.server)
         self.folder = make_folder(self.name)
         try:
             self._copy_files()
@@ -307,6 +308,17 @@ class Session:
 
     def _error(self, what: str, fix: str | None = None) -> UserError:
         return UserError(f"the MCP server {self.name} {what}", fix=fix)
+
+
+def _load_sdk(server: Server) -> None:
+    """Imports what a session needs; seconds on a busy machine, which are none of the server's."""
+    import mcp
+
+    if server.command is not None:
+        import mcp.client.stdio
+    else:
+        import httpx2  # noqa: F401
+        import mcp.client.streamable_http  # noqa: F401
 
 
 class _Unusable(Exception):

@@ -21,9 +21,9 @@ from .base import Abstracting, Criticising, Querying, Responding
 
 #: What goes wrong -> on which kinds of response.
 ERRORS: Mapping[str, tuple[str, ...]] = {
-    "wrong_value": ("call", "lookup", "parallel", "recover"),
+    "wrong_value": ("call", "lookup", "prepare", "parallel", "recover"),
     "drop_call": ("parallel",),
-    "malformed": ("call", "lookup", "parallel", "recover"),
+    "malformed": ("call", "lookup", "prepare", "parallel", "recover"),
 }
 
 

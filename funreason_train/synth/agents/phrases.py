@@ -55,6 +55,10 @@ THOUGHTS: Final[dict[str, tuple[str, ...]]] = {
         "Before anything else something has to be found out; {tool} tells it.",
         "A value is missing that the user does not have to know. {tool} will give it.",
     ),
+    "prepare": (
+        "What is asked for is refused without it, so {tool} comes first.",
+        "{tool} has to be done before; the rest depends on it.",
+    ),
     "parallel": (
         "These do not depend on each other, so they can be called together.",
         "Two things are asked for that need nothing of each other.",

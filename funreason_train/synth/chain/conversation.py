@@ -211,11 +211,15 @@ class Writer:
     def _gold(self, plan: Planned) -> list[Response]:
         """The responses that the turn asks for."""
         found: list[Response] = []
-        hidden = {plan.needs.trace[number].call.name for number in plan.needs.hidden}
+        needs = plan.needs
+        kinds = {needs.trace[number].number: "lookup" for number in needs.hidden}
+        kinds |= {
+            needs.trace[number].number: "prepare" for number in needs.hidden if number in needs.prepares
+        }
         for number, step in enumerate(plan.steps):
             for failed in plan.failing.get(number, ()):
                 found.append(Response("failing", (failed.call,), failing=True))
-            kind = "lookup" if step[0].call.name in hidden else "call"
+            kind = kinds.get(step[0].number, "call")
             kind = "parallel" if len(step) > 1 else "recover" if number in plan.failing else kind
             found.append(Response(kind, tuple(one.call for one in step)))
         return [*found, Response("done")]

@@ -48,6 +48,7 @@ class Needs:
             no later call needs.
         earlier: Parameters whose value an earlier turn's answer holds.
         derived_as: The parameter of each of `derived`, as a dotted path.
+        prepares: Numbers of the calls that yield nothing to later ones, which are refused without them.
     """
 
     trace: tuple[Executed, ...]
@@ -56,6 +57,7 @@ class Needs:
     goals: tuple[int, ...]
     earlier: tuple[Given, ...]
     derived_as: tuple[str, ...] = ()
+    prepares: tuple[int, ...] = ()
 
     @property
     def hidden(self) -> tuple[int, ...]:
@@ -88,7 +90,8 @@ def needs_of(trace: Sequence[Executed], everything: Sequence[Executed], graph: G
                     everything[step], path, executed, parameter, graph
                 ):  # else the user gives it, and the call that shows it is not for this
                     if step >= start:
-                        used.add(places[step])
+                        if not _echoes(everything[step], value):
+                            used.add(places[step])
                         derived.append((parameter, value))
                         if named is not None:
                             given.setdefault(
@@ -114,6 +117,7 @@ def needs_of(trace: Sequence[Executed], everything: Sequence[Executed], graph: G
     return Needs(
         *(tuple(trace), tuple(given.values()), tuple(value for _, value in kept), goals),
         *(tuple(earlier.values()), tuple(parameter for parameter, _ in kept)),
+        tuple(sorted(prepares - used)),
     )
 
 
@@ -147,6 +151,11 @@ def _origin(
     except (KeyError, IndexError, TypeError):
         return None
     return (source.step, source.path) if found == value and type(found) is type(value) else None
+
+
+def _echoes(executed: Executed, value: Any) -> bool:
+    """Whether a call was given the value that it answers; nobody calls it to find that out."""
+    return any(one == value for _, one in values_of(executed.call.arguments))
 
 
 def _described(executed: Executed, path: Path) -> Described | None:

@@ -189,17 +189,33 @@ class Chain:
 
 
 def _facts(made: Sequence[tuple[Call, Result]]) -> str:
-    """What the last answer says, for a reply."""
+    """What the last answer says that fits into a sentence, for a reply."""
     for _, result in reversed(made):
-        if result.ok and isinstance(result.value, Mapping):
-            plain = [
-                f"{key.replace('_', ' ')} is {value}"
-                for key, value in result.value.items()
-                if isinstance(value, (str, int, float)) and not isinstance(value, bool) and _is_short(value)
-            ]
-            if plain:
-                return " and ".join(plain[:2])
+        if not result.ok:
+            continue
+        if not isinstance(result.value, Mapping):
+            if told := _told(result):
+                return told
+            continue
+        plain = [
+            f"{key.replace('_', ' ')} is {value}"
+            for key, value in result.value.items()
+            if isinstance(value, (str, int, float)) and not isinstance(value, bool) and _is_short(value)
+        ]
+        if plain:
+            return " and ".join(plain[:2])
     return "it is as you asked"
+
+
+def _told(result: Result) -> str:
+    """What an answer says that has no fields: a few values, or a line of text; empty if it is neither."""
+    if isinstance(result.value, list):
+        shown = ", ".join(map(str, result.value))
+        scalar = all(isinstance(one, (str, int, float)) for one in result.value)
+        return f"there are {shown}" if len(result.value) > 1 and scalar and _is_short(shown) else ""
+    text = str(result.text).strip().rstrip(".")
+    silent = isinstance(result.value, bool) or text == "null"
+    return f"the answer is: {text}" if _is_short(text) and not silent else ""
 
 
 def _completion(response: Response) -> str:

@@ -1,5 +1,6 @@
 """What servers answer, as results that a model can read: texts, values, hidden failures, secrets."""
 
+import base64
 import json
 from typing import Any
 
@@ -18,7 +19,7 @@ from mcp_types import (
     TextResourceContents,
 )
 
-from funreason_train.environments.mcp.answers import found_nothing, result_of
+from funreason_train.environments.mcp.answers import failed_in_part, found_nothing, result_of
 from funreason_train.environments.mcp.reading import value_in
 from funreason_train.environments.protocol import Result
 
@@ -59,6 +60,52 @@ def test_what_is_not_text_is_named_and_the_text_stays() -> None:
 @pytest.mark.parametrize("part", [IMAGE, SOUND, BLOB])
 def test_an_answer_that_nobody_can_read_is_a_failed_call(part: ContentBlock) -> None:
     assert not answered(part).ok
+
+
+@pytest.mark.parametrize("part", [IMAGE, SOUND, BLOB])
+def test_bytes_are_not_shown_by_way_of_the_structured_content(part: ContentBlock) -> None:
+    sent = {"content": [part.model_dump(mode="json", by_alias=True)]}
+    assert not answered(part, structured_content=sent).ok
+    beside = answered(text("Here it is:"), part, structured_content=sent)
+    assert beside.ok and "aGk=" not in beside.text and beside.value is None
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR".decode("utf-8", "replace"),
+        "%PDF-1.7 \x00\x01",
+        json.dumps({"image": base64.b64encode(bytes(range(256))).decode()}),
+        "data:image/png;base64," + base64.b64encode(bytes(range(200))).decode(),
+    ],
+)
+def test_bytes_that_are_sent_as_text_are_a_failed_call(said: str) -> None:
+    result = answered(text(said))
+    assert not result.ok and "is no text" in result.text and len(result.text) < 100
+
+
+@pytest.mark.parametrize(
+    "said", ["a\tb\r\n\fc", "5f" * 200, "ACGT" * 100, "https://x.org/" + "Ab1/" * 40, "\x1b[31mred\x1b[0m"]
+)
+def test_what_only_looks_like_bytes_is_text(said: str) -> None:
+    result = answered(text(said))
+    assert result.ok and "\x1b" not in result.text
+
+
+@pytest.mark.parametrize(
+    ("said", "failed"),
+    [
+        ("/a.txt:\nIn it\n\n---\n/b.txt: Error - ENOENT: no such file", True),
+        ("/a.txt:\nIn it\n\n---\n/b.txt:\nerror: none", False),
+        ("/a.txt:\n/c.txt: Error - ENOENT, says the log", False),
+        ('[{"text": "In it"}, {"error": "no such file"}]', True),
+        ('[{"text": "In it"}, {"text": "error"}]', False),
+        ('{"/a.txt": {"size": 1}, "/b.txt": {"error": "gone"}}', True),
+    ],
+)
+def test_a_call_over_several_things_has_failed_where_one_of_them_has(said: str, failed: bool) -> None:
+    result = answered(text(said))
+    assert result.ok and failed_in_part(result, {"paths": ["/a.txt", "/b.txt"], "head": 3}) is failed
 
 
 def test_an_empty_answer_is_one() -> None:

@@ -333,3 +333,23 @@ def test_a_server_that_keeps_nothing_can_say_so(tmp_path: Path) -> None:
     environment.reset({})
     assert environment.snapshot() == {}
     environment.close()
+
+
+def test_the_time_that_importing_the_sdk_takes_is_none_of_the_servers(tmp_path: Path) -> None:
+    program = """
+import asyncio, sys
+from pathlib import Path
+from funreason_train.environments.mcp import read_servers, session
+
+def started(coroutine, loop):
+    coroutine.close()
+    print([name in sys.modules for name in ("mcp.client.stdio", "mcp_types")])
+    raise SystemExit
+
+assert "mcp" not in sys.modules
+asyncio.run_coroutine_threadsafe = started
+session.Session("books", read_servers(Path(sys.argv[1]))["books"]).start()
+"""
+    words = [sys.executable, "-c", program, str(described(tmp_path))]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=120)
+    assert done.stdout.strip() == "[True, True]", done.stderr
