@@ -175,6 +175,7 @@ def test_a_model_that_carries_a_state_is_found_by_asking_it() -> None:
         ({"model_type": "new", "mamba_d_state": 16}, "mamba_d_state"),
         ({"model_type": "lfm2", "conv_L_cache": 3}, "carry a state"),
         ({"model_type": "bloom"}, "ALiBi"),
+        *(({"model_type": "qwen3", "layer_types": odd}, None) for odd in (None, -1, 1.5, True, {"a": 1})),
         ({"attention_dropout": 0.1}, "leaves out tokens at random"),
         ({"attn_logit_softcapping": 50.0}, "soft-capped"),
     ],

@@ -19,6 +19,11 @@ from .tokens import packed_tokens
 
 #: Shares of a page's bytes that texts and tokens may take.
 _TEXTS, _TOKENS = 0.5, 0.45
+#: So many samples are shown where whole groups make more than were asked for, one of every step; beyond, some
+#: steps are left out.
+_SMOOTH = 5_000
+#: Bytes that the rest of a page hardly ever needs of what is kept for it.
+_SPARE = 1e6
 #: What a line of a step has.
 _NEEDED = {"group", "sample", "prompt", "answer"}
 
@@ -52,7 +57,7 @@ class Rollouts:
 
     Attributes:
         folder: `rl/rollouts`.
-        limit: Samples in all; whole groups, drawn evenly over the steps.
+        limit: Samples in all; whole groups, drawn evenly over the steps, or over some of very many.
         size: Bytes that the blocks may take together; None where they are fetched one by one.
     """
 
@@ -60,36 +65,62 @@ class Rollouts:
     limit: int
     size: float | None
     steps: dict[int, StepBlocks] = field(default_factory=dict)
+    _group: float = 0.0  # responses of a group where not every step can show one
+    _counted: dict[int, tuple[tuple[int, int], int]] = field(default_factory=dict)
 
     def refresh(self) -> None:
         """Reads what is new or has changed.
 
-        Steps are read again with fewer samples where their texts take more than their share of the page.
+        Steps are read again with fewer samples, and some of them with none, where there are too many or their
+        texts take more than their share of the page.
         """
         files = self._files()
-        counts = {step: _lines(file) for step, file in files.items()}
+        counts = {step: self._count(step, file) for step, file in files.items()}
         limit = float(self.limit)
         for _ in range(4):
-            quota = _even(counts, limit)
-            self._read(files, quota)
-            took = sum(len(one.texts) for one in self.steps.values())
-            if self.size is None or took <= _TEXTS * self.size:
+            self._read(files, counts, _even(counts, limit, self._group))
+            shown, groups = self._shown(), sum(len(one.groups) for one in self.steps.values())
+            took = 0.0 if self.size is None else self._took() / (_TEXTS * self.size)
+            # Every step has a group, unless they are too many: then some steps are left out.
+            steps = sum(bool(one.groups) for one in self.steps.values())
+            many = shown > 1.5 * max(limit, _SMOOTH) or (groups == steps and self._crowded())
+            if took <= 1 and not many:
                 return
-            limit = min(limit, sum(counts.values())) * 0.9 * _TEXTS * self.size / took
+            if many:
+                self._group = shown / max(1, groups)
+            if took > 1:
+                limit = min(limit, sum(counts.values())) * 0.9 / took
+
+    def _shown(self) -> int:
+        return sum(row["responses"] for one in self.steps.values() for row in one.samples)
+
+    def _took(self) -> int:
+        return sum(len(one.texts) for one in self.steps.values())
+
+    def _crowded(self) -> bool:
+        """Whether the blocks do not fit a page even beside little else."""
+        return self.size is not None and sum(map(len, self.blocks.values())) > self.size + _SPARE
+
+    def _count(self, step: int, file: Path) -> int:
+        """Responses of a step; its file is read again only if it has changed."""
+        state = _state(file)
+        if step not in self._counted or self._counted[step][0] != state:
+            self._counted[step] = state, _lines(file)
+        return self._counted[step][1]
 
     def _files(self) -> dict[int, Path]:
         found = {int(file.stem): file for file in self.folder.glob("*.jsonl") if file.stem.isdecimal()}
         return dict(sorted(found.items()))
 
-    def _read(self, files: Mapping[int, Path], quota: Mapping[int, int]) -> None:
-        tokens = None if self.size is None else _TOKENS * self.size / max(1, len(files))
+    def _read(self, files: Mapping[int, Path], counts: Mapping[int, int], quota: Mapping[int, int]) -> None:
+        tokens = None if self.size is None else _TOKENS * self.size / max(1, sum(map(bool, quota.values())))
         for gone in self.steps.keys() - files.keys():
             del self.steps[gone]
         for step, file in files.items():
             known = self.steps.get(step)
             read = (_state(file), _state(file.with_suffix(".npz")), quota[step], tokens and round(tokens))
             if known is None or known.read != read:
-                self.steps[step] = _step(step, file, quota[step], tokens)
+                self.steps[step] = _step(step, file, counts[step], quota[step], tokens)
                 self.steps[step].read = read
 
     @property
@@ -97,7 +128,8 @@ class Rollouts:
         """The blocks of texts and tokens by name."""
         found = {}
         for step, one in self.steps.items():
-            found[f"texts-{step}"] = one.texts
+            if one.texts:
+                found[f"texts-{step}"] = one.texts
             if one.tokens:
                 found[f"tokens-{step}"] = one.tokens
         return found
@@ -132,13 +164,14 @@ class Rollouts:
     def _note(self, shown: int, with_tokens: int) -> str:
         """What is left out, in a sentence."""
         lines = sum(one.lines for one in self.steps.values())
-        responses = sum(row["responses"] for one in self.steps.values() for row in one.samples)
+        responses, steps = self._shown(), sum(bool(one.samples) for one in self.steps.values())
+        few = f"{steps:,} of " if steps < len(self.steps) else ""
         parts = []
         if responses < lines:
             parts.append(
-                f"{responses:,} of the run's {lines:,} responses are in this page: whole groups, the first"
-                f" ones of each of {len(self.steps):,} steps. All of them are in {self.folder.parent.name}/"
-                f"{self.folder.name}/STEP.jsonl."
+                f"{responses:,} of the run's {lines:,} responses are in this page: whole groups, the first "
+                f"ones of each of {few}{len(self.steps):,} steps. All of them are in "
+                f"{self.folder.parent.name}/{self.folder.name}/STEP.jsonl."
             )
         if with_tokens < shown:
             kept = f"{with_tokens:,} of {shown:,}" if with_tokens else "None"
@@ -162,24 +195,36 @@ class _Names:
         return self._numbers[name]
 
 
-def _even(counts: Mapping[int, int], limit: float) -> dict[int, int]:
-    """How many responses of each step are shown: all, or the same number of each step as far as they go."""
+def _even(counts: Mapping[int, int], limit: float, group: float) -> dict[int, int]:
+    """How many responses of each step are shown: all, or the same number of each step as far as they go.
+
+    Args:
+        counts: Responses of each step.
+        limit: In all.
+        group: Responses of a group, if not every step can show one: then steps at even distances do, the last
+            among them.
+    """
     left, quota = limit, dict.fromkeys(counts, 0)
-    for place, (step, count) in enumerate(sorted(counts.items(), key=lambda item: item[1])):
-        quota[step] = min(count, int(left / (len(counts) - place)))
+    steps, most = sorted(counts), max(1, int(limit / group)) if group else len(counts)
+    if len(steps) > most:
+        steps = [steps[(number + 1) * len(steps) // most - 1] for number in range(most)]
+    for place, step in enumerate(sorted(steps, key=lambda step: counts[step])):
+        quota[step] = min(counts[step], max(1, int(left / (len(steps) - place))))
         left -= quota[step]
     return quota
 
 
-def _step(step: int, file: Path, quota: int, tokens: float | None) -> StepBlocks:
-    """Reads one step: whole groups until the quota is full, and at least one group."""
+def _step(step: int, file: Path, lines: int, quota: int, tokens: float | None) -> StepBlocks:
+    """Reads one step: whole groups until the quota is full, and at least one group; nothing for none."""
+    if not quota:
+        return StepBlocks(step, lines, [], [], "", "")
     chosen: list[Sample] = []
-    kept, lines = 0, 0
+    kept = 0
     for group in group_samples(_readable(file)):
-        lines += sum(len(one.lines) for one in group)
-        if not chosen or (quota and kept < quota):
-            chosen += group
-            kept += sum(len(one.lines) for one in group)
+        chosen += group
+        kept += sum(len(one.lines) for one in group)
+        if kept >= quota:
+            break
     texts = Texts(f"rl/rollouts/{file.name} has them")
     packed, rows = [], []
     groups: list[dict[str, Any]] = []

@@ -34,7 +34,8 @@ def unmaskable(config: Mapping[str, Any]) -> str | None:
     """
     text = config.get("text_config")
     config = {**config, **text} if isinstance(text, Mapping) else config
-    kinds = [str(kind) for kind in config.get("layer_types") or ()]
+    types = config.get("layer_types")
+    kinds = [str(kind) for kind in types] if isinstance(types, list | tuple) else []
     if others := sorted(set(kinds) - _ATTENTION):
         return (
             f"has {kinds.count(others[0])} of {len(kinds)} layers of the kind {others[0]}, which cannot be "

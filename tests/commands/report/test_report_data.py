@@ -1,6 +1,7 @@
 """What a report gathers: every rollout with its tokens, within its size, whatever the run left behind."""
 
 import json
+import random
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ import pytest
 from commands.report.made_run import HOSTILE, SAMPLES, answer_of, make_run, planned
 
 from funreason_train.commands.cli import main
-from funreason_train.commands.report import Report, write_report
+from funreason_train.commands.report import Report, rollouts, write_report
 from funreason_train.commands.report.rollouts import Rollouts
 from funreason_train.commands.report.sample import called, expected, question
 from funreason_train.commands.report.series import training
@@ -133,8 +134,6 @@ def test_more_rollouts_than_fit_are_drawn_evenly_and_the_page_says_so(tmp_path: 
 
 
 def test_a_page_keeps_within_its_megabytes(tmp_path: Path) -> None:
-    import random
-
     run = make_run(tmp_path / "run", 8, 6)
     rng = random.Random(0)
     for file in (run.rl / "rollouts").glob("*.jsonl"):  # texts that do not compress
@@ -152,8 +151,6 @@ def test_a_page_keeps_within_its_megabytes(tmp_path: Path) -> None:
 
 
 def test_a_second_look_reads_only_what_is_new(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from funreason_train.commands.report import rollouts
-
     run = make_run(tmp_path / "run", 3, 2)
     read: list[int] = []
     real = rollouts._step
@@ -265,6 +262,52 @@ def test_limits_are_kept_with_one_group_a_step_at_least(tmp_path: Path) -> None:
     index = found.index()
     assert index is not None and len(index["steps"]) == 5 * SAMPLES
     assert Rollouts(RunDir.at(tmp_path).rl / "rollouts", 10, None).index() is None
+
+
+def many_steps(folder: Path, steps: int, group: int, letters: int = 1) -> Path:
+    """The rollouts of a run of many steps, each of one group."""
+    rng = random.Random(0)
+    folder.mkdir(parents=True)
+    for step in range(1, steps + 1):
+        noise = "".join(chr(rng.randrange(0x4E00, 0x9F00)) for _ in range(letters))
+        line = {"group": "g", "prompt": noise, "answer": "a", "score": 0.0, "reason": "syntax"}
+        text = "".join(json.dumps({**line, "sample": number}) + "\n" for number in range(group))
+        (folder / f"{step}.jsonl").write_text(text)
+    return folder
+
+
+def test_of_very_many_steps_some_at_even_distances_are_shown_and_that_is_said(tmp_path: Path) -> None:
+    found = Rollouts(many_steps(tmp_path / "rollouts", 300, 40), 1000, None)
+    found.refresh()
+    index = found.index()
+    assert index is not None
+    shown = list(dict.fromkeys(index["steps"]))
+    assert len(index["steps"]) == 1000 and shown == [12 * number for number in range(1, 26)]
+    assert index["note"].startswith("1,000 of the run's 12,000 responses are in this page: whole groups, the")
+    assert "ones of each of 25 of 300 steps." in index["note"]
+    before = dict(found.steps)
+    found.refresh()
+    assert all(found.steps[step] is before[step] for step in before), "nothing is read a second time"
+
+
+def test_many_steps_of_long_texts_keep_within_the_megabytes(tmp_path: Path) -> None:
+    found = Rollouts(many_steps(tmp_path / "rollouts", 60, 4, letters=12_000), 5000, 0.2e6)
+    found.refresh()
+    assert 0 < sum(map(len, found.blocks.values())) < 0.2e6
+    assert found.steps[60].samples, "the last step is among them"
+
+
+def test_lines_of_a_step_are_counted_again_only_when_it_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, counted = many_steps(tmp_path / "rollouts", 5, 4), []
+    monkeypatch.setattr(rollouts, "_lines", lambda file: counted.append(file.name) or 4)
+    found = Rollouts(folder, 100, None)
+    found.refresh()
+    with (folder / "3.jsonl").open("a") as file:
+        file.write((folder / "3.jsonl").read_text())
+    found.refresh()
+    assert counted == [f"{step}.jsonl" for step in (1, 2, 3, 4, 5, 3)]
 
 
 def test_the_plan_and_sft_s_memory_are_in_it(tmp_path: Path) -> None:
