@@ -138,7 +138,7 @@ def now() -> str:
 def _numbers(run: RunDir) -> list[int]:
     try:
         names = [one.name for one in os.scandir(run.logs) if one.is_dir(follow_symlinks=False)]
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return []
     return sorted(int(name) for name in names if name.isascii() and name.isdecimal())
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 def _absolute(path: str | os.PathLike[str]) -> Path:
-    return Path(path).expanduser().resolve()
+    return Path(os.path.realpath(Path(path).expanduser()))  # which a link to itself does not stop
 
 
 @dataclass(frozen=True)

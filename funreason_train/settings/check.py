@@ -216,6 +216,8 @@ def _fix(key: str, place: _Place) -> str | None:
         return "Put it in quotes"
     if lists and isinstance(place.value, str) and re.fullmatch(r"\[[^\[\]{}]*", place.value):
         return f"The list is not closed: {key}={place.value}]"
+    if lists and isinstance(place.value, str) and re.fullmatch(r"\[.*[^,]\]", place.value):
+        return f"Put names with blanks, brackets or commas in quotes: {key}=['a b',c]"
     if lists and isinstance(place.value, (str, int, float)) and not re.search(r"[\[\]{}]", str(place.value)):
         return f"Write {key}=[{shown(place.value)}]"
     if isinstance(place.item, str) and re.fullmatch(r"[^,\[\]{}]+(,[^,\[\]{}]+)+", place.item):

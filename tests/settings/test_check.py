@@ -87,6 +87,11 @@ def test_a_secret_in_a_setting_is_refused_and_not_repeated(command: str, word: s
         ("rl", "cluster.env=[A]", "cluster.env=[A]: must be keys of your own, each text"),
         ("runs", "of=runs/a", "Write runs.of=[runs/a]"),
         ("runs", "of=runs/a,runs/b", "Write runs.of=[runs/a,runs/b]"),
+        (
+            "runs",
+            "of=[runs/a,b (2)]",
+            "Put names with blanks, brackets or commas in quotes: runs.of=['a b',c]",
+        ),
         ("data", "datasets=[3]", "the item 3 must be text. Put it in quotes"),
         ("data", "seed=1,2,3", "A command takes one value of each setting; run it once for each"),
         ("eval", "models={a: 1}", "eval.models.a=1: must be a model folder or hub id. Put it in quotes"),

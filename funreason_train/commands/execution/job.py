@@ -80,7 +80,7 @@ class Job:
         record = manifest.stage(self.stage.name)
         if not record:
             return Changes()
-        record["settings"] = _used(record["settings"], self.unused)
+        record["settings"] = _used(record.get("settings", {}), self.unused)
         return changes(self.stage.decides, record, self.settings, self.inputs)
 
 

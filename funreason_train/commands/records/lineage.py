@@ -217,7 +217,7 @@ def _elsewhere(path: Path, stage: str) -> Iterator[tuple[Path, str]]:
             if name in _MAKERS:
                 yield folder, _MAKERS[name]
             return
-        beside = folder.with_name(f"{folder.name}.run")
+        beside = folder.parent / f"{folder.name}.run"
         if (beside / "manifest.json").is_file():
             for maker in ("synth", "data", "export"):
                 if maker != stage and maker in one_run(str(beside)).stages:

@@ -52,7 +52,8 @@ OF_BFCL = "entries of BFCL, which its own checker judges"
 
 def rollouts(run: RunDir) -> Iterator[Stored | str]:
     """The samples of `rl/rollouts/STEP.jsonl`, step by step; for a line that is none, why it is left out."""
-    files = sorted((run.rl / "rollouts").glob("*.jsonl"), key=lambda file: (len(file.stem), file.stem))
+    files = [file for file in (run.rl / "rollouts").glob("*.jsonl") if file.is_file()]
+    files.sort(key=lambda file: (len(file.stem), file.stem))
     for file in files:
         episode: list[tuple[int, dict[str, Any]]] = []
         for number, line in _lines(file):
@@ -76,7 +77,7 @@ def rollouts(run: RunDir) -> Iterator[Stored | str]:
 def evaluations(record: RunRecord) -> Iterator[Stored | str]:
     """The tasks of every `eval/MODEL/…/episodes.jsonl`; for a line that is left out, why."""
     truths: dict[str, str] | None = None
-    for file in sorted((record.run.root / "eval").glob("*/**/episodes.jsonl")):
+    for file in filter(Path.is_file, sorted((record.run.root / "eval").glob("*/**/episodes.jsonl"))):
         inside = file.relative_to(record.run.root / "eval").parts
         if "parts" in inside:  # of an evaluation that goes on; put together, it is read
             continue

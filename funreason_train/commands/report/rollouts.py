@@ -109,7 +109,8 @@ class Rollouts:
         return self._counted[step][1]
 
     def _files(self) -> dict[int, Path]:
-        found = {int(file.stem): file for file in self.folder.glob("*.jsonl") if file.stem.isdecimal()}
+        files = (file for file in self.folder.glob("*.jsonl") if file.is_file())
+        found = {int(file.stem): file for file in files if file.stem.isdecimal()}
         return dict(sorted(found.items()))
 
     def _read(self, files: Mapping[int, Path], counts: Mapping[int, int], quota: Mapping[int, int]) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -125,3 +127,55 @@ def test_a_report_that_cannot_be_written_is_one_sentence(
     (run.report / "in_the_way").mkdir(parents=True)
     assert main(["report", f"run_dir={run.root}"]) == 2
     assert "the run directory cannot be written" in capsys.readouterr().err
+
+
+def test_a_run_from_another_machine_is_traced_as_far_as_it_goes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = finished(tmp_path / "run")
+    away = {"/mnt/away/model/config.json": {"digest": "abc", "bytes": 1}}
+    parents = [{"run": "/mnt/away/run0", "stage": "sft", "fingerprint": "x"}]
+
+    def copied(manifest: Any) -> None:
+        manifest["stages"]["eval"] |= {"inputs": away, "origin": {"parents": parents}}
+
+    change(run.manifest, copied)
+    assert main(["lineage", str(run.eval("rl") / "scores.json")]) == 0
+    assert "eval: /mnt/away/model/config.json is missing" in capsys.readouterr().out
+
+
+def test_one_odd_run_does_not_hide_the_others(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    odd, good = finished(tmp_path / "odd"), finished(tmp_path / "good")
+    (odd.root / "logs").write_text("no folder")
+    assert main(["runs", "list", f"folder={tmp_path}", "--json"]) == 0
+    assert [one["run"] for one in json.loads(capsys.readouterr().out)] == [str(good.root), str(odd.root)]
+
+
+def test_a_record_without_settings_is_another_job_and_no_traceback(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = finished(tmp_path / "run")
+    change(run.manifest, lambda manifest: manifest["stages"]["sft"].pop("settings"))
+    shutil.rmtree(run.data)
+    assert main(["sft", "+recipe=quickstart_cpu", f"run_dir={run.root}", "dry_run=true"]) == 2
+    assert "was made with different settings" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["report", "reverify", "plan", "sft"])
+def test_a_link_to_itself_is_one_sentence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    (tmp_path / "run").symlink_to(tmp_path / "run")
+    dry = ["+recipe=quickstart_cpu", "dry_run=true"] if command in ("plan", "sft") else []
+    assert main([command, *dry, f"run_dir={tmp_path / 'run'}"]) == 2
+    assert str(tmp_path / "run") in capsys.readouterr().err
+
+
+def test_what_is_no_file_among_the_rollouts_is_passed_over(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = make_run(tmp_path / "run", 1, 1)
+    (run.rl / "rollouts" / "7.jsonl").mkdir()
+    os.mkfifo(run.rl / "rollouts" / "8.jsonl")  # which would never end
+    assert main(["reverify", str(run.root), "reward=partial"]) == 0
+    write_report(run, 100, 20)

@@ -300,8 +300,14 @@ def test_many_steps_of_long_texts_keep_within_the_megabytes(tmp_path: Path) -> N
 def test_lines_of_a_step_are_counted_again_only_when_it_changes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder, counted = many_steps(tmp_path / "rollouts", 5, 4), []
-    monkeypatch.setattr(rollouts, "_lines", lambda file: counted.append(file.name) or 4)
+    folder = many_steps(tmp_path / "rollouts", 5, 4)
+    counted: list[str] = []
+
+    def lines(file: Path) -> int:
+        counted.append(file.name)
+        return 4
+
+    monkeypatch.setattr(rollouts, "_lines", lines)
     found = Rollouts(folder, 100, None)
     found.refresh()
     with (folder / "3.jsonl").open("a") as file:
