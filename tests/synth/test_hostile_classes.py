@@ -14,11 +14,13 @@ import pytest
 from omegaconf import OmegaConf
 
 from funreason_train.calls import Call
+from funreason_train.environments import Environment, Result
 from funreason_train.environments.sandbox.configured import VARIABLE
 from funreason_train.errors import UserError
 from funreason_train.settings.compose import compose
 from funreason_train.settings.resolve import run_of
 from funreason_train.synth import stage
+from funreason_train.synth.explore.learn import learn
 from funreason_train.synth.phases import Phases
 from funreason_train.synth.work.guard import environment_of, guarded
 from funreason_train.synth.work.workers import in_processes
@@ -166,6 +168,52 @@ def test_a_class_that_ends_its_process_is_told_by_what_it_did(tmp_path: Path, wr
     assert made["conversations"] == 4
     (left_out,) = json.loads((tmp_path / "out" / "funnel.json").read_text())["left_out"].values()
     assert "ends the process" in left_out["kill"]
+
+
+def test_a_class_of_which_no_tool_can_be_used_is_refused(tmp_path: Path, monkeypatch: Any) -> None:
+    name = f"fatal_{abs(hash(str(tmp_path)))}"
+    (tmp_path / f"{name}.py").write_text("import os\nclass Fatal:\n  def go(self): os._exit(3)\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(UserError, match=rf"no tool of {name}:Fatal can be used \(go: .*ends the process"):
+        synthesise(tmp_path, f"{name}:Fatal")
+
+
+class Moody(Environment):
+    """Does not answer its fifth call."""
+
+    name = "moody"
+    calls = 0
+
+    def reset(self, config: Any) -> None:
+        self.fault = None
+
+    def tools(self) -> list[dict[str, Any]]:
+        return [{"name": "ask", "description": "Ask.", "parameters": {"type": "object", "properties": {}}}]
+
+    def call(self, call: Call) -> Result:
+        self.calls += 1
+        if self.calls == 5:
+            self.fault = "it does not answer"
+        return Result("{}", self.fault is None, {})
+
+    def snapshot(self) -> Any:
+        return {}
+
+
+def test_a_tool_that_works_is_not_given_up_for_one_call_that_hangs() -> None:
+    world = Moody()
+    graph = learn(world, lambda _: {}, "seed", 3, 4)
+    assert not graph.avoided and world.calls > 8
+
+
+def test_a_look_up_that_finds_nothing_is_a_failed_call(written: Any) -> None:
+    tools = "def find_things(self, text: str) -> list: return [k for k in self.things if text in k]"
+    world = environment_of(written(tools))()
+    world.reset({"things": {"T1": "box"}})
+    assert world.call(Call("find_things", {"text": "T"})).ok
+    assert not world.call(Call("find_things", {"text": "green lantern"})).ok
+    world.reset({"things": {}})
+    assert world.call(Call("list_things", {})).ok, "nothing was asked for that is not there"
 
 
 def test_an_interrupt_of_the_users_own_ends_the_work_and_a_classs_own_does_not(written: Any) -> None:

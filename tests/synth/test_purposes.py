@@ -112,3 +112,43 @@ def test_what_only_makes_others_possible_is_told_from_what_finds_something_out()
     ]
     needs = needs_of(trace, trace, known)
     assert (needs.hidden, needs.prepares) == ((0, 1), (0,))
+
+
+def test_a_value_that_only_one_of_several_calls_takes_says_which() -> None:
+    trace = [
+        step(0, "new_parcel", {"parcel": "P1"}, True),
+        step(1, "new_parcel", {"parcel": "P2"}, True, city="Oslo"),
+    ]
+    needs = needs_of(trace, trace, graph("new_parcel"))
+    (city,) = needs.given
+    assert [(one.tool, one.which, one.of) for one in purposes(needs, city)] == [("new_parcel", 2, 2)]
+
+
+def test_one_of_several_records_under_their_ids_is_not_known_by_itself() -> None:
+    """As one of a list is not: the user picks it by a value of its own, or says what is wanted of it."""
+    parcels = {"P1": {"city": "Oslo", "owner": "Ines"}, "P2": {"city": "Kiel", "owner": "Niels"}}
+    found = step(0, "list_parcels", parcels)
+    trace = [found, step(1, "send", {"ok": 1}, True, city=("Kiel", 0, ("P2", "city")))]
+    known = graph("list_parcels", "send")
+    assert [one.shown for one in needs_of(trace, trace, known).given] == [("owner", "Niels")]
+    alike = step(0, "list_parcels", {"P1": {"city": "Oslo", "sent": True}, "P2": {"city": "Kiel"}})
+    trace = [alike, trace[1]]
+    assert [one.shown for one in needs_of(trace, trace, known).given] == [("city", "Kiel")]
+
+
+def test_a_number_under_a_name_that_has_nothing_to_do_with_it_is_given() -> None:
+    trace = [
+        step(0, "new_parcel", {"parcel": "P101", "priority": 2}, True),
+        step(1, "set_weight", {"ok": 1}, True, parcel=("P101", 0, ("parcel",)), weight=(2, 0, ("priority",))),
+    ]
+    needs = needs_of(trace, trace, graph("new_parcel", "set_weight"))
+    assert [one.shown for one in needs.given] == [("weight", 2)]
+
+
+def test_a_number_is_the_same_however_it_is_written() -> None:
+    trace = [
+        step(0, "set_weight", {"weight": 2.0}, True, weight=2),
+        step(1, "set_weight", {"weight": 2.0}, weight=(2.0, 0, ("weight",))),
+    ]
+    needs = needs_of(trace, trace, graph("set_weight"))
+    assert [purposes(needs, one) for one in needs.given] == [[]]

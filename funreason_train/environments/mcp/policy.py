@@ -48,16 +48,21 @@ def may_observe(tool: Tool) -> bool:
 
 def looks_up(tool: Tool) -> bool:
     """Whether the tool reads and changes nothing, as it says or as its name does."""
-    return not destroys(tool) and (reads_only(tool) or _READING.match(_words(tool)) is not None)
+    return not destroys(tool) and (reads_only(tool) or reads_by_name(tool.name))
+
+
+def reads_by_name(name: str) -> bool:
+    """Whether a tool reads and changes nothing, as its name says."""
+    return _READING.match(_words(name)) is not None
 
 
 def makes(tool: Tool) -> bool:
     """Whether the tool makes something, as its name says."""
-    return not reads_only(tool) and _MAKING.match(_words(tool)) is not None
+    return not reads_only(tool) and _MAKING.match(_words(tool.name)) is not None
 
 
-def _words(tool: Tool) -> str:
-    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", tool.name.rpartition(".")[2]).lower()
+def _words(name: str) -> str:
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name.rpartition(".")[2]).lower()
 
 
 def mended_tool(sent: Any) -> Tool | None:

@@ -161,12 +161,13 @@ def _echoes(executed: Executed, value: Any) -> bool:
 def _described(executed: Executed, path: Path) -> Described | None:
     """How the user picks the record: None where there is one; `_UNCLEAR` where nothing tells them apart."""
     for depth, part in enumerate(path):
-        if not isinstance(part, int):
+        held = at(executed.result.value, path[:depth])
+        if not isinstance(part, int) and not _are_records(held):
             continue
-        records = at(executed.result.value, path[:depth])
+        records = list(held.values()) if isinstance(held, Mapping) else held
         if len(records) == 1:
             continue
-        mine = records[part]
+        mine = held[part]
         if not isinstance(mine, Mapping):
             return _UNCLEAR
         chosen = at(mine, path[depth + 1 :])
@@ -177,6 +178,13 @@ def _described(executed: Executed, path: Path) -> Described | None:
                 return name, value
         return _UNCLEAR
     return None
+
+
+def _are_records(value: Any) -> bool:
+    """Whether the values of an object are records of one kind, each under its id."""
+    if not isinstance(value, Mapping) or not all(isinstance(one, Mapping) for one in value.values()):
+        return False
+    return bool(value) and bool(set.intersection(*map(set, value.values())))
 
 
 def _speakable(value: Any) -> bool:
@@ -220,9 +228,13 @@ def _last_under(parameter: str, earlier: Sequence[Executed], value: Any) -> bool
 
 def _by_chance(source: Executed, path: Path, user: Executed, parameter: str, graph: Graph) -> bool:
     """Whether nobody could tell that a value is this answer's: another call of the very tool gave it, under
-    another name, and any value would have done (a step's number that equals a count of steps).
+    another name, and any value would have done (a step's number that equals a count of steps); or it is a
+    number under a name that has nothing to do with it (a weight of 2 that is a priority).
     """
     tool, own = user.call.name, parameter.rpartition(".")[2]
+    value = at(source.result.value, path)
+    if isinstance(value, (int, float)) and names_it(own, _label(source, path)) < _ALIKE:
+        return True
     return source.call.name == tool and own not in path[-1:] and not graph.opaque(tool, parameter)
 
 

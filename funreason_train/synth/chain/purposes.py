@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from .needs import Given, Needs, values_of
 
@@ -28,7 +29,8 @@ def purposes(needs: Needs, given: Given) -> list[Purpose]:
     """The wanted calls that a value is for; none where nothing else could be meant.
 
     A value needs a purpose where another call of the trace takes a value of the same name that is another
-    one: another that the user gives, one left out to be asked for, or one that the trace finds out.
+    one: another that the user gives, one left out to be asked for, or one that the trace finds out. So does
+    one that only some calls of a tool take that is wanted several times.
 
     Args:
         needs: The trace, taken apart.
@@ -36,12 +38,12 @@ def purposes(needs: Needs, given: Given) -> list[Purpose]:
     """
     name = _leaf(given.parameter)
     values = {
-        repr(value)
+        _alike(value)
         for executed in needs.trace
         for parameter, value in values_of(executed.call.arguments)
         if _leaf(parameter) == name
     }
-    if len(values) < 2:
+    if len(values) < 2 and not _for_some(needs, given):
         return []
     others = [one for one in needs.given if one != given and _leaf(one.parameter) == name]
     uses = {use for one in others for use in _uses(needs, one)}
@@ -51,13 +53,23 @@ def purposes(needs: Needs, given: Given) -> list[Purpose]:
     ]
 
 
+def _for_some(needs: Needs, given: Given) -> bool:
+    """Whether a value is for some of the wanted calls of a tool, and others take none of its name."""
+    takes: dict[str, set[bool]] = {}
+    for goal in needs.goals:
+        call = needs.trace[goal].call
+        names = {_leaf(parameter) for parameter, _ in values_of(call.arguments)}
+        takes.setdefault(call.name, set()).add(_leaf(given.parameter) in names)
+    return takes.get(needs.trace[given.step].call.name) == {True, False}
+
+
 def _uses(needs: Needs, given: Given) -> set[tuple[int, str]]:
     """The wanted calls that take a value, or what is found out with it, and as what they take the latter."""
     users = [
         number
         for number, executed in enumerate(needs.trace)
         if any(
-            parameter == given.parameter and repr(value) == repr(given.value)
+            parameter == given.parameter and _alike(value) == _alike(given.value)
             for parameter, value in values_of(executed.call.arguments)
         )
     ]
@@ -80,6 +92,11 @@ def _purpose(needs: Needs, goal: int, role: str) -> Purpose:
     tool = needs.trace[goal].call.name
     alike = [one for one in sorted(needs.goals) if needs.trace[one].call.name == tool]
     return Purpose(tool, alike.index(goal) + 1, len(alike), role)
+
+
+def _alike(value: Any) -> str:
+    """What values that a reader takes for one have in common: 2 and 2.0 are the same weight."""
+    return repr(int(value) if isinstance(value, float) and value.is_integer() else value)
 
 
 def _leaf(parameter: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from random import Random
 from typing import Any
@@ -18,6 +19,7 @@ from .trace import Executed, fingerprint
 
 _PENDING = 4  # failed calls that are tried again after each change of the state
 _SLOW = 10.0  # seconds after which a call's tool is left alone
+_HANGS = 3  # slow calls after which a tool is left alone that has succeeded more often than that
 _ASTRAY = 0.25  # of the calls that follow no direction
 _REMEDY = 0.75  # of the calls after an error that do what is known to help
 _HIDDEN = 0.1  # of the calls without a visible effect after which failed ones are tried again all the same
@@ -53,17 +55,23 @@ def learn(
         The graph.
     """
     graph = graph or Graph(environment.name, environment.tools())
+    hung: Counter[str] = Counter()
     for number in range(episodes):
+        if graph.avoided >= graph.tools.keys():
+            break
         rng = Random(f"{seed}/learn/{number}")
         config = scenario(rng)
         environment.reset(config)
-        _Episode(environment, graph, Drawer(graph, config, learning=True), rng).play(calls)
+        _Episode(environment, graph, Drawer(graph, config, learning=True), rng, hung).play(calls)
     return graph
 
 
 class _Episode:
-    def __init__(self, environment: Environment, graph: Graph, drawer: Drawer, rng: Random) -> None:
+    def __init__(
+        self, environment: Environment, graph: Graph, drawer: Drawer, rng: Random, hung: Counter[str]
+    ) -> None:
         self._environment, self._graph, self._drawer, self._rng = environment, graph, drawer, rng
+        self._hung = hung
         self._directions = Directions(graph, hinted=True)
         self._done: list[Executed] = []
         self._called: set[str] = set()
@@ -96,6 +104,8 @@ class _Episode:
                     target = self._target()
                 continue
             if name in self._graph.avoided:
+                if self._graph.avoided >= self._graph.tools.keys():
+                    return
                 target = self._target()
                 continue
             self._note_remedies(executed)
@@ -165,7 +175,9 @@ class _Episode:
         result = self._environment.call(call)
         # It is slow; or it hangs, or ends what it runs in, so that nothing further can be called.
         if time.monotonic() - began > _SLOW or self._environment.fault:
-            self._graph.avoided.add(call.name)
+            self._hung[call.name] += 1
+            if self._hung[call.name] > min(self._graph.tools[call.name].ok, _HANGS - 1):  # not its arguments
+                self._graph.avoided.add(call.name)
         changed = False
         if result.ok:
             state = fingerprint(self._environment)

@@ -9,6 +9,7 @@ from random import Random
 from typing import Any
 
 from ...environments.mcp import PREFIX, check_isolation, keep_learnt
+from ...environments.registry import is_own
 from ...errors import UserError
 from ..explore.graph import Graph
 from ..explore.learn import learn
@@ -83,8 +84,10 @@ def explore(name: str, settings: Mapping[str, Any], seed: int) -> dict[str, Any]
         left_out = dict(environment.left_out())
         graph = learn(environment, scenario, own_seed, amount["episodes"], options["calls"])
         left_out |= dict.fromkeys(sorted(graph.avoided), _HANGS)
-        if served or ":" in name:
+        _some_left(name, graph, left_out)
+        if served or is_own(name):
             left_out |= unsteady_tools(environment, scenario, graph, own_seed)
+        _some_left(name, graph, left_out)
         compared = (
             measure(environment, scenario, graph, own_seed, amount["measure"], 60)
             if amount["measure"]
@@ -109,6 +112,13 @@ def explore(name: str, settings: Mapping[str, Any], seed: int) -> dict[str, Any]
     if served:
         _tell(name, graph, left_out)
     return {"graph": graph.to_json(), "sampling": compared, "left_out": left_out}
+
+
+def _some_left(name: str, graph: Graph, left_out: Mapping[str, str]) -> None:
+    """Refuses an environment of which no tool can be used."""
+    if graph.avoided >= graph.tools.keys():
+        told = "; ".join(f"{tool}: {left_out[tool]}" for tool in list(graph.tools)[:3])
+        raise UserError(f"no tool of {name} can be used ({told})", fix="Leave it out of synth.environments")
 
 
 def _apart(store: Store, name: str, kind: Any, cassette: Mapping[str, Any]) -> None:
