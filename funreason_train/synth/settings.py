@@ -314,7 +314,23 @@ def problems(synth: Any) -> list[Problem]:
     return [Problem(lacking, f"synth.maker={synth.maker}")] if lacking else []
 
 
+def _impossible(synth: Any) -> Iterator[Problem]:
+    """Refuses kinds of which none can be made; one among others is counted where samples are lost."""
+    lacking = {}
+    if len(synth.environments) < 2:
+        lacking["no_tool"] = "two environments or more"
+    if synth.turns < 2:
+        lacking["correction"] = "two turns or more"
+    asked = [kind for kind, share in kind_shares(synth).items() if share]
+    if all(kind in lacking for kind in asked):
+        told = " and ".join(f"{kind} needs {lacking[kind]}" for kind in asked)
+        yield Problem(
+            f"none of the kinds can be made: {told}", "synth.kinds", "Ask for another kind as well."
+        )
+
+
 def _phases(synth: Any) -> Iterator[Problem]:
+    yield from _impossible(synth)
     if synth.targets != COVERAGE:
         from .explore.targets import Targets
 

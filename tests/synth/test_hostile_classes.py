@@ -295,6 +295,7 @@ DOCUMENT = '{"name": "go", "description": "Go.", "parameters": {"type": "object"
         ({"init": "raise OSError('no port')"}, r"cannot be made .*no port"),
         ({"reset": "raise KeyError('x')"}, r"could not be replayed .*KeyError"),
         ({"tools": f"return [{DOCUMENT}, {DOCUMENT}]"}, r"two tools named go"),
+        ({"tools": "return []"}, r"offers no tool"),
         ({"tools": "return [{'name': 'go'}]"}, r"document of .* tool go is incomplete"),
         ({"tools": "return [{'name': 'go now'}]"}, r"go now, which no call can be written with"),
         ({"tools": "raise ValueError('later')"}, r"cannot tell its tools .*later"),

@@ -48,6 +48,8 @@ def test_wrong_settings_are_told_before_anything_is_made(
         (["targets=nowhere.txt"], "there is no such file"),
         (["servers=nowhere.json"], "nowhere.json"),
         (["modules=[nowhere_at_all]"], "nowhere_at_all"),
+        (["environments=[shop]", "kinds.no_tool=1"], "no_tool needs two environments or more"),
+        (["turns=1", "kinds.correction=0.5"], "correction needs two turns or more"),
     ],
 )
 def test_what_is_not_there_is_told_before_anything_is_made(

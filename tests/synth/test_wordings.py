@@ -114,8 +114,8 @@ def test_a_name_is_spoken_in_its_own_letters(name: str, said: str) -> None:
 @pytest.mark.parametrize(
     ("said", "value", "told"),
     [
-        ("The sum of 2 and 3 is 5.", None, "the answer is: The sum of 2 and 3 is 5"),
-        ("7", 7, "the answer is: 7"),
+        ("The sum of 2 and 3 is 5.", None, 'the answer is "The sum of 2 and 3 is 5"'),
+        ("7", 7, "the answer is 7"),
         ('["hall", "office"]', ["hall", "office"], "there are hall, office"),
         ("[DIR] a\n[FILE] b", None, "it is as you asked"),
         ("null", None, "it is as you asked"),
@@ -124,3 +124,8 @@ def test_a_name_is_spoken_in_its_own_letters(name: str, said: str) -> None:
 )
 def test_a_reply_tells_what_an_answer_without_fields_says(said: str, value: Any, told: str) -> None:
     assert _facts([(Call("look", {}), Result(said, True, value))]) == told
+
+
+def test_a_reply_tells_the_answers_of_all_calls_of_a_tool() -> None:
+    made = [(Call("roll", {}), Result(str(number), True, number)) for number in (3, 5)]
+    assert _facts(made) == "the answers are 3, 5"

@@ -190,11 +190,11 @@ class Chain:
 
 def _facts(made: Sequence[tuple[Call, Result]]) -> str:
     """What the last answer says that fits into a sentence, for a reply."""
-    for _, result in reversed(made):
+    for call, result in reversed(made):
         if not result.ok:
             continue
         if not isinstance(result.value, Mapping):
-            if told := _told(result):
+            if told := _told([one for asked, one in made if asked.name == call.name and one.ok]):
                 return told
             continue
         plain = [
@@ -207,15 +207,20 @@ def _facts(made: Sequence[tuple[Call, Result]]) -> str:
     return "it is as you asked"
 
 
-def _told(result: Result) -> str:
-    """What an answer says that has no fields: a few values, or a line of text; empty if it is neither."""
-    if isinstance(result.value, list):
-        shown = ", ".join(map(str, result.value))
-        scalar = all(isinstance(one, (str, int, float)) for one in result.value)
-        return f"there are {shown}" if len(result.value) > 1 and scalar and _is_short(shown) else ""
-    text = str(result.text).strip().rstrip(".")
-    silent = isinstance(result.value, bool) or text == "null"
-    return f"the answer is: {text}" if _is_short(text) and not silent else ""
+def _told(results: Sequence[Result]) -> str:
+    """What answers of one tool say that have no fields: a few values, or a line of text each; empty where they
+    say something else.
+    """
+    last = results[-1].value
+    if isinstance(last, list):
+        shown = ", ".join(map(str, last))
+        scalar = all(isinstance(one, (str, int, float)) for one in last)
+        return f"there are {shown}" if len(last) > 1 and scalar and _is_short(shown) else ""
+    texts = [str(one.text).strip().rstrip(".") for one in results]
+    if isinstance(last, bool) or "null" in texts or not all(map(_is_short, texts)):
+        return ""
+    told = ", ".join(f'"{one}"' if " " in one else one for one in texts)
+    return f"the answer{'s are' if len(texts) > 1 else ' is'} {told}" if _is_short(told) else ""
 
 
 def _completion(response: Response) -> str:

@@ -258,8 +258,10 @@ def check_tools(name: str, documents: list[dict[str, Any]]) -> None:
     """Refuses tools that cannot be told apart or described.
 
     Raises:
-        UserError: a name that stands twice or cannot be called, or a document without its parts.
+        UserError: there are none, a name stands twice or cannot be called, or a document lacks its parts.
     """
+    if not documents:
+        raise UserError(f"the environment {name} offers no tool", fix="Leave it out of synth.environments")
     seen: set[str] = set()
     for one in documents:
         called = one.get("name") if isinstance(one, Mapping) else None
