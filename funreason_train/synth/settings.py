@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path as File
 from typing import Annotated, Any
 from urllib.parse import urlsplit
@@ -25,6 +25,7 @@ from ..settings.section import (
     Text,
     wrong,
 )
+from .kinds import impossible, kind_shares
 from .names import AGENTS, MAKERS, PHASES
 
 COVERAGE = "coverage"
@@ -284,22 +285,6 @@ def _two(key: str, value: list[int]) -> None:
         raise wrong("must be two numbers, from and to", f"For example {key}=[1,3]", keys=[key])
 
 
-def kind_shares(synth: Mapping[str, Any]) -> dict[str, float]:
-    """Kind of turn -> how often.
-
-    What is named is all there is, so that a recipe with shares of its own has no other kinds; zeros alone
-    take kinds out of the usual ones.
-
-    Args:
-        synth: The section, as plain values.
-    """
-    given, usual = synth["kinds"], synth["usual_kinds"]
-    named = {kind: float(share) for kind, share in given.items() if share is not None}
-    if any(named.values()):
-        return {kind: named.get(kind, 0.0) for kind in usual}
-    return {kind: named.get(kind, float(share)) for kind, share in usual.items()}
-
-
 def problems(synth: Any) -> list[Problem]:
     """What the chosen maker lacks.
 
@@ -314,23 +299,8 @@ def problems(synth: Any) -> list[Problem]:
     return [Problem(lacking, f"synth.maker={synth.maker}")] if lacking else []
 
 
-def _impossible(synth: Any) -> Iterator[Problem]:
-    """Refuses kinds of which none can be made; one among others is counted where samples are lost."""
-    lacking = {}
-    if len(synth.environments) < 2:
-        lacking["no_tool"] = "two environments or more"
-    if synth.turns < 2:
-        lacking["correction"] = "two turns or more"
-    asked = [kind for kind, share in kind_shares(synth).items() if share]
-    if all(kind in lacking for kind in asked):
-        told = " and ".join(f"{kind} needs {lacking[kind]}" for kind in asked)
-        yield Problem(
-            f"none of the kinds can be made: {told}", "synth.kinds", "Ask for another kind as well."
-        )
-
-
 def _phases(synth: Any) -> Iterator[Problem]:
-    yield from _impossible(synth)
+    yield from impossible(synth)
     if synth.targets != COVERAGE:
         from .explore.targets import Targets
 

@@ -10,7 +10,7 @@ from omegaconf import OmegaConf
 
 from funreason_train.settings.compose import compose
 from funreason_train.synth.chain.plan import KINDS
-from funreason_train.synth.settings import kind_shares
+from funreason_train.synth.kinds import kind_shares
 
 
 def shares(*words: str) -> dict[str, float]:

@@ -208,8 +208,8 @@ def _facts(made: Sequence[tuple[Call, Result]]) -> str:
 
 
 def _told(results: Sequence[Result]) -> str:
-    """What answers of one tool say that have no fields: a few values, or a line of text each; empty where they
-    say something else.
+    """What a tool's answers without fields say: a few values, or a line of text each; empty where it is
+    something else.
     """
     last = results[-1].value
     if isinstance(last, list):

@@ -21,8 +21,9 @@ from ..explore.draw.arguments import Drawer
 from ..explore.graph import Graph
 from ..explore.sampler import Sampler
 from ..explore.seen import Seen
+from ..kinds import kind_shares
 from ..rows import conversation_row, line
-from ..settings import kind_shares, load_all
+from ..settings import load_all
 from .guard import environment_of
 
 _BLOCK = 100  # samples over which the shares of kinds are exact
