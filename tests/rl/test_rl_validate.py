@@ -163,6 +163,15 @@ def test_the_mistakes_in_a_reward_are_told_without_data_too(tmp_path: Path) -> N
         ("rl.verl.actor_rollout_ref=[1]", "a group of settings at 'actor_rollout_ref', which cannot be [1]"),
         ("rl.verl.trainer=5", "a group of settings at 'trainer', which cannot be 5"),
         ("rl.devices.cpu.verl.trainer=null", "a group of settings at 'trainer', which cannot be null"),
+        (
+            "rl.verl.actor_rollout_ref.actor.optim.lr=1e-6x",
+            "has a number at 'actor_rollout_ref.actor.optim.lr'",
+        ),
+        ("rl.verl.trainer.test_freq=[1]", "has a number at 'trainer.test_freq', which cannot be [1]"),
+        (
+            "rl.verl.trainer.balance_batch=yess",
+            "has true or false at 'trainer.balance_batch', which cannot be",
+        ),
         ("cluster.nodes=1000000000000", "must be a whole number from 1 to 10,000"),
         (
             "rl.verl.actor_rollout_ref.actor.use_dynamic_bsz=false",

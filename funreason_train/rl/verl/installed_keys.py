@@ -39,6 +39,10 @@ UNLISTED = (
 )
 
 
+#: Where verl has one of these, a text or a list cannot be meant; a number may stand for a boolean.
+_PLAIN: Mapping[type, str] = {bool: "true or false", int: "a number", float: "a number"}
+
+
 @cache
 def verl_folder() -> Path:
     """Where the installed verl lies.
@@ -88,25 +92,31 @@ def unknown_keys(config: DictConfig, values: Mapping[str, Any]) -> list[str]:
         )
         problems.append(f"the installed verl has no setting '{key}'{hint}")
     shapes = (
-        f"the installed verl has a group of settings at '{key}', which cannot be {shown(value)}"
-        for key, value in _no_groups(config, values)
+        f"the installed verl has {what} at '{key}', which cannot be {shown(value)}"
+        for key, value, what in _misshapen(config, values)
     )
     return [*problems, *shapes]
 
 
-def _no_groups(config: DictConfig, values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """What `values` have in place of a group of the configuration."""
+def _misshapen(
+    config: DictConfig, values: Mapping[str, Any], prefix: str = ""
+) -> Iterator[tuple[str, Any, str]]:
+    """What `values` have in place of a group, a number or a boolean of the configuration, and which it is."""
     from omegaconf import DictConfig
 
     for name, value in values.items():
-        child = config._get_node(name) if name in config.keys() else None  # noqa: SIM118 (`in` hides null)
+        child: Any = config._get_node(name) if name in config.keys() else None  # noqa: SIM118 (`in` hides null)
         key = f"{prefix}{name}"
-        if not isinstance(child, DictConfig) or child._is_none() or key in (*FREE, *UNLISTED):
+        if child is None or child._is_none() or key in (*FREE, *UNLISTED):
             continue
-        if isinstance(value, Mapping):
-            yield from _no_groups(child, value, f"{key}.")
+        if not isinstance(child, DictConfig):
+            default = child._value()
+            if type(default) in _PLAIN and not isinstance(value, int | float | None):
+                yield key, value, _PLAIN[type(default)]
+        elif isinstance(value, Mapping):
+            yield from _misshapen(child, value, f"{key}.")
         else:
-            yield key, value
+            yield key, value, "a group of settings"
 
 
 def _new_keys(config: Any, values: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
