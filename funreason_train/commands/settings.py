@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 from annotated_types import Ge, Le, MinLen
+from pydantic import model_validator
 
 from ..settings.root import STAGE_NAMES
 from ..settings.section import (
@@ -17,6 +18,7 @@ from ..settings.section import (
     Section,
     ShareBelowOne,
     Text,
+    wrong,
 )
 
 
@@ -34,6 +36,16 @@ class Pipeline(Section):
     stages: Annotated[list[Annotated[str, OneOf(STAGE_NAMES)]], MinLen(1)]
     rehearse: bool
     rehearsal: RehearsalSettings
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Pipeline:
+        # Each stage takes what the one before it made, so another order would train on an earlier run's.
+        ordered = [name for name in STAGE_NAMES if name in self.stages]
+        if self.stages != ordered:
+            raise wrong(
+                "stages run once each, in the method's order", f"Write [{','.join(ordered)}]", ["stages"]
+            )
+        return self
 
 
 class Doctor(Section):

@@ -40,6 +40,7 @@ def test_help_imports_no_framework() -> None:
         (["sft", "model=EMPTY"], "EMPTY"),
         (["rl", "rl.samples_per_prompt=1", "data.out=x"], "samples_per_prompt"),
         (["pipeline", "pipeline.stages=[data,deploy]"], "deploy"),
+        (["pipeline", "pipeline.stages=[rl,sft,sft]"], "Write [sft,rl]"),
         (["data", "lerning=1"], "lerning"),
     ],
 )
