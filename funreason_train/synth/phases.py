@@ -143,13 +143,6 @@ class Phases:
                 self.learnt[name] = json.loads(known)
                 kind: Any = environment_of(name)
                 kind.adopt(self.learnt[name])
-        if dead := [n for n, graph in self.graphs.items() if not any(r.ok for r in graph.tools.values())]:
-            said = next((one.said[-1] for one in self.graphs[dead[0]].tools.values() if one.said), "")
-            raise UserError(
-                f"no call of the environment {dead[0]} ever succeeded while its graph was learnt"
-                + (f"; the last error: {' '.join(said.split())[:200]}" if said else ""),
-                fix="Raise synth.graph.episodes, or leave it out of synth.environments",
-            )
         if self.targets is not None:
             self._reachable(self.targets)
 

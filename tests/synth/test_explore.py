@@ -210,3 +210,20 @@ def test_a_tool_that_is_left_out_is_in_no_picture(vault: Graph) -> None:
     for name in (one, two):
         graph.avoided = {name}
         assert str(draw(graph)).count("<rect") == 4
+
+
+@pytest.mark.parametrize("works_after", [None, 300])
+def test_learning_ends_early_only_where_nothing_ever_succeeds(works_after: int | None) -> None:
+    class Service(Vault):
+        name = "service"
+        made = 0
+
+        def call(self, call: Call) -> Result:
+            Service.made += 1
+            if works_after is None or Service.made <= works_after:
+                return Result("Error: the service cannot be reached", False)
+            return super().call(call)
+
+    graph = learn(Service(), lambda rng: Service.scenario(rng, 3), "early", 30, 40)
+    assert any(record.ok for record in graph.tools.values()) is (works_after is not None)
+    assert (Service.made >= 30 * 40) is (works_after is not None)

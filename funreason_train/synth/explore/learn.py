@@ -22,6 +22,7 @@ _SLOW = 10.0  # seconds after which a call's tool is left alone
 _HANGS = 3  # slow calls after which a tool is left alone that has succeeded more often than that
 _ASTRAY = 0.25  # of the calls that follow no direction
 _REMEDY = 0.75  # of the calls after an error that do what is known to help
+_IN_VAIN = 400  # calls after which learning ends if none has succeeded
 _HIDDEN = 0.1  # of the calls without a visible effect after which failed ones are tried again all the same
 _GUESS = 0.4  # of the errors for which nothing is known that follow what their words point to
 _REDRAWS = 3  # sets of arguments that are drawn in place of one that has failed in this very state
@@ -57,13 +58,19 @@ def learn(
     graph = graph or Graph(environment.name, environment.tools())
     hung: Counter[str] = Counter()
     for number in range(episodes):
-        if graph.avoided >= graph.tools.keys():
+        if graph.avoided >= graph.tools.keys() or _in_vain(graph):
             break
         rng = Random(f"{seed}/learn/{number}")
         config = scenario(rng)
         environment.reset(config)
         _Episode(environment, graph, Drawer(graph, config, learning=True), rng, hung).play(calls)
     return graph
+
+
+def _in_vain(graph: Graph) -> bool:
+    """Whether every call fails, whatever it is given, as where a service cannot be reached."""
+    records = graph.tools.values()
+    return sum(record.failed for record in records) >= _IN_VAIN and not any(record.ok for record in records)
 
 
 class _Episode:

@@ -85,6 +85,7 @@ def explore(name: str, settings: Mapping[str, Any], seed: int) -> dict[str, Any]
         graph = learn(environment, scenario, own_seed, amount["episodes"], options["calls"])
         left_out |= dict.fromkeys(sorted(graph.avoided), _HANGS)
         _some_left(name, graph, left_out)
+        _some_succeeded(name, graph)
         if served or is_own(name):
             left_out |= unsteady_tools(environment, scenario, graph, own_seed)
         _some_left(name, graph, left_out)
@@ -119,6 +120,19 @@ def _some_left(name: str, graph: Graph, left_out: Mapping[str, str]) -> None:
     if graph.avoided >= graph.tools.keys():
         told = "; ".join(f"{tool}: {left_out[tool]}" for tool in list(graph.tools)[:3])
         raise UserError(f"no tool of {name} can be used ({told})", fix="Leave it out of synth.environments")
+
+
+def _some_succeeded(name: str, graph: Graph) -> None:
+    """Refuses an environment that has answered nothing but errors."""
+    records = graph.tools.values()
+    if any(record.ok for record in records):
+        return
+    said = next((" ".join(record.said[-1].split()) for record in records if record.said), "")
+    raise UserError(
+        f"no call of the environment {name} ever succeeded while its graph was learnt"
+        + (f"; the last error: {said[:200]}" if said else ""),
+        fix="Raise synth.graph.episodes, or leave it out of synth.environments",
+    )
 
 
 def _apart(store: Store, name: str, kind: Any, cassette: Mapping[str, Any]) -> None:
