@@ -54,7 +54,7 @@ def plain(arguments: dict[str, object], folder: Path) -> tuple[float, float]:
     folder.mkdir(parents=True)
     out = folder / "out"
     kept = {name: value for name, value in arguments.items() if name not in _OURS}
-    file = folder / "train.json"
+    file = folder / "train.yaml"  # LLaMA-Factory cannot read its own arguments as JSON, which is YAML too
     file.write_text(json.dumps({**kept, "output_dir": str(out), "report_to": "none"}), encoding="utf-8")
     program = Path(sys.executable).parent / "llamafactory-cli"
     return timed([str(program), "train", str(file)], DISABLE_VERSION_CHECK="1"), loop_of(out)
