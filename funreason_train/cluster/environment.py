@@ -32,8 +32,7 @@ _PREFIXES = ("GLOO_", "NCCL_", "TORCH_NCCL_", "TORCH_EXTENSIONS_", "UCX_")
 #: Settings of the OpenMP runtime that let several processes share few cores: threads spin a moment at a
 #: barrier, then sleep. Those that go on spinning while their partner waits for a core made training 8 times
 #: slower on 2 busy cores; those that sleep at once make small products 1.9 times slower on idle ones. With a
-#: thousand turns it is 1.1 times both times (small layers, forward and backward, two threads on 2 cores, once
-#: alone and once two processes together).
+#: thousand turns it is 1.1 times both times (benchmarks/sft/threads.py on 2 cores).
 QUIET_THREADS = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "1000"}
 
 

@@ -20,7 +20,7 @@ from typing import Any
 
 from .files import read_json, write_json, write_text
 from .paths import RunDir
-from .secrets import redact_file, redacted
+from .secrets import clear_log, redacted
 
 #: Of `attempt.json`.
 FORMAT = 1
@@ -150,13 +150,13 @@ def _close_killed(run: RunDir, numbers: Sequence[int]) -> None:
         with suppress(OSError, json.JSONDecodeError):
             record = dict(read_json(path))
             if record.get("outcome") == "running":
+                for log in path.parent.glob("*.log"):  # nobody was left to do so
+                    clear_log(log)
                 stages = {
                     name: {**stage, "state": KILLED} if stage.get("state") == "running" else stage
                     for name, stage in record.get("stages", {}).items()
                 }
                 write_json(path, {**record, "outcome": KILLED, "stages": stages})
-                for log in path.parent.glob("*.log"):  # nobody was left to do so
-                    redact_file(log)
 
 
 def _point(folder: Path, target: str) -> None:

@@ -17,14 +17,13 @@ import sys
 import tempfile
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from ..errors import UserError
-from .secrets import redact_file
+from .secrets import clear_log
 
 Function = Callable[[Any], Any] | str
 """A module's function of one JSON value that returns one, or its name (`package.module:name`)."""
@@ -164,8 +163,7 @@ class Child:
                 continue
         self._answer.close()
         if self._log is not None:
-            with suppress(OSError):  # a full disk must not hide how it ended
-                redact_file(self._log)
+            clear_log(self._log)
 
 
 def end_with_parent(parent: int | None = None) -> None:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
+import sys
 from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
+from typing import TextIO
 from urllib.parse import quote
 
 #: A variable with one of these words in its name holds a secret: HF_TOKEN, OPENAI_API_KEY, DB_PASSWORD.
@@ -68,21 +71,38 @@ def redact_file(path: Path, environ: Mapping[str, str] = os.environ) -> bool:
 
     Returns:
         Whether there were any.
+
+    Raises:
+        OSError: it cannot be read, or not be written anew.
     """
-    clean, found = path.with_name(f".{path.name}.{os.getpid()}.tmp"), False
     as_text = partial(open, encoding="utf-8", errors="surrogateescape", newline="")
+    with as_text(path) as read:
+        if all(redacted(part, environ) == part for part in _parts(read)):
+            return False
+    clean = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with as_text(path) as read, as_text(clean, "w") as write:
-            while part := read.read(_READ):
-                part += read.readline()
-                shown = redacted(part, environ)
-                found = found or shown != part
-                write.write(shown)
-        if found:
-            clean.replace(path)
+            write.writelines(redacted(part, environ) for part in _parts(read))
+        shutil.copymode(path, clean)
+        clean.replace(path)
     finally:
         clean.unlink(missing_ok=True)
-    return found
+    return True
+
+
+def clear_log(path: Path) -> None:
+    """`redact_file` of a log that nobody writes any more; where it cannot be done, that is said."""
+    try:
+        redact_file(path)
+    except OSError as error:
+        said = f"{path} may hold secrets: it could not be cleared of them ({error.strerror or error})"
+        sys.stderr.write(f"{said}. Look through it before you share it.\n")
+
+
+def _parts(text: TextIO) -> Iterator[str]:
+    """A file's text in parts of whole lines."""
+    while part := text.read(_READ):
+        yield part + text.readline()
 
 
 def shows_secret(text: str) -> bool:

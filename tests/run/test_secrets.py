@@ -10,7 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from funreason_train.run.secrets import is_secret, redact_file, redacted, shows_secret, without_secrets
+from funreason_train.run.secrets import (
+    clear_log,
+    is_secret,
+    redact_file,
+    redacted,
+    shows_secret,
+    without_secrets,
+)
 
 ENVIRONMENT = {"HF_TOKEN": "hf_abcdefgh", "OPENAI_API_KEY": "sk-1234567", "SHORT_KEY": "ab", "HOME": "/me"}
 SECRET = (
@@ -102,6 +109,16 @@ def test_a_file_longer_than_what_is_read_at_once_is_cleared_and_one_without_secr
     assert redact_file(log, ENVIRONMENT)
     expected = ["a [HF_TOKEN] b" if n in places else line for n, line in enumerate(lines)]
     assert log.read_text().split("\n") == expected and [*tmp_path.iterdir()] == [log]
+
+
+def test_a_log_that_cannot_be_cleared_is_named_and_stops_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clear_log(tmp_path)
+    assert f"{tmp_path} may hold secrets" in capsys.readouterr().err
+    (tmp_path / "log").write_text("nothing to hide")
+    clear_log(tmp_path / "log")
+    assert capsys.readouterr().err == ""
 
 
 def test_a_secret_is_found_as_json_and_addresses_write_it() -> None:

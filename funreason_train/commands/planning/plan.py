@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import TYPE_CHECKING
 
 from ...cluster.plan import StagePlan, document
@@ -36,6 +37,7 @@ def plan(config: DictConfig, run: RunDir) -> None:
     kept = _written(plans, run)
     if config.plan.format == "json":
         print(json.dumps(document(plans), indent=2))
+        sys.stderr.writelines(f"not planned: {one}\n" for one in unplanned)
     else:
         for one in plans:
             _print(one)

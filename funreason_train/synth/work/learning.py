@@ -131,7 +131,7 @@ def _some_succeeded(name: str, graph: Graph) -> None:
     raise UserError(
         f"no call of the environment {name} ever succeeded while its graph was learnt"
         + (f"; the last error: {said[:200]}" if said else ""),
-        fix="Raise synth.graph.episodes, or leave it out of synth.environments",
+        fix="Mend what the error names (a service, a login, a file), or leave it out of synth.environments",
     )
 
 
