@@ -129,6 +129,17 @@ def test_a_config_that_gives_no_sizes_is_told_with_its_place(
     assert f"{folder}/config.json {why}" in err
 
 
+def test_a_plan_for_programs_names_the_stages_that_it_lacks(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "odd").mkdir()
+    (tmp_path / "odd" / "config.json").write_text('{"model_type": "deepseek_v3"}')
+    words = ["+recipe=funreason_mt_4b", f"run_dir={tmp_path / 'run'}", f"rl.model={tmp_path / 'odd'}"]
+    code, out, err = plan(capsys, *words, "plan.format=json")
+    assert code == 0 and list(json.loads(out)["stages"]) == ["sft"]
+    assert f"not planned: rl: {tmp_path / 'odd'}/config.json describes the family 'deepseek_v3'" in err
+
+
 def test_a_dry_run_says_why_it_shows_no_plan(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = ["+recipe=funreason_mt_4b", f"run_dir={tmp_path}", "model=someone/unheard-of", "dry_run=true"]
     assert main(["pipeline", *words]) == 0
