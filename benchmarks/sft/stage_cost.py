@@ -6,8 +6,8 @@ Both train the model of a finished quickstart on its rows, one by one and padded
 same batch, precision and number of steps, and save the model. `loop` is transformers' own `train_runtime`,
 `around` what the command takes besides: imports, tokenising, and, in the stage alone, Ray, the gate, the
 manifest and the check of what was saved. The two take turns, so that a change of the machine's speed meets
-both. Each run has a cache of `datasets` of its own: with a common one, plain training would find the rows that an
-earlier run tokenised.
+both. Each run has a cache of `datasets` of its own: in a common one, plain training would find the rows that
+an earlier run tokenised.
 """
 
 from __future__ import annotations

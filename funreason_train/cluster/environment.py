@@ -30,9 +30,10 @@ _OF_THE_NODE = ("GLOO_SOCKET_IFNAME", "NCCL_SOCKET_IFNAME")
 _PREFIXES = ("GLOO_", "NCCL_", "TORCH_NCCL_", "TORCH_EXTENSIONS_", "UCX_")
 
 #: Settings of the OpenMP runtime that let several processes share few cores: threads spin a moment at a
-#: barrier, then sleep. Those that go on spinning while their partner waits for a core made small layers 3 times
-#: slower where two processes shared 2 cores; those that sleep at once, 1.2 times where one had them for itself.
-#: A thousand turns cost a tenth in the first case and nothing in the second (benchmarks/sft/threads.py).
+#: barrier, then sleep. Those that go on spinning while their partner waits for a core made small layers
+#: 3 times slower where two processes shared 2 cores; those that sleep at once, 1.2 times where one had them
+#: for itself. A thousand turns cost a tenth in the first case, nothing in the second
+#: (benchmarks/sft/threads.py).
 QUIET_THREADS = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "1000"}
 
 
