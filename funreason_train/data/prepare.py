@@ -22,7 +22,7 @@ from ..run.progress import report
 from .check.augment import Augment, wanted
 from .check.checks import Pass, naming, passes
 from .check.decontaminate import Decontaminate
-from .export.rendering import Render, write_side
+from .export.rendering import Render, RlShares, write_side
 from .export.split import mix, rows_of_sides, split
 from .ledger import Ledger
 from .measure.counting import count, loaded
@@ -314,7 +314,7 @@ class Preparation:
 
     def _export(self, kept: Sequence[Kept]) -> tuple[dict[str, list[Kept]], dict[str, dict[str, int]]]:
         """Writes all exports; returns each side's conversations, and the rows of each export and side."""
-        render = Render(self.spool.path, self.config["protocol"], self.data["rl_closing_share"])
+        render = Render(self.spool.path, self.config["protocol"], RlShares.of(self.data))
         exported: dict[str, list[Kept]] = {}
         for one in kept:
             account = self.ledger[one.source]

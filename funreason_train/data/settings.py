@@ -55,6 +55,7 @@ class Data(Section):
     parity: Annotated[Literal["sample", "off"], Off]
     parity_rows: Count
     rl_closing_share: Share
+    rl_one_call_share: Share
     augment: Augment
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
@@ -77,7 +78,6 @@ def test_contract_files_and_ledger(prepare: Prepare, tmp_path: Path) -> None:
 
 def test_every_target_is_what_the_reward_calls_right(prepare: Prepare) -> None:
     """The exports agree: SFT's target, taken as a completion, scores 1 against RL's ground truth."""
-    import pyarrow.parquet as pq
 
     out, _ = prepare()
     targets = {
@@ -251,7 +251,6 @@ def test_a_row_that_rl_leaves_out_has_no_prompt_though_another_source_has_its_id
     tmp_path: Path, kept: tuple[str, ...], found: list[str | None]
 ) -> None:
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     from funreason_train.parity.tokens import sample_rows
 
@@ -289,6 +288,22 @@ def test_closing_replies_can_stay_out_of_rl(prepare: Prepare) -> None:
     assert (without["sft"]["train"], without["rl"]["train"]) == (15, 10)
 
 
+def test_fewer_single_calls_leave_room_for_the_rest_in_rl(prepare: Prepare) -> None:
+    def made(share: float) -> tuple[int, dict[str, int]]:
+        """SFT's rows, and of each RL row its id and how many calls it asks for."""
+        words = ("data.datasets=[funreason_mt]", "data.val_share=0", f"data.rl_one_call_share={share}")
+        folder, rows = prepare(*words)
+        table = pq.read_table(folder / "rl" / "train.parquet").to_pylist()
+        assert len(table) == rows["rl"]["train"]
+        gold = {row["extra_info"]["id"]: json.loads(row["reward_model"]["ground_truth"]) for row in table}
+        return rows["sft"]["train"], {name: len(one["calls"]) for name, one in gold.items()}
+
+    (_, every), (_, some), (trained, none) = made(1), made(0.5), made(0)
+    assert trained == 15
+    assert none == {name: calls for name, calls in every.items() if calls != 1}
+    assert none.items() < some.items() < every.items()
+
+
 def test_a_demonstration_is_for_sft_alone() -> None:
     """An imperfect teacher's response is SFT's target; RL's gold and the history stay right."""
     both = (Call("f", {"a": 1}), Call("f", {"a": 2}))
@@ -313,7 +328,6 @@ def test_tagged_answers(prepare: Prepare) -> None:
 
 
 def test_lengths_are_measured_and_nothing_is_cut(prepare: Prepare, tokenizer_folder: Path) -> None:
-    import pyarrow.parquet as pq
 
     words = (f"data.tokenizer={tokenizer_folder}", "data.val_share=0", "protocol.system=compact")
     out, everything = prepare(*words)

@@ -18,18 +18,36 @@ from .verl import RlBatch, RlWriter, rl_batch
 
 
 @dataclass(frozen=True)
+class RlShares:
+    """How much of two kinds of responses, from 0 to 1, stands in the RL set; all others do.
+
+    Attributes:
+        closing: Of the texts that close a turn after tool results.
+        one_call: Of the responses with exactly one call.
+    """
+
+    closing: float
+    one_call: float
+
+    @classmethod
+    def of(cls, data: Mapping[str, Any]) -> RlShares:
+        """The shares that the node `data` of the configuration asks for."""
+        return cls(data["rl_closing_share"], data["rl_one_call_share"])
+
+
+@dataclass(frozen=True)
 class Render:
     """Both exports of some conversations; sent to the workers.
 
     Attributes:
         spool: The file that holds the conversations.
         protocol: The node `protocol` of the configuration.
-        closing_share: See `rl_steps`.
+        shares: See `rl_steps`.
     """
 
     spool: Path
     protocol: Mapping[str, Any]
-    closing_share: float
+    shares: RlShares
 
     def __call__(
         self, work: tuple[tuple[int, int], Sequence[Kept]]
@@ -48,7 +66,7 @@ class Render:
                 tasks.append(json.dumps(trajectory.meta["task"], ensure_ascii=False))
                 openings.append(cuts[0].gold)
                 spans.append(tuple(map(max, *one.lengths, *one.lengths)) if one.lengths else None)
-            in_rl = rl_steps(one, self.closing_share)
+            in_rl = rl_steps(one, self.shares)
             for number in one.trained:
                 each = cuts[number]
                 shown.append(each.shown)
@@ -62,20 +80,23 @@ class Render:
         )
 
 
-def rl_steps(kept: Kept, closing_share: float) -> set[int]:
+def rl_steps(kept: Kept, shares: RlShares) -> set[int]:
     """Numbers of the steps that stand in the RL set.
+
+    Which steps of a kind are chosen depends on the conversation's name alone, so every machine chooses the
+    same, and a larger share holds all that a smaller one does.
 
     Args:
         kept: A conversation.
-        closing_share: How many of the closing replies stand there too, from 0 to 1. Which ones depends on the
-            conversation's name alone, so every machine chooses the same.
+        shares: How much of each kind.
     """
-    left_out = (
-        number
-        for number in kept.closing
-        if zlib.crc32(f"{kept.source}/{kept.id}/{number}".encode()) / 2**32 >= closing_share
-    )
-    return set(kept.trained) - set(left_out)
+    calls = [count for turn in kept.calls for count in turn]
+
+    def stands(number: int) -> bool:
+        share = shares.closing if number in kept.closing else shares.one_call if calls[number] == 1 else 1.0
+        return zlib.crc32(f"{kept.source}/{kept.id}/{number}".encode()) / 2**32 < share
+
+    return {number for number in kept.trained if stands(number)}
 
 
 def playable(kept: Kept) -> bool:
@@ -103,7 +124,7 @@ def write_side(
         steps = tasks = 0
         for some in chunks(chosen, BATCH):
             yield (steps, tasks), some
-            steps += sum(len(rl_steps(one, render.closing_share)) for one in some)
+            steps += sum(len(rl_steps(one, render.shares)) for one in some)
             tasks += sum(map(playable, some))
 
     with (
