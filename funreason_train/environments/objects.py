@@ -8,6 +8,7 @@ import enum
 import inspect
 import itertools
 import json
+import types
 from collections import deque
 from collections.abc import AsyncIterator, ItemsView, KeysView, Mapping, ValuesView
 from random import Random
@@ -79,9 +80,8 @@ class ObjectWorld(Environment):
             method = getattr(self._object, call.name)
             hints = hints_of(method)
             arguments = {key: convert(hints.get(key, Any), one) for key, one in call.arguments.items()}
-            answer = self._answered(method(**arguments))
-            value = plain(answer)
-            text = answer if isinstance(answer, str) else _json(value)
+            value = plain(self._answered(method(**arguments)))
+            text = value if isinstance(value, str) else _json(value)
             return Result(text, True, value)
         except Exception as error:
             note_fault(self, error)
@@ -186,12 +186,28 @@ def object_world(target: type, name: str) -> type[ObjectWorld]:
             if method.startswith("_") or method in _RESERVED or method in seen:
                 continue
             seen.add(method)
-            if inspect.isfunction(function):
-                documents.append(_document(target, method, function))
+            if (bound := _bound(target, method, function)) is not None:
+                documents.append(_document(target, method, bound))
     if not documents:
         raise UserError(f"the class {name} has no public method", fix="Its public methods become the tools")
     members = {"_documents": tuple(documents), "_schemas": index_tools(documents)}
     return type(target.__name__, (ObjectWorld,), {"name": name, "target": target, **members})
+
+
+def _bound(target: type, name: str, held: Any) -> Any:
+    """What a class holds under a name, as its parameters are given; None where that is no method.
+
+    A class method that says that it makes an object of the class is another constructor and no tool.
+    """
+    if isinstance(held, classmethod):
+        returned = str(held.__func__.__annotations__.get("return", "")).strip("'\"")
+        itself = (target.__name__, "Self", "typing.Self", str(target))
+        return None if returned in itself else getattr(target, name)
+    if isinstance(held, staticmethod):
+        return getattr(target, name)
+    # What caches a method's answers, or counts its calls, is no function and wraps one.
+    is_method = callable(held) and inspect.isfunction(inspect.unwrap(held))
+    return types.MethodType(held, target) if is_method else None
 
 
 def _document(target: type, name: str, function: Any) -> dict[str, Any]:
@@ -215,12 +231,14 @@ def plain(value: Any, place: str = "", above: tuple[int, ...] = ()) -> Any:
     Raises:
         ValueError: It has no such form.
     """
-    if value is None or (isinstance(value, (bool, int, float, str)) and type(value).__module__ == "builtins"):
+    if isinstance(value, enum.Enum):
+        return plain(value.value, place, above)
+    if value is None or isinstance(value, (bool, int, float, str)):
+        if type(value).__module__ != "builtins":  # one of a kind of its own, as a `class UserId(str)`
+            value = next(kind(value) for kind in (int, float, str) if isinstance(value, kind))
         if isinstance(value, str) and not value.isascii():
             value.encode()  # half a character, which no file holds, is a ValueError
         return value
-    if isinstance(value, enum.Enum):
-        return plain(value.value, place, above)
     if id(value) in above:
         return None
     if len(above) > _DEEPEST:
@@ -228,6 +246,8 @@ def plain(value: Any, place: str = "", above: tuple[int, ...] = ()) -> Any:
     inner = (*above, id(value))
     if isinstance(value, Mapping):
         return {_key(key): plain(one, f"{place}/{key}", inner) for key, one in value.items()}
+    if isinstance(value, tuple) and hasattr(value, "_asdict"):
+        return plain(value._asdict(), place, above)
     if isinstance(value, (list, tuple, deque, range, KeysView, ValuesView, ItemsView)):
         return [plain(one, f"{place}/{number}", inner) for number, one in enumerate(value)]
     if isinstance(value, (set, frozenset)):
@@ -236,7 +256,7 @@ def plain(value: Any, place: str = "", above: tuple[int, ...] = ()) -> Any:
         return value.hex()
     if callable(listed := getattr(value, "tolist", None)) and not isinstance(value, type):
         return plain(listed(), place, inner)  # numbers and arrays of numpy and its like
-    if type(value).__module__ in ("datetime", "decimal", "uuid", "pathlib", "fractions"):
+    if type(value).__module__ in ("datetime", "decimal", "uuid", "pathlib", "fractions", "ipaddress"):
         return str(value)
     return _fields(value, place, inner)
 
@@ -247,13 +267,27 @@ def _key(key: Any) -> str:
 
 def _fields(value: Any, place: str, inner: tuple[int, ...]) -> dict[str, Any]:
     """An object's attributes; a private one without a form (a lock, a logger) is no part of the state."""
-    if not hasattr(value, "__dict__") or callable(value) or inspect.ismodule(value):
+    slots = [one for kind in type(value).__mro__ for one in _slots_of(kind)]
+    if not (slots or hasattr(value, "__dict__")) or callable(value) or inspect.ismodule(value):
         raise ValueError(f"{place or 'the answer'} is a {type(value).__name__}, which cannot be compared")
+    held = {one: getattr(value, one) for one in slots if hasattr(value, one)}
     found = {}
-    for name, one in vars(value).items():
+    for name, one in (held | getattr(value, "__dict__", {})).items():
         try:
             found[name] = plain(one, f"{place}/{name}", inner)
         except ValueError:
             if not name.startswith("_"):
                 raise
     return found
+
+
+def _slots_of(kind: type) -> list[str]:
+    """The attributes that a class names in `__slots__`, as its objects have them."""
+    named = vars(kind).get("__slots__", ())
+    names = [named] if isinstance(named, str) else list(named)
+    own = f"_{kind.__name__.lstrip('_')}"
+    return [
+        f"{own}{name}" if name.startswith("__") else name
+        for name in names
+        if name not in ("__dict__", "__weakref__")
+    ]

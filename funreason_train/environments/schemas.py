@@ -16,7 +16,8 @@ import types
 import typing
 import uuid
 from collections import abc
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cache
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, is_typeddict
@@ -38,6 +39,10 @@ _ARRAYS: dict[Any, Callable[[Any], Any]] = {
     **{tuple: tuple, set: set, frozenset: frozenset, abc.Set: set, abc.MutableSet: set},
 }
 _OBJECTS = (dict, abc.Mapping, abc.MutableMapping)
+#: What a record says of a key besides its type; `ReadOnly` is younger than the oldest Python served here.
+_OF_A_KEY = (typing.Required, typing.NotRequired, typing.Final, getattr(typing, "ReadOnly", typing.Required))
+_WITHIN: ContextVar[tuple[Any, ...]] = ContextVar("within", default=())
+"""The records whose schema is being written."""
 _SECTION = re.compile(r"^(Args|Returns|Raises|Yields|Attributes|Example|Examples|Note|Notes):\s*$")
 _ENTRY = re.compile(r"^(\w+)\s*(?:\([^)]*\))?:\s*(.*)$")
 
@@ -66,12 +71,14 @@ _PLAIN: dict[type, Any] = {str: str, bool: bool, int: int, float: float, list: l
 
 def type_schema(hint: Any) -> dict[str, Any]:
     """The JSON schema of an annotation: scalars, enums, dates and their like, lists, tuples, sets, dicts,
-    TypedDicts, dataclasses, pydantic's models, Optional, Union, Literal, and `Annotated` with `Between` or a
-    description.
+    TypedDicts, dataclasses, named tuples, pydantic's models, Optional, Union, Literal, and `Annotated` with
+    `Between` or a description.
 
     Raises:
         TypeError: JSON has no such type.
     """
+    if not isinstance(hint, Hashable):
+        raise TypeError(f"{hint} is a {type(hint).__name__} and not a type")
     origin, arguments = get_origin(hint), get_args(hint)
     if hint is Any:
         return {}
@@ -83,10 +90,12 @@ def type_schema(hint: Any) -> dict[str, Any]:
         return type_schema(Literal[tuple(_members(hint))])
     if isinstance(hint, typing.NewType):
         return type_schema(hint.__supertype__)
+    if origin in _OF_A_KEY:
+        return type_schema(arguments[0])
     if origin is Annotated:
         schema = type_schema(arguments[0])
         for note in arguments[1:]:
-            schema |= note.schema() if isinstance(note, Between) else {"description": str(note)}
+            schema |= _noted(note)
         return schema
     if origin is Literal:
         names = sorted({type_of(value) for value in arguments})
@@ -101,9 +110,22 @@ def type_schema(hint: Any) -> dict[str, Any]:
         from .mcp.schemas import parameters_of
 
         return parameters_of(described())
-    if is_typeddict(hint) or dataclasses.is_dataclass(hint):
+    if _is_record(hint):
         return _record_schema(hint)
     raise TypeError(f"{getattr(hint, '__name__', hint)} is not a type that JSON has")
+
+
+def _noted(note: Any) -> dict[str, Any]:
+    """What `Annotated` says besides the type: bounds, or a text; pydantic's `Field` and `Doc` hold one."""
+    if isinstance(note, Between):
+        return note.schema()
+    held = (note, getattr(note, "description", None), getattr(note, "documentation", None))
+    return next(({"description": text} for text in held if isinstance(text, str)), {})
+
+
+def _is_record(kind: Any) -> bool:
+    """Whether an annotation is a TypedDict, a dataclass or a named tuple."""
+    return is_typeddict(kind) or dataclasses.is_dataclass(kind) or hasattr(kind, "_field_defaults")
 
 
 def _members(kind: enum.EnumMeta) -> dict[Any, Any]:
@@ -136,18 +158,29 @@ def _union(branches: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _record_schema(kind: Any) -> dict[str, Any]:
-    """The schema of a TypedDict or a dataclass; its docstring's Attributes describe the keys."""
-    hints = typing.get_type_hints(kind, include_extras=True)
+    """The schema of a record; its docstring's Attributes describe the keys. Inside itself it is any."""
+    if kind in (within := _WITHIN.get()):
+        return {"type": "object"}
+    hints = _record_hints(kind)
     defaults = _defaults(kind)
     told = sections(_own_doc(kind)).get("Attributes", {})
-    properties = {name: _described(type_schema(hint), told.get(name)) for name, hint in hints.items()}
+    outside = _WITHIN.set((*within, kind))
+    try:
+        properties = {name: _described(type_schema(hint), told.get(name)) for name, hint in hints.items()}
+    finally:
+        _WITHIN.reset(outside)
     for name, default in defaults.items():
         properties[name]["default"] = _plain_default(default)
     required = getattr(kind, "__required_keys__", hints.keys() - defaults.keys())
+    origins = {name: get_origin(hint) for name, hint in hints.items()}  # unread where annotations are texts
     return {
         "type": "object",
         "properties": properties,
-        "required": [name for name in hints if name in required],
+        "required": [
+            name
+            for name, origin in origins.items()
+            if origin is typing.Required or (name in required and origin is not typing.NotRequired)
+        ],
     }
 
 
@@ -158,9 +191,9 @@ def _own_doc(kind: Any) -> str:
 
 def _defaults(kind: Any) -> dict[str, Any]:
     if not dataclasses.is_dataclass(kind):
-        return {}
+        return dict(getattr(kind, "_field_defaults", {}))
     found = {}
-    for one in dataclasses.fields(kind):
+    for one in filter(lambda one: one.init, dataclasses.fields(kind)):
         if one.default is not dataclasses.MISSING:
             found[one.name] = one.default
         elif one.default_factory is not dataclasses.MISSING:
@@ -176,6 +209,8 @@ def _plain_default(value: Any) -> Any:
     """
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         value = dataclasses.asdict(value)
+    elif callable(named := getattr(value, "_asdict", None)):
+        value = named()
     try:
         return json.loads(json.dumps(value, default=_written_default))
     except TypeError:
@@ -184,8 +219,11 @@ def _plain_default(value: Any) -> Any:
 
 def _written_default(value: Any) -> Any:
     """What stands for a value that JSON does not have; see `_WRITTEN`."""
-    if isinstance(value, enum.Enum):
-        return next(shown for shown, one in _members(type(value)).items() if one is value)
+    members = _members(type(value)) if isinstance(value, enum.Enum) else {}
+    if shown := [
+        shown for shown, one in members.items() if one is value
+    ]:  # of flags several at once are none
+        return shown[0]
     if isinstance(value, (set, frozenset)):
         return sorted(value, key=repr)
     if isinstance(value, decimal.Decimal):
@@ -219,7 +257,10 @@ def parameters_schema(function: Callable[..., Any], strict: bool = True) -> dict
         if parameter.name not in hints and strict:
             raise TypeError(f"its parameter {parameter.name} has no type annotation")
         hint = hints.get(parameter.name, _PLAIN.get(type(parameter.default), Any))
-        schema = _described(type_schema(hint), told.get(parameter.name))
+        try:
+            schema = _described(type_schema(hint), told.get(parameter.name))
+        except TypeError as error:
+            raise TypeError(f"its parameter {parameter.name}: {error}") from None
         if parameter.default is parameter.empty:
             required.append(parameter.name)
         else:
@@ -236,7 +277,7 @@ def hints_of(function: Callable[..., Any]) -> dict[str, Any]:
     """
     try:
         return typing.get_type_hints(function, include_extras=True)
-    except NameError as error:
+    except (NameError, AttributeError, SyntaxError) as error:
         raise TypeError(f"an annotation cannot be resolved ({error})") from None
 
 
@@ -290,7 +331,7 @@ def convert(hint: Any, value: Any) -> Any:
     if hint is str or hint is int or hint is bool:  # of a checked value nothing is to be done
         return value
     origin, arguments = get_origin(hint), get_args(hint)
-    if origin is Annotated:
+    if origin is Annotated or origin in _OF_A_KEY:
         return convert(arguments[0], value)
     if hint is float and type(value) is int:
         return float(value)
@@ -317,7 +358,7 @@ def convert(hint: Any, value: Any) -> Any:
             return validated(value)
         if origin in _OBJECTS:
             return {key: convert(arguments[1], item) for key, item in value.items()}
-        if is_typeddict(hint) or dataclasses.is_dataclass(hint):
+        if _is_record(hint):
             hints = _record_hints(hint)
             parts = {key: convert(hints.get(key, Any), item) for key, item in value.items()}
             return parts if is_typeddict(hint) else typing.cast(Callable[..., Any], hint)(**parts)
@@ -326,7 +367,11 @@ def convert(hint: Any, value: Any) -> Any:
 
 @cache
 def _record_hints(kind: Any) -> dict[str, Any]:
-    return typing.get_type_hints(kind, include_extras=True)
+    """The annotations of what a record is made with."""
+    hints = hints_of(kind)
+    if not dataclasses.is_dataclass(kind):
+        return hints
+    return {one.name: hints[one.name] for one in dataclasses.fields(kind) if one.init}
 
 
 def _fits(hint: Any, value: Any) -> bool:
@@ -339,28 +384,3 @@ def _type_names(hint: Any) -> frozenset[str]:
     """The JSON types that an annotation allows; empty for any."""
     stated = type_schema(hint).get("type", ())
     return frozenset([stated] if isinstance(stated, str) else stated)
-
-
-def bound_problems(schema: Any, value: Any, where: str) -> list[str]:
-    """Every number that lies outside its schema's bounds, at any depth."""
-    if not isinstance(schema, Mapping):
-        return []
-    found: list[str] = []
-    if isinstance(value, str) and "anyOf" not in schema:
-        return found
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
-        if "minimum" in schema and not value >= schema["minimum"]:
-            found.append(f"out_of_range: {where} is less than {schema['minimum']}")
-        if "maximum" in schema and not value <= schema["maximum"]:
-            found.append(f"out_of_range: {where} is more than {schema['maximum']}")
-    elif isinstance(value, Mapping):
-        named, other = schema.get("properties", {}), schema.get("additionalProperties")
-        for key, item in value.items():
-            found += bound_problems(named.get(key, other), item, f"{where}.{key}")
-    elif isinstance(value, (list, tuple)):
-        for number, item in enumerate(value):
-            found += bound_problems(schema.get("items"), item, f"{where}[{number}]")
-    for branch in schema.get("anyOf", ()):
-        if branch.get("type") in (type_of(value), "number" if type_of(value) == "integer" else None):
-            found += bound_problems(branch, value, where)
-    return found

@@ -9,8 +9,9 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from ..calls import Call, check_call
+from ..calls.schema import type_of
 from .protocol import Environment, Result, brief
-from .schemas import bound_problems, convert
+from .schemas import convert
 from .tools import Tool, ToolError, tools_of
 
 State = dict[str, Any]
@@ -175,3 +176,28 @@ def _is_sound(value: Any, depth: int = 0) -> bool:
     if isinstance(value, int):
         return value.bit_length() <= _MOST_BITS
     return not isinstance(value, float) or math.isfinite(value)
+
+
+def bound_problems(schema: Any, value: Any, where: str) -> list[str]:
+    """Every number that lies outside its schema's bounds, at any depth."""
+    if not isinstance(schema, Mapping):
+        return []
+    found: list[str] = []
+    if isinstance(value, str) and "anyOf" not in schema:
+        return found
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        if "minimum" in schema and not value >= schema["minimum"]:
+            found.append(f"out_of_range: {where} is less than {schema['minimum']}")
+        if "maximum" in schema and not value <= schema["maximum"]:
+            found.append(f"out_of_range: {where} is more than {schema['maximum']}")
+    elif isinstance(value, Mapping):
+        named, other = schema.get("properties", {}), schema.get("additionalProperties")
+        for key, item in value.items():
+            found += bound_problems(named.get(key, other), item, f"{where}.{key}")
+    elif isinstance(value, (list, tuple)):
+        for number, item in enumerate(value):
+            found += bound_problems(schema.get("items"), item, f"{where}[{number}]")
+    for branch in schema.get("anyOf", ()):
+        if branch.get("type") in (type_of(value), "number" if type_of(value) == "integer" else None):
+            found += bound_problems(branch, value, where)
+    return found

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 import sys
 from collections.abc import Iterator
 from functools import partial
@@ -176,6 +178,24 @@ def test_a_class_of_which_no_tool_can_be_used_is_refused(tmp_path: Path, monkeyp
     monkeypatch.syspath_prepend(str(tmp_path))
     with pytest.raises(UserError, match=rf"no tool of {name}:Fatal can be used \(go: .*ends the process"):
         synthesise(tmp_path, f"{name}:Fatal")
+
+
+def test_a_class_that_forks_does_not_do_the_rest_twice(tmp_path: Path, written: Any) -> None:
+    path = written("def fork(self) -> bool: return os.fork() == 0")
+    program = (
+        "from funreason_train.calls import Call\n"
+        "from funreason_train.synth.work.guard import environment_of\n"
+        f"for apart in (False, True):\n    world = environment_of({path!r}, apart)()\n    world.reset({{}})\n"
+        "    print([world.call(Call(name, {})).value for name in ('fork', 'list_things')], flush=True)\n"
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join((str(tmp_path), *sys.path))},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert found.stdout.splitlines() == ["[False, []]"] * 2, found.stderr
 
 
 class Moody(Environment):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -33,6 +34,7 @@ def prepare(options: Mapping[str, Any]) -> Prepared:
 
 def _serve(problems: Sequence[str], channel: Channel) -> None:
     environment: Environment | None = None
+    process = os.getpid()
     try:
         for request in channel.requests():
             (step, value), *_ = request.items()
@@ -42,7 +44,10 @@ def _serve(problems: Sequence[str], channel: Channel) -> None:
                     answer: Any = None
                 else:
                     assert environment is not None
-                    answer = _step(environment, step, value)
+                    try:
+                        answer = _step(environment, step, value)
+                    finally:
+                        end_forked(process)
                 channel.send({"value": answer, "fault": environment.fault})
             except LimitReached:
                 raise
@@ -53,6 +58,12 @@ def _serve(problems: Sequence[str], channel: Channel) -> None:
             channel.watchdog.arm()  # it may hang here as well
             with contextlib.suppress(Exception):
                 environment.close()
+
+
+def end_forked(process: int) -> None:
+    """Ends this process if it is not that one but a child of it, which whoever forked has let return."""
+    if os.getpid() != process:
+        os._exit(0)
 
 
 def _make(name: str, problems: Sequence[str]) -> Environment:

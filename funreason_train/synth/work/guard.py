@@ -7,6 +7,7 @@ call with one sentence, or a refusal before anything is spent.
 from __future__ import annotations
 
 import json
+import os
 import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -23,6 +24,7 @@ from ...environments.mcp.policy import reads_by_name
 from ...environments.protocol import brief
 from ...environments.registry import configured_environment, is_own, played_environment
 from ...environments.sandbox.configured import call_limits
+from ...environments.sandbox.own import end_forked
 from ...errors import UserError
 from ..explore.trace import fingerprint
 
@@ -191,6 +193,8 @@ class _Guarded(Environment):
 def _step(seconds: float | None) -> Iterator[None]:
     """One step of a class, of which whatever ends a program or a task is an `Exception` like any other.
 
+    A class that forks and lets the child return would have all that follows done twice; the child ends here.
+
     Args:
         seconds: See `time_limit`.
 
@@ -198,9 +202,13 @@ def _step(seconds: float | None) -> Iterator[None]:
         _TooLong: it takes longer.
         KeyboardInterrupt: the user's own.
     """
+    process = os.getpid()
     try:
         with time_limit(seconds), _telling_interrupts_apart():
-            yield
+            try:
+                yield
+            finally:
+                end_forked(process)
     except (Exception, _TooLong, _Interrupt):
         raise
     except BaseException as error:
