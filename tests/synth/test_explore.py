@@ -197,6 +197,16 @@ def test_arguments_come_from_answers_state_and_schema_within_bounds() -> None:
         assert 3 <= arguments["count"] <= 4 and 0 <= arguments["share"] <= 1
 
 
+def test_an_object_is_given_only_with_something_in_it_and_a_list_has_as_many_as_it_must() -> None:
+    prices = {"type": "object", "properties": {"low": {"type": "number"}, "high": {"type": "number"}}}
+    flags = {"type": "array", "items": {"enum": [7]}, "minItems": 2, "maxItems": 2}
+    schema = {"type": "object", "properties": {"prices": prices, "flags": flags}, "required": ["flags"]}
+    graph = Graph("box", [{"name": "f", "description": "", "parameters": schema}])
+    drawn = [Drawer(graph, {}).arguments("f", Random(seed))[0] for seed in range(60)]
+    assert all(one["flags"] == [7, 7] for one in drawn)
+    assert any("prices" in one for one in drawn) and all(one.get("prices") != {} for one in drawn)
+
+
 def test_the_picture_is_one_svg_in_which_names_are_escaped(vault: Graph) -> None:
     svg = str(draw(vault))
     assert svg.startswith("<svg") and svg.endswith("</svg>") and svg.count("<rect") == 5

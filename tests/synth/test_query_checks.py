@@ -13,7 +13,7 @@ from funreason_train.calls import Call, render_calls
 from funreason_train.synth.chain.advanced import AdvancedTool, advanced_problems
 from funreason_train.synth.chain.hints import fallback, reveals
 from funreason_train.synth.chain.needs import needs_of
-from funreason_train.synth.chain.query import query_problems, says
+from funreason_train.synth.chain.query import names_tool, query_problems, says
 
 
 def test_the_papers_example_needs_two_cities_and_hides_the_zip_codes() -> None:
@@ -36,6 +36,11 @@ def test_the_papers_example_needs_two_cities_and_hides_the_zip_codes() -> None:
 )
 def test_what_is_wrong_with_a_hard_query_is_told(text: str, problem: str) -> None:
     assert query_problems(text, tickets()) == [problem]
+
+
+def test_a_tool_of_one_word_is_named_where_it_is_called_and_not_where_it_is_counted() -> None:
+    assert names_tool("Please add(1).", "add") and names_tool("Call `add`.", "add")
+    assert not names_tool("Please add (2 times). Details: first 1.", "add")
 
 
 def test_an_easy_query_may_name_its_steps_and_has_to_hold_every_value() -> None:

@@ -90,7 +90,9 @@ def test_a_tool_that_comes_is_read_in_whatever_words(seed: int) -> None:
         ("Use this tool to list things", "list things"),
         ("Calculates/evaluates the expression", "calculate the expression"),
         ("A detailed tool for thinking", "look up"),
+        ("A detailed tool for dynamic problem-solving. Slow.", "do dynamic problem-solving"),
         ("The current time", "look up"),
+        ("Tests, matches, or replaces text", "test, matches, or replaces text"),
     ],
 )
 def test_a_wish_is_the_first_sentence_of_a_description(described: str, said: str) -> None:
@@ -101,6 +103,7 @@ def test_a_reply_tells_what_fits_into_a_sentence() -> None:
     value = {"note": "", "page": "x" * 5000, "poem": "a\nb", "found": True, "stock": 4, "shop_name": "Inn"}
     assert _facts([(Call("look", {}), Result("…", True, value))]) == "stock is 4 and shop name is Inn"
     assert _facts([(Call("look", {}), Result("…", True, {"note": " "}))]) == "it is as you asked"
+    assert _facts([(Call("look", {}), Result("…", True, {"totalPrice": 4}))]) == "total price is 4"
 
 
 @pytest.mark.parametrize(

@@ -87,7 +87,7 @@ _BELONGS = re.compile(r"^.*?Tool description:\s*", re.DOTALL)
 _SENTENCE_END = re.compile(
     r"(?:(?<=[^\WA-Z_])|(?<=[A-Z]{2})|(?<=[)\]`'\"]))(?<!\be\.g)(?<!\bi\.e)(?:[.;](?=\s|$)|\n)|。"
 )
-_VERB = re.compile(r"^[A-Z]?[a-z]+$")
+_VERB = re.compile(r"^[A-Z]?[a-z]+,?$")
 #: What stands before the verb where a description does not begin with one: `Given an id, return …`.
 _WHEN = re.compile(r"^(?:given|once|after|before|when|if|while)\b.*?,\s+(?=[a-z])", re.IGNORECASE)
 _ABOUT_ITSELF = re.compile(
@@ -96,6 +96,8 @@ _ABOUT_ITSELF = re.compile(
     r" (?:that|which|to|(?:is )?used to|will|can|(?=\w+s\b)))\s*",
     re.IGNORECASE,
 )
+#: `A tool for reflective problem solving`, of which one says that it is done; not so of `for thinking`.
+_FOR_NOUN = re.compile(r"^(?:this|the|an?) (?:[\w-]+ ){0,3}?(?:tool|function|utility) for (?!\w+ing\b)", re.I)
 _NO_VERB = frozenset(
     (
         *("the", "a", "an", "this", "it", "you", "your", "there", "for", "tool"),
@@ -117,19 +119,19 @@ def goal(document: dict[str, Any] | Any) -> str:
     name = str(document["name"])
     if name in text and not name.isalpha():  # people do not speak of tools by their names
         text = text.replace(name, spoken(name))
-    text = _ABOUT_ITSELF.sub("", _WHEN.sub("", text))
+    text = _ABOUT_ITSELF.sub("", _FOR_NOUN.sub("do ", _WHEN.sub("", text)))
     first, _, rest = text.partition(" ")
     if first.replace("/", "").isalpha():  # `Calculates/evaluates`
         first = first.split("/")[0]
     if not text or first.lower() in _NO_VERB:
         return spoken(str(document["name"]))
     if _VERB.match(first):
-        verb = first.lower()
+        verb, comma = first.lower().rstrip(","), "," * first.endswith(",")
         if verb.endswith("es") and verb[:-2].endswith(("ch", "sh", "ss", "x", "o")):
             verb = verb[:-2]
         elif verb.endswith("s") and not verb.endswith("ss") and len(verb) > 3:
             verb = verb[:-1]
-        return f"{verb} {rest}".strip()
+        return f"{verb}{comma} {rest}".strip()
     return text
 
 

@@ -165,8 +165,9 @@ def _tool_pattern(tool: str) -> re.Pattern[str]:
     name = re.escape(tool) if len(words) < 2 else rf"{re.escape(tool)}|{'[_-]?'.join(map(re.escape, words))}"
     if len(words) > 1:
         return re.compile(rf"(?<![^\W_])(?:{name})(?![^\W_])", re.IGNORECASE)
-    # A single word may stand in any sentence: it has to be called, or set apart as a name.
-    return re.compile(rf"(?<![^\W_]){name}\s*\(|([`'\"]){name}\1", re.IGNORECASE)
+    # A single word may stand in any sentence: it has to be called, or set apart as a name. `add (2 times)`
+    # calls nothing.
+    return re.compile(rf"(?<![^\W_]){name}\s*\((?!\d+ times\))|([`'\"]){name}\1", re.IGNORECASE)
 
 
 def names_tool(text: str, tool: str) -> bool:

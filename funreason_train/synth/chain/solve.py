@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
@@ -12,6 +13,7 @@ from ...calls.match import Canon
 from ...dialogue import AssistantStep, Message, read_completion
 from ...environments import Environment, Result
 from ..agents.base import Agents, Criticising, Responding
+from ..explore.words import spoken
 from .advanced import AdvancedTool
 from .hints import fallback, reveals
 
@@ -198,13 +200,18 @@ def _facts(made: Sequence[tuple[Call, Result]]) -> str:
                 return told
             continue
         plain = [
-            f"{key.replace('_', ' ')} is {value}"
+            f"{_said(key)} is {value}"
             for key, value in result.value.items()
             if isinstance(value, (str, int, float)) and not isinstance(value, bool) and _is_short(value)
         ]
         if plain:
             return " and ".join(plain[:2])
     return "it is as you asked"
+
+
+def _said(key: str) -> str:
+    """A field's name in a sentence: `totalPrice` is `total price`, as `total_price` is."""
+    return spoken(key) if re.search("[a-z][A-Z]", key) else key.replace("_", " ")
 
 
 def _told(results: Sequence[Result]) -> str:

@@ -147,6 +147,8 @@ class Drawer(Likely):
             place = f"{prefix}{name}"
             if name in required or place in self._fitting or self._rng.random() < share:
                 found[name] = self._value(part, place)
+                if found[name] == {} and name not in required:  # of which nothing could be told
+                    del found[name]
         return found
 
     def _required(self) -> list[str]:
@@ -214,6 +216,8 @@ class Drawer(Likely):
             one = self._value(items, place)
             if wanted or one not in found:  # two of one kind need two values
                 found.append(one)
+        while len(found) < least:
+            found.append(self._value(items, place))
         return found
 
     def _asked_of(self, listed: Sequence[str]) -> list[str]:
