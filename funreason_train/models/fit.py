@@ -2,25 +2,35 @@
 
 from __future__ import annotations
 
-import json
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
+
+from ..run.files import MISSHAPEN, read_json
+from .weights import POINTER, is_pointer
 
 
 def tokenizer_problem(folder: Path, rows: int | None) -> str:
-    """A sentence if the tokenizer has a token that the embeddings have no row for; else empty.
+    """A sentence if the tokenizer cannot be read or has a token that the embeddings have no row for.
 
     Fewer tokens than rows are usual: models round their embeddings up.
 
     Args:
         folder: The model's.
         rows: Of its embeddings, as `config.json` says.
+
+    Returns:
+        Empty if nothing speaks against it.
     """
-    file = folder / "tokenizer.json"
-    if rows is None or not file.is_file():
+    file, settings = folder / "tokenizer.json", folder / "tokenizer_config.json"
+    if settings.is_file() and read_object(settings) is None:
+        return f"{settings.name} {unreadable(settings)}"
+    if not file.is_file():
         return ""
-    largest = _largest_id(file, file.stat().st_mtime_ns)
-    if largest is None or largest < rows:
+    whole, largest = _largest_id(file, file.stat().st_mtime_ns)
+    if not whole:
+        return f"{file.name} {unreadable(file)}"
+    if rows is None or largest is None or largest < rows:
         return ""
     return (
         f"the tokenizer has a token number {largest:,} and the weights have rows for {rows:,} tokens only, "
@@ -28,14 +38,30 @@ def tokenizer_problem(folder: Path, rows: int | None) -> str:
     )
 
 
-@lru_cache(maxsize=16)
-def _largest_id(file: Path, _: int) -> int | None:
-    """The largest id of a tokenizer, its added tokens among them; None if it cannot be read."""
+def read_object(path: Path) -> dict[str, Any] | None:
+    """The object in a JSON file, or None if it cannot be read or holds something else."""
     try:
-        found = json.loads(file.read_text(encoding="utf-8"))
+        value = read_json(path)
+    except (OSError, ValueError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def unreadable(file: Path) -> str:
+    """What is said of a file that should hold a JSON object and does not."""
+    return POINTER if is_pointer(file) else "cannot be read; copy it again from where the model came from"
+
+
+@lru_cache(maxsize=16)
+def _largest_id(file: Path, _: int) -> tuple[bool, int | None]:
+    """Whether a tokenizer can be read, and its largest id, added tokens among them, if that can be told."""
+    found = read_object(file)
+    if found is None:
+        return False, None
+    try:
         vocabulary = found["model"]["vocab"]
         known = vocabulary.values() if isinstance(vocabulary, dict) else range(len(vocabulary))
         added = (token["id"] for token in found.get("added_tokens") or ())
-        return max((int(number) for number in (*known, *added)), default=None)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return None
+        return True, max((int(number) for number in (*known, *added)), default=None)
+    except MISSHAPEN:
+        return True, None

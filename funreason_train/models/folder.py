@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
 from ..errors import refuse
-from .fit import tokenizer_problem
+from .fit import read_object, tokenizer_problem, unreadable
 from .hub import fetch_model, is_hub_id
-from .shapes import config_problems
+from .shapes import config_problems, other_kind
 from .weights import weight_defects
 
 _TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json")
@@ -33,17 +33,30 @@ def folder_problems(folder: Path, *, weights: bool = True, template: bool = True
     """What is missing from a model folder, each as a sentence with the way out; see `model_problems`."""
     if not folder.is_dir():
         return [f"{folder}: there is no such model folder; give a Hugging Face folder or a hub id"]
+    config = read_config(folder)
+    if config is None and (folder / "adapter_config.json").is_file():
+        base = (read_object(folder / "adapter_config.json") or {}).get(
+            "base_model_name_or_path"
+        ) or "its base"
+        return [
+            f"{folder}: this is a LoRA adapter and no model; name the folder that it was merged into (in a "
+            f"run, RUN_DIR/sft/model), or merge it into {base} with peft's merge_and_unload"
+        ]
     found = []
-    if read_config(folder) is None:
+    if config is None and (folder / "config.json").is_file():
+        found.append(f"{folder}: there is no readable config.json (it {unreadable(folder / 'config.json')})")
+    elif config is None:
         found.append(
             f"{folder}: there is no readable config.json, so this is not a Hugging Face model folder"
         )
+    elif why := other_kind(config):
+        found.append(f"{folder}: {why}")
     if weights and not any(folder.glob("*.safetensors")):
         found.append(f"{folder}: there are no weights (*.safetensors); convert or export the model first")
     elif weights and (defects := weight_defects(folder)):
         found.append(f"{folder}: the weights are not whole ({'; '.join(defects)}); copy or fetch them again")
     elif weights:
-        found += [f"{folder}: {problem}" for problem in config_problems(read_config(folder), folder)]
+        found += [f"{folder}: {problem}" for problem in config_problems(config, folder)]
     if not has_tokenizer(folder):
         found.append(
             f"{folder}: there is no tokenizer ({', '.join(_TOKENIZER_FILES)}); copy it from the base model"
@@ -58,6 +71,26 @@ def folder_problems(folder: Path, *, weights: bool = True, template: bool = True
     return found
 
 
+def quantised_problems(path: str, unpacked: Collection[str] = ()) -> list[str]:
+    """Why a model's weights cannot be trained as they are stored.
+
+    Args:
+        path: A folder or a hub id, which passes.
+        unpacked: The methods of quantisation that the framework undoes by itself.
+    """
+    config = None if is_hub_id(path) else read_config(Path(path).expanduser())
+    given = (config or {}).get("quantization_config")
+    if not given:
+        return []
+    method = given.get("quant_method") if isinstance(given, dict) else None
+    if method in unpacked:
+        return []
+    return [
+        f"{path}: its weights are stored quantised ({method or 'quantization_config'}), which cannot be "
+        "trained; take the same model in bfloat16 or float32"
+    ]
+
+
 def has_tokenizer(folder: Path) -> bool:
     """Whether the folder holds a tokenizer's vocabulary."""
     return any((folder / name).is_file() for name in _TOKENIZER_FILES)
@@ -65,14 +98,15 @@ def has_tokenizer(folder: Path) -> bool:
 
 def has_chat_template(folder: Path) -> bool:
     """Whether the folder holds a chat template, in a file of its own or in the tokenizer's settings."""
-    if any((folder / name).is_file() for name in _TEMPLATE_FILES):
+    if any(_has_text(folder / name) for name in _TEMPLATE_FILES):
         return True
-    return bool((_read_object(folder / "tokenizer_config.json") or {}).get("chat_template"))
+    kept = (read_object(folder / "tokenizer_config.json") or {}).get("chat_template")
+    return bool(kept) and isinstance(kept, str | list | dict)
 
 
 def read_config(folder: Path) -> dict[str, Any] | None:
     """The model's `config.json`, or None if it cannot be read."""
-    return _read_object(folder / "config.json")
+    return read_object(folder / "config.json")
 
 
 def number_of(folder: Path, name: str) -> int | None:
@@ -105,9 +139,8 @@ def local_folder(path: str) -> Path:
     return folder
 
 
-def _read_object(path: Path) -> dict[str, Any] | None:
+def _has_text(file: Path) -> bool:
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        return bool(file.read_text(encoding="utf-8").strip())
     except (OSError, ValueError):
-        return None
-    return value if isinstance(value, dict) else None
+        return False

@@ -6,6 +6,7 @@ stand, with their comments, in configs/*.yaml. To add a key, write it there and 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
@@ -16,6 +17,8 @@ from pydantic_core import PydanticCustomError, core_schema
 
 #: Beyond any number that a setting can mean; keeps what cannot be stored in 64 bits away from the frameworks.
 MOST = 10**12
+#: Bytes of a name in a path.
+_LONGEST = 255
 
 
 class Section(BaseModel):
@@ -83,6 +86,8 @@ def _legible(value: str) -> str:
     """A name or a path is never blank, and stands on one line."""
     if not value.strip() or value.splitlines() != [value] or "\0" in value:
         raise PydanticCustomError("text", "not legible")
+    if any(len(os.fsencode(part)) > _LONGEST for part in value.split("/")):
+        raise wrong(f"has a name of more than {_LONGEST} bytes, which no file system takes")
     return value
 
 

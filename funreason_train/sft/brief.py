@@ -99,7 +99,7 @@ def _model(path: str) -> str:
         return path
     try:
         count = sum(_size(stored.shape) for stored in stored_tensors(Path(path)).values())
-    except ValueError:
+    except (OSError, ValueError):
         return path
     return f"{path} ({count / 1e6:,.1f} million parameters)"
 

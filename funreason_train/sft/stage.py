@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ..cluster import Profile, gpu_problem
 from ..errors import refuse
 from ..models.attention.maskable import unmaskable
-from ..models.folder import local_folder, model_problems, read_config
+from ..models.folder import local_folder, model_problems, quantised_problems, read_config
 from ..models.weights import stored_tensors, weight_defects
 from ..parity import gate
 from ..run.files import read_json, read_lines, write_json
@@ -39,6 +39,9 @@ if TYPE_CHECKING:
     from omegaconf import DictConfig
 
     from ..run.paths import RunDir
+
+#: Quantisations that LLaMA-Factory undoes before it trains (model/model_utils/quantization.py).
+_UNPACKED = ("fp8", "mxfp4")
 
 
 def check(config: DictConfig, run: RunDir) -> list[str]:
@@ -260,7 +263,8 @@ def _model_problems(model: str | None, run: RunDir) -> list[str]:
     """Why training cannot start from `model`; a hub id, and what the pipeline has yet to make, pass."""
     if not model or (model == str(run.base_model) and not Path(model).exists()):
         return []
-    return [f"sft.model: {problem}" for problem in model_problems(model)]
+    found = [*model_problems(model), *quantised_problems(model, _UNPACKED)]
+    return [f"sft.model: {problem}" for problem in found]
 
 
 def _tree_problems(config: DictConfig) -> list[str]:

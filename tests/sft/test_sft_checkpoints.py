@@ -13,9 +13,9 @@ from funreason_train.models.weights import weight_defects
 from funreason_train.sft.train.checkpoints import checkpoints, defects, latest_complete, settle
 
 
-def tensors(path: Path, cut: int = 0) -> None:
+def tensors(path: Path, cut: int = 0, name: str = "w") -> None:
     data = bytes(16)
-    header = json.dumps({"w": {"dtype": "F32", "shape": [4], "data_offsets": [0, 16]}}).encode()
+    header = json.dumps({name: {"dtype": "F32", "shape": [4], "data_offsets": [0, 16]}}).encode()
     content = struct.pack("<Q", len(header)) + header + data
     path.write_bytes(content[: len(content) - cut])
 
@@ -139,10 +139,10 @@ def test_zero_checkpoints_need_every_shard(tmp_path: Path) -> None:
 def test_sharded_weights_need_every_file_of_their_index(tmp_path: Path) -> None:
     index = {"weight_map": {"a": "model-1.safetensors", "b": "model-2.safetensors"}}
     (tmp_path / "model.safetensors.index.json").write_text(json.dumps(index))
-    tensors(tmp_path / "model-1.safetensors")
+    tensors(tmp_path / "model-1.safetensors", name="a")
     assert weight_defects(tmp_path) == ["model-2.safetensors is missing"]
-    tensors(tmp_path / "model-2.safetensors", cut=1)
+    tensors(tmp_path / "model-2.safetensors", cut=1, name="b")
     (cut,) = weight_defects(tmp_path)
     assert cut.startswith("model-2.safetensors is cut off")
-    tensors(tmp_path / "model-2.safetensors")
+    tensors(tmp_path / "model-2.safetensors", name="b")
     assert weight_defects(tmp_path) == []

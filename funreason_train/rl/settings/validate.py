@@ -11,7 +11,7 @@ from omegaconf import OmegaConf
 from ...errors import UserError
 from ...models.attention import VARLEN
 from ...models.attention.maskable import unmaskable
-from ...models.folder import model_problems, number_of, own_context, read_config
+from ...models.folder import model_problems, number_of, own_context, quantised_problems, read_config
 from ...reward import own
 from ...reward.options import EPISODE_VARIANTS, check_options
 from ...reward.sample import audit_file
@@ -296,7 +296,8 @@ def _lengths(config: DictConfig, train: Prompts, val: Prompts) -> list[str]:
 
 def _model(config: DictConfig) -> list[str]:
     """A local model folder has to hold a model and its tokenizer; a hub id is left to the hub."""
-    return [f"rl.model: {problem}" for problem in model_problems(str(config.rl.model))]
+    model = str(config.rl.model)
+    return [f"rl.model: {problem}" for problem in (*model_problems(model), *quantised_problems(model))]
 
 
 def _resume(config: DictConfig, run: RunDir) -> list[str]:
