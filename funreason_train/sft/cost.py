@@ -59,6 +59,8 @@ def cost(config: DictConfig, run: RunDir) -> StagePlan | str:
         found = shared_text(file)
         a_tree = found.rows_per_tree / found.saved  # times the tokens of a row
         mean *= a_tree
+        if learned < 1.0:  # what rows share is not learned, and is what a tree has fewer of
+            learned *= found.saved
         sequences = None if sequences is None else max(1, sequences / found.rows_per_tree)
         longest = longest if sft.tree_tokens else longest * max(1.0, a_tree)
         notes.append(

@@ -52,6 +52,24 @@ def whole(shape: Shape, tokens: float, number: int = 2) -> float:
     return tokens * number * shape.layers * saved_numbers(shape)
 
 
+def autocast(shape: Shape, tokens: float) -> float:
+    """Bytes kept with nothing recomputed where fp32 weights are computed with in 16 bits (torch.autocast).
+
+    Counted on transformers' Llama and Qwen3 with saved-tensor hooks: the residual stream and its norms stay
+    fp32 (four copies of the hidden size), each product of the block keeps a 16-bit copy of its input of its
+    own, and the MLP what its activation gives as well; a norm of queries and keys has both forms.
+
+    Args:
+        shape: The model.
+        tokens: In the pass.
+    """
+    inputs = (2 + shape.products) * shape.hidden  # of the products that read the residual stream
+    middle = (1 + shape.products) * shape.intermediate * max(1, shape.active)
+    attention = 2 * (shape.queries + shape.keys)
+    norms = 16 * shape.hidden + (6 * (shape.queries + shape.keys) if shape.qk_norm else 0)
+    return tokens * shape.layers * (norms + 2 * (inputs + middle + attention))
+
+
 def selective(shape: Shape, tokens: float, number: int = 2) -> float:
     """Bytes kept where every second matrix product is recomputed, and all that is cheap (torchtitan)."""
     products = 2 * shape.hidden + shape.queries + 2 * shape.keys + (shape.products - 1) * shape.intermediate

@@ -65,6 +65,11 @@ class SftJob:
         """Bytes of a number in the passes."""
         return 2 if self.half else 4
 
+    @property
+    def autocast(self) -> bool:
+        """Whether fp32 weights are computed with in 16 bits, as without DeepSpeed."""
+        return self.half and self.zero is None and self.lora_rank is None
+
 
 def memory(job: SftJob) -> dict[str, dict[str, float]]:
     """Moment of the longest pass -> part -> bytes on one GPU: the loss, and the way back."""
@@ -74,14 +79,13 @@ def memory(job: SftJob) -> dict[str, dict[str, float]]:
     else:
         shards = job.devices if job.zero == 3 else 1
         held = states.lora(job.shape, job.lora_rank, shards, weight_bytes=job.number)
-    kept = activations.checkpointed if job.recompute else activations.whole
     learned = tokens * job.learned
     chunk = activations.liger_chunk(job.shape, tokens) if job.chunked else None
     parts = {
         "weights": held.weights,
         "gradients": held.gradients,
         "optimizer": held.optimizer,
-        "activations": kept(job.shape, tokens, job.number),
+        "activations": _kept(job, tokens),
     }
     if fixed := job.device.fixed_memory("sft"):
         parts["processes"] = fixed
@@ -95,6 +99,15 @@ def memory(job: SftJob) -> dict[str, dict[str, float]]:
             "activations": parts["activations"] + back,
         },
     }
+
+
+def _kept(job: SftJob, tokens: float) -> float:
+    """Bytes of activations until the backward pass."""
+    if job.recompute:
+        return activations.checkpointed(job.shape, tokens, 4 if job.autocast else job.number)
+    if job.autocast:
+        return activations.autocast(job.shape, tokens)
+    return activations.whole(job.shape, tokens, job.number)
 
 
 def peak(job: SftJob) -> float:

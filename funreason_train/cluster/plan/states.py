@@ -36,14 +36,15 @@ def zero(shape: Shape, stage: int | None, gpus: int, *, half: bool = True) -> St
 
     Args:
         shape: The model.
-        stage: 0 to 3; None for no DeepSpeed: fp32 weights, autocast to 16 bits where `half`.
+        stage: 0 to 3; None for no DeepSpeed: fp32 weights, and where `half` the 16-bit copy of each that
+            autocast keeps for a whole pass.
         gpus: Over how many it is shared out.
         half: 16-bit computation; otherwise everything is fp32.
     """
     size = shape.parameters
     if stage is None or not half:
         return States(
-            4 * size / (gpus if stage == 3 else 1) + (2 * shape.layer if half else 0),
+            4 * size / (gpus if stage == 3 else 1) + (2 * size if half else 0),
             4 * size / (gpus if stage in (2, 3) else 1),
             0.0,
             8 * size / (gpus if stage in (1, 2, 3) else 1),

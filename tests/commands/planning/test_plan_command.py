@@ -261,3 +261,24 @@ def test_planning_imports_no_framework(tmp_path: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip().endswith("[]")
+
+
+def test_trees_have_fewer_tokens_but_as_many_that_are_learned(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "data"
+    (folder / "sft").mkdir(parents=True)
+    history = [{"from": "human", "value": "word " * 100}]
+    rows = [{"id": f"a/{turn}", "system": "", "conversations": history * (turn + 1)} for turn in range(8)]
+    (folder / "sft" / "train.json").write_text("[\n" + ",\n".join(map(json.dumps, rows)) + "\n]\n")
+    (folder / "sft" / "dataset_info.json").write_text('{"train": {"file_name": "train.json"}}')
+    lengths = {"prompt": {"mean": 900, "max": 1800}, "target": {"mean": 100, "max": 200}}
+    (folder / "ledger.json").write_text(json.dumps({"a": {"steps": 8, "tokens": lengths}}))
+    words = ["cluster=cpu", "model=HuggingFaceTB/SmolLM2-135M-Instruct", f"run_dir={tmp_path}", "--json"]
+
+    def logits(*more: str) -> float:
+        _, out, _ = plan(capsys, *words, "sft.per_device_batch=1", "sft.packing=true", *more)
+        return float(json.loads(out)["stages"]["sft"]["memory_bytes"]["loss"]["logits"])
+
+    rows_alone = logits("sft.cutoff_len=2048")
+    assert logits("sft.tree=true", "sft.tree_tokens=2048") > 2 * rows_alone
