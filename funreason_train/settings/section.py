@@ -6,7 +6,6 @@ stand, with their comments, in configs/*.yaml. To add a key, write it there and 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
@@ -17,8 +16,8 @@ from pydantic_core import PydanticCustomError, core_schema
 
 #: Beyond any number that a setting can mean; keeps what cannot be stored in 64 bits away from the frameworks.
 MOST = 10**12
-#: Bytes of a name in a path.
-_LONGEST = 255
+#: Bytes of a name in a path, and of a whole one: Linux takes 4,096.
+_NAME, _PATH = 255, 3500
 
 
 class Section(BaseModel):
@@ -86,14 +85,23 @@ def _legible(value: str) -> str:
     """A name or a path is never blank, and stands on one line."""
     if not value.strip() or value.splitlines() != [value] or "\0" in value:
         raise PydanticCustomError("text", "not legible")
-    if any(len(os.fsencode(part)) > _LONGEST for part in value.split("/")):
-        raise wrong(f"has a name of more than {_LONGEST} bytes, which no file system takes")
+    return value
+
+
+def _short(value: str) -> str:
+    """No file system takes longer names; a path still needs room for what lies below it."""
+    if any(len(part.encode(errors="surrogatepass")) > _NAME for part in value.split("/")):
+        raise wrong(f"has a name of more than {_NAME} bytes, which no file system takes")
+    if len(value.encode(errors="surrogatepass")) > _PATH:
+        raise wrong(f"has more than {_PATH:,} bytes, which leaves no room for files below it")
     return value
 
 
 Text = Annotated[str, MinLen(1), AfterValidator(_legible)]
-Path = Annotated[str, MinLen(1), AfterValidator(_legible), Says("a path")]
-ModelName = Annotated[str, MinLen(1), AfterValidator(_legible), Says("a model folder or hub id")]
+Path = Annotated[str, MinLen(1), AfterValidator(_legible), AfterValidator(_short), Says("a path")]
+ModelName = Annotated[
+    str, MinLen(1), AfterValidator(_legible), AfterValidator(_short), Says("a model folder or hub id")
+]
 #: Whole numbers.
 Count = Annotated[int, Ge(1), Le(MOST)]
 CountOrZero = Annotated[int, Ge(0), Le(MOST)]

@@ -60,7 +60,7 @@ def quoted(value: str) -> str:
     try:
         if not OverridesParser.create().parse_override(f"key={value}").is_sweep_override():
             return value
-    except HydraException:
+    except (HydraException, ValueError):  # the latter of a number with thousands of digits
         pass  # what the grammar cannot read is meant as it stands
     escaped = value.replace("\\'", "\\\\'").replace("'", "\\'")
     return f"'{escaped}'"

@@ -129,6 +129,25 @@ def test_a_list_is_called_open_only_if_it_is(word: str, fix: str) -> None:
     assert problem.partition("each one of synth, data, sft, rl, export, eval")[2].lstrip(".") == fix
 
 
+@pytest.mark.parametrize(
+    ("word", "sentence"),
+    [
+        ("run_dir=" + "a/" * 2000, "has more than 3,500 bytes"),
+        ("model=" + "a" * 256, "has a name of more than 255 bytes"),
+        ("run_dir=\ud800", "run_dir"),
+        ("seed=" + "9" * 5000, "must be a whole number"),
+        ("sft.llamafactory={1: 2}", "sft.llamafactory.1: the installed LLaMA-Factory has no such argument"),
+    ],
+)
+def test_words_beyond_all_bounds_are_no_traceback(
+    word: str, sentence: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["sft", "dry_run=true", word]) in (0, 2)
+    found = capsys.readouterr()
+    assert sentence in found.out + found.err
+
+
 def test_all_of_them_are_told_at_once_with_unknown_keys_and_wherever_they_are() -> None:
     words = ["samples=some", "categories=multi_turn", "temperature=[1]", "tempratur=1", "sft.epochs=-1"]
     with pytest.raises(UserError) as caught:

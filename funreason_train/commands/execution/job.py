@@ -80,7 +80,8 @@ class Job:
         record = manifest.stage(self.stage.name)
         if not record:
             return Changes()
-        record["settings"] = _used(record.get("settings", {}), self.unused)
+        settings = _used(record.get("settings", {}), self.unused)
+        record = {"inputs": {}, **record, "settings": settings}
         return changes(self.stage.decides, record, self.settings, self.inputs)
 
 

@@ -115,7 +115,8 @@ def _config(run: RunDir) -> dict[str, Any]:
 
     try:
         found = yaml.safe_load(run.config.read_text(encoding="utf-8"))
-    except (OSError, ValueError, yaml.YAMLError):
+        flat(found if isinstance(found, dict) else {}, "")  # an anchor of YAML may hold itself
+    except (OSError, ValueError, RecursionError, yaml.YAMLError):
         return {}
     return found if isinstance(found, dict) else {}
 

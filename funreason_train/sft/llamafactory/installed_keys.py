@@ -73,7 +73,7 @@ def unknown_keys(arguments: Iterable[str], known: Iterable[str] | None = None) -
     """
     names = sorted(known_keys() if known is None else known)
     problems = []
-    for key in sorted(set(arguments) - set(names)):
+    for key in sorted({str(one) for one in arguments} - set(names)):
         near = difflib.get_close_matches(key, names, n=1, cutoff=0.5)
         hint = f"; did you mean {near[0]}?" if near else ""
         problems.append(f"sft.llamafactory.{key}: the installed LLaMA-Factory has no such argument{hint}")

@@ -155,10 +155,19 @@ def test_a_record_without_settings_is_another_job_and_no_traceback(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = finished(tmp_path / "run")
-    change(run.manifest, lambda manifest: manifest["stages"]["sft"].pop("settings"))
+    change(
+        run.manifest, lambda manifest: [manifest["stages"]["sft"].pop(one) for one in ("settings", "inputs")]
+    )
     shutil.rmtree(run.data)
     assert main(["sft", "+recipe=quickstart_cpu", f"run_dir={run.root}", "dry_run=true"]) == 2
     assert "was made with different settings" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("text", ["rl: &a {b: *a}", "[" * 10_000])
+def test_settings_that_hold_themselves_are_left_out_of_the_report(tmp_path: Path, text: str) -> None:
+    run = make_run(tmp_path / "run", steps=1, groups=1)
+    run.config.write_text(text)
+    assert blocks_of(write_report(run, 10, 5).read_text())["report"]["settings"] == []
 
 
 @pytest.mark.parametrize("command", ["report", "reverify", "plan", "sft"])
