@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any
 
+from ..environments.bfcl.sessions import limit_calls
 from ..environments.mcp.serve import Offer, serve_http, serve_stdio, server_of
 from ..environments.protocol import Environment
-from ..environments.registry import configured_environment, load_environments
+from ..environments.registry import configured_environment, load_environments, played_environment
 from ..errors import UserError
 from ..run.paths import RunDir
 
@@ -32,7 +34,10 @@ def serve_env(config: DictConfig, run: RunDir) -> None:
     load_environments(config.environment_modules)
     kind = configured_environment(name)
     start = _start(kind, settings.start_from, config.seed, settings.size)
-    offer = Offer(kind, start, state=settings.state_tool)
+    limit_calls(config.call_limits)
+    # One's own works in a process of its own: what it prints is no message of the protocol, and what it ends
+    # or hangs in is not the server.
+    offer = Offer(partial(played_environment, name), start, state=settings.state_tool)
     _try(offer, name, settings.start_from)
     server = server_of(offer, name)
     if settings.port is None:

@@ -106,7 +106,7 @@ class HostedEnvironment(Environment):
             self.fault = self._gone(value["name"] if step == "call" else step, reason)
             raise ValueError(self.fault)
         if "raised" in answer:
-            raise ValueError(f"{answer['raised']}: {answer['text']}")
+            raise ValueError(f"{answer['raised']}: {answer['text']}".removesuffix(": "))
         self.fault = answer["fault"]
         return answer["value"]
 

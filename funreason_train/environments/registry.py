@@ -238,13 +238,20 @@ def _load_class(path: str) -> None:
             f"{path} names a file, and a class is named by its module",
             fix=f"Put {file.absolute().parent} on PYTHONPATH, and name {file.stem}:{attribute}",
         )
-    found: Any = _import(module)
+    found: Any = (imported := _import(module))
     for part in attribute.split("."):
         found = getattr(found, part, None)
     if not isinstance(found, type):
+        own = [
+            name
+            for name, one in vars(imported).items()
+            if isinstance(one, type) and one.__module__ == imported.__name__
+        ]
+        near = get_close_matches(attribute, own, 1)
+        has = f"It has {', '.join(own[:_SHOWN])}" if own else "Write it as package.module:Class"
         raise UserError(
             f"the module {module} has no class {attribute}",
-            fix="Write it as package.module:Class",
+            fix=f"Did you mean {module}:{near[0]}?" if near else has,
         )
     if not issubclass(found, Environment):
         _PATHS[path] = object_world(found, path)

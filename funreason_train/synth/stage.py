@@ -89,6 +89,7 @@ def run(config: DictConfig, run: RunDir) -> dict[str, Any]:
 
 
 def _phases(config: DictConfig, settings: dict[str, Any], seed: int, out: Path) -> dict[str, Any]:
+    from ..environments.registry import is_own
     from .phases import Phases
     from .work.asking import model_spread
     from .work.funnel import in_words
@@ -112,7 +113,7 @@ def _phases(config: DictConfig, settings: dict[str, Any], seed: int, out: Path) 
             phases = Phases(settings, seed, out, partial(on_ray, cpus=cpus))
             made = phases.run()
     else:
-        with Processes(processes) as workers:
+        with Processes(processes, apart=any(map(is_own, settings["environments"]))) as workers:
             phases = Phases(settings, seed, out, workers)
             made = phases.run()
     _manifest(out, settings, seed)

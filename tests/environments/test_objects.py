@@ -166,7 +166,8 @@ def test_only_the_configuration_makes_a_class_be_imported() -> None:
 @pytest.mark.parametrize(
     ("path", "message"),
     [
-        ("own_lift_module:Nothing", "has no class Nothing"),
+        ("own_lift_module:Nothing", r"has no class Nothing\. It has .*Lift"),
+        ("own_lift_module:lifts", r"has no class lifts\. Did you mean own_lift_module:Lift\?"),
         ("own_lift_module:tool", "has no class tool"),
         ("own_lift_module:", "has no class"),
         ("no_such_module:Lift", "no_such_module of environment_modules cannot be imported"),

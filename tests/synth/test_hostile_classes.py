@@ -180,6 +180,19 @@ def test_a_class_of_which_no_tool_can_be_used_is_refused(tmp_path: Path, monkeyp
         synthesise(tmp_path, f"{name}:Fatal")
 
 
+@pytest.mark.parametrize("processes", [1, 2])
+def test_a_class_that_ends_the_process_of_samples_is_named_with_its_tool(
+    tmp_path: Path, written: Any, processes: int
+) -> None:
+    late = "os.kill(os.getpid(), 9) if __import__('multiprocessing').parent_process() else 1"
+    path = written(f"def weigh(self) -> object: return {late}")
+    config = compose("synth", [*SMALL, f"environments=[{path}]", "trajectories=40", f"out={tmp_path}/made"])
+    config.synth.processes = processes
+    with pytest.raises(UserError, match=rf"weigh of {path} ended a process .* of 40 train conversations are"):
+        stage.run(config, run_of(config, tmp_path / "run"))
+    assert list((tmp_path / "made").glob(".samples-*")), "what is finished is kept"
+
+
 def test_a_class_that_forks_does_not_do_the_rest_twice(tmp_path: Path, written: Any) -> None:
     path = written("def fork(self) -> bool: return os.fork() == 0")
     program = (

@@ -76,6 +76,11 @@ def test_a_completion_under_another_content_type_is_read(kind: str) -> None:
         assert endpoint.ask("m", ASKED).text == "yes"
 
 
+def test_a_byte_order_mark_and_blank_lines_before_a_completion_are_no_harm() -> None:
+    with serving(lambda _: b"\xef\xbb\xbf\n\n  " + GOOD) as server, asking(server) as endpoint:
+        assert endpoint.ask("m", ASKED).text == "yes"
+
+
 def test_fifty_megabytes_are_not_read_to_their_end() -> None:
     body = b'{"choices": [{"message": {"content": "' + b"x" * (50 * 2**20) + b'"}}]}'
     with (
@@ -107,7 +112,11 @@ def test_junk_of_unicode_becomes_a_text_that_can_be_stored() -> None:
 
 def test_calls_in_place_of_content_are_calls() -> None:
     native = [{"type": "function", "function": {"name": "look_up", "arguments": '{"city": "Rome", "n": 2}'}}]
-    for said in (message(content=None, tool_calls=native), message(content="", tool_calls=native)):
+    older = {"function_call": native[0]["function"]}
+    for said in (
+        *(message(content=None, tool_calls=native), message(content="", tool_calls=native)),
+        message(content=None, **older),
+    ):
         with serving(lambda _, said=said: said) as server, asking(server) as endpoint:
             (call,) = parse_calls(endpoint.ask("m", ASKED).text)
         assert (call.name, dict(call.arguments)) == ("look_up", {"city": "Rome", "n": 2})

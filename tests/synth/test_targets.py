@@ -15,6 +15,8 @@ def test_targets_come_from_lists_and_from_failures(tmp_path: Path) -> None:
     plain = tmp_path / "tools.txt"
     plain.write_text("\ufefforder_item\nbank:sign_in\n\n", encoding="utf-8")
     assert Targets.read(str(plain)).among(TOOLS) == {"shop": ["order_item"], "bank": ["sign_in"]}
+    plain.write_text('["find_item", "bank:sign_in"]')
+    assert Targets.read(str(plain)).among(TOOLS) == {"shop": ["find_item"], "bank": ["sign_in"]}
     failures = tmp_path / "failures.jsonl"
     missed = 'missing_result: [order_item(item="K1", quantity=2)] never answered {"order": "R1"}'
     rows = [
@@ -35,6 +37,7 @@ def test_targets_come_from_lists_and_from_failures(tmp_path: Path) -> None:
         ("", "it names no tool"),
         ("\n\n", "it names no tool"),
         ("[1, 2]\n{}\n", "it names no tool"),
+        ('{"right": true, "turns": []}\n{"right": true}\n', "nothing was got wrong there"),
         ("find_item\n\n# Tools of ours\n", r"line 3 is no tool's name \(# Tools of ours\)"),
         ("{not json", "line 1 is not JSON"),
         ('find_item\n\n{"gold": "[not json"}', "line 3 is not JSON"),

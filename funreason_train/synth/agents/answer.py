@@ -76,7 +76,7 @@ def read_answer(text: str, held: tuple[int, int], most: int, plain: Callable[[An
         value = json.loads(text)
         choice = value["choices"][0]
         message = choice["message"]
-        said = _in_parts(message.get("content")) or _native_calls(message.get("tool_calls"))
+        said = _in_parts(message.get("content")) or _native_calls(_called(message))
         said = said or message.get("refusal") or ""
         thought = message.get("reasoning_content") or message.get("reasoning") or ""
         if not isinstance(said, str) or not isinstance(thought, str):
@@ -109,7 +109,7 @@ async def body_of(asked: Any) -> str:
             if "timeout" in type(error).__name__.lower():
                 raise TimeoutError from None
             raise Again("broken", f"the answer broke off ({error})") from None
-    return b"".join(parts).decode("utf-8", "replace")
+    return b"".join(parts).decode("utf-8-sig", "replace")  # some servers send a byte order mark
 
 
 def _in_parts(content: Any) -> Any:
@@ -123,6 +123,12 @@ def _in_parts(content: Any) -> Any:
     if unread := {part["type"] for part in content} - {"text", *_THOUGHTS}:
         raise TypeError(f"parts of the message are {', '.join(map(str, unread))}")
     return "".join(part["text"] for part in content if part["type"] == "text")
+
+
+def _called(message: Mapping[str, Any]) -> Any:
+    """The calls of a message; older servers have one, under another name."""
+    one = message.get("function_call")
+    return message.get("tool_calls") or ([{"function": one}] if one else None)
 
 
 def _native_calls(told: Any) -> str:

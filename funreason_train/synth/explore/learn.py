@@ -18,7 +18,7 @@ from .graph import Graph
 from .trace import Executed, fingerprint
 
 _PENDING = 4  # failed calls that are tried again after each change of the state
-_SLOW = 10.0  # seconds after which a call's tool is left alone
+SLOW = 10.0  # seconds after which a call's tool is left alone
 _HANGS = 3  # slow calls after which a tool is left alone that has succeeded more often than that
 _ASTRAY = 0.25  # of the calls that follow no direction
 _REMEDY = 0.75  # of the calls after an error that do what is known to help
@@ -181,7 +181,7 @@ class _Episode:
         began = time.monotonic()
         result = self._environment.call(call)
         # It is slow; or it hangs, or ends what it runs in, so that nothing further can be called.
-        if time.monotonic() - began > _SLOW or self._environment.fault:
+        if time.monotonic() - began > SLOW or self._environment.fault:
             self._hung[call.name] += 1
             if self._hung[call.name] > min(self._graph.tools[call.name].ok, _HANGS - 1):  # not its arguments
                 self._graph.avoided.add(call.name)

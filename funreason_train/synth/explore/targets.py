@@ -38,9 +38,9 @@ class Targets:
         """Reads a file; no environment is needed for it.
 
         Args:
-            path: A text file with one tool a line (`TOOL` or `ENVIRONMENT:TOOL`), or JSON lines: failures of
-                an evaluation or rollouts of RL, of which the tools of the gold calls count, each as often as
-                it was got wrong.
+            path: A text file with one tool a line (`TOOL` or `ENVIRONMENT:TOOL`) or a JSON list of such names
+                on one line, or JSON lines: failures of an evaluation or rollouts of RL, of which the tools of
+                the gold calls count, each as often as it was got wrong.
 
         Raises:
             UserError: the file is not there, cannot be read, or names no tool.
@@ -68,7 +68,10 @@ class Targets:
             counts[text] += 1
             listed.setdefault(text, number)
         if not counts:
-            raise UserError("it names no tool", where=str(file), fix=_FORMS)
+            rows = [text for text in lines if text.lstrip().startswith("{")]
+            right = bool(rows) and all(map(_is_right, map(json.loads, rows)))
+            what = "nothing was got wrong there, so it names no tool" if right else "it names no tool"
+            raise UserError(what, where=str(file), fix=_FORMS)
         return cls(file, counts, listed)
 
     def among(self, tools: Mapping[str, tuple[str, ...]]) -> dict[str, list[str]]:
@@ -136,7 +139,7 @@ def _row(text: str, number: int, file: Path) -> list[str]:
 def _wanted(row: Any) -> list[str]:
     """The tools of the gold calls of what was got wrong; of any other row every call that it holds."""
     if isinstance(row, Mapping):
-        if row.get("right") is True or row.get("score") == 1:
+        if _is_right(row):
             return []
         if isinstance(
             row.get("turns"), list
@@ -145,7 +148,11 @@ def _wanted(row: Any) -> list[str]:
             return [name for reason in reasons for name in _CALLED.findall(reason)]
         gold = next((row[key] for key in ("gold", "ground_truth", "task", "missing") if row.get(key)), row)
         return _names(json.loads(gold) if isinstance(gold, str) and gold.lstrip()[:1] in "[{" else gold)
-    return _names(row)
+    return [one for one in row if isinstance(one, str)] or _names(row)
+
+
+def _is_right(row: Mapping[str, Any]) -> bool:
+    return row.get("right") is True or row.get("score") == 1
 
 
 def _names(value: Any) -> list[str]:

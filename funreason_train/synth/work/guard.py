@@ -11,7 +11,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from functools import partial
 from random import Random
 from types import FrameType
@@ -30,6 +30,33 @@ from ..explore.trace import fingerprint
 
 MOST_CHARACTERS = 100_000
 """Of one answer."""
+
+NOTE = 200
+"""Bytes that tell which step of which class is under way."""
+
+_note: memoryview | None = None
+
+
+def note_steps(memory: memoryview) -> None:
+    """From now on every step of a class in this process is noted there before it begins.
+
+    Args:
+        memory: `NOTE` bytes that outlive the process, as a tool may end it.
+    """
+    global _note
+    _note = memory
+
+
+@contextmanager
+def _noted(step: str) -> Iterator[None]:
+    if _note is None:
+        yield
+        return
+    _note[:] = step.encode(errors="replace")[:NOTE].ljust(NOTE, b"\0")
+    try:
+        yield
+    finally:
+        _note[0] = 0
 
 
 def own_seconds() -> float | None:
@@ -101,6 +128,9 @@ class _Guarded(Environment):
         """How long a step may take here; None where its process is ended by its own limit."""
         return None if self.apart else own_seconds()
 
+    def _noting(self, step: str) -> AbstractContextManager[None]:
+        return nullcontext() if self.apart else _noted(f"{step} of {self.name}")
+
     @property
     def fault(self) -> str | None:  # type: ignore[override]
         return self._hung or getattr(self._inner, "fault", None)
@@ -111,7 +141,7 @@ class _Guarded(Environment):
             self._inner = self._made()
         self._hung = None
         try:
-            with _step(self._seconds()):
+            with _step(self._seconds()), self._noting("the start"):
                 self._inner.reset(config)
         except _TooLong:
             raise ValueError(f"it does not start within {own_seconds():g} s") from None
@@ -136,7 +166,7 @@ class _Guarded(Environment):
 
     def call(self, call: Call) -> Result:
         try:
-            with _step(self._seconds()):
+            with _step(self._seconds()), self._noting(call.name):
                 result = self._inner.call(call)
             if not isinstance(result, Result):
                 return _failed(f"{call.name} answered with a {type(result).__name__} and not with a Result")
@@ -158,7 +188,7 @@ class _Guarded(Environment):
 
     def snapshot(self) -> Any:
         try:
-            with _step(self._seconds()):
+            with _step(self._seconds()), self._noting("reading the state"):
                 return self._inner.snapshot()
         except ValueError:
             raise

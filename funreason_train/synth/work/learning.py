@@ -12,13 +12,13 @@ from ...environments.mcp import PREFIX, check_isolation, keep_learnt
 from ...environments.registry import is_own
 from ...errors import UserError
 from ..explore.graph import Graph
-from ..explore.learn import learn
+from ..explore.learn import SLOW, learn
 from ..explore.measure import measure
 from ..explore.steady import unsteady_tools
 from .guard import check_state, check_tools, environment_of
 from .store import Store
 
-_HANGS = "it does not answer in time, or it ends the process that it runs in"
+_HANGS = f"a call takes more than {SLOW:g} s, has no answer in time, or ends the process that it runs in"
 
 
 def prepare(store: Store, name: str, settings: Mapping[str, Any]) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from typing import Any
 from ...errors import UserError
 from ...run.process import end_with_parent
 from ..agents.make import make_agents
+from .guard import NOTE, note_steps
 from .sample import Samples
 
 Chunk = Sequence[int]
@@ -55,10 +56,11 @@ class Processes:
 
     Args:
         processes: 1 makes everything here.
+        apart: One process is another one as well, since what works in it may end it.
     """
 
-    def __init__(self, processes: int) -> None:
-        self._processes = processes
+    def __init__(self, processes: int, apart: bool = False) -> None:
+        self._processes, self._here = processes, processes == 1 and not apart
         self._pool: ProcessPoolExecutor | None = None
 
     def __enter__(self) -> Processes:
@@ -77,7 +79,7 @@ class Processes:
             chunks: Asked for one by one; the work ends when they do.
         """
         packed = json.dumps(dict(job))
-        if self._processes == 1:
+        if self._here:
             for numbers in chunks:
                 yield make_chunk(job["key"], packed, numbers)
             return
@@ -85,12 +87,28 @@ class Processes:
         def submit(numbers: Chunk) -> Future[Made]:
             if self._pool is None:
                 context = multiprocessing.get_context("spawn")
-                self._pool = ProcessPoolExecutor(
-                    self._processes, context, initializer=_start, initargs=(os.getpid(),)
-                )
+                self._notes = context.RawArray("c", NOTE * self._processes)
+                told = (os.getpid(), self._notes, context.Value("i", 0))
+                self._pool = ProcessPoolExecutor(self._processes, context, initializer=_start, initargs=told)
             return self._pool.submit(make_chunk, job["key"], packed, numbers)
 
-        yield from _ordered(chunks, submit, _result, self._processes)
+        try:
+            yield from _ordered(chunks, submit, lambda made: made.result(), self._processes)
+        except BrokenProcessPool:  # told by whatever is asked next, a result or a place for a chunk
+            raise _ended(bytes(memoryview(self._notes).cast("B"))) from None
+
+
+def _ended(notes: bytes) -> UserError:
+    """What is said where a process was ended, by the steps that were under way."""
+    each = (notes[start : start + NOTE].rstrip(b"\0") for start in range(0, len(notes), NOTE))
+    steps = sorted({one.decode(errors="replace") for one in each if one[:1] > b"\0"})
+    return UserError(
+        f"{' or '.join(steps)} ended a process that made samples, unless a lack of memory did"
+        if steps
+        else "a process that made samples was ended, by a lack of memory or by a tool that ends it",
+        fix="Mend or leave out the tool; the same command goes on with what is finished, and "
+        "synth.processes=1 takes the least memory",
+    )
 
 
 def in_processes(job: Mapping[str, Any], chunks: Iterable[Chunk], processes: int) -> Iterator[Made]:
@@ -149,15 +167,8 @@ def _ordered(
         yield result(under_way.popleft())
 
 
-def _result(future: Future[Made]) -> Made:
-    try:
-        return future.result()
-    except BrokenProcessPool:
-        raise UserError(
-            "a process that made samples was ended, by a lack of memory or by a tool that ends its process",
-            fix="The same command goes on with what is finished; synth.processes=1 takes the least memory",
-        ) from None
-
-
-def _start(parent: int) -> None:
+def _start(parent: int, notes: Any, taken: Any) -> None:
     end_with_parent(parent)
+    with taken.get_lock():
+        place, taken.value = taken.value * NOTE, taken.value + 1
+    note_steps(memoryview(notes).cast("B")[place : place + NOTE])

@@ -201,3 +201,41 @@ def test_a_port_that_is_taken(capsys: pytest.CaptureFixture[str]) -> None:
 def test_help_lists_its_settings(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["serve-env", "--help"]) == 0
     assert "state_tool" in capsys.readouterr().out
+
+
+ROUGH = """
+class Rough:
+    def __init__(self):
+        self.rings = 0
+
+    def ring(self, times: int) -> int:
+        print("ding " * times)
+        self.rings += times
+        return self.rings
+
+    def leave(self):
+        raise SystemExit("left")
+
+    def stop(self):
+        raise KeyboardInterrupt
+"""
+
+
+def test_a_class_that_prints_and_leaves_is_served_all_the_same(tmp_path: Path) -> None:
+    (tmp_path / "rough_desk.py").write_text(ROUGH)
+    variables = {**os.environ, "PYTHONPATH": os.pathsep.join((str(tmp_path), *sys.path))}
+    words = ["-m", "funreason_train", "serve-env", "rough_desk:Rough"]
+    server = StdioServerParameters(command=sys.executable, args=words, env=variables, cwd=tmp_path)
+
+    async def ask() -> list[tuple[bool, str]]:
+        async with Client(server) as client:
+            asked = [("ring", {"times": 2}), ("leave", {}), ("stop", {}), ("ring", {"times": 1})]
+            found = [await client.call_tool(name, arguments) for name, arguments in asked]
+            return [(bool(one.is_error), one.content[0].text) for one in found]
+
+    assert asyncio.run(ask()) == [
+        (False, "2"),
+        (True, "Error: SystemExit: left"),
+        (True, "Error: KeyboardInterrupt"),
+        (False, "3"),
+    ]
