@@ -92,6 +92,11 @@ def test_a_tool_that_comes_is_read_in_whatever_words(seed: int) -> None:
         ("A detailed tool for thinking", "look up"),
         ("A detailed tool for dynamic problem-solving. Slow.", "do dynamic problem-solving"),
         ("The current time", "look up"),
+        (
+            "List items of a board with\n            optional filters.\n\nSlow.",
+            "list items of a board with optional filters",
+        ),
+        ("Get open items -\n    the queue.", "get open items - the queue"),
         ("Tests, matches, or replaces text", "test, matches, or replaces text"),
     ],
 )
@@ -104,6 +109,18 @@ def test_a_reply_tells_what_fits_into_a_sentence() -> None:
     assert _facts([(Call("look", {}), Result("…", True, value))]) == "stock is 4 and shop name is Inn"
     assert _facts([(Call("look", {}), Result("…", True, {"note": " "}))]) == "it is as you asked"
     assert _facts([(Call("look", {}), Result("…", True, {"totalPrice": 4}))]) == "total price is 4"
+
+
+@pytest.mark.parametrize(
+    ("facts", "end"),
+    [
+        ("weather is fair (12, 8).", "weather is fair (12, 8)."),
+        ("the folder is ..", "the folder is ..."),
+        ("stock is 4", "stock is 4."),
+    ],
+)
+def test_a_reply_ends_with_one_full_stop(facts: str, end: str) -> None:
+    assert phrases.closing(Random(0), facts).lower().endswith(end)
 
 
 @pytest.mark.parametrize(

@@ -35,6 +35,8 @@ _ERRORS = ("error", "errors", "error_message", "errorMessage")
 _HAPPY = ("success", "ok", "successful", "succeeded")
 _SAD = ("isError", "is_error")
 _CODES = ("status", "code", "statusCode", "status_code")
+_COUNTS = ("count", "total", "total_count", "totalCount", "length", "size")
+_CHANGED = ("rows_affected", "affected_rows", "rowsAffected", "affectedRows", "rowcount")
 _FEW = 4  # entries of an object that does nothing but report
 
 #: What no text holds: control characters, and what stands for bytes that are no letters.
@@ -95,9 +97,7 @@ def result_of(
         return Result(
             f"Error: the answer was withheld, since it shows {name} of the server's environment", False
         )
-    for there, instead in (aliases or {}).items():
-        text = text.replace(there, instead)
-        structured = replaced(structured, there, instead)
+    text, structured = renamed(text, aliases or {}), renamed(structured, aliases or {})
     if answer.is_error:
         return Result(text or "Error: the tool failed without a word", False)
     value = structured if structured is not None else value_in(text)
@@ -134,6 +134,7 @@ def _has_error(value: Mapping[str, Any]) -> bool:
         any(value.get(key) for key in _ERRORS)
         or any(str(value.get(key)).lower() == "false" for key in _HAPPY if key in value)
         or any(value.get(key) is True for key in _SAD)
+        or any(value.get(key) == 0 for key in _CHANGED)  # what it was to change is not there
     )
 
 
@@ -178,10 +179,24 @@ def failed_in_part(result: Result, arguments: Mapping[str, Any]) -> bool:
     return False
 
 
-def found_nothing(result: Result) -> bool:
-    """Whether an answer is empty: of a call that looks something up, a sign that there is no such thing."""
-    text = result.text.strip()
-    return text in _NOTHING or _is_empty(result.value) or _NO_RESULT.fullmatch(text) is not None
+def found_nothing(result: Result, arguments: Mapping[str, Any] | None = None) -> bool:
+    """Whether an answer is empty: of a call that looks something up, a sign that there is no such thing.
+
+    Args:
+        result: The answer. That the call went well, that it found 0, and what it was asked for is nothing.
+        arguments: What it was asked for.
+    """
+    text, value = result.text.strip(), result.value
+    if isinstance(value, Mapping):
+        asked = [one for one in (arguments or {}).values() if one]
+        value = {key: one for key, one in value.items() if not (_says_nothing(key, one) or one in asked)}
+        if not value:  # it only says that it went well, or repeats what it was told
+            value = result.value
+    return text in _NOTHING or _is_empty(value) or _NO_RESULT.fullmatch(text) is not None
+
+
+def _says_nothing(key: str, value: Any) -> bool:
+    return (key in _HAPPY and value is True) or (key in _COUNTS and value == 0)
 
 
 def made_nothing(result: Result) -> bool:
@@ -275,4 +290,11 @@ def replaced(value: Any, there: str, instead: str) -> Any:
         return {key: replaced(one, there, instead) for key, one in value.items()}
     if isinstance(value, list):
         return [replaced(one, there, instead) for one in value]
+    return value
+
+
+def renamed(value: Any, names: Mapping[str, str]) -> Any:
+    """A JSON value with other texts for some in every text of it."""
+    for there, instead in names.items():
+        value = replaced(value, there, instead)
     return value

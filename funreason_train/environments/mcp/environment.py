@@ -149,7 +149,7 @@ class McpEnvironment(Environment):
         result = self._ask(original, {own.get(name, name): value for name, value in call.arguments.items()})
         if not (result.ok and call.arguments):
             return result
-        vain = call.name in offer.looking_up and found_nothing(result)
+        vain = call.name in offer.looking_up and found_nothing(result, call.arguments)
         vain = vain or (call.name in offer.making and made_nothing(result))
         vain = vain or failed_in_part(result, call.arguments)
         return Result(result.text, False, result.value) if vain else result

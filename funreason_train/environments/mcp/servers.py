@@ -28,8 +28,13 @@ from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
 
 from ...errors import UserError
 from ...run.fingerprint import digests, fingerprint
+from .folders import ALIAS
 
 SESSION = "{session}"
+HOME: Final = "/server-home"
+"""How calls and answers name the folder of the file, which servers start in unless `cwd` says otherwise."""
+
+_OWN_PATH = 3  # parts from which on a path is somebody's own, and not `/` or `/srv`
 _VARIABLE = re.compile(r"\$\{(?:env:)?([A-Za-z_][A-Za-z0-9_]*)(?::-([^{}]*))?\}")
 _ASKED = re.compile(r"\$\{(?!env:)\w+:(?!-)[^{}]*\}")  # as `${input:key}`, which an editor asks its user for
 _WEB: Final = ("http://", "https://", "${")
@@ -149,6 +154,17 @@ class Server(BaseModel):
         return self.url is None and (
             bool(self.session.files) or any(SESSION in text for text in texts if text is not None)
         )
+
+    def aliases(self, folder: Path) -> dict[str, str]:
+        """What stands in answers -> what a model reads instead: nobody's rows need the paths of a machine.
+
+        Args:
+            folder: Of the session.
+        """
+        found = {str(folder): ALIAS} if self.knows_folder else {}
+        if self.command is not None and self.home.is_absolute() and len(self.home.parts) >= _OWN_PATH:
+            found[str(self.home)] = HOME
+        return found
 
     def hidden(self) -> dict[str, str]:
         """Name -> value of what no answer may show: variables that it names, keys, and the search path."""

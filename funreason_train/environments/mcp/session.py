@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...errors import UserError
 from ..protocol import Result, brief
-from .answers import first_flaw, replaced, result_of
+from .answers import first_flaw, renamed, replaced, result_of
 from .folders import ALIAS, folder_state, make_folder
 from .policy import mended_tool
 from .servers import SESSION, Server
@@ -79,6 +79,7 @@ class Session:
         self.tools: list[Tool] = []
         self.folder = Path()
         self._hidden = server.hidden()
+        self._aliases: dict[str, str] = {}
         self._errors: StandardError | None = None
         self._web = Web()
         self._noise = ""  # why the last message since the last request was not valid MCP
@@ -96,6 +97,7 @@ class Session:
         """
         _load_sdk(self.server)
         self.folder = make_folder(self.name)
+        self._aliases = self.server.aliases(self.folder)
         try:
             self._copy_files()
             self._done = asyncio.run_coroutine_threadsafe(self._live(), _loop())
@@ -126,7 +128,7 @@ class Session:
         if self.fault is not None or self._session is None:
             return Result(f"Error: {self.fault or 'the session is closed'}", False)
         seconds, self._noise = self.server.session.seconds, ""
-        meant = replaced(arguments, ALIAS, str(self.folder)) if self.server.knows_folder else arguments
+        meant = renamed(arguments, {instead: there for there, instead in self._aliases.items()})
         asked = self._session.call_tool(name, meant, seconds)
         future = asyncio.run_coroutine_threadsafe(asked, _loop())
         try:
@@ -172,15 +174,14 @@ class Session:
         return Result(f"Error: {said or type(error).__name__}", False)
 
     def _result(self, name: str, answer: CallToolResult) -> Result:
-        aliases = {str(self.folder): ALIAS} if self.server.knows_folder else {}
-        return result_of(answer, self.server.session.most_characters, self._hidden, aliases)
+        return result_of(answer, self.server.session.most_characters, self._hidden, self._aliases)
 
     def _plain(self, said: Any) -> str:
         """What a server said, on one line and without what is hidden."""
         text = brief(said, 2000)
         for name, value in self._hidden.items():
             text = text.replace(value, f"({name})")
-        return text.replace(str(self.folder), ALIAS) if self.server.knows_folder else text
+        return str(renamed(text, self._aliases))
 
     async def _live(self) -> None:
         """The task that opens the connection, keeps it, and closes it."""

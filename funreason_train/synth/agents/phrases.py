@@ -87,6 +87,7 @@ _BELONGS = re.compile(r"^.*?Tool description:\s*", re.DOTALL)
 _SENTENCE_END = re.compile(
     r"(?:(?<=[^\WA-Z_])|(?<=[A-Z]{2})|(?<=[)\]`'\"]))(?<!\be\.g)(?<!\bi\.e)(?:[.;](?=\s|$)|\n)|。"
 )
+_WRAPPED = re.compile(r"(?<=[\w,-])[ \t]*\n[ \t]*(?=[a-z(])")  # a sentence that goes on in the next line
 _VERB = re.compile(r"^[A-Z]?[a-z]+,?$")
 #: What stands before the verb where a description does not begin with one: `Given an id, return …`.
 _WHEN = re.compile(r"^(?:given|once|after|before|when|if|while)\b.*?,\s+(?=[a-z])", re.IGNORECASE)
@@ -109,13 +110,14 @@ _NO_VERB = frozenset(
 def closing(rng: Any, facts: str) -> str:
     """What is said once everything is done; a sentence of its own begins with a capital."""
     frame = rng.choice(DONE)
+    facts = re.sub(r"(?<=[\w)\]])\.$", "", facts)  # the frame ends with one
     return str(frame.format(facts[:1].upper() + facts[1:] if ". {" in frame else facts))
 
 
 def goal(document: dict[str, Any] | Any) -> str:
     """What a tool does, as an imperative that fits after `please`."""
     text = _BELONGS.sub("", str(document.get("description") or "")).strip()
-    text = _SENTENCE_END.split(text)[0].strip().rstrip(".")
+    text = " ".join(_SENTENCE_END.split(_WRAPPED.sub(" ", text))[0].split()).rstrip(".")
     name = str(document["name"])
     if name in text and not name.isalpha():  # people do not speak of tools by their names
         text = text.replace(name, spoken(name))

@@ -182,7 +182,12 @@ class _Guarded(Environment):
             json.dumps(result.value, allow_nan=False)
         except (TypeError, ValueError, RecursionError):
             result = Result(result.text, result.ok)  # told from its text alone, as where it is played
-        if result.ok and call.arguments and reads_by_name(call.name) and found_nothing(result):
+        if (
+            result.ok
+            and call.arguments
+            and reads_by_name(call.name)
+            and found_nothing(result, call.arguments)
+        ):
             return Result(result.text, False, result.value)  # nobody learns from it how to ask
         return result
 

@@ -158,6 +158,7 @@ def test_structured_content_around_the_text_is_no_value_of_its_own() -> None:
         "Cannot delete: item is locked",
         "Could not find item 3",
         "❌ Task failed: no such task",
+        '{"success": true, "deleted_id": 29, "rows_affected": 0}',
         "HTTP 500: boom",
         "404 Not Found",
         "The note milk already exists.",
@@ -172,13 +173,21 @@ def test_a_failure_that_does_not_say_so_is_one(said: str) -> None:
     [
         *(("", True), ("[]", True), (" null ", True), ("No matches found", True), ("no results.", True)),
         *(('{"entities": [], "relations": []}', True), ("There are no open orders found", True)),
-        *(("0", False), ("[0]", False), ('{"entities": [], "total": 0}', False), ("Nothing was lost", False)),
+        *(("0", False), ("[0]", False), ('{"entities": [], "total": 0}', True), ("Nothing was lost", False)),
+        *(('{"success": true, "tags": [], "count": 0}', True), ('{"success": true}', False)),
+        *(('{"count": 0}', False), ('{"tags": ["a"], "count": 1}', False)),
         *(("No matches found in a, but one in b", False), ("done", False)),
         *(("Commit history:\n", True), ("Staged changes:\n+ milk", False), ("milk: 2", False)),
     ],
 )
 def test_an_answer_that_holds_nothing(said: str, nothing: bool) -> None:
     assert found_nothing(answered(text(said))) is nothing
+
+
+def test_an_answer_that_repeats_what_it_was_asked_for_holds_nothing_by_that() -> None:
+    answer = answered(text('{"item_id": 18, "outgoing": [], "incoming": []}'))
+    assert found_nothing(answer, {"item_id": 18}) and not found_nothing(answer, {"item_id": 7})
+    assert not found_nothing(answered(text('{"name": "Ada"}')), {"name": "Ada"})
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from funreason_train.environments.mcp import load_servers, read_servers
+from funreason_train.environments.mcp.answers import renamed
 from funreason_train.environments.registry import environment_class
 from funreason_train.errors import UserError
 
@@ -56,6 +57,15 @@ def test_a_folder_to_work_in_starts_from_the_files_own(tmp_path: Path) -> None:
     server = {"command": "x", "cwd": "inner"}
     found = read_servers(written(tmp_path, {"mcpServers": {"a": server}}))["a"]
     assert found.filled(Path("/s")).cwd == str(tmp_path / "inner")
+
+
+def test_no_answer_shows_the_folders_of_a_machine(tmp_path: Path) -> None:
+    (server,) = read_servers(written(tmp_path, {"mcpServers": {"a": {"command": "x"}}})).values()
+    names = server.aliases(Path("/tmp/mcp-a-1"))
+    assert renamed({"path": f"{tmp_path}/notes"}, names) == {"path": "/server-home/notes"}
+    assert server.model_copy(update={"home": Path("/srv")}).aliases(Path("/tmp/mcp-a-1")) == {}
+    told = server.model_copy(update={"args": ("{session}/db",)}).aliases(Path("/tmp/mcp-a-1"))
+    assert renamed(["/tmp/mcp-a-1/db", str(tmp_path)], told) == ["/session/db", "/server-home"]
 
 
 def test_what_only_an_editor_can_fill_is_told(tmp_path: Path) -> None:
