@@ -180,6 +180,13 @@ def test_a_class_of_which_no_tool_can_be_used_is_refused(tmp_path: Path, monkeyp
         synthesise(tmp_path, f"{name}:Fatal")
 
 
+def test_a_tool_whose_answer_holds_a_time_is_left_out_with_the_field(tmp_path: Path, written: Any) -> None:
+    stamp = "def stamp(self) -> dict: return {'mark': 1, 'made_at': time.time_ns()}"
+    assert synthesise(tmp_path, written(stamp))["conversations"] == 4
+    (left_out,) = json.loads((tmp_path / "out" / "funnel.json").read_text())["left_out"].values()
+    assert left_out["stamp"] == "its answer to the same call is another one each time (in made_at)"
+
+
 @pytest.mark.parametrize("processes", [1, 2])
 def test_a_class_that_ends_the_process_of_samples_is_named_with_its_tool(
     tmp_path: Path, written: Any, processes: int

@@ -188,8 +188,13 @@ def found_nothing(result: Result, arguments: Mapping[str, Any] | None = None) ->
     """
     text, value = result.text.strip(), result.value
     if isinstance(value, Mapping):
-        asked = [one for one in (arguments or {}).values() if one]
-        value = {key: one for key, one in value.items() if not (_says_nothing(key, one) or one in asked)}
+        known = arguments or {}
+        asked = [one for one in known.values() if one]
+        value = {
+            key: one
+            for key, one in value.items()
+            if not (_says_nothing(key, one) or (key in known and one == known[key]) or one in asked)
+        }
         if not value:  # it only says that it went well, or repeats what it was told
             value = result.value
     return text in _NOTHING or _is_empty(value) or _NO_RESULT.fullmatch(text) is not None

@@ -5,6 +5,7 @@ A clock, a random id, a time that is written into a record. They are found by pl
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from .sampler import Sampler
 _A_SECOND = 1.1  # seconds, after which a clock shows another time
 _TARGETS = 6  # tools that one conversation works towards
 _CALLS = 40
+_FIELD = re.compile(r'"([^"]{1,40})"\s*:')
 _ROUNDS = 4  # each without the tools that the rounds before have found
 
 
@@ -122,12 +124,23 @@ def _first_difference(environment: Environment, played: list[Played]) -> tuple[s
         if environment.fault:
             return None
         if (again.ok, again.text) != (one.result.ok, one.result.text):
-            return one.call.name, "its answer to the same call is another one each time"
+            told = _field_apart(one.result.text, again.text)
+            return one.call.name, f"its answer to the same call is another one each time{told}"
         if _state(environment) != one.state:
             where = environment.compare(one.state)[:1]
             told = f" ({where[0]})" if where else ""
             return one.call.name, f"the state that it leaves is another one each time{told}"
     return None
+
+
+def _field_apart(first: str, second: str) -> str:
+    """The field in which two answers first differ, where they have any; not its values, which are others in
+    each run.
+    """
+    same = (one == other for one, other in zip(first, second, strict=False))
+    place = next((number for number, equal in enumerate(same) if not equal), len(first))
+    fields = _FIELD.findall(first[:place])
+    return f" (in {fields[-1]})" if fields else ""
 
 
 def _state(environment: Environment) -> Any:

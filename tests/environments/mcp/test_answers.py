@@ -188,6 +188,7 @@ def test_an_answer_that_repeats_what_it_was_asked_for_holds_nothing_by_that() ->
     answer = answered(text('{"item_id": 18, "outgoing": [], "incoming": []}'))
     assert found_nothing(answer, {"item_id": 18}) and not found_nothing(answer, {"item_id": 7})
     assert not found_nothing(answered(text('{"name": "Ada"}')), {"name": "Ada"})
+    assert found_nothing(answered(text('{"item_id": 0, "outgoing": []}')), {"item_id": 0})
 
 
 @pytest.mark.parametrize(
