@@ -27,6 +27,7 @@ SMI_SECONDS="${FUNREASON_SMI_SECONDS:-60}"
 # Sets SAID to what nvidia-smi says.
 ask_smi() {
     local code=0
+    [[ "$SMI_SECONDS" =~ ^[1-9][0-9]*$ ]] || fail "FUNREASON_SMI_SECONDS is '$SMI_SECONDS': set it to a whole number from 1 on."
     SAID="$(timeout -k 5 "$SMI_SECONDS" nvidia-smi "$@" 2>&1)" || code=$?
     ((code != 124 && code != 137)) \
         || fail "$(uname -n): nvidia-smi gave no answer within $SMI_SECONDS s (FUNREASON_SMI_SECONDS): the driver of this" \
@@ -98,7 +99,7 @@ is_current() { [[ -x "$VENV_DIR/bin/python" && -f "$VENV_DIR/.stamp" && "$(<"$VE
 
 find_uv() {
     local candidate
-    for candidate in "$(command -v uv || true)" "$HOME/.local/bin/uv" "$HOME/.cargo/bin/uv" \
+    for candidate in "$(command -v uv || true)" "${HOME:-}/.local/bin/uv" "${HOME:-}/.cargo/bin/uv" \
         "$REPO_DIR/.venv-tools/bin/uv" "$VENV_DIR/.uv/bin/uv" "$REPO_DIR/.venv/.uv/bin/uv"; do
         if [[ -x "$candidate" ]] && "$candidate" --version >/dev/null 2>&1; then
             UV="$candidate"
@@ -133,7 +134,7 @@ pip_setting() {
 
 # uv does not read pip's configuration; who has set a mirror or a certificate for pip only means it for this as well.
 take_over_pip_settings() {
-    if [[ -f "${XDG_CONFIG_HOME:-$HOME/.config}/uv/uv.toml" || -f /etc/uv/uv.toml || -n "${UV_CONFIG_FILE:-}" ]]; then return; fi
+    if [[ -f "${XDG_CONFIG_HOME:-${HOME:-}/.config}/uv/uv.toml" || -f /etc/uv/uv.toml || -n "${UV_CONFIG_FILE:-}" ]]; then return; fi
     if [[ -z "${UV_DEFAULT_INDEX:-}${UV_INDEX_URL:-}${UV_NO_INDEX:-}" ]]; then
         UV_DEFAULT_INDEX="${PIP_INDEX_URL:-$(pip_setting index-url)}"
         if [[ -n "$UV_DEFAULT_INDEX" ]]; then export UV_DEFAULT_INDEX; else unset UV_DEFAULT_INDEX; fi

@@ -49,6 +49,12 @@ check_settings() {
     fi
 }
 
+check_numbers() {
+    { is_number "$NODES" && ((NODES > 0)); } || fail "the number of nodes is '$NODES': set NNODES to a number from 1 on."
+    { is_number "$RANK" && ((RANK < NODES)); } \
+        || fail "the rank is '$RANK', but $NODES nodes have the ranks 0 ... $((NODES - 1))."
+}
+
 # Sets NODES and RANK. NODE_RANK goes before SLURM's variables: it is what someone set by hand.
 read_rank() {
     NODES="${NNODES:-${SLURM_STEP_NUM_NODES:-${SLURM_JOB_NUM_NODES:-${SLURM_NNODES:-1}}}}"
@@ -57,17 +63,13 @@ read_rank() {
     [[ "${SLURM_HET_SIZE:-1}" == [01] || (-n "${NNODES:-}" && -n "${NODE_RANK:-}" && -n "${HEAD_ADDR:-}") || "${NNODES:-}" == 1 ]] \
         || fail "$(uname -n): SLURM's job is heterogeneous, of $SLURM_HET_SIZE parts that count their nodes apart: ask for nodes of" \
             "one kind, or set NNODES, NODE_RANK and HEAD_ADDR."
-    if ! is_number "$NODES" || ((NODES == 0)); then
-        fail "the number of nodes is '$NODES': set NNODES to a number from 1 on."
-    fi
     if [[ -z "$RANK" ]]; then
-        [[ "$NODES" == 1 ]] || fail "$NODES nodes, but this one's rank is unknown: start the script with srun (one task a node)," \
-            "or set NODE_RANK to 0 ... $((NODES - 1))."
+        [[ "$NODES" == [01] ]] || ! is_number "$NODES" \
+            || fail "$NODES nodes, but this one's rank is unknown: start the script with srun (one task a node), or set" \
+                "NODE_RANK to 0 ... $((NODES - 1))."
         RANK=0
     fi
-    if ! is_number "$RANK" || ((RANK >= NODES)); then
-        fail "the rank is '$RANK', but $NODES nodes have the ranks 0 ... $((NODES - 1))."
-    fi
+    check_numbers
     # A batch file of one's own has the job's variables as well; only srun adds those of a step.
     [[ "$NODES" == 1 || -n "${NNODES:-}${NODE_RANK:-}${SLURM_STEP_NUM_NODES:-}${SLURM_STEP_NODELIST:-}" ]] \
         || fail "$(uname -n): SLURM's job has $NODES nodes, and this script was started on one of them alone:" \
@@ -359,14 +361,16 @@ run_on_nodes() {
             *) words+=("$word") ;;
         esac
     done
+    ((${#words[@]} > 0)) || fail "which stage? bash launch/stage.sh sft|rl|pipeline [KEY=VALUE ...]"
     # What trains on booked machines is looked after (docs/operating.md), unless the user says otherwise.
     case "${words[0]}" in
         sft | rl | pipeline) supervise="${supervise:-supervise=true}" ;;
     esac
     set -- "${words[0]}" ${recipe:+"$recipe"} ${cluster:+"$cluster"} ${supervise:+"$supervise"} "${words[@]:1}"
     if only_prints "$@"; then
-        NODES="${NNODES:-${SLURM_JOB_NUM_NODES:-1}}"
-        if ((${NODE_RANK:-${SLURM_NODEID:-0}} > 0)); then exit 0; fi
+        NODES="${NNODES:-${SLURM_JOB_NUM_NODES:-1}}" RANK="${NODE_RANK:-${SLURM_NODEID:-0}}"
+        check_numbers
+        if ((RANK > 0)); then exit 0; fi
         if ((NODES > 1)) && [[ -z "${RAY_ADDRESS:-}" ]]; then print_plan "$@"; fi
         exec funreason-train "$@"
     fi

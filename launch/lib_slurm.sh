@@ -6,6 +6,10 @@
 run_step() {
     local script="$1" step again=yes code=0
     shift
+    if [[ -z "${SLURM_JOB_ID:-}${SLURM_JOB_NODELIST:-}" ]] || ! command -v srun >/dev/null; then
+        echo "Error: this is a batch file of SLURM: submit it with sbatch; without SLURM, $script is run on every node." >&2
+        exit 2
+    fi
     # When its time is nearly up, or its place is wanted by another, the run is asked to save and to end; then the job goes
     # back into the queue and continues. A file carries the request: a signal would end Ray's own processes.
     export FUNREASON_STOP_FILE="$PWD/.funreason-stop.${SLURM_JOB_ID:-$$}"

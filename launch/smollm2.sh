@@ -5,7 +5,7 @@
 set -euo pipefail
 # shellcheck source=launch/bootstrap.sh
 source "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/bootstrap.sh"
-(($# == 1)) || fail "which folder? bash launch/smollm2.sh FOLDER"
+[[ $# == 1 && "$1" != -* ]] || fail "which folder? bash launch/smollm2.sh FOLDER"
 [[ ! -e "$1" ]] || fail "$1 is there already: name a new folder, or remove it."
 bootstrap
 VENV_DIR="${VENV_DIR:-${FUNREASON_VENV:-}}"

@@ -10,5 +10,4 @@ set -euo pipefail
 source "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/bootstrap.sh"
 # shellcheck source=launch/lib_ray.sh
 source "$LAUNCH_DIR/lib_ray.sh"
-(($# > 0)) || fail "which stage? bash launch/stage.sh sft|rl|pipeline [KEY=VALUE ...]"
 run_on_nodes "$@"

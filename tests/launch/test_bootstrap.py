@@ -366,3 +366,21 @@ def test_pips_mirror_and_certificate_serve_uv_as_well(checkout: Checkout, tmp_pa
 def test_skip_leaves_everything_alone(checkout: Checkout) -> None:
     assert checkout.run(uv=False, FUNREASON_BOOTSTRAP="skip") == (0, "")
     assert not (checkout.root / ".venv").exists()
+
+
+def test_without_a_home_it_installs_all_the_same(checkout: Checkout) -> None:
+    """As in a container or a job whose environment was emptied; the scripts run with `set -u`."""
+    environment = {name: value for name, value in checkout.environment().items() if name != "HOME"}
+    done = subprocess.run(
+        ["bash", "-euc", f"source '{checkout.root}/launch/bootstrap.sh'"],
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert checkout.calls("pip sync")
+
+
+def test_a_time_limit_that_is_none_does_not_make_a_gpu_node_one_without(checkout: Checkout) -> None:
+    code, messages = checkout.run(gpu=True, FUNREASON_SMI_SECONDS="abc")
+    assert code == 2 and "FUNREASON_SMI_SECONDS is 'abc'" in messages and not checkout.calls()

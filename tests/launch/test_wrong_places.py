@@ -120,3 +120,34 @@ def test_a_wrong_place_is_one_clear_sentence(cluster: Cluster, settings: dict, w
     assert words in messages
     assert len(messages.strip().splitlines()) == 1
     assert cluster.nodes() == {}
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"NNODES": "four"}, "the number of nodes is 'four'"),
+        ({"NNODES": 0}, "the number of nodes is '0'"),
+        ({"SLURM_JOB_NUM_NODES": "4(x2)"}, "the number of nodes is '4(x2)'"),
+        ({"NNODES": 4, "NODE_RANK": "abc"}, "the rank is 'abc', but 4 nodes have the ranks 0 ... 3"),
+        ({"NNODES": 10, "NODE_RANK": "08"}, "the rank is '08'"),
+    ],
+)
+def test_a_dry_run_in_a_wrong_place_says_so_too(cluster: Cluster, settings: dict, words: str) -> None:
+    code, messages = end(cluster.start("sft_h20x32.sh", "dry_run=true", **settings))
+    assert code == 2 and words in messages and len(messages.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize("arguments", [[], ["+recipe=funreason_mt_8gpu"], ["cluster=cpu", "supervise=true"]])
+def test_a_stage_that_is_not_named_is_asked_for(cluster: Cluster, arguments: list[str]) -> None:
+    code, messages = end(cluster.start("stage.sh", *arguments))
+    assert code == 2 and "which stage? bash launch/stage.sh" in messages and "unbound" not in messages
+
+
+def test_a_batch_file_outside_of_a_job_says_how_it_is_started(cluster: Cluster) -> None:
+    code, messages = end(cluster.start("slurm/sft_h20x32.sbatch"))
+    assert code == 2 and "submit it with sbatch" in messages and "launch/sft_h20x32.sh" in messages
+
+
+def test_an_option_is_no_folder_for_the_model(cluster: Cluster) -> None:
+    code, messages = end(cluster.start("smollm2.sh", "--help"))
+    assert code == 2 and "bash launch/smollm2.sh FOLDER" in messages
