@@ -22,6 +22,7 @@ from ...dialogue import StepEncoder
 from ...dialogue.chat_template import structure
 from ...errors import UserError
 from ...models.attention.maskable import unmaskable
+from ...models.tokenizers import must_know
 from ...run.files import write_json
 from ...run.parallel import Workers
 from . import tables, trees
@@ -50,6 +51,7 @@ def tokenise(job: Mapping[str, Any], folder: Path) -> dict[str, int]:
     os.environ["TOKENIZERS_PARALLELISM"] = "false"  # processes share the work, not threads
     from datasets import Dataset, DatasetDict, load_from_disk
 
+    must_know(Path(str(job["model"])))
     partial_folder = folder.with_name(f".{folder.name}.{os.getpid()}")
     shutil.rmtree(partial_folder, ignore_errors=True)
     work = partial_folder.with_name(partial_folder.name + ".parts")
