@@ -200,6 +200,14 @@ def test_a_class_that_ends_the_process_of_samples_is_named_with_its_tool(
     assert list((tmp_path / "made").glob(".samples-*")), "what is finished is kept"
 
 
+def test_threads_that_a_class_leaves_behind_do_not_hold_up_the_end(tmp_path: Path, written: Any) -> None:
+    wait = "__import__('threading').Thread(target=time.sleep, args=(3600,)).start()"
+    path = written(f"def begin(self) -> dict: {wait}; return {{'begun': True}}")
+    config = compose("synth", [*SMALL, f"environments=[{path}]", f"out={tmp_path}/made"])
+    config.synth.processes = 2
+    assert stage.run(config, run_of(config, tmp_path / "run"))["conversations"] == 4
+
+
 def test_a_class_that_forks_does_not_do_the_rest_twice(tmp_path: Path, written: Any) -> None:
     path = written("def fork(self) -> bool: return os.fork() == 0")
     program = (

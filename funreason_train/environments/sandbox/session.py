@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -116,6 +117,9 @@ class Sandbox:
         except subprocess.TimeoutExpired:
             self.process.kill()
             return self.process.wait()
+        finally:  # programs that its sessions have started and left behind
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.process.pid, signal.SIGKILL)
 
     def forget(self) -> None:
         """Lets go of what a fork of a process has inherited: that one's host is not ours."""

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import atexit
 import json
 import multiprocessing
 import os
+import sys
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from multiprocessing.util import Finalize
 from typing import Any
 
 from ...errors import UserError
@@ -56,11 +59,11 @@ class Processes:
 
     Args:
         processes: 1 makes everything here.
-        apart: One process is another one as well, since what works in it may end it.
+        apart: One process is another one as well, since a class of one's own may end what it works in.
     """
 
     def __init__(self, processes: int, apart: bool = False) -> None:
-        self._processes, self._here = processes, processes == 1 and not apart
+        self._processes, self._own, self._here = processes, apart, processes == 1 and not apart
         self._pool: ProcessPoolExecutor | None = None
 
     def __enter__(self) -> Processes:
@@ -88,7 +91,7 @@ class Processes:
             if self._pool is None:
                 context = multiprocessing.get_context("spawn")
                 self._notes = context.RawArray("c", NOTE * self._processes)
-                told = (os.getpid(), self._notes, context.Value("i", 0))
+                told = (os.getpid(), self._own, self._notes, context.Value("i", 0))
                 self._pool = ProcessPoolExecutor(self._processes, context, initializer=_start, initargs=told)
             return self._pool.submit(make_chunk, job["key"], packed, numbers)
 
@@ -167,8 +170,18 @@ def _ordered(
         yield result(under_way.popleft())
 
 
-def _start(parent: int, notes: Any, taken: Any) -> None:
+def _start(parent: int, own: bool, notes: Any, taken: Any) -> None:
     end_with_parent(parent)
+    if own:
+        Finalize(None, _leave, exitpriority=-100)
     with taken.get_lock():
         place, taken.value = taken.value * NOTE, taken.value + 1
     note_steps(memoryview(notes).cast("B")[place : place + NOTE])
+
+
+def _leave() -> None:
+    """Ends this process once its work is done, without waiting for threads that a class has left behind."""
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
