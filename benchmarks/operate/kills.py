@@ -269,17 +269,23 @@ def _continued(run: Path, stage: str, safe: int) -> bool | None:
         whole = [line["step"] for line in lines] == list(range(1, lines[-1]["total"] + 1))
         return whole and int(stages(run)["rl"]["result"]["resumed_from"]) >= safe
     if stage == "sft":
-        return not safe or max(_continuations(run), default=0) >= safe
+        # The first is the one that was killed; none follows if only the last bookkeeping was left.
+        return all(step >= safe for step in _beginnings(run)[1:])
     if stage == "eval":
         return all(len(part) == len(set(part)) for part in _parts(run))
     return None
 
 
-def _continuations(run: Path) -> list[int]:
-    """The steps that SFT has gone on from, from its logs."""
-    logs = [file for file in (run / "logs").rglob("*") if file.is_file() and "sft" in str(file)]
-    words = re.compile(r"continuing from checkpoint-(\d+)")
-    return [int(found) for log in logs for found in words.findall(log.read_text(errors="replace"))]
+def _beginnings(run: Path) -> list[int]:
+    """The steps at which SFT began to train in this trial, in order; its run, a copy, has one log already."""
+    _, *attempts = sorted((folder for folder in (run / "logs").glob("[0-9]*")), key=lambda one: int(one.name))
+    words = re.compile(r"starting at step (0)|continuing from checkpoint-(\d+)")
+    texts = [
+        (folder / "sft.log").read_text(errors="replace")
+        for folder in attempts
+        if (folder / "sft.log").is_file()
+    ]
+    return [int(zero or step) for text in texts for zero, step in words.findall(text)]
 
 
 def main() -> int:
