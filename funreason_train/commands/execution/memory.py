@@ -15,24 +15,26 @@ class PeakMemory:
 
     Attributes:
         bytes: The highest sum seen so far; 0 where /proc does not tell.
+        family: The descendants that lived at the last sample, those among them that have lost their parent.
     """
 
     def __init__(self, pid: int) -> None:
         self.bytes = 0
+        self.family: set[psutil.Process] = set()
         self._pid = pid
         self._next = 0.0
 
-    def sample(self) -> None:
-        """Takes a sample if the last one is old enough."""
-        if time.monotonic() < self._next:
+    def sample(self, at_once: bool = False) -> None:
+        """Takes a sample if the last one is old enough, or in any case."""
+        if time.monotonic() < self._next and not at_once:
             return
         self._next = time.monotonic() + _INTERVAL
         try:
-            root = psutil.Process(self._pid)
-            pids = [self._pid, *(child.pid for child in root.children(recursive=True))]
+            children = psutil.Process(self._pid).children(recursive=True)
         except psutil.Error:
             return
-        self.bytes = max(self.bytes, sum(map(_pss, pids)))
+        self.family = {one for one in self.family if one.is_running()} | set(children)
+        self.bytes = max(self.bytes, sum(map(_pss, [self._pid, *(child.pid for child in children)])))
 
 
 def _pss(pid: int) -> int:

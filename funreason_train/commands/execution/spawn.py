@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -104,7 +104,9 @@ def spawn(stage: Stage, config: DictConfig, run: RunDir, lock: int, log: Path) -
             if guard and (found := guard.look(child.pid)):
                 told = [f"{found.hang}.", f"Stacks are in {found.stacks}: {'; '.join(found.told)}."]
                 message = f"the stage '{stage.name}' hangs: {found.hang}\n  its stacks: {found.stacks}"
-                _end_all(child)
+                peak.sample(at_once=True)
+                child.end()
+                _end_all(peak.family)
                 raise StageFailed(message, None if on_screen else log, hung=True, told=told)
             time.sleep(0.5)
         try:
@@ -112,18 +114,18 @@ def spawn(stage: Stage, config: DictConfig, run: RunDir, lock: int, log: Path) -
         except ChildFailed as error:
             if stop.terminated and error.code == -signal.SIGTERM:  # both were told, by the launch script
                 raise KeyboardInterrupt from None
+            if error.code < 0:  # killed, so it could not end what it had started
+                _end_all(peak.family)
             shown = None if on_screen else log
             raise StageFailed(failure(stage.name, error, shown), shown, error.code, error.why) from None
 
 
-def _end_all(child: Child) -> None:
-    """Ends a stage that hangs; those of its processes that do not follow are killed."""
-    try:
-        family = psutil.Process(child.pid).children(recursive=True)
-    except psutil.Error:
-        family = []
-    child.end()
-    _, alive = psutil.wait_procs(family, timeout=_FOLLOW_SECONDS)
+def _end_all(family: Iterable[psutil.Process]) -> None:
+    """Waits for the processes of a stage that was ended, and kills those that do not follow it.
+
+    Ray's agents, for one, spend a minute on telling a head that is gone that their raylet is gone too.
+    """
+    _, alive = psutil.wait_procs(list(family), timeout=_FOLLOW_SECONDS)
     for process in alive:
         with suppress(psutil.Error):
             process.kill()

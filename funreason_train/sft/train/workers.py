@@ -152,19 +152,19 @@ def _attempt(job: Mapping[str, Any], profile: Profile, folder: Path, settings: D
 
 
 def _trainer_class(own_ray: bool) -> Any:
-    """Ray Train's trainer; on a Ray that ends with us, without the actor that would clean up after us.
+    """Ray Train's trainer without two processes that would have nothing to do.
 
-    That actor (one process more) asks Ray's dashboard every second whether we are alive, and we start none.
+    One keeps Ray's own data sets, of which we use none. The other, on a Ray that ends with us, would clean up
+    after us: it asks Ray's dashboard every second whether we are alive, and we start none.
     """
     from ray.train.torch import TorchTrainer
+    from ray.train.v2._internal.callbacks.datasets import DatasetsCallback
     from ray.train.v2._internal.callbacks.placement_group_callback import PlacementGroupCleanerCallback
 
-    if not own_ray:
-        return TorchTrainer
+    idle = (DatasetsCallback, PlacementGroupCleanerCallback) if own_ray else (DatasetsCallback,)
 
     class Trainer(TorchTrainer):
         def _create_default_callbacks(self) -> list[Any]:
-            callbacks = super()._create_default_callbacks()
-            return [one for one in callbacks if not isinstance(one, PlacementGroupCleanerCallback)]
+            return [one for one in super()._create_default_callbacks() if not isinstance(one, idle)]
 
     return Trainer
