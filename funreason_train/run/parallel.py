@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import gc
+import importlib
 import multiprocessing
 import os
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
+from contextlib import suppress
 from itertools import islice
 from types import TracebackType
 from typing import TypeVar
@@ -85,6 +88,17 @@ def _start(parent: int, begin: Callable[[], None] | None) -> None:
     gc.set_threshold(*_RARELY)
     if begin is not None:
         begin()
+
+
+def import_meanwhile(*modules: str) -> None:
+    """Imports what will be needed while this process waits; who needs it then tells what failed."""
+
+    def work() -> None:
+        with suppress(Exception):
+            for module in modules:
+                importlib.import_module(module)
+
+    threading.Thread(target=work).start()
 
 
 def chunks(items: Iterable[Item], size: int) -> Iterator[list[Item]]:

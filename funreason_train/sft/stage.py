@@ -16,6 +16,7 @@ from ..models.folder import local_folder, model_problems, quantised_problems, re
 from ..models.weights import stored_tensors, weight_defects
 from ..parity import gate
 from ..run.files import read_json, read_lines, write_json
+from ..run.parallel import import_meanwhile
 from ..run.process import call_in_process
 from ..run.progress import report
 from ..run.stage import Decides, Plan, Stage, model_files
@@ -75,6 +76,7 @@ def run(config: DictConfig, run: RunDir) -> dict[str, Any]:
     arguments, batch = {**compose(config, paths), "model_name_or_path": str(base)}, batch_of(config)
     print("\n".join(brief(config, run)), flush=True)
     refuse_other_workers(config, paths, None)
+    import_meanwhile("torch", "pandas", "pyarrow.dataset")  # as Ray Train will
     rows = _tokenised(config, paths, arguments)
     refuse_other_workers(config, paths, rows.identity)
     total = config.sft.max_steps or batch.steps(rows.sequences, config.sft.epochs)

@@ -24,7 +24,7 @@ from ...errors import UserError
 from ...models.attention.maskable import unmaskable
 from ...models.tokenizers import must_know
 from ...run.files import write_json
-from ...run.parallel import Workers
+from ...run.parallel import Workers, import_meanwhile
 from . import tables, trees
 from .packing import IGNORED, joined, pack
 from .rows import Form, Part, RowError, conversation, parts, read
@@ -49,9 +49,7 @@ def tokenise(job: Mapping[str, Any], folder: Path) -> dict[str, int]:
         UserError: naming the row that cannot be trained on, or the length that is needed.
     """
     os.environ["TOKENIZERS_PARALLELISM"] = "false"  # processes share the work, not threads
-    from datasets import Dataset, DatasetDict, load_from_disk
-
-    must_know(Path(str(job["model"])))
+    import_meanwhile("datasets", "transformers.models.auto")  # while the workers start and work
     partial_folder = folder.with_name(f".{folder.name}.{os.getpid()}")
     shutil.rmtree(partial_folder, ignore_errors=True)
     work = partial_folder.with_name(partial_folder.name + ".parts")
@@ -83,7 +81,10 @@ def tokenise(job: Mapping[str, Any], folder: Path) -> dict[str, int]:
                     report, shards = measured if side == "train" else report, [str(file)]
                 elif job["packing"]:
                     shards = _packed(shards, int(job["cutoff_len"]), work / f"{side}.packed.arrow")
-                sides[side] = _dataset(Dataset, shards)
+                sides[side] = _dataset(shards)
+        must_know(Path(str(job["model"])))
+        from datasets import DatasetDict, load_from_disk
+
         DatasetDict(sides).save_to_disk(str(partial_folder))
         if not tree:
             report = measure(_labels(load_from_disk(str(partial_folder))["train"]))
@@ -117,7 +118,11 @@ def _encode(workers: Workers, file: Path, job: Mapping[str, Any], side: str, wor
         raw=bool(job["tree"]),
         segments=bool(job["segments"]),
     )
-    done = list(workers.map(one, pieces))
+    try:
+        done = list(workers.map(one, pieces))
+    except Exception:
+        must_know(Path(str(job["model"])))  # or else that is the cause
+        raise
     if problem := next((some.problem for some in done if some.problem), None):
         raise UserError(problem, where=str(file), fix="Prepare the data again, or take the row out")
     return done
@@ -175,6 +180,7 @@ def fitting(model: str) -> int:
     """
     from transformers import AutoConfig, AutoTokenizer
 
+    must_know(Path(model))
     if why := unmaskable(AutoConfig.from_pretrained(model, trust_remote_code=False).to_dict()):
         raise UserError(f"the model {why}", where="sft.tree", fix="Set sft.tree=false")
     tokenizer = AutoTokenizer.from_pretrained(model, trust_remote_code=False)
@@ -223,10 +229,10 @@ def _rows(shards: Sequence[str]) -> Iterator[Sequence[list[int]]]:
         )
 
 
-def _dataset(kind: Any, shards: Sequence[str]) -> Any:
-    from datasets import concatenate_datasets
+def _dataset(shards: Sequence[str]) -> Any:
+    from datasets import Dataset, concatenate_datasets
 
-    return concatenate_datasets([kind.from_file(shard) for shard in shards])
+    return concatenate_datasets([Dataset.from_file(shard) for shard in shards])
 
 
 def _labels(dataset: Any) -> Iterator[Any]:

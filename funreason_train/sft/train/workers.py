@@ -152,19 +152,33 @@ def _attempt(job: Mapping[str, Any], profile: Profile, folder: Path, settings: D
 
 
 def _trainer_class(own_ray: bool) -> Any:
-    """Ray Train's trainer without two processes that would have nothing to do.
+    """Ray Train's trainer without processes that would have nothing to do, each a second or two to start.
 
-    One keeps Ray's own data sets, of which we use none. The other, on a Ray that ends with us, would clean up
-    after us: it asks Ray's dashboard every second whether we are alive, and we start none.
+    One keeps Ray's own data sets, of which we use none. On a Ray that ends with us, one would ask for more
+    nodes, which nobody can give, and one would clean up after us: it asks Ray's dashboard every second
+    whether we are alive, and we start none.
     """
     from ray.train.torch import TorchTrainer
     from ray.train.v2._internal.callbacks.datasets import DatasetsCallback
     from ray.train.v2._internal.callbacks.placement_group_callback import PlacementGroupCleanerCallback
+    from ray.train.v2._internal.execution.scaling_policy import FixedScalingPolicy
+
+    class Fixed(FixedScalingPolicy):
+        def after_controller_start(self, train_run_context: Any) -> None:
+            pass
+
+        def _maybe_send_resource_request(self) -> None:
+            pass
 
     idle = (DatasetsCallback, PlacementGroupCleanerCallback) if own_ray else (DatasetsCallback,)
 
     class Trainer(TorchTrainer):
         def _create_default_callbacks(self) -> list[Any]:
             return [one for one in super()._create_default_callbacks() if not isinstance(one, idle)]
+
+        def _initialize_and_run_controller(self, **parts: Any) -> Any:
+            if own_ray:
+                parts["scaling_policy"] = Fixed(self.scaling_config)
+            return super()._initialize_and_run_controller(**parts)
 
     return Trainer
