@@ -219,11 +219,10 @@ def _plain_default(value: Any) -> Any:
 
 def _written_default(value: Any) -> Any:
     """What stands for a value that JSON does not have; see `_WRITTEN`."""
-    members = _members(type(value)) if isinstance(value, enum.Enum) else {}
-    if shown := [
-        shown for shown, one in members.items() if one is value
-    ]:  # of flags several at once are none
-        return shown[0]
+    if isinstance(value, enum.Enum):
+        for shown, one in _members(type(value)).items():
+            if one is value:
+                return shown  # of flags, several at once are no member
     if isinstance(value, (set, frozenset)):
         return sorted(value, key=repr)
     if isinstance(value, decimal.Decimal):

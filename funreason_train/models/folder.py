@@ -35,9 +35,8 @@ def folder_problems(folder: Path, *, weights: bool = True, template: bool = True
         return [f"{folder}: there is no such model folder; give a Hugging Face folder or a hub id"]
     config = read_config(folder)
     if config is None and (folder / "adapter_config.json").is_file():
-        base = (read_object(folder / "adapter_config.json") or {}).get(
-            "base_model_name_or_path"
-        ) or "its base"
+        adapter = read_object(folder / "adapter_config.json") or {}
+        base = adapter.get("base_model_name_or_path") or "its base"
         return [
             f"{folder}: this is a LoRA adapter and no model; name the folder that it was merged into (in a "
             f"run, RUN_DIR/sft/model), or merge it into {base} with peft's merge_and_unload"

@@ -126,9 +126,8 @@ def _head_problems(
 def _layer_problems(sizes: Mapping[str, Any], tensors: Mapping[str, Stored]) -> list[str]:
     layers = next(filter(None, (_whole(sizes, name) for name in _LAYERS)), None)
     found = {int(match[1]) for name in tensors if (match := _LAYER.search(name))}
-    more = (
-        _whole(sizes, "num_nextn_predict_layers") or 0
-    )  # that guess further tokens; files may leave them out
+    # Those that guess further tokens stand behind the others; files may leave them out.
+    more = _whole(sizes, "num_nextn_predict_layers") or 0
     if layers is None or not found or layers <= max(found) + 1 <= layers + more:
         return []
     return [f"num_hidden_layers is {layers}, the weights have {max(found) + 1}"]

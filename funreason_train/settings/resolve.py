@@ -102,6 +102,5 @@ def _absolute(path: str) -> str:
     """A local path made absolute; what does not exist and looks like `owner/name` stays a hub id."""
     expanded = Path(path).expanduser()
     looks_local = path.startswith((".", "/", "~")) or os.sep not in path or path.count("/") > 1
-    return (
-        os.path.realpath(expanded) if expanded.exists() or looks_local else path
-    )  # of links in a circle too
+    # Unlike Path.resolve, realpath takes links in a circle as they are.
+    return os.path.realpath(expanded) if expanded.exists() or looks_local else path

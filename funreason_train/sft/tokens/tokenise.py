@@ -82,7 +82,6 @@ def tokenise(job: Mapping[str, Any], folder: Path) -> dict[str, int]:
                 elif job["packing"]:
                     shards = _packed(shards, int(job["cutoff_len"]), work / f"{side}.packed.arrow")
                 sides[side] = _dataset(shards)
-        must_know(Path(str(job["model"])))
         from datasets import DatasetDict, load_from_disk
 
         DatasetDict(sides).save_to_disk(str(partial_folder))
@@ -120,9 +119,8 @@ def _encode(workers: Workers, file: Path, job: Mapping[str, Any], side: str, wor
     )
     try:
         done = list(workers.map(one, pieces))
-    except Exception:
-        must_know(Path(str(job["model"])))  # or else that is the cause
-        raise
+    finally:  # where it does not, whatever failed did so for that
+        must_know(Path(str(job["model"])))
     if problem := next((some.problem for some in done if some.problem), None):
         raise UserError(problem, where=str(file), fix="Prepare the data again, or take the row out")
     return done

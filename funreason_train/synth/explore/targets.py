@@ -141,9 +141,8 @@ def _wanted(row: Any) -> list[str]:
     if isinstance(row, Mapping):
         if _is_right(row):
             return []
-        if isinstance(
-            row.get("turns"), list
-        ):  # an evaluation's record: what was missed stands in the reasons
+        if isinstance(row.get("turns"), list):
+            # An evaluation's record: what was missed stands in the reasons.
             reasons = [str(reason) for turn in row["turns"] for reason in turn.get("reasons", ())]
             return [name for reason in reasons for name in _CALLED.findall(reason)]
         gold = next((row[key] for key in ("gold", "ground_truth", "task", "missing") if row.get(key)), row)
