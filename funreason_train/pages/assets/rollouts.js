@@ -49,8 +49,8 @@ async function search(words, progress) {
   if (!needle) { found = null; return true; }
   const hits = new Set();
   for (const [at, step] of store.steps.entries()) {
-    if ((here().query.get("q") || "") !== words) return false;
     const held = await block(`texts-${step}`);
+    if ((here().query.get("q") || "") !== words) return false; // asked after the wait: nothing of an ended search is told
     if (!held) continue;
     const hit = unfold(held.texts).map((text) => text.toLowerCase().includes(needle));
     for (const row of store.rows) {

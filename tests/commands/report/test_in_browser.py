@@ -216,6 +216,25 @@ def test_filters_by_hand_and_sorting(report: Path, visit: Visit) -> None:
         assert scores == sorted(scores, reverse=direction == "desc") and len(scores) > 10
 
 
+def test_a_search_that_was_cleared_says_nothing_more(report: Path, visit: Visit) -> None:
+    tab = visit(report, "#/rollouts")
+    with counted(tab, f"{ALL} of {ALL} samples"):
+        pass
+    # The texts of a step come only once they are let go, as they do slowly from a long run.
+    tab.evaluate(
+        """() => { const real = block; window.waiting = [];
+        window.block = async (name) => { await new Promise((go) => waiting.push(go)); return real(name); } }"""
+    )
+    tab.fill("input[type=search]", "Lamp")
+    tab.wait_for_function("() => waiting.length === 1")
+    tab.click("text=Clear")
+    with counted(tab, f"{ALL} of {ALL} samples"):
+        pass
+    tab.evaluate("() => waiting.splice(0).forEach((go) => go())")
+    tab.wait_for_timeout(300)
+    assert texts(tab, ".status") == [f"{ALL} of {ALL} samples"]
+
+
 def test_a_phone_shows_the_list_or_the_sample(report: Path, visit: Visit) -> None:
     tab = visit(report, "#/rollouts", width=390)
     tab.wait_for_selector(".tabulator-row")
