@@ -89,9 +89,7 @@ def brief(config: DictConfig, run: RunDir) -> list[str]:
 
 def _plan(config: DictConfig, run: RunDir) -> Plan:
     found = _prompts(config, run)
-    return Plan(
-        brief_lines(config, *found), {"rl.yaml": compose(config, run, *found)}, cost(config, run, *found)
-    )
+    return Plan(brief_lines(config, *found), {"rl.yaml": compose(config, run, *found)}, cost(config, *found))
 
 
 def run(config: DictConfig, run: RunDir) -> dict[str, Any]:

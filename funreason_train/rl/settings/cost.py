@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ...cluster.plan import Device, StagePlan
 from ...cluster.plan.inputs import shape_of, token_statistics
 from ...cluster.plan.rl import RlJob
 from ...cluster.plan.rl import plan as plan_of
-from ...run.paths import RunDir
 from ..verl.compose import in_environments, longest_prompt, target_steps
 from .prompts import Prompts
 
@@ -20,12 +20,11 @@ _SHORTER = 8  # mean lengths are assumed to be so many times below the limits
 _FUSED_TOKENS = 512  # of a chunk of verl's fused head (verl/utils/experimental/torch_functional.py)
 
 
-def cost(config: DictConfig, run: RunDir, train: Prompts, val: Prompts) -> StagePlan | str:
+def cost(config: DictConfig, train: Prompts, val: Prompts) -> StagePlan | str:
     """The plan; or why there is none: the model's sizes are not known.
 
     Args:
         config: The project's configuration with `rl.model` filled in.
-        run: The run directory.
         train: The training prompts.
         val: The validation prompts.
     """
@@ -41,7 +40,8 @@ def cost(config: DictConfig, run: RunDir, train: Prompts, val: Prompts) -> Stage
     if not longest:
         longest = _UNKNOWN
         notes.append(f"prompts of at most {_UNKNOWN:,} tokens (there are no data yet)")
-    tokens = token_statistics(run.data / "ledger.json")
+    # The ledger of the data stage that wrote the prompts, which may be another run's.
+    tokens = token_statistics(train.file.parent.parent / "ledger.json")
     prompt = told.prompt_tokens or (tokens.prompt if tokens else None)
     if prompt is None:
         prompt = longest / _SHORTER
@@ -97,7 +97,15 @@ def cost(config: DictConfig, run: RunDir, train: Prompts, val: Prompts) -> Stage
         kept=int(rl.keep_checkpoints),
         headroom=float(told.headroom),
     )
-    return plan_of(job, tuple(notes))
+    planned = plan_of(job, tuple(notes))
+    if rl.algorithm.filter_groups:
+        note = (
+            "every group has a signal; others are replaced by up to "
+            f"{rl.algorithm.filter_batches} more batches of rollouts a step, "
+            f"{planned.seconds['rollouts']:,.1f} s each (rl.algorithm.filter_batches)"
+        )
+        planned = replace(planned, notes=(*planned.notes, note))
+    return planned
 
 
 def _pass(config: DictConfig, longest: int, limit: int) -> int:

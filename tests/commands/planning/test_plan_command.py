@@ -282,3 +282,20 @@ def test_trees_have_fewer_tokens_but_as_many_that_are_learned(
 
     rows_alone = logits("sft.cutoff_len=2048")
     assert logits("sft.tree=true", "sft.tree_tokens=2048") > 2 * rows_alone
+
+
+def test_rl_on_prompts_of_another_run_is_planned_with_their_lengths(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "other" / "data"
+    (folder / "rl").mkdir(parents=True)
+    lengths = {"prompt": {"mean": 777, "max": 900}, "target": {"mean": 23, "max": 40}}
+    (folder / "ledger.json").write_text(json.dumps({"a": {"steps": 8, "tokens": lengths}}))
+    words = ["cluster=cpu", "model=HuggingFaceTB/SmolLM2-135M-Instruct", f"run_dir={tmp_path / 'run'}"]
+    sizes = ["rl.prompts_per_step=10", "rl.samples_per_prompt=4", "rl.algorithm.filter_groups=true"]
+    file = f"rl.train_file={folder / 'rl' / 'train.parquet'}"
+    _, out, _ = plan(capsys, *words, *sizes, file, "rl.algorithm.filter_batches=3", "--json")
+    stage = json.loads(out)["stages"]["rl"]
+    assert stage["tokens_per_step"] == 10 * 4 * (777 + 23)
+    rollouts = f"up to 3 more batches of rollouts a step, {stage['step_seconds']['rollouts']:,.1f} s each"
+    assert any(rollouts in note for note in stage["notes"])

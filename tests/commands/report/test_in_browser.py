@@ -223,7 +223,8 @@ def test_a_search_that_was_cleared_says_nothing_more(report: Path, visit: Visit)
     # The texts of a step come only once they are let go, as they do slowly from a long run.
     tab.evaluate(
         """() => { const real = block; window.waiting = [];
-        window.block = async (name) => { await new Promise((go) => waiting.push(go)); return real(name); } }"""
+        window.block = async (name) => { await new Promise((go) => waiting.push(go));
+          return real(name); }; }"""
     )
     tab.fill("input[type=search]", "Lamp")
     tab.wait_for_function("() => waiting.length === 1")
