@@ -4,6 +4,10 @@ transformers draws the order of length groups from the global generator, which a
 state: its second epoch has the first one's order, and repeats some rows and leaves out others (trainer.py,
 `_run_epoch`; prototypes of both are in tests/sft/test_sft_order.py).
 
+Its length groups also run from long to short for fifty steps, again and again (trainer_pt_utils.py,
+`get_length_grouped_indices`). Rows of one length are often of one kind, so what short rows teach is always
+learned last. Here the steps are mixed; what that is worth is told in docs/training.md.
+
 Loaded inside a training process (imports torch and transformers inside the functions).
 """
 
@@ -16,7 +20,8 @@ from typing import Any
 from torch import Generator, randperm
 from torch.utils.data import Sampler
 from transformers import TrainerCallback
-from transformers.trainer_pt_utils import get_length_grouped_indices
+
+_STEPS = 50  # rows of so many steps are sorted together, as in transformers
 
 
 class EpochSampler(Sampler[int]):
@@ -24,7 +29,7 @@ class EpochSampler(Sampler[int]):
 
     Args:
         lengths: Tokens of each row, to bring rows of similar length together; None mixes them freely.
-        group: Rows that form a batch of similar length.
+        group: Rows of a step, of all ranks together: the order is the same for any number of ranks.
         rows: How many rows there are.
         seed: Of the run.
     """
@@ -45,7 +50,35 @@ class EpochSampler(Sampler[int]):
         generator.manual_seed(self.seed * 1_000_003 + self.epoch)
         if self.lengths is None:
             return iter(randperm(self.rows, generator=generator).tolist())
-        return iter(get_length_grouped_indices(self.lengths, self.group, generator=generator))
+        return iter(grouped(self.lengths, self.group, generator))
+
+
+def grouped(lengths: Sequence[int], group: int, generator: Generator) -> list[int]:
+    """Rows in steps of similar length, the steps in a random order.
+
+    The step with the longest row comes first, so that an out-of-memory shows at once; rows that do not fill a
+    step come last.
+
+    Args:
+        lengths: Tokens of each row.
+        group: Rows of a step.
+        generator: Draws rows and order.
+    """
+    rows = randperm(len(lengths), generator=generator).tolist()
+    pool = group * max(1, min(_STEPS, len(rows) // (4 * group)))
+    steps: list[list[int]] = []
+    for at in range(0, len(rows), pool):
+        some = sorted(rows[at : at + pool], key=lambda row: lengths[row], reverse=True)
+        steps += [some[start : start + group] for start in range(0, len(some), group)]
+    rest = steps.pop() if len(steps[-1]) < group else []
+    order = randperm(len(steps), generator=generator).tolist()
+    steps = [steps[at] for at in order]
+    if steps:
+        longest = max(range(len(steps)), key=lambda at: lengths[steps[at][0]])
+        steps[0], steps[longest] = steps[longest], steps[0]
+        if rest and lengths[rest[0]] > lengths[steps[0][0]]:
+            rest[0], steps[0][0] = steps[0][0], rest[0]
+    return [row for step in [*steps, rest] for row in step]
 
 
 def seed_epochs(seed: int) -> None:
@@ -58,7 +91,7 @@ def seed_epochs(seed: int) -> None:
         if arguments.train_sampling_strategy != "group_by_length":
             return EpochSampler(len(data), seed)
         lengths = row_lengths(data)
-        group = arguments.train_batch_size * arguments.gradient_accumulation_steps
+        group = arguments.train_batch_size * arguments.gradient_accumulation_steps * arguments.world_size
         return EpochSampler(len(data), seed, lengths, group)
 
     CustomSeq2SeqTrainer._get_train_sampler = sampler
