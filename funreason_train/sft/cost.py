@@ -67,6 +67,9 @@ def cost(config: DictConfig, run: RunDir) -> StagePlan | str:
             f"trees of {found.rows_per_tree:.1f} rows save about {found.saved:.1f} times the tokens (from "
             "their text); the largest is taken to exceed the longest row as the mean one exceeds the mean row"
         )
+    grouped = batch.mixes if sft.group_by_length is None else sft.group_by_length
+    if not (sft.packing or grouped) and batch.per_device * batch.workers > 1:
+        notes.append("padding, and waiting for a longer row elsewhere, are not counted (sft.group_by_length)")
     if sft.packing:
         sequences = None if sequences is None else max(1, sequences * mean / longest)
     job = SftJob(

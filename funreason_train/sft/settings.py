@@ -93,7 +93,7 @@ class Sft(Section):
     packing: bool
     tree: bool
     tree_tokens: Count | None
-    group_by_length: bool
+    group_by_length: bool | None
     lean_forward: bool
     loss: Literal["plain", "balance"]
     balance: Balance

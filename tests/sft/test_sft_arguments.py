@@ -66,7 +66,6 @@ CPU = {
     "include_num_input_tokens_seen": "non_padding",
     "report_to": ["tensorboard"],
     "disable_tqdm": True,
-    "train_sampling_strategy": "group_by_length",
     "num_train_epochs": 3.0,
     "save_strategy": "steps",
     "save_steps": 200,
@@ -77,6 +76,23 @@ CPU = {
 
 def test_a_laptop_gets_exactly_this() -> None:
     assert arguments() == CPU
+
+
+@pytest.mark.parametrize(
+    ("words", "grouped"),
+    [
+        ((), False),
+        (("sft.global_batch=64", "sft.per_device_batch=8"), True),
+        (("sft.global_batch=56", "sft.per_device_batch=8"), False),
+        (("sft.global_batch=64", "sft.per_device_batch=8", "sft.group_by_length=false"), False),
+        (("sft.group_by_length=true",), True),
+        (("sft.group_by_length=true", "sft.packing=true", "sft.cutoff_len=64"), False),
+    ],
+)
+def test_rows_are_grouped_by_length_where_a_step_still_mixes_them(
+    words: tuple[str, ...], grouped: bool
+) -> None:
+    assert (arguments(*words).get("train_sampling_strategy") == "group_by_length") is grouped
 
 
 def test_the_cluster_differs_from_the_laptop_only_in_what_the_device_decides() -> None:

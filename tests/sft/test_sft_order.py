@@ -54,19 +54,19 @@ def test_rows_of_similar_length_meet_and_the_longest_comes_first() -> None:
     assert sum(spread) / len(spread) < 15, "a random order has about 60"
 
 
-def test_long_and_short_steps_are_mixed() -> None:
+def test_long_and_short_groups_are_mixed() -> None:
     """A sorted pool runs from long to short, so each would end with rows of the same kind."""
     from funreason_train.sft.tokens.order import EpochSampler
 
     lengths = [(number * 37) % 100 + 1 for number in range(2000)]
     order = list(EpochSampler(2000, seed=0, lengths=lengths, group=4))
-    steps = [sum(lengths[n] for n in order[at : at + 4]) for at in range(0, 2000, 4)]
-    falls = sum(now > then for now, then in itertools.pairwise(steps[1:]))
-    assert 0.4 * len(steps) < falls < 0.6 * len(steps)
+    groups = [sum(lengths[n] for n in order[at : at + 4]) for at in range(0, 2000, 4)]
+    falls = sum(now > then for now, then in itertools.pairwise(groups[1:]))
+    assert 0.4 * len(groups) < falls < 0.6 * len(groups)
 
 
 @pytest.mark.parametrize("rows", [1, 3, 4, 5, 7, 18, 203])
-def test_no_row_is_lost_where_steps_do_not_fill_up(rows: int) -> None:
+def test_no_row_is_lost_where_groups_do_not_fill_up(rows: int) -> None:
     from funreason_train.sft.tokens.order import EpochSampler
 
     for longest in range(min(rows, 20)):

@@ -180,7 +180,8 @@ def _compose(config: DictConfig, paths: Paths) -> dict[str, Any]:
     }
     if sft.cutoff_len is not None:
         arguments["cutoff_len"] = sft.cutoff_len
-    if sft.group_by_length and not sft.packing:
+    grouped = batch.mixes if sft.group_by_length is None else sft.group_by_length
+    if grouped and not sft.packing:
         arguments["train_sampling_strategy"] = "group_by_length"
     if sft.max_steps is not None:
         arguments["max_steps"] = sft.max_steps

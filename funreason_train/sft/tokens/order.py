@@ -6,7 +6,7 @@ state: its second epoch has the first one's order, and repeats some rows and lea
 
 Its length groups also run from long to short for fifty steps, again and again (trainer_pt_utils.py,
 `get_length_grouped_indices`). Rows of one length are often of one kind, so what short rows teach is always
-learned last. Here the steps are mixed; what that is worth is told in docs/training.md.
+learned last. Here the groups are mixed; what that is worth is told in docs/training.md.
 
 Loaded inside a training process (imports torch and transformers inside the functions).
 """
@@ -21,7 +21,7 @@ from torch import Generator, randperm
 from torch.utils.data import Sampler
 from transformers import TrainerCallback
 
-_STEPS = 50  # rows of so many steps are sorted together, as in transformers
+_GROUPS = 50  # so many are sorted together, as in transformers
 
 
 class EpochSampler(Sampler[int]):
@@ -29,7 +29,8 @@ class EpochSampler(Sampler[int]):
 
     Args:
         lengths: Tokens of each row, to bring rows of similar length together; None mixes them freely.
-        group: Rows of a step, of all ranks together: the order is the same for any number of ranks.
+        group: Rows that all ranks take at once, so that none waits for another with longer ones. A step of
+            several such groups has rows of several lengths.
         rows: How many rows there are.
         seed: Of the run.
     """
@@ -54,31 +55,30 @@ class EpochSampler(Sampler[int]):
 
 
 def grouped(lengths: Sequence[int], group: int, generator: Generator) -> list[int]:
-    """Rows in steps of similar length, the steps in a random order.
+    """Rows in groups of similar length, the groups in a random order.
 
-    The step with the longest row comes first, so that an out-of-memory shows at once; rows that do not fill a
-    step come last.
+    The group with the longest row comes first, so that an out-of-memory shows at once; rows that do not fill
+    a group come last.
 
     Args:
         lengths: Tokens of each row.
-        group: Rows of a step.
+        group: Rows of a group.
         generator: Draws rows and order.
     """
     rows = randperm(len(lengths), generator=generator).tolist()
-    pool = group * max(1, min(_STEPS, len(rows) // (4 * group)))
-    steps: list[list[int]] = []
+    pool = group * max(1, min(_GROUPS, len(rows) // (4 * group)))
+    groups: list[list[int]] = []
     for at in range(0, len(rows), pool):
         some = sorted(rows[at : at + pool], key=lambda row: lengths[row], reverse=True)
-        steps += [some[start : start + group] for start in range(0, len(some), group)]
-    rest = steps.pop() if len(steps[-1]) < group else []
-    order = randperm(len(steps), generator=generator).tolist()
-    steps = [steps[at] for at in order]
-    if steps:
-        longest = max(range(len(steps)), key=lambda at: lengths[steps[at][0]])
-        steps[0], steps[longest] = steps[longest], steps[0]
-        if rest and lengths[rest[0]] > lengths[steps[0][0]]:
-            rest[0], steps[0][0] = steps[0][0], rest[0]
-    return [row for step in [*steps, rest] for row in step]
+        groups += [some[start : start + group] for start in range(0, len(some), group)]
+    rest = groups.pop() if len(groups[-1]) < group else []
+    groups = [groups[at] for at in randperm(len(groups), generator=generator).tolist()]
+    if groups:
+        longest = max(range(len(groups)), key=lambda at: lengths[groups[at][0]])
+        groups[0], groups[longest] = groups[longest], groups[0]
+        if rest and lengths[rest[0]] > lengths[groups[0][0]]:
+            rest[0], groups[0][0] = groups[0][0], rest[0]
+    return [row for one in [*groups, rest] for row in one]
 
 
 def seed_epochs(seed: int) -> None:
@@ -91,7 +91,7 @@ def seed_epochs(seed: int) -> None:
         if arguments.train_sampling_strategy != "group_by_length":
             return EpochSampler(len(data), seed)
         lengths = row_lengths(data)
-        group = arguments.train_batch_size * arguments.gradient_accumulation_steps * arguments.world_size
+        group = arguments.train_batch_size * arguments.world_size
         return EpochSampler(len(data), seed, lengths, group)
 
     CustomSeq2SeqTrainer._get_train_sampler = sampler
