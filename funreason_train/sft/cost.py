@@ -14,7 +14,7 @@ from ..cluster.plan.sft import plan as plan_of
 from ..errors import UserError
 from ..run.paths import RunDir
 from .brief import count_rows, rows_file, shared_text
-from .llamafactory.arguments import Paths, batch_of
+from .llamafactory.arguments import Paths, batch_of, grouped_by_length
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -67,8 +67,7 @@ def cost(config: DictConfig, run: RunDir) -> StagePlan | str:
             f"trees of {found.rows_per_tree:.1f} rows save about {found.saved:.1f} times the tokens (from "
             "their text); the largest is taken to exceed the longest row as the mean one exceeds the mean row"
         )
-    grouped = batch.mixes if sft.group_by_length is None else sft.group_by_length
-    if not (sft.packing or grouped) and batch.per_device * batch.workers > 1:
+    if not (sft.packing or grouped_by_length(config)) and batch.per_device * batch.workers > 1:
         notes.append("padding, and waiting for a longer row elsewhere, are not counted (sft.group_by_length)")
     if sft.packing:
         sequences = None if sequences is None else max(1, sequences * mean / longest)

@@ -78,6 +78,13 @@ def batch_of(config: DictConfig) -> Batch:
     return Batch.divide(config.sft.global_batch, config.sft.per_device_batch, workers_of(config.cluster))
 
 
+def grouped_by_length(config: DictConfig) -> bool:
+    """Whether the rows of a pass are of similar length: as set, or where a step has passes enough to mix."""
+    sft = config.sft
+    chosen = batch_of(config).mixes if sft.group_by_length is None else sft.group_by_length
+    return bool(chosen) and not sft.packing
+
+
 def tree_of(config: DictConfig) -> dict[str, Any] | None:
     """The limits of trees as `tokens.trees.write` takes them; None if rows stay apart."""
     sft = config.sft
@@ -180,8 +187,7 @@ def _compose(config: DictConfig, paths: Paths) -> dict[str, Any]:
     }
     if sft.cutoff_len is not None:
         arguments["cutoff_len"] = sft.cutoff_len
-    grouped = batch.mixes if sft.group_by_length is None else sft.group_by_length
-    if grouped and not sft.packing:
+    if grouped_by_length(config):
         arguments["train_sampling_strategy"] = "group_by_length"
     if sft.max_steps is not None:
         arguments["max_steps"] = sft.max_steps
