@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -122,6 +123,7 @@ class Hosts:
     """The host of this process, which has imported the modules so far."""
 
     def __init__(self) -> None:
+        self._lock = threading.RLock()  # samples are made by several threads
         self._host: Sandbox | None = None
         self._modules: tuple[str, ...] = ()
         self._seconds = 0.0
@@ -141,15 +143,17 @@ class Hosts:
         seconds = call_limits()["own_seconds"]
         if seconds is None:
             return None
-        if self._host is None or (tuple(modules), seconds) != (self._modules, self._seconds):
-            self.close()
-            self._modules, self._seconds = tuple(modules), float(seconds)
-            limits = CallLimits(seconds=0, wall=self._seconds, memory=0)
-            self._host = Sandbox(WORK, {"modules": list(modules)}, limits, variables=_variables())
-        if name not in self._kinds:
-            made = {"name": name, "kind": kind, "host": self._host}
-            self._kinds[name] = type("Hosted", (HostedEnvironment,), made)
-        return self._kinds[name]()
+        with self._lock:
+            if self._host is None or (tuple(modules), seconds) != (self._modules, self._seconds):
+                self.close()
+                self._modules, self._seconds = tuple(modules), float(seconds)
+                limits = CallLimits(seconds=0, wall=self._seconds, memory=0)
+                self._host = Sandbox(WORK, {"modules": list(modules)}, limits, variables=_variables())
+            if name not in self._kinds:
+                made = {"name": name, "kind": kind, "host": self._host}
+                self._kinds[name] = type("Hosted", (HostedEnvironment,), made)
+            hosted = self._kinds[name]
+        return hosted()
 
     def close(self) -> None:
         """Ends the host once its sessions are over."""
@@ -159,6 +163,7 @@ class Hosts:
 
     def forget(self) -> None:
         """Lets go of what a fork has inherited."""
+        self._lock = threading.RLock()
         if self._host is not None:
             self._host.forget()
         self._host, self._kinds = None, {}

@@ -6,7 +6,8 @@ so) and starts no programs. Standard input is a Unix socket over which connectio
 (SCM_RIGHTS); for each we fork a process that works on it under the limits (see `channel`), until the other
 side closes it. What is done in it, it does to one session: nothing leaks into another.
 
-A process ends by itself at a limit, or by the kernel's timer, and then we say why on its connection.
+A process ends by itself at a limit, or by the kernel's timer, and then we say why on its connection. What it
+has started ends with it; all of it ends with us, and we with the process that started us, killed included.
 
 It needs the standard library, this package's own rooms below, and what WORK imports, so that it can run in
 another environment than its client.
@@ -22,14 +23,17 @@ import os
 import signal
 import socket
 import sys
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import NoReturn
 
 from .channel import Channel
 from .limits import CallLimits, LimitReached, Watchdog, cause_of_death, limit_memory, lock
+from .offspring import adopt, children, end, end_all
 
 OUT_OF_MEMORY = "memory_limit: a call took too much memory and was stopped"
+_GRACE = 3.0  # seconds in which sessions may close what they hold, once nobody asks them any more
 
 
 @dataclass(frozen=True)
@@ -62,17 +66,29 @@ class Host:
     ) -> None:
         self._control, self._work, self._limits, self._isolation = control, work, limits, isolation
         self._children: dict[int, int] = {}  # process -> our copy of its connection
+        self._forking = False
+        self._prepared: set[int] = set()  # processes that the preparation has started, for all sessions
 
     def run(self) -> None:
         """Serves until the process that started us is gone."""
+        self._prepared = children()
+        adopt()
         signal.signal(signal.SIGCHLD, lambda *_: self._bury())
         for connection in self._connections():
-            # A child that ends at once is buried once it is known.
-            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})
+            self._forking = True  # a child that ends at once is buried once it is known
             if (pid := os.fork()) == 0:
                 self._child(connection)
             self._children[pid] = connection
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD})
+            self._forking = False
+            self._bury()
+        self._leave()
+
+    def _leave(self) -> None:
+        """Ends all sessions and what was started in them."""
+        until = time.monotonic() + _GRACE
+        while self._children and time.monotonic() < until:
+            time.sleep(0.01)
+        end_all()
 
     def _connections(self) -> Iterator[int]:
         while True:
@@ -85,7 +101,7 @@ class Host:
         code = 1
         try:
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD})
+            adopt()
             self._control.close()
             for other in self._children.values():
                 os.close(other)
@@ -111,14 +127,17 @@ class Host:
             channel.send({"stopped": OUT_OF_MEMORY})
 
     def _bury(self) -> None:
-        while self._children:
+        """Waits for the children that have ended, and ends what sessions among them have left behind."""
+        while not self._forking:
             try:
                 pid, status = os.waitpid(-1, os.WNOHANG)
             except ChildProcessError:
                 return
             if pid == 0:
                 return
-            connection = self._children.pop(pid)
+            end(children() - self._children.keys() - self._prepared)
+            if (connection := self._children.pop(pid, None)) is None:
+                continue
             if status:
                 with contextlib.suppress(OSError):
                     os.write(connection, json.dumps({"stopped": cause_of_death(status)}).encode() + b"\n")

@@ -82,8 +82,8 @@ def environment_of(name: str, apart: bool = False) -> type[Environment]:
 
     Args:
         name: As the configuration names it.
-        apart: Whether one of the user's own works in a process of its own: a call that ends the process then
-            costs nothing else. It takes longer to start.
+        apart: Whether one of the user's own has a process of its own for each conversation: a call that hangs
+            or ends the process then costs nothing else. It takes ten times as long.
 
     Raises:
         UserError: there is none, or it cannot be imported.
@@ -112,7 +112,7 @@ class _Guarded(Environment):
     apart: bool
 
     def __init__(self) -> None:
-        self._inner = self._made()
+        self._inner, self._used = self._made(), False
         self._hung: str | None = None
 
     def _made(self) -> Environment:
@@ -136,10 +136,10 @@ class _Guarded(Environment):
         return self._hung or getattr(self._inner, "fault", None)
 
     def reset(self, config: Mapping[str, Any]) -> None:
-        if self.apart and self.fault:  # its process may be gone
+        if self.apart and self._used:  # the process may be gone, and what was started in it is to end
             self.close()
             self._inner = self._made()
-        self._hung = None
+        self._used, self._hung = True, None
         try:
             with _step(self._seconds()), self._noting("the start"):
                 self._inner.reset(config)

@@ -38,10 +38,11 @@ class World:
         name: As the configuration names it.
         graph: What was learnt of it.
         targets: The tools to aim at, in turn; None for all that can be reached.
+        apart: See `Samples`.
     """
 
-    def __init__(self, name: str, graph: Graph, targets: Sequence[str] | None) -> None:
-        self.kind: type[Environment] = environment_of(name)
+    def __init__(self, name: str, graph: Graph, targets: Sequence[str] | None, apart: bool) -> None:
+        self.kind: type[Environment] = environment_of(name, apart)
         self.graph = graph
         self.directions = Directions(graph)
         self.without_values = Directions(graph, by_value=False)
@@ -59,9 +60,10 @@ class Samples:
         job: Plain values, so that it can be sent to other processes: `seed`, `split`, `settings` (the section
             `synth`), `graphs` (name -> `Graph.to_json`), `targets` (name -> tools, or None), `modules`.
         agents: Who writes.
+        apart: Whether classes of the user's own work in other processes, since this one makes all samples.
     """
 
-    def __init__(self, job: Mapping[str, Any], agents: Agents) -> None:
+    def __init__(self, job: Mapping[str, Any], agents: Agents, apart: bool = False) -> None:
         load_all(job["modules"], job["servers"], job["cassette"])
         self.settings, self.seed, self.split = job["settings"], job["seed"], job["split"]
         self.agents = agents
@@ -70,7 +72,7 @@ class Samples:
             configured_environment(name).adopt(learnt)  # type: ignore[attr-defined]
         self.names = list(job["graphs"])
         self.worlds = {
-            name: World(name, Graph.from_json(graph), (job["targets"] or {}).get(name))
+            name: World(name, Graph.from_json(graph), (job["targets"] or {}).get(name), apart)
             for name, graph in job["graphs"].items()
         }
         self.names = [name for name in self.names if self.worlds[name].targets]
@@ -176,7 +178,10 @@ class Samples:
             return made
         self._faults[name] += 1
         if self._faults[name] >= _MOST_FAULTS:
-            raise UserError(f"{name} failed {_MOST_FAULTS} times in a row; the last time: {why}")
+            raise UserError(
+                f"{name} failed {_MOST_FAULTS} times in a row; the last time: {why}",
+                fix="Mend what it names, or leave it out; the same command goes on with what is finished",
+            )
         raise Rejected("environment", "fault", why)
 
     async def _draw(

@@ -35,7 +35,7 @@ def in_threads(
     Raises:
         UserError: nothing more may be asked (the budget, the quota, a server that is gone).
     """
-    samples = Samples(job, agents)
+    samples = Samples(job, agents, apart=True)
 
     def one(number: int) -> dict[str, Any]:
         agents.take_usage(), agents.take_roles()

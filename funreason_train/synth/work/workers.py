@@ -6,14 +6,16 @@ import atexit
 import json
 import multiprocessing
 import os
+import signal
 import sys
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.util import Finalize
-from typing import Any
+from typing import Any, NoReturn
 
+from ...environments.sandbox.offspring import adopt, end_all
 from ...errors import UserError
 from ...run.process import end_with_parent
 from ..agents.make import make_agents
@@ -171,9 +173,11 @@ def _ordered(
 
 
 def _start(parent: int, own: bool, notes: Any, taken: Any) -> None:
-    end_with_parent(parent)
     if own:
+        adopt()
+        signal.signal(signal.SIGTERM, lambda *_: _end())  # which is sent when the command is gone
         Finalize(None, _leave, exitpriority=-100)
+    end_with_parent(parent)
     with taken.get_lock():
         place, taken.value = taken.value * NOTE, taken.value + 1
     note_steps(memoryview(notes).cast("B")[place : place + NOTE])
@@ -184,4 +188,10 @@ def _leave() -> None:
     atexit._run_exitfuncs()
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(0)
+    _end(0)
+
+
+def _end(code: int = 128 + signal.SIGTERM) -> NoReturn:
+    """Ends this process with all programs that a class has started in it."""
+    end_all()
+    os._exit(code)
