@@ -8,6 +8,7 @@ import enum
 import inspect
 import itertools
 import json
+import sys
 import types
 from collections import deque
 from collections.abc import AsyncIterator, ItemsView, KeysView, Mapping, ValuesView
@@ -25,6 +26,8 @@ _DEEPEST = 64
 _MOST_YIELDED = 10_000
 _TOO_MANY = f"it yields more than {_MOST_YIELDED:,} values"
 _RESERVED = ("scenario", "snapshot", "close")
+#: What a class inherits from them (`model_dump` of a pydantic model, `start` of a thread) is no tool.
+_FRAMEWORKS = sys.stdlib_module_names | {"pydantic"}
 
 
 class ObjectWorld(Environment):
@@ -182,6 +185,8 @@ def object_world(target: type, name: str) -> type[ObjectWorld]:
     """
     documents, seen = [], set()
     for one in target.__mro__[:-1]:
+        if one.__module__.partition(".")[0] in _FRAMEWORKS:
+            continue
         for method, function in vars(one).items():
             if method.startswith("_") or method in _RESERVED or method in seen:
                 continue

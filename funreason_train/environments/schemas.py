@@ -80,7 +80,7 @@ def type_schema(hint: Any) -> dict[str, Any]:
     if not isinstance(hint, Hashable):
         raise TypeError(f"{hint} is a {type(hint).__name__} and not a type")
     origin, arguments = get_origin(hint), get_args(hint)
-    if hint is Any:
+    if hint is Any or hint is object or isinstance(hint, typing.TypeVar):
         return {}
     if isinstance(hint, type) and hint in _SCALARS:
         return {"type": _SCALARS[hint]}
@@ -244,7 +244,8 @@ def parameters_schema(function: Callable[..., Any], strict: bool = True) -> dict
     Args:
         function: Any.
         strict: Whether every parameter must have an annotation and a name to be given by. Otherwise one
-            without has its default's type, or any, and `*args` and `**kwargs` are nobody's business.
+            without has its default's type, or any; `*args`, `**kwargs` and what has a default that JSON does
+            not have, or may be what JSON does not have, are nobody's business.
 
     Raises:
         TypeError: A parameter has no annotation, or one that JSON has no type for.
@@ -258,12 +259,14 @@ def parameters_schema(function: Callable[..., Any], strict: bool = True) -> dict
         hint = hints.get(parameter.name, _PLAIN.get(type(parameter.default), Any))
         try:
             schema = _described(type_schema(hint), told.get(parameter.name))
+            if parameter.default is parameter.empty:
+                required.append(parameter.name)
+            else:
+                schema["default"] = _plain_default(parameter.default)
         except TypeError as error:
+            if parameter.default is not parameter.empty and not strict:
+                continue
             raise TypeError(f"its parameter {parameter.name}: {error}") from None
-        if parameter.default is parameter.empty:
-            required.append(parameter.name)
-        else:
-            schema["default"] = _plain_default(parameter.default)
         properties[parameter.name] = schema
     return {"type": "object", "properties": properties, "required": required}
 
