@@ -353,6 +353,8 @@ def convert(hint: Any, value: Any) -> Any:
         kinds = (
             arguments if len(arguments) == len(value) and ... not in arguments else arguments[:1] or (Any,)
         )
+        if origin is tuple and not all(map(_fits, kinds, value)):  # which a schema does not say
+            raise TypeError(f"{value} is no {hint}")
         made = [convert(kinds[min(n, len(kinds) - 1)], item) for n, item in enumerate(value)]
         return _ARRAYS[origin or hint](made)
     if isinstance(value, Mapping):

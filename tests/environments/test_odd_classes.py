@@ -218,6 +218,10 @@ NOTHING = object()
 class Loom:
     """Some of what its parameters may be is no JSON."""
 
+    def knot(self, ends: tuple[int, str]) -> int:
+        """Knots it."""
+        return ends[0]
+
     def share(self, rights: Rights = Rights.READ | Rights.WRITE) -> int:
         """Shares it."""
         return rights.value
@@ -233,7 +237,12 @@ class Loom:
 def test_a_parameter_with_a_default_that_json_does_not_have_keeps_it() -> None:
     loom = object_world(Loom, "odd:Loom")()
     shown = {tool["name"]: tool["parameters"]["properties"] for tool in loom.tools()}
-    assert shown == {"share": {}, "weave": {"thread": {}, "shape": {}}}
+    assert shown.pop("knot").keys() == {"ends"} and shown == {
+        "share": {},
+        "weave": {"thread": {}, "shape": {}},
+    }
     assert loom.call(Call("share", {})).value == 3
+    assert loom.call(Call("knot", {"ends": [1, "a"]})).value == 1
+    assert not loom.call(Call("knot", {"ends": ["a", "a"]})).ok
     assert loom.call(Call("weave", {"thread": 1, "shape": [2]})).value == 1
     assert loom.snapshot() == {"woven": [1, [2]]}
