@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -133,8 +134,8 @@ class Phases:
             self.targets = Targets.read(self.settings["targets"]).among(tools)
         for number, (name, graph) in enumerate(held.items()):
             if graph is None:
-                report(number, len(held), f"learning the graph of {name}")
-                graph = json.dumps(explore(name, self.settings, self.seed))
+                told = partial(_learning, number, len(held), name)
+                graph = json.dumps(explore(name, self.settings, self.seed, told))
                 store.keep(f"graph/{name}", graph)
             value = json.loads(graph)
             self.graphs[name] = Graph.from_json(value["graph"])
@@ -285,3 +286,7 @@ class Phases:
                 count += 1
         temporary.replace(path)
         return count
+
+
+def _learning(done: int, every: int, name: str, told: str) -> None:
+    report(done, every, f"learning the graph of {name}: {told}")

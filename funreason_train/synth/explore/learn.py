@@ -28,6 +28,12 @@ _GUESS = 0.4  # of the errors for which nothing is known that follow what their 
 _REDRAWS = 3  # sets of arguments that are drawn in place of one that has failed in this very state
 
 Scenario = Callable[[Random], Mapping[str, Any]]
+Told = Callable[[str], None]
+"""Takes a few words on how far something is, as often as there are any."""
+
+
+def untold(_: str) -> None:
+    """Takes them and says nothing."""
 
 
 def learn(
@@ -37,6 +43,7 @@ def learn(
     episodes: int,
     calls: int,
     graph: Graph | None = None,
+    told: Told = untold,
 ) -> Graph:
     """Explores an environment.
 
@@ -51,19 +58,27 @@ def learn(
         episodes: How many.
         calls: Calls of an episode, repeated ones not counted.
         graph: What was learnt before, which is added to; None starts from the documents.
+        told: Hears of every call, since one may take seconds.
 
     Returns:
         The graph.
     """
     graph = graph or Graph(environment.name, environment.tools())
     hung: Counter[str] = Counter()
+    made = 0
+
+    def tell() -> None:
+        nonlocal made
+        made += 1
+        told(f"episode {number + 1} of {episodes}, {made} calls")
+
     for number in range(episodes):
         if graph.avoided >= graph.tools.keys() or _in_vain(graph):
             break
         rng = Random(f"{seed}/learn/{number}")
         config = scenario(rng)
         environment.reset(config)
-        _Episode(environment, graph, Drawer(graph, config, learning=True), rng, hung).play(calls)
+        _Episode(environment, graph, Drawer(graph, config, learning=True), rng, hung, tell).play(calls)
     return graph
 
 
@@ -75,10 +90,16 @@ def _in_vain(graph: Graph) -> bool:
 
 class _Episode:
     def __init__(
-        self, environment: Environment, graph: Graph, drawer: Drawer, rng: Random, hung: Counter[str]
+        self,
+        environment: Environment,
+        graph: Graph,
+        drawer: Drawer,
+        rng: Random,
+        hung: Counter[str],
+        tell: Callable[[], None],
     ) -> None:
         self._environment, self._graph, self._drawer, self._rng = environment, graph, drawer, rng
-        self._hung = hung
+        self._hung, self._tell = hung, tell
         self._directions = Directions(graph, hinted=True)
         self._done: list[Executed] = []
         self._called: set[str] = set()
@@ -180,6 +201,7 @@ class _Episode:
     def _execute(self, call: Call, sources: Any) -> Executed:
         began = time.monotonic()
         result = self._environment.call(call)
+        self._tell()
         # It is slow; or it hangs, or ends what it runs in, so that nothing further can be called.
         if time.monotonic() - began > SLOW or self._environment.fault:
             self._hung[call.name] += 1

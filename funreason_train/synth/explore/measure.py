@@ -10,6 +10,7 @@ from ...environments import Environment
 from .directions import Directions
 from .draw.arguments import Drawer
 from .graph import Graph
+from .learn import Told, untold
 from .sampler import Policy, Sampler
 
 POLICIES: tuple[Policy, ...] = ("directed", "uniform")
@@ -22,6 +23,7 @@ def measure(
     seed: str,
     traces: int,
     most: int,
+    told: Told = untold,
 ) -> dict[str, dict[str, Any]]:
     """Samples as many traces with each policy, every tool being the target in turn that ever succeeded.
 
@@ -34,6 +36,7 @@ def measure(
         seed: Of all draws.
         traces: How many a policy.
         most: Calls after which a trace is given up; failed ones count.
+        told: Hears of every trace.
 
     Returns:
         Policy -> `{"traces", "reached" (share), "calls" (mean up to the target, or until given up), "tools"
@@ -47,6 +50,7 @@ def measure(
         tools: set[str] = set()
         edges: set[tuple[str, str]] = set()
         for number in range(traces):
+            told(f"measuring {policy} sampling, trace {number + 1} of {traces}")
             rng = Random(f"{seed}/measure/{number}")
             config = scenario(rng)
             environment.reset(config)

@@ -9,6 +9,7 @@ import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import compress, pairwise
 from random import Random
 from typing import Any
 
@@ -17,6 +18,7 @@ from ...environments import Environment, Result
 from .directions import Directions
 from .draw.arguments import Drawer
 from .graph import Graph
+from .learn import Told, untold
 from .sampler import Sampler
 
 _A_SECOND = 1.1  # seconds, after which a clock shows another time
@@ -48,6 +50,7 @@ class _Kept(Environment):
 
     def __init__(self, inner: Environment) -> None:
         self._inner = inner
+        self.begun: Any = None  # the state at first
         self.played: list[Played] = []
 
     @property
@@ -56,7 +59,7 @@ class _Kept(Environment):
 
     def reset(self, config: Mapping[str, Any]) -> None:
         self._inner.reset(config)
-        self.played = []
+        self.begun, self.played = _state(self._inner), []
 
     def tools(self) -> list[dict[str, Any]]:
         return self._inner.tools()
@@ -75,6 +78,7 @@ def unsteady_tools(
     scenario: Callable[[Random], Mapping[str, Any]],
     graph: Graph,
     seed: str,
+    told: Told = untold,
 ) -> dict[str, str]:
     """The tools of which two plays of the same calls differ, each with what differs.
 
@@ -83,9 +87,11 @@ def unsteady_tools(
         scenario: Draws a configuration.
         graph: What was learnt; its `avoided` grows by what is found.
         seed: Of all draws.
+        told: Hears of every round.
     """
     found: dict[str, str] = {}
     for number in range(_ROUNDS):
+        told(f"looking for what is another one each time, round {number + 1} of at most {_ROUNDS}")
         new = dict(_round(environment, scenario, graph, f"{seed}/steady/{number}"))
         graph.avoided |= new.keys()
         found |= new
@@ -99,7 +105,7 @@ def _round(
 ) -> Iterator[tuple[str, str]]:
     directions = Directions(graph)
     targets = [name for name in directions.targets if graph.tools[name].ok]
-    plays: list[tuple[Mapping[str, Any], list[Played]]] = []
+    plays: list[tuple[Mapping[str, Any], Any, list[Played]]] = []
     for start in range(0, len(targets), _TARGETS):
         rng = Random(f"{seed}/{start}")
         config = scenario(rng)
@@ -109,12 +115,17 @@ def _round(
         for target in targets[start : start + _TARGETS]:
             if len(kept.played) < _CALLS and not kept.fault:
                 sampler.turn(target)
-        plays.append((config, kept.played))
+        plays.append((config, kept.begun, kept.played))
     time.sleep(_A_SECOND)
-    for config, played in plays:
+    for config, begun, played in plays:
         environment.reset(config)
         if (differing := _first_difference(environment, played)) is not None:
             yield differing
+        else:
+            states = [begun, *(one.state for one in played)]
+            unchanged = (before == after for before, after in pairwise(states))
+            reading = {one.call.name: one.call for one in compress(played, unchanged)}
+            yield from _clocks(environment, reading)
 
 
 def _first_difference(environment: Environment, played: list[Played]) -> tuple[str, str] | None:
@@ -131,6 +142,29 @@ def _first_difference(environment: Environment, played: list[Played]) -> tuple[s
             told = f" ({where[0]})" if where else ""
             return one.call.name, f"the state that it leaves is another one each time{told}"
     return None
+
+
+def _clocks(environment: Environment, reading: Mapping[str, Call]) -> Iterator[tuple[str, str]]:
+    """The tools that tell the time, of servers whose times are shown as one moment: they say something else a
+    second later.
+
+    Args:
+        environment: In a state in which the calls have succeeded.
+        reading: Tool -> a call of it that changes nothing.
+    """
+    first = {name: said for name, call in reading.items() if (said := _said(environment, call))}
+    if first:
+        time.sleep(_A_SECOND)
+    for name, said in first.items():
+        if (again := _said(environment, reading[name])) and again != said:
+            yield name, "its answer to the same call is another one each time (it tells the time)"
+
+
+def _said(environment: Environment, call: Call) -> str:
+    """What a server wrote; empty where it failed, or where that is what a model reads."""
+    result = environment.call(call)
+    said = getattr(environment, "said", result.text)
+    return str(said) if result.ok and said != result.text else ""
 
 
 def _field_apart(first: str, second: str) -> str:

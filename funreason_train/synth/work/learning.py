@@ -11,8 +11,9 @@ from typing import Any
 from ...environments.mcp import PREFIX, check_isolation, keep_learnt
 from ...environments.registry import is_own
 from ...errors import UserError
+from ...run.progress import report
 from ..explore.graph import Graph
-from ..explore.learn import SLOW, learn
+from ..explore.learn import SLOW, Told, learn
 from ..explore.measure import measure
 from ..explore.steady import unsteady_tools
 from .guard import check_state, check_tools, environment_of
@@ -36,6 +37,7 @@ def prepare(store: Store, name: str, settings: Mapping[str, Any]) -> tuple[str, 
         UserError: why it cannot be used.
     """
     served = name.startswith(PREFIX)
+    report(0, len(settings["environments"]), f"looking at {name}", now=True)
     documents: list[dict[str, Any]] = []
     # A class of one's own in a process of its own first, since it may end it; then as samples have it.
     for kind in dict.fromkeys((environment_of(name, apart=True), environment_of(name))):
@@ -56,13 +58,14 @@ def prepare(store: Store, name: str, settings: Mapping[str, Any]) -> tuple[str, 
     return tuple(document["name"] for document in documents)
 
 
-def explore(name: str, settings: Mapping[str, Any], seed: int) -> dict[str, Any]:
+def explore(name: str, settings: Mapping[str, Any], seed: int, told: Told) -> dict[str, Any]:
     """Learns one environment.
 
     Args:
         name: The environment's, which is prepared.
         settings: The section `synth`, as plain values.
         seed: Of all draws.
+        told: Hears how far it is.
 
     Returns:
         `{"graph", "sampling": how sampling does in it, "left_out": tool -> reason}`.
@@ -82,15 +85,15 @@ def explore(name: str, settings: Mapping[str, Any], seed: int) -> dict[str, Any]
 
     try:
         left_out = dict(environment.left_out())
-        graph = learn(environment, scenario, own_seed, amount["episodes"], options["calls"])
+        graph = learn(environment, scenario, own_seed, amount["episodes"], options["calls"], told=told)
         left_out |= dict.fromkeys(sorted(graph.avoided), _HANGS)
         _some_left(name, graph, left_out)
         _some_succeeded(name, graph)
         if served or is_own(name):
-            left_out |= unsteady_tools(environment, scenario, graph, own_seed)
+            left_out |= unsteady_tools(environment, scenario, graph, own_seed, told)
         _some_left(name, graph, left_out)
         compared = (
-            measure(environment, scenario, graph, own_seed, amount["measure"], 60)
+            measure(environment, scenario, graph, own_seed, amount["measure"], 60, told)
             if amount["measure"]
             else {}
         )
