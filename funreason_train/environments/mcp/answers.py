@@ -303,3 +303,24 @@ def renamed(value: Any, names: Mapping[str, str]) -> Any:
     for there, instead in names.items():
         value = replaced(value, there, instead)
     return value
+
+
+def located(value: Any, names: Mapping[str, str]) -> Any:
+    """A JSON value with the paths for their names, the other way round than `renamed`; `/sessions` and
+    `notes/session` name no folder of ours, and a name that is no path is a word like any other.
+    """
+    for there, instead in names.items():
+        if instead.startswith("/"):
+            named = re.compile(rf"(?<![\w.]){re.escape(instead)}(?!\w)")
+            value = _sub(value, named, there)
+    return value
+
+
+def _sub(value: Any, pattern: re.Pattern[str], instead: str) -> Any:
+    if isinstance(value, str):
+        return pattern.sub(lambda _: instead, value)
+    if isinstance(value, Mapping):
+        return {key: _sub(one, pattern, instead) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_sub(one, pattern, instead) for one in value]
+    return value

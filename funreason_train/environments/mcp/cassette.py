@@ -1,8 +1,9 @@
 """What a server answered, written down, and played back without the server.
 
 A line is one session: `{"tools": […], "calls": [{"name", "arguments", "text", "ok", "value"}, …]}`, with the
-server's own names. A session that is played back follows a recorded one that was asked the same so far,
-whichever that is, so the order in which sessions are used does not matter.
+server's own names, and `said` where a model reads something else (`renaming`). A session that is played back
+follows a recorded one that was asked the same so far, whichever that is, so the order in which sessions are
+used does not matter.
 """
 
 from __future__ import annotations
@@ -59,11 +60,17 @@ class Recorded:
     def fault(self) -> str | None:
         return self._session.fault
 
-    def call(self, name: str, arguments: dict[str, Any]) -> Result:
+    @property
+    def said(self) -> str:
+        return str(self._session.said)
+
+    def call(self, name: str, arguments: dict[str, Any], look: bool = False) -> Result:
         """As `Session.call`."""
-        result: Result = self._session.call(name, arguments)
-        said = {"text": result.text, "ok": result.ok, "value": result.value}
-        self._calls.append({"name": name, "arguments": arguments, **said})
+        result: Result = self._session.call(name, arguments, look)
+        told = {"text": result.text, "ok": result.ok, "value": result.value}
+        if not look and self.said != result.text:
+            told["said"] = self.said
+        self._calls.append({"name": name, "arguments": arguments, **told})
         return result
 
     def close(self) -> None:
@@ -96,6 +103,7 @@ class Cassette:
             lines = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
             self.sessions = [[_key(call) for call in line["calls"]] for line in lines]
             self.answers = [[Result(c["text"], c["ok"], c["value"]) for c in line["calls"]] for line in lines]
+            self.said = [[str(c.get("said", c["text"])) for c in line["calls"]] for line in lines]
             self.tools = [Tool.model_validate(tool) for tool in lines[0]["tools"]]
         except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
             raise UserError(
@@ -118,8 +126,9 @@ class Playback:
         self._at = 0
         self.tools = cassette.tools
         self.fault: str | None = None
+        self.said = ""
 
-    def call(self, name: str, arguments: dict[str, Any]) -> Result:
+    def call(self, name: str, arguments: dict[str, Any], look: bool = False) -> Result:
         """The recorded answer to this call at this place."""
         asked, at = _key({"name": name, "arguments": arguments}), self._at
         sessions = self._cassette.sessions
@@ -129,6 +138,7 @@ class Playback:
             self._cassette.missed = self._cassette.missed or self.fault
             return Result(f"Error: {self.fault}", False)
         self._following, self._at = going_on, at + 1
+        self.said = self._cassette.said[going_on[0]][at]
         return self._cassette.answers[going_on[0]][at]
 
     def close(self) -> None:

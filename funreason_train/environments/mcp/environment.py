@@ -19,8 +19,9 @@ from ..registry import register_family
 from . import policy
 from .answers import failed_in_part, found_nothing, made_nothing
 from .cassette import Cassette, Recorded, read_learnt
-from .folders import known_paths, timeless
+from .folders import known_paths
 from .pool import Pool
+from .renaming import nameless, timeless
 from .servers import SESSION, Server, SessionRules, described_servers, server_of
 
 if TYPE_CHECKING:
@@ -37,9 +38,12 @@ class _Session(Protocol):
     fault: str | None
 
     @property
+    def said(self) -> str: ...
+
+    @property
     def tools(self) -> list[Tool]: ...
 
-    def call(self, name: str, arguments: dict[str, Any]) -> Result: ...
+    def call(self, name: str, arguments: dict[str, Any], look: bool = False) -> Result: ...
 
     def close(self) -> None: ...
 
@@ -163,7 +167,7 @@ class McpEnvironment(Environment):
         """
         state: dict[str, Any] = {}
         for name in self.observers():
-            result = self._ask(name, {})
+            result = self._ask(name, {}, look=True)
             if not result.ok:
                 raise ValueError(
                     f"the state of {self.name} cannot be read: {name} failed ({result.text[:200]})"
@@ -178,7 +182,17 @@ class McpEnvironment(Environment):
                 "name some in session.observe of its description, or give the server a folder with {session} "
                 'or, if it keeps nothing between calls, as a calculator, write "observe": []'
             )
-        return state
+        return nameless(state)
+
+    def look(self, name: str) -> Result:
+        """What an observer answers, with random ids numbered: in two sessions alike."""
+        result = self._ask(name, {}, look=True)
+        return Result(nameless(result.text), result.ok, nameless(result.value))
+
+    @property
+    def said(self) -> str:
+        """The last answer as the server wrote it, where a model reads other ids and times (`renaming`)."""
+        return self._session.said if self._session is not None else ""
 
     def observers(self) -> list[str]:
         """The server's names of the tools whose answers stand for the state; `{session}` is its folder."""
@@ -266,11 +280,11 @@ class McpEnvironment(Environment):
         assert self._offered is not None
         return self._offered
 
-    def _ask(self, name: str, arguments: dict[str, Any]) -> Result:
+    def _ask(self, name: str, arguments: dict[str, Any], look: bool = False) -> Result:
         if self._session is None:
             self.reset({})
         assert self._session is not None
-        result = self._session.call(name, arguments)
+        result = self._session.call(name, arguments, look)
         self.fault = self.fault or self._session.fault
         return result
 

@@ -10,12 +10,12 @@ import shutil
 import sqlite3
 import struct
 import tempfile
-import time
 import zipfile
-from collections.abc import Iterable, Iterator, Mapping
-from datetime import UTC, datetime
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final
+
+from .renaming import timeless
 
 ALIAS: Final = "/session"
 """How calls and answers name the folder, which is another one in each session."""
@@ -28,11 +28,6 @@ _SHOWN_ROWS = 40
 _SQLITE = b"SQLite format 3\x00"
 _ARCHIVE = b"PK\x03\x04"
 _MOST_PARTS = 500  # of an archive
-_STAMP = re.compile(
-    r"\b(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d)(?::\d\d(?:[.,]\d+)?)?(?:Z|[+-]\d\d:?\d\d\b)?"
-    r"|\b(\d{10})(?:\d{3}|\d{6}|\d{9})?(?:\.\d+)?\b"
-)
-_NEAR = 26 * 3600.0  # seconds; a clock of any time zone is no further from ours
 _GIT_INDEX = b"DIRC"
 _GIT_ENTRY = 62  # bytes of an entry of git's index before the path
 _OFFICE_TIMES = re.compile(rb"(<dcterms:(?:created|modified)\b[^>]*>)[^<]*")
@@ -40,8 +35,10 @@ _SIDE_FILES = ("-wal", "-shm", "-journal")
 
 
 def make_folder(name: str) -> Path:
-    """A new folder for a session of this process."""
-    return Path(tempfile.mkdtemp(prefix=f"mcp-{name}-{os.getpid()}-"))
+    """A new folder for a session of this process; its path is as long as another session's, since servers
+    count the characters of what they write.
+    """
+    return Path(tempfile.mkdtemp(prefix=f"mcp-{name}-{os.getpid():07}-"))
 
 
 def remove_leftovers(name: str) -> None:
@@ -140,34 +137,6 @@ def _content(path: Path) -> Any:
             return text
         data, size = text.encode(), len(text)
     return f"{size} bytes, {_digest(data)}"
-
-
-def timeless(value: Any) -> Any:
-    """A JSON value without the times that a clock has just shown: `created_at`, a line of a log.
-
-    Two plays of the same calls would differ in them. Only times of about now are meant; any other is data.
-    """
-    if isinstance(value, str):
-        return _STAMP.sub(_without_now, value)
-    if isinstance(value, Mapping):
-        return {key: timeless(one) for key, one in value.items()}
-    if isinstance(value, list):
-        return [timeless(one) for one in value]
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        shown = str(value)
-        return value if _STAMP.sub(_without_now, shown) == shown else "(now)"
-    return value
-
-
-def _without_now(match: re.Match[str]) -> str:
-    try:
-        if match[3]:
-            when = float(match[3])
-        else:
-            when = datetime.fromisoformat(f"{match[1]}T{match[2]}").replace(tzinfo=UTC).timestamp()
-    except ValueError:  # no date at all
-        return match[0]
-    return "(now)" if abs(when - time.time()) < _NEAR else match[0]
 
 
 def _digest(data: bytes) -> str:

@@ -89,7 +89,7 @@ def _unsteady(kind: type[McpEnvironment]) -> set[str]:
             fastest = _SLOW_LOOK
             for environment in (one, two):
                 began = time.monotonic()
-                answers[name].append(environment._ask(name, {}))
+                answers[name].append(environment.look(name))
                 fastest = min(fastest, time.monotonic() - began)
             if fastest >= _SLOW_LOOK or not all(answer.ok for answer in answers[name]):
                 found.add(name)
@@ -99,7 +99,7 @@ def _unsteady(kind: type[McpEnvironment]) -> set[str]:
                     environment.reset({})
         time.sleep(_A_SECOND)
         for name in answers.keys() - found:
-            texts = [*answers[name], two._ask(name, {})]
+            texts = [*answers[name], two.look(name)]
             if name == SESSION:
                 files = [answer.value or {} for answer in texts]
                 found |= {
@@ -170,7 +170,7 @@ def _look(environment: McpEnvironment) -> dict[str, Any]:
     """What each observer answers; nothing of the files that are no part of the state."""
     found: dict[str, Any] = {}
     for name in environment.observers():
-        answer = environment._ask(name, {})
+        answer = environment.look(name)
         found[name] = environment.settled(answer.value) if name == SESSION else answer.text
     return found
 

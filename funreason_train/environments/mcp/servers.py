@@ -19,6 +19,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from pathlib import Path
@@ -161,7 +162,7 @@ class Server(BaseModel):
         Args:
             folder: Of the session.
         """
-        found = {str(folder): ALIAS} if self.knows_folder else {}
+        found = {str(folder): ALIAS, folder.name: ALIAS[1:]} if self.knows_folder else {}
         if self.command is not None and self.home.is_absolute() and len(self.home.parts) >= _OWN_PATH:
             found[str(self.home)] = HOME
         return found
@@ -183,6 +184,31 @@ class Server(BaseModel):
         plain = self.model_dump(mode="json", exclude={"home"})
         files = digests(self.home / name for name in self.session.files)
         return fingerprint(plain, {os.path.relpath(path, self.home): one for path, one in files.items()})
+
+
+class Unusable(Exception):
+    """What makes a server unusable, as a sentence."""
+
+
+def ending_with_us(words: list[str], server: Server) -> list[str]:
+    """The command, so that the server ends when this process is killed: one that hangs would not notice.
+
+    Raises:
+        Unusable: the program cannot be found.
+    """
+    path = (server.env or {}).get("PATH", os.environ.get("PATH"))
+    place = words[0] if "/" in words[0] else shutil.which(words[0], path=path)
+    if not (folder := Path(server.cwd or ".")).is_dir():
+        raise Unusable(f"its `cwd` {folder} is no folder")
+    if place is None or not (folder / place).is_file():
+        apart = "; `command` is the program alone, and its words stand in `args`" if " " in words[0] else ""
+        raise Unusable(f"there is no program {words[0]}{apart}")
+    if not os.access(folder / place, os.X_OK):
+        raise Unusable(f"{words[0]} may not be executed; name the program that runs it in `command`")
+    if "\0" in "".join(words) or any("\0" in one or "=" in name for name, one in server.env.items()):
+        raise Unusable("its `args` or `env` hold what no program can be given (a zero byte, a name with =)")
+    wrapper = shutil.which("setpriv")  # of util-linux
+    return words if wrapper is None else [wrapper, "--pdeathsig", "KILL", "--", place, *words[1:]]
 
 
 def _value(match: re.Match[str]) -> str:

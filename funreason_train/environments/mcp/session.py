@@ -12,7 +12,6 @@ import contextlib
 import functools
 import json
 import logging
-import os
 import re
 import shutil
 import threading
@@ -24,12 +23,12 @@ from typing import TYPE_CHECKING, Any
 
 from ...errors import UserError
 from ..protocol import Result, brief
-from .answers import first_flaw, renamed, replaced, result_of
+from .answers import first_flaw, located, renamed, replaced, result_of
 from .folders import ALIAS, folder_state, make_folder
+from .heard import StandardError, Web
 from .policy import mended_tool
-from .servers import SESSION, Server
-from .standard_error import StandardError
-from .web import Web
+from .renaming import Names
+from .servers import SESSION, Server, Unusable, ending_with_us
 
 if TYPE_CHECKING:
     import anyio
@@ -71,6 +70,7 @@ class Session:
         tools: The documents as the server listed them.
         fault: Why the session can no longer be used, or None.
         folder: The session's own, from its start to its end.
+        said: The last answer as the server wrote it, but for its paths.
     """
 
     def __init__(self, name: str, server: Server) -> None:
@@ -78,6 +78,8 @@ class Session:
         self.fault: str | None = None
         self.tools: list[Tool] = []
         self.folder = Path()
+        self.said = ""
+        self._names = Names()
         self._hidden = server.hidden()
         self._aliases: dict[str, str] = {}
         self._errors: StandardError | None = None
@@ -102,6 +104,8 @@ class Session:
             self._copy_files()
             self._done = asyncio.run_coroutine_threadsafe(self._live(), _loop())
             self._ready.result(self.server.session.start_seconds)
+            documents = [tool.model_dump(mode="json", exclude_none=True) for tool in self.tools]
+            self._names = Names(json.dumps([documents, self.server.session.model_dump(mode="json")]))
             if self.server.session.reset:
                 self._reset(self.server.session.reset)
         except FutureTimeout:
@@ -117,10 +121,13 @@ class Session:
             raise
         return self
 
-    def call(self, name: str, arguments: dict[str, Any]) -> Result:
+    def call(self, name: str, arguments: dict[str, Any], look: bool = False) -> Result:
         """Calls a tool and waits; never raises. Without an answer the state is unknown: see `fault`.
 
-        The name `{session}` calls no tool: it answers with what stands in the session's folder.
+        Args:
+            name: The server's own; `{session}` calls no tool, it answers with what stands in the folder.
+            arguments: As a model writes them.
+            look: Answer with the real ids and times; nobody is shown them (`renaming`).
         """
         if name == SESSION:
             state = replaced(folder_state(self.folder), str(self.folder), ALIAS)
@@ -128,18 +135,21 @@ class Session:
         if self.fault is not None or self._session is None:
             return Result(f"Error: {self.fault or 'the session is closed'}", False)
         seconds, self._noise = self.server.session.seconds, ""
-        meant = renamed(arguments, {instead: there for there, instead in self._aliases.items()})
+        meant = arguments if look else self._names.meant(name, arguments)
+        meant = located(meant, self._aliases)
         asked = self._session.call_tool(name, meant, seconds)
         future = asyncio.run_coroutine_threadsafe(asked, _loop())
         try:
-            return self._result(name, future.result(seconds + 1))
+            result = self._result(future.result(seconds + 1))
         except (FutureTimeout, TimeoutError):
             future.cancel()
             self.fault = f"the MCP server {self.name} gave no answer to {name} within {seconds:g} s"
             self.fault += self._told_noise()
             return Result(f"Error: no answer within {seconds:g} s", False)
         except Exception as error:  # the SDK raises what the server or the transport did wrong
-            return self._failed(name, error)
+            result = self._failed(name, error)
+        self.said = result.text
+        return result if look else self._names.shown(result)
 
     def close(self) -> None:
         """Ends the connection, its process and its folder; may be called twice."""
@@ -173,7 +183,7 @@ class Session:
             self.fault = f"the MCP server {self.name} is gone ({said or type(error).__name__})"
         return Result(f"Error: {said or type(error).__name__}", False)
 
-    def _result(self, name: str, answer: CallToolResult) -> Result:
+    def _result(self, answer: CallToolResult) -> Result:
         return result_of(answer, self.server.session.most_characters, self._hidden, self._aliases)
 
     def _plain(self, said: Any) -> str:
@@ -215,7 +225,7 @@ class Session:
                 from mcp.client.stdio import StdioServerParameters, stdio_client
 
                 self._errors = stack.enter_context(StandardError())
-                command, *words = _ending_with_us([server.command, *server.args], server)
+                command, *words = ending_with_us([server.command, *server.args], server)
                 started = StdioServerParameters(
                     command=command,
                     args=words,
@@ -269,7 +279,7 @@ class Session:
         from pydantic import ValidationError
 
         first = _first(error)
-        if isinstance(first, _Unusable):
+        if isinstance(first, Unusable):
             return f"does not start: {first}"
         if refused := self._web.refused():
             return refused
@@ -297,7 +307,7 @@ class Session:
         from pydantic import ValidationError
 
         first = _first(error)
-        if self._errors is None or isinstance(first, _Unusable | ValidationError) or self._answered(first):
+        if self._errors is None or isinstance(first, Unusable | ValidationError) or self._answered(first):
             return None
         if _OTHER_SDK.search(self._errors.last_line()):
             return (
@@ -322,31 +332,6 @@ def _load_sdk(server: Server) -> None:
         import mcp.client.streamable_http  # noqa: F401
 
 
-class _Unusable(Exception):
-    """What makes a server unusable, as a sentence."""
-
-
-def _ending_with_us(words: list[str], server: Server) -> list[str]:
-    """The command, so that the server ends when this process is killed: one that hangs would not notice.
-
-    Raises:
-        _Unusable: the program cannot be found.
-    """
-    path = (server.env or {}).get("PATH", os.environ.get("PATH"))
-    place = words[0] if "/" in words[0] else shutil.which(words[0], path=path)
-    if not (folder := Path(server.cwd or ".")).is_dir():
-        raise _Unusable(f"its `cwd` {folder} is no folder")
-    if place is None or not (folder / place).is_file():
-        apart = "; `command` is the program alone, and its words stand in `args`" if " " in words[0] else ""
-        raise _Unusable(f"there is no program {words[0]}{apart}")
-    if not os.access(folder / place, os.X_OK):
-        raise _Unusable(f"{words[0]} may not be executed; name the program that runs it in `command`")
-    if "\0" in "".join(words) or any("\0" in one or "=" in name for name, one in server.env.items()):
-        raise _Unusable("its `args` or `env` hold what no program can be given (a zero byte, a name with =)")
-    wrapper = shutil.which("setpriv")  # of util-linux
-    return words if wrapper is None else [wrapper, "--pdeathsig", "KILL", "--", place, *words[1:]]
-
-
 def _is_closed(error: BaseException) -> bool:
     """Whether the SDK says that the connection is closed; servers give that code to errors of their own."""
     from mcp.shared.exceptions import MCPError
@@ -368,7 +353,7 @@ async def _all_tools(session: ClientSession) -> list[Tool]:
     tools, seen = list(page.tools), set[str]()
     while page.next_cursor:
         if page.next_cursor in seen or len(seen) >= _MOST_PAGES:
-            raise _Unusable(f"its list of tools never ends, {len(tools)} so far")
+            raise Unusable(f"its list of tools never ends, {len(tools)} so far")
         seen.add(page.next_cursor)
         page = await _page(session, page.next_cursor)
         tools += page.tools

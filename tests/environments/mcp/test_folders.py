@@ -15,8 +15,8 @@ from funreason_train.environments.mcp.folders import (
     known_paths,
     make_folder,
     remove_leftovers,
-    timeless,
 )
+from funreason_train.environments.mcp.renaming import timeless
 from funreason_train.synth.explore.draw.arguments import Drawer
 from funreason_train.synth.explore.graph import Graph
 
