@@ -11,6 +11,7 @@ from pydantic import model_validator
 
 from ..cluster.profile import visible_gpus
 from ..models import folder as models
+from ..models.frameworks.known import family_problem
 from ..run.paths import RunDir
 from ..settings.section import (
     Count,
@@ -125,6 +126,8 @@ def _model_problems(settings: DictConfig, run: RunDir, later: bool) -> list[str]
         if models.is_hub_id(path) or (later and run.holds(Path(path))):
             continue
         found += models.folder_problems(Path(path))
+        if not settings.endpoint:  # which knows what it serves
+            found += filter(None, [family_problem(Path(path), trained=False)])
     return found
 
 

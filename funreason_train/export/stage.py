@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import refuse
 from ..models import verify
 from ..models.folder import folder_problems
+from ..models.frameworks.known import family_problem, must_know
 from ..models.weights import Stored, stored_tensors
 from ..rl import checkpoints
 from ..rl.best import SCORES
@@ -49,6 +50,7 @@ def _problems(config: DictConfig, run: RunDir, awaited: bool) -> list[str]:
         )
     if checkpoint is not None:
         found += [f"{checkpoint}: {flaw}" for flaw in checkpoints.flaws(checkpoint)]
+        found += filter(None, [family_problem(checkpoint / "actor" / "huggingface", trained=True)])
     return found
 
 
@@ -66,6 +68,7 @@ def run(config: DictConfig, run: RunDir) -> dict[str, Any]:
     refuse(_problems(config, run, awaited=False))
     checkpoint = _checkpoint(config, run)
     assert checkpoint is not None  # a problem otherwise
+    must_know(checkpoint / "actor" / "huggingface")
     out = run.export
     making = out.with_name(f".{out.name}.unverified")
     shutil.rmtree(making, ignore_errors=True)

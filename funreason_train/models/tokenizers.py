@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from ..errors import UserError
@@ -34,24 +33,3 @@ def load_tokenizer(path: str) -> Any:
             fix="Put one into its folder as chat_template.jinja, such as the instruct model's",
         )
     return tokenizer
-
-
-def must_know(folder: Path) -> None:
-    """Lets transformers read a model's config.json, as every worker will; nothing where there is none.
-
-    Raises:
-        UserError: it knows no such family, or a value is none that the family takes.
-    """
-    if not (folder / "config.json").is_file():
-        return
-    from transformers import AutoConfig, __version__
-
-    try:
-        AutoConfig.from_pretrained(folder, trust_remote_code=False)
-    except Exception as error:  # of a family's own checks, in many kinds
-        said = " ".join(str(error).split())[:200]
-        raise UserError(
-            f"transformers {__version__} cannot read config.json ({type(error).__name__}: {said})",
-            where=str(folder),
-            fix="Use a model of a family that it knows, with the config.json that came with it",
-        ) from None

@@ -18,6 +18,7 @@ from ..environments import load_environments, module_files
 from ..errors import UserError, refuse
 from ..models.attention import FLASH
 from ..models.best import falls
+from ..models.frameworks.known import listed_by_vllm, must_know, must_serve
 from ..parity import gate
 from ..reward.own import OwnReward
 from ..run.files import read_lines, write_text
@@ -125,6 +126,7 @@ def run(config: DictConfig, run: RunDir) -> dict[str, Any]:
         )
     if start < target and not _fell(config, run):
         tasks = train.file if in_environments(config) else None
+        ask_the_frameworks(config)
         if config.rl.reward_function is not None:
             _try_reward(config, train)
         gate.ensure(train.file.parent.parent, config.rl.model, config, tasks)
@@ -168,6 +170,18 @@ def _files(config: DictConfig, run: RunDir) -> tuple[Path, Path]:
     train = Path(config.rl.train_file or folder / f"{prefix}train.parquet").expanduser().absolute()
     val = Path(config.rl.val_file or folder / f"{prefix}val.parquet").expanduser().absolute()
     return train, val
+
+
+def ask_the_frameworks(config: DictConfig) -> None:
+    """Lets them say whether they hold and serve the model, before a cluster is held.
+
+    Raises:
+        UserError: if one of them does not.
+    """
+    model = Path(str(config.rl.model))
+    must_know(model)
+    if config.rl.rollout.engine == "vllm" and not listed_by_vllm(model):
+        call_in_process(must_serve, str(model))
 
 
 def _try_reward(config: DictConfig, train: prompts.Prompts) -> None:

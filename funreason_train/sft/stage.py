@@ -13,6 +13,7 @@ from ..cluster import Profile, gpu_problem
 from ..errors import refuse
 from ..models.attention.maskable import unmaskable
 from ..models.folder import local_folder, model_problems, quantised_problems, read_config
+from ..models.frameworks.known import family_problem
 from ..models.weights import stored_tensors, weight_defects
 from ..parity import gate
 from ..run.files import read_json, read_lines, write_json
@@ -266,6 +267,7 @@ def _model_problems(model: str | None, run: RunDir) -> list[str]:
     if not model or (model == str(run.base_model) and not Path(model).exists()):
         return []
     found = [*model_problems(model), *quantised_problems(model, _UNPACKED)]
+    found += filter(None, [family_problem(Path(model), trained=True)])
     return [f"sft.model: {problem}" for problem in found]
 
 

@@ -8,8 +8,13 @@ from typing import Any
 
 import pytest
 
+from funreason_train.commands.stages import stage_of
 from funreason_train.errors import UserError
-from funreason_train.models.tokenizers import must_know
+from funreason_train.models.frameworks.known import family_problem, must_know, must_serve
+from funreason_train.rl import stage as rl
+from funreason_train.run.paths import RunDir
+from funreason_train.run.process import call_in_process
+from funreason_train.settings.compose import compose
 
 pytest.importorskip("transformers")
 
@@ -32,3 +37,47 @@ def test_a_value_of_another_kind_is_told(tmp_path: Path) -> None:
 def test_a_known_one_and_a_folder_without_settings_pass(tmp_path: Path) -> None:
     must_know(tmp_path)
     must_know(folder(tmp_path, model_type="llama", hidden_size=8, num_attention_heads=2))
+
+
+@pytest.mark.parametrize("stage", ["sft", "rl", "eval"])
+def test_no_stage_starts_with_it_and_dry_runs_say_so(tmp_path: Path, stage: str) -> None:
+    model = folder(tmp_path, model_type="foo")
+    key = "eval.models" if stage == "eval" else f"{stage}.model"
+    value = f"{{mine: {model}}}" if stage == "eval" else model
+    config = compose(stage, [f"run_dir={tmp_path / 'run'}", f"{key}={value}"])
+    found = map(str, stage_of(stage).check(config, RunDir.at(tmp_path / "run")))
+    assert any("the family 'foo'" in one and "transformers" in one for one in found)
+
+
+def test_an_endpoint_serves_what_it_knows(tmp_path: Path) -> None:
+    words = [f"run_dir={tmp_path / 'run'}", f"eval.models={{mine: {folder(tmp_path, model_type='foo')}}}"]
+    config = compose("eval", [*words, "eval.endpoint=http://127.0.0.1:1"])
+    found = map(str, stage_of("eval").check(config, RunDir.at(tmp_path / "run")))
+    assert not any("family" in one for one in found)
+
+
+def test_a_family_of_vllm_s_own_can_be_served_and_not_trained(tmp_path: Path) -> None:
+    assert family_problem(folder(tmp_path, model_type="kimi_k2"), trained=False) is None
+    assert "kimi_k2" in (family_problem(tmp_path, trained=True) or "")
+    assert family_problem(folder(tmp_path, model_type="qwen3"), trained=True) is None
+
+
+def test_vllm_is_asked_where_it_does_not_list_the_architecture(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(rl, "call_in_process", lambda function, model: asked.append(model))
+    for model in ("Qwen3ForCausalLM", "OddForCausalLM"):
+        sizes = {"hidden_size": 8, "num_attention_heads": 2}
+        known = folder(tmp_path, model_type="qwen3", architectures=[model], **sizes)
+        for engine in ("vllm", "transformers"):
+            words = [f"rl.model={known}", f"rl.rollout.engine={engine}"]
+            rl.ask_the_frameworks(compose("rl", [f"run_dir={tmp_path / 'run'}", *words]))
+    assert asked == [str(tmp_path)], "the second architecture, with vLLM"
+
+
+def test_what_vllm_cannot_serve_is_one_sentence(tmp_path: Path) -> None:
+    sizes = {"hidden_size": 8, "num_attention_heads": 2, "num_key_value_heads": 2, "vocab_size": 16}
+    folder(tmp_path, model_type="t5", architectures=["T5ForConditionalGeneration"], **sizes)
+    with pytest.raises(UserError, match=r"vLLM [\d.]+ cannot serve it .*T5ForConditionalGeneration"):
+        call_in_process(must_serve, str(tmp_path))

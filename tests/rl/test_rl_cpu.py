@@ -6,7 +6,7 @@ import sys
 from importlib import metadata
 from pathlib import Path
 
-from funreason_train.models import vllm_distribution as distribution
+from funreason_train.models.frameworks import distribution
 
 
 def test_the_shim_is_seen_only_by_processes_that_get_its_folder(tmp_path: Path) -> None:

@@ -62,7 +62,7 @@ def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     paths = [str(tmp_path / "fake"), *filter(None, [os.environ.get("PYTHONPATH")])]
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(paths))
     monkeypatch.setenv("FAKE_LOG", str(log))
-    monkeypatch.setattr("funreason_train.models.vllm_distribution.shim", lambda folder: None)
+    monkeypatch.setattr("funreason_train.models.frameworks.distribution.shim", lambda folder: None)
 
     class Fake:
         def does(self, how: str) -> None:
@@ -169,7 +169,7 @@ with vllm_server("m", {}, 120, Path(sys.argv[1])):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_whatever_ends_the_command_ends_the_server(fake: Any, tmp_path: Path, number: int) -> None:
     fake.does("serve")
-    shimless = "import funreason_train.models.vllm_distribution as v; v.shim = lambda folder: None\n"
+    shimless = "import funreason_train.models.frameworks.distribution as v; v.shim = lambda folder: None\n"
     code = f"import signal\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n{shimless}{_RUN}"
     process = subprocess.Popen(
         [sys.executable, "-c", code, str(tmp_path / "logs")],

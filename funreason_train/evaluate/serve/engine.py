@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from ...models.frameworks.known import must_serve
 from .generate import Generated, Sampling
 
 
@@ -118,7 +119,11 @@ def vllm_engine(model: str, options: EngineOptions) -> Iterator[VllmGenerator]:
     from vllm import EngineArgs, LLMEngine
     from vllm.distributed.parallel_state import cleanup_dist_env_and_memory
 
-    engine = LLMEngine.from_engine_args(EngineArgs(**options.arguments(model)))
+    try:
+        engine = LLMEngine.from_engine_args(EngineArgs(**options.arguments(model)))
+    except Exception:
+        must_serve(model)  # or else that is the cause
+        raise
     try:
         yield VllmGenerator(engine)
     finally:

@@ -12,6 +12,7 @@ from ...errors import UserError
 from ...models.attention import VARLEN
 from ...models.attention.maskable import unmaskable
 from ...models.folder import model_problems, number_of, own_context, quantised_problems, read_config
+from ...models.frameworks.known import family_problem
 from ...reward import own
 from ...reward.options import EPISODE_VARIANTS, check_options
 from ...reward.sample import audit_file
@@ -297,7 +298,8 @@ def _lengths(config: DictConfig, train: Prompts, val: Prompts) -> list[str]:
 def _model(config: DictConfig) -> list[str]:
     """A local model folder has to hold a model and its tokenizer; a hub id is left to the hub."""
     model = str(config.rl.model)
-    return [f"rl.model: {problem}" for problem in (*model_problems(model), *quantised_problems(model))]
+    found = [*model_problems(model), *quantised_problems(model), family_problem(Path(model), trained=True)]
+    return [f"rl.model: {problem}" for problem in found if problem]
 
 
 def _resume(config: DictConfig, run: RunDir) -> list[str]:

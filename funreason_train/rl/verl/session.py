@@ -75,7 +75,7 @@ def _without_vllm(config: DictConfig) -> bool:
 
 def _cpu(config: DictConfig, run: RunDir) -> dict[str, str]:
     """Rollout and training take turns, so each may use all cores; verl finds a distribution `vllm`."""
-    from ...models.vllm_distribution import shim
+    from ...models.frameworks.distribution import shim
 
     variables = thread_variables(Profile.of(config.cluster).threads(1))
     # No thread pool at import: `warm.py` forks, and torch does the arithmetic.

@@ -22,7 +22,7 @@ from ...dialogue import StepEncoder
 from ...dialogue.chat_template import structure
 from ...errors import UserError
 from ...models.attention.maskable import unmaskable
-from ...models.tokenizers import must_know
+from ...models.frameworks.known import must_know
 from ...run.files import write_json
 from ...run.parallel import Workers, import_meanwhile
 from . import tables, trees

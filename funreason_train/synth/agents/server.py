@@ -42,7 +42,7 @@ def vllm_server(
     Raises:
         UserError: it does not start.
     """
-    from ...models.vllm_distribution import shim
+    from ...models.frameworks.distribution import shim
 
     folder.mkdir(parents=True, exist_ok=True)
     with socket.create_server(("127.0.0.1", 0)) as free:

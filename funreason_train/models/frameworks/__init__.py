@@ -1,0 +1,1 @@
+"""What transformers and vLLM know of models, and how they find one another."""
