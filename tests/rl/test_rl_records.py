@@ -1,6 +1,7 @@
 """What is kept of a step, for single responses and for episodes."""
 
 import json
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -107,6 +108,20 @@ def test_a_prompt_stands_once_in_a_file_and_is_read_back_everywhere(tmp_path: Pa
     assert file.stat().st_size < 2000
     assert list(records.read(file)) == lines
     assert {line["row"] for line in lines} == {"row-7"}
+
+
+def test_reading_a_step_holds_a_few_prompts_at_a_time(tmp_path: Path) -> None:
+    file = tmp_path / "1.jsonl"
+    lines = [{"prompt": f"{n} " + "P" * 50_000, "answer": str(n)} for n in range(600)]
+    lines.append({"prompt": lines[0]["prompt"], "answer": "again"})  # long after it was written
+    file.write_text("".join(json.dumps(line) + "\n" for line in records.share_prompts(lines)))
+    tracemalloc.start()
+    try:
+        answers = [line["answer"] for line in records.read(file) if line["prompt"].startswith("0 ")]
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert answers == ["0", "again"] and most < 10e6
 
 
 def test_another_reward_function_may_call_a_reason_what_it_likes() -> None:

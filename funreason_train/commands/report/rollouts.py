@@ -14,7 +14,7 @@ from ...pages.embed import Texts, pack
 from ...rl.train import records
 from ...run.files import MISSHAPEN
 from .reasons import meanings
-from .sample import Sample, group_samples, packed_sample, question
+from .sample import Sample, group_samples, packed_sample
 from .tokens import packed_tokens
 
 #: Shares of a page's bytes that texts and tokens may take.
@@ -36,7 +36,7 @@ class StepBlocks:
         step: Its number.
         lines: Responses in its file, those that are not shown among them.
         samples: What is shown: one dict a sample, without its texts.
-        groups: Name, question and number of samples of each group that is shown.
+        groups: What the list shows of each group, see `sample.Group.summary`.
         texts: The block of texts.
         tokens: The block of tokens, by sample; empty if there is none.
         read: What was read of the file: with another, the step has to be read again.
@@ -174,6 +174,8 @@ class Rollouts:
                 f"ones of each of {few}{len(self.steps):,} steps. All of them are in "
                 f"{self.folder.parent.name}/{self.folder.name}/STEP.jsonl."
             )
+        if any("of" in group for one in self.steps.values() for group in one.groups):
+            parts.append("Of the largest groups only the first samples are here; their figures are of all.")
         if with_tokens < shown:
             kept = f"{with_tokens:,} of {shown:,}" if with_tokens else "None"
             parts.append(
@@ -216,25 +218,24 @@ def _even(counts: Mapping[int, int], limit: float, group: float) -> dict[int, in
 
 
 def _step(step: int, file: Path, lines: int, quota: int, tokens: float | None) -> StepBlocks:
-    """Reads one step: whole groups until the quota is full, and at least one group; nothing for none."""
+    """Reads one step: groups until the quota is full, and at least one; nothing for none."""
     if not quota:
         return StepBlocks(step, lines, [], [], "", "")
     chosen: list[Sample] = []
+    groups: list[dict[str, Any]] = []
+    names: dict[str, int] = {}
     kept = 0
     for group in group_samples(_readable(file)):
-        chosen += group
-        kept += sum(len(one.lines) for one in group)
+        chosen += group.samples
+        if names.setdefault(group.name, len(groups)) == len(groups):
+            groups.append(group.summary())
+        kept += sum(len(one.lines) for one in group.samples)
         if kept >= quota:
             break
     texts = Texts(f"rl/rollouts/{file.name} has them")
     packed, rows = [], []
-    groups: list[dict[str, Any]] = []
-    names: dict[str, int] = {}
     token_block, with_tokens = packed_tokens(file.with_suffix(".npz"), chosen, tokens)
     for number, one in enumerate(chosen):
-        if one.group not in names:
-            names[one.group] = len(groups)
-            groups.append({"name": one.group, "question": question(one.lines[0]["prompt"])})
         packed.append(packed_sample(one, texts))
         rows.append({**one.summary(), "group": names[one.group], "place": number} | with_tokens[number])
     block = pack({"texts": texts.all, "samples": packed}) if packed else ""

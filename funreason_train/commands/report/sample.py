@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ...calls import Call, render_calls
@@ -19,6 +19,9 @@ _PLACED = frozenset(
         *("turn", "response", "calls", "results", "ok", "reasons"),
     )
 )
+#: Of a group so many samples are held, and further ones only while their texts take less than so many
+#: characters; of the others the scores alone count.
+_HELD, _HELD_CHARACTERS = 256, 20_000_000
 _QUESTION = 180  # characters
 _CALLS = 40  # of one answer, written one a line
 
@@ -53,19 +56,59 @@ class Sample:
         }
 
 
-def group_samples(lines: Iterable[Mapping[str, Any]]) -> Iterator[list[Sample]]:
-    """The samples of each group, in the order of the file, where a group's lines stand together."""
-    group: list[Sample] = []
+@dataclass
+class Group:
+    """The samples of a prompt.
+
+    Attributes:
+        name: Its name.
+        samples: Its first ones.
+        scores: The last score of each sample, also of those that are not held.
+    """
+
+    name: str
+    samples: list[Sample] = field(default_factory=list)
+    scores: list[float] = field(default_factory=list)
+    _last: int | None = None  # number of the latest sample
+    _characters: int = 0
+
+    def add(self, line: Mapping[str, Any], place: int) -> None:
+        """Takes the next line of the file."""
+        at, score = int(line["sample"]), number(line.get("score")) or 0.0
+        if self._last != at:
+            self._last = at
+            self.scores.append(score)
+            whole = len(self.samples) == len(self.scores) - 1
+            if whole and len(self.samples) < _HELD and self._characters < _HELD_CHARACTERS:
+                self.samples.append(Sample(self.name, at, [], []))
+        self.scores[-1] = score
+        if len(self.samples) == len(self.scores):
+            self._characters += len(str(line["answer"]))
+            if all(line["prompt"] is not known["prompt"] for known in self.samples[0].lines[:1]):
+                self._characters += len(line["prompt"])
+            self.samples[-1].lines.append(dict(line))
+            self.samples[-1].places.append(place)
+
+    def summary(self) -> dict[str, Any]:
+        """What the list shows of it; of one that is not held whole, also the figures of all its samples."""
+        found = {"name": self.name, "question": question(self.samples[0].lines[0]["prompt"])}
+        if len(self.samples) == len(self.scores):
+            return found
+        mean = sum(self.scores) / len(self.scores)
+        return found | {"of": len(self.scores), "mean": mean, "signal": len(set(self.scores)) > 1}
+
+
+def group_samples(lines: Iterable[Mapping[str, Any]]) -> Iterator[Group]:
+    """The groups in the order of the file, where a group's lines stand together."""
+    group: Group | None = None
     for place, line in enumerate(lines):
-        name, at = str(line["group"]), int(line["sample"])
-        if group and group[0].group != name:
-            yield group
-            group = []
-        if not group or group[-1].sample != at:
-            group.append(Sample(name, at, [], []))
-        group[-1].lines.append(dict(line))
-        group[-1].places.append(place)
-    if group:
+        name = str(line["group"])
+        if group is None or group.name != name:
+            if group is not None:
+                yield group
+            group = Group(name)
+        group.add(line, place)
+    if group is not None:
         yield group
 
 

@@ -17,8 +17,8 @@ function rolloutRows(index) {
   for (const row of rows) row.group.samples.push(row);
   for (const group of groups) {
     const scores = group.samples.map((row) => row.score ?? 0);
-    group.mean = scores.reduce((sum, one) => sum + one, 0) / scores.length;
-    group.signal = Math.max(...scores) !== Math.min(...scores);
+    group.mean ??= scores.reduce((sum, one) => sum + one, 0) / scores.length; // of a group that is cut, it is given
+    group.signal ??= Math.max(...scores) !== Math.min(...scores);
   }
   let best = 0;
   for (const row of rows) best = Math.max(best, row.score ?? 0);
@@ -26,6 +26,8 @@ function rolloutRows(index) {
 }
 
 const good = (row) => row.score !== null && row.score >= store.best;
+/** What is said of a group that is not here whole. */
+const cut = (group) => (group.of ? ` · the first ${group.samples.length} of ${plural(group.of, "sample")} are here` : "");
 const badge = (row) => make("span", { class: `badge ${good(row) ? "ok" : (row.score ?? 0) > 0 ? "part-ok" : "bad"}` }, figure(row.score));
 const sampleAddress = (row, query = here().query) => address("rollouts", [row.step, row.group.name, row.sample], query);
 const groupAddress = (group, query = here().query) => address("rollouts", [group.step, group.name], query);
@@ -203,7 +205,7 @@ function showStep(detail, step, data) {
     make("div", { class: "groups" }, groups.map((group) => make("a", { class: `panel group ${group.signal ? "" : "flat"}`, href: groupAddress(group) },
       make("span", { class: "question" }, group.question || group.name),
       make("span", { class: "scores" }, group.samples.map(badge)),
-      make("small", { class: "soft" }, `mean ${figure(group.mean)}`, group.signal ? "" : " · no gradient", group.samples[0].category ? ` · ${group.samples[0].category}` : ""))))]);
+      make("small", { class: "soft" }, `mean ${figure(group.mean)}`, group.signal ? "" : " · no gradient", cut(group), group.samples[0].category ? ` · ${group.samples[0].category}` : ""))))]);
 }
 
 function switcher(group, shown) {
@@ -233,7 +235,7 @@ async function filling(detail, step, fill) {
 function showGroup(detail, group) {
   detail.replaceChildren();
   append(detail, [crumbs(allCrumb(), [`step ${group.step}`, address("rollouts", [group.step], here().query)], [`group ${group.name}`]),
-    make("div", { class: "headline" }, make("h2", {}, "The samples of a group"), make("small", { class: "soft" }, `${group.samples[0].row} · mean ${figure(group.mean)}${group.signal ? "" : " · all the same: no gradient"}`)),
+    make("div", { class: "headline" }, make("h2", {}, "The samples of a group"), make("small", { class: "soft" }, `${group.samples[0].row} · mean ${figure(group.mean)}${group.signal ? "" : " · all the same: no gradient"}${cut(group)}`)),
     switcher(group, null)]);
   filling(detail, group.step, ({ texts, samples }) => {
     const first = samples[group.samples[0].place];

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections import Counter
+from collections import Counter, OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +19,8 @@ from ...reward import OUTCOMES, REASON_CODES, reason_of
 from ..rollout.sampling import sample_order
 from . import health
 
+#: Prompts of a file that are held while it is read: those of some episodes. Others are read again.
+_HELD_PROMPTS = 100
 #: Series of reasons that another reward function may add to a step's figures.
 _REASONS = 30
 
@@ -177,16 +179,23 @@ def share_prompts(lines: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]
 
 
 def read(file: Path) -> Iterator[dict[str, Any]]:
-    """The lines of a `rollouts/STEP.jsonl`, each with its `prompt`."""
-    prompts: dict[int, str] = {}
-    with file.open(encoding="utf-8") as lines:
+    """The lines of a `rollouts/STEP.jsonl`, each with its `prompt`; only some prompts are held at a time."""
+    starts: list[int] = []  # of each line, in bytes
+    held: OrderedDict[int, str] = OrderedDict()  # the prompts that were asked for last
+    end = 0
+    with file.open("rb") as lines, file.open("rb") as again:
         for place, text in enumerate(lines):
-            line = json.loads(text)
-            if "prompt" in line:
-                prompts[place] = line["prompt"]
-            else:
-                line["prompt"] = prompts[line.pop("prompt_at")]
-            yield line
+            starts.append(end)
+            end += len(text)
+            line = json.loads(text.decode())
+            at = place if "prompt" in line else line.pop("prompt_at")
+            if at not in held:
+                again.seek(starts[at])
+                held[at] = json.loads(again.readline().decode())["prompt"] if at != place else line["prompt"]
+            held.move_to_end(at)
+            if len(held) > _HELD_PROMPTS:
+                held.popitem(last=False)
+            yield {**line, "prompt": held[at]}
 
 
 def _reason(details: Mapping[str, Any]) -> Any:
