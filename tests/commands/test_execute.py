@@ -61,6 +61,19 @@ def test_a_failed_stage_runs_again_and_counts_its_attempts(run: RunDir, spawned:
     assert spawned.logs == ["1/sft.log", "2/sft.log"] and Manifest(run).stage("sft")["attempts"] == 2
 
 
+def test_the_peak_of_memory_is_that_of_all_attempts(
+    run: RunDir, spawned: Spawned, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def spawn(*words: Any) -> tuple[dict[str, Any], int]:
+        result, _ = spawned(*words)
+        return result, 5 if len(spawned.done) > 1 else 9
+
+    monkeypatch.setattr(executing, "spawn", spawn)
+    command(run)
+    command(run, "sft.epochs=9")
+    assert spawned.done == ["sft", "sft"] and Manifest(run).stage("sft")["peak_bytes"] == 9
+
+
 def test_the_record_says_what_else_made_the_result(run: RunDir, spawned: Spawned) -> None:
     command(run)
     origin = Manifest(run).stage("sft")["origin"]

@@ -90,7 +90,8 @@ def execute(stage: Stage, config: DictConfig, run: RunDir, lock: int, attempt: A
             manifest.update(stage.name, state="failed")
             attempt.stage_ends(stage.name, "failed")
         raise
-    seconds = record.get("seconds", 0.0) + time.monotonic() - started
+    seconds = (record.get("seconds") or 0.0) + time.monotonic() - started
+    peak = max(peak, record.get("peak_bytes") or 0)
     if STOPPED in result:
         attempt.stage_ends(stage.name, "stopped")
         manifest.update(stage.name, state="stopped", seconds=round(seconds, 1), peak_bytes=peak)

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import psutil
 
-_INTERVAL = 5.0  # seconds between samples; reading all processes takes CPU time from training
+#: Seconds between samples: reading all processes takes CPU time from training, and many stages are short.
+_SHORTEST, _LONGEST = 0.5, 5.0
 
 
 class PeakMemory:
@@ -23,12 +24,14 @@ class PeakMemory:
         self.family: set[psutil.Process] = set()
         self._pid = pid
         self._next = 0.0
+        self._pause = _SHORTEST
 
     def sample(self, at_once: bool = False) -> None:
         """Takes a sample if the last one is old enough, or in any case."""
         if time.monotonic() < self._next and not at_once:
             return
-        self._next = time.monotonic() + _INTERVAL
+        self._next = time.monotonic() + self._pause
+        self._pause = min(_LONGEST, 1.2 * self._pause)
         try:
             children = psutil.Process(self._pid).children(recursive=True)
         except psutil.Error:

@@ -26,7 +26,7 @@ function timelineSection(timeline) {
       make("div", { class: "rail" }, row.bars.map((bar) => make("i", { class: `bar b${at % 6} ${bar.state === "done" ? "" : "cut"}`, title: `${row.title}: ${duration(bar.to - bar.from)}, ${bar.state || ""}`,
         style: { left: per(bar.from), width: `max(3px, ${per(bar.to - bar.from)})` } }))),
       make("b", {}, duration(row.seconds)),
-      make("small", {}, [row.peak_bytes >= 2 ** 27 ? `${(row.peak_bytes / 2 ** 30).toFixed(1)} GiB` : "", row.attempts > 1 ? `${row.attempts} attempts` : ""].filter(Boolean).join(" · ")),
+      make("small", {}, [row.peak_bytes ? `${(row.peak_bytes / 2 ** 30).toFixed(row.peak_bytes < 2 ** 30 ? 2 : 1)} GiB at most` : "", row.attempts > 1 ? `${row.attempts} attempts` : ""].filter(Boolean).join(" · ")),
       row.headline ? make("small", { class: "told" }, row.headline) : null)),
     make("div", { class: "lane scale" }, make("span", { class: "name" }), make("div", { class: "rail" }, ticks.map((tick) => make("small", { style: { left: per(tick * end) } }, duration(tick * end)))), make("b"), make("small"))),
   timeline.clock ? null : make("p", { class: "soft" }, "One after the other, as long as each took: the times of day were not noted."));
