@@ -10,7 +10,8 @@ from statistics import median
 from typing import Any
 
 from ...errors import UserError
-from ...run.files import read_lines
+from ...plain import is_finite
+from ...run.files import MISSHAPEN, read_lines
 from ...run.manifest import Manifest
 from ...run.paths import RunDir
 from .device import GIB
@@ -95,13 +96,25 @@ def read_plan(run: RunDir) -> Mapping[str, Any]:
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
         stages = value["stages"]
-        if value["format"] != FORMAT or not isinstance(stages, dict):
+        whole = isinstance(stages, dict) and all(map(_is_whole, stages.values()))
+        if value["format"] != FORMAT or not whole:
             raise ValueError
-    except (ValueError, KeyError, TypeError):
+    except (OSError, *MISSHAPEN):
         raise UserError(
             "is not a plan that this version reads", where=str(path), fix="Delete it; `plan` writes it again"
         ) from None
     return stages
+
+
+def _is_whole(plan: Any) -> bool:
+    """Whether a stage's plan has the figures that are compared."""
+    figures = ("peak_bytes", "seconds_per_step", "tokens_per_step")
+    return (
+        isinstance(plan, dict)
+        and isinstance(plan.get("device"), str)
+        and all(is_finite(plan.get(name)) for name in figures)
+        and (plan.get("run_seconds") is None or is_finite(plan["run_seconds"]))
+    )
 
 
 def measured(run: RunDir, stage: str, device: str) -> Measured:
@@ -112,15 +125,21 @@ def measured(run: RunDir, stage: str, device: str) -> Measured:
         stage: `sft` or `rl`.
         device: Of the plan, `cpu` or a GPU's; on CPU the record's peak of all processes counts.
     """
-    lines = [line for line in read_lines(run.root / stage / "metrics.jsonl") if isinstance(line, dict)]
+    # What is no number to count with, as a program's NaN, was not measured.
+    lines = [
+        {name: value for name, value in line.items() if is_finite(value)}
+        for line in read_lines(run.root / stage / "metrics.jsonl")
+        if isinstance(line, dict)
+    ]
     record = Manifest(run).stage(stage) if run.manifest.is_file() else {}
     on_cpu = device == "cpu"
     peak = float(record.get("peak_bytes") or 0) if on_cpu else _gpu_peak(lines)
     done = record.get("state") == "done"
-    seconds = _sft_steps(lines) if stage == "sft" else _numbers(lines[_WARM_UP:], "perf/time_per_step")
+    timed = [line for line in lines if {"step", "seconds"} <= line.keys()]
+    seconds = _sft_steps(timed) if stage == "sft" else _numbers(lines[_WARM_UP:], "perf/time_per_step")
     if stage == "sft":
-        tokens = _sft_tokens(lines)
-        steps = sum(_sft_steps(lines, whole=True)) if done else 0.0
+        tokens = _sft_tokens([line for line in lines if {"step", "tokens"} <= line.keys()])
+        steps = sum(_sft_steps(timed, whole=True)) if done else 0.0
     else:
         tokens = _numbers(lines, "perf/total_num_tokens")
         steps = sum(_numbers(lines, "perf/time_per_step")) if done else 0.0
@@ -218,10 +237,9 @@ def _gpu_peak(lines: Sequence[Mapping[str, Any]]) -> float:
         for line in lines
         for name, value in line.items()
         if name.endswith(("max_memory_reserved_gb", "memory_reserved_gib"))
-        and isinstance(value, (int, float))
     ]
     return max(peaks, default=0.0)
 
 
 def _numbers(lines: Sequence[Mapping[str, Any]], name: str) -> list[float]:
-    return [float(line[name]) for line in lines if isinstance(line.get(name), (int, float))]
+    return [float(line[name]) for line in lines if name in line]

@@ -8,6 +8,7 @@ from ...errors import UserError
 from ...run.files import unwritable
 from ...run.paths import RunDir
 from ..display import say
+from ..records.scan import refuse_a_result
 from .build import Report, write_report
 from .serve import serve
 
@@ -27,6 +28,7 @@ def report(config: DictConfig, run: RunDir) -> None:
     if settings.do == "serve":
         serve(Report(run, settings.rollouts, None), settings.host, settings.port)
         return
+    refuse_a_result(run.root, f"run_dir={run.root}")
     if not any((run.manifest.is_file(), run.rl.is_dir(), run.sft.is_dir(), (run.root / "eval").is_dir())):
         raise UserError(
             "the folder holds nothing that a stage has made",

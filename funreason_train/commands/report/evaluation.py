@@ -10,6 +10,7 @@ from ...evaluate.results import read_scores
 from ...evaluate.results import verdicts as read_verdicts
 from ...pages.comparison import compare, share
 from ...pages.table import Table
+from ...plain import is_finite
 from ...run.files import MISSHAPEN, read_json
 from ...run.paths import RunDir
 
@@ -138,7 +139,37 @@ def _figure(part: Mapping[str, Any]) -> str:
     return share(part["value"], part["ci95"]) if "ci95" in part else f"{100 * part['value']:.1f} %"
 
 
-def summary_figures(run: RunDir) -> Mapping[str, Any]:
+def held_out(run: RunDir) -> list[dict[str, Any]]:
+    """The held-out shares of the models that every run has, with the tasks that each was given.
+
+    The scores count; `summary.json` is of the end of a pipeline, and a model may have been evaluated since.
+
+    Returns:
+        `name`, `value`, `tasks`, and `gain` where the summary has the difference of this very score to SFT's.
+    """
+    summary = _summary(run)
+    values = {name: summary.get(name) for name in _ORDER}
+    tasks = dict.fromkeys(_ORDER, summary.get("tasks", ""))
+    for name in _ORDER:
+        try:
+            scores = read_scores(run.eval(name))
+        except UserError:
+            continue
+        values[name], tasks[name] = scores.get("accuracy"), scores.get("tasks", "")
+    found = [
+        {"name": name, "value": value, "tasks": tasks[name]}
+        for name, value in values.items()
+        if is_finite(value)
+    ]
+    low_high: Any = summary.get("rl_minus_sft_ci95")
+    gain = [summary.get("rl_minus_sft"), *(low_high if isinstance(low_high, list) else [])]
+    of_these = all(values[name] == summary.get(name) for name in ("sft", "rl"))
+    if found and found[-1]["name"] == "rl" and of_these and len(gain) == 3 and all(map(is_finite, gain)):
+        found[-1]["gain"] = gain
+    return found
+
+
+def _summary(run: RunDir) -> Mapping[str, Any]:
     """The held-out figures of `summary.json`; empty without one."""
     try:
         found = dict(read_json(run.summary)).get("heldout", {})

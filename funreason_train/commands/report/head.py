@@ -10,11 +10,10 @@ from typing import Any
 
 from ... import __version__
 from ...errors import UserError
-from ...plain import is_finite
 from ...run.attempts import attempts
 from ...run.manifest import Manifest
 from ...run.paths import RunDir
-from .evaluation import summary_figures
+from .evaluation import held_out
 
 _TITLES = {
     "synth": "Synthesis",
@@ -173,19 +172,15 @@ def tiles(
     run: RunDir, stages: Mapping[str, Mapping[str, Any]], training: Sequence[Mapping[str, Any]]
 ) -> list[dict[str, str]]:
     """The figures that matter most, each with its name and a note."""
-    figures, found = summary_figures(run), []
-    for name in ("base", "sft", "rl"):
-        if is_finite(figures.get(name)):
-            found.append(
-                {"name": f"{name.upper() if name != 'base' else 'Base model'}, held-out tasks",
-                 "value": f"{100 * figures[name]:.1f} %", "note": f"{figures.get('tasks', '')} tasks"}
-            )  # fmt: skip
-    low_high: Any = figures.get("rl_minus_sft_ci95")
-    gain = figures.get("rl_minus_sft", 0)
-    known = isinstance(low_high, list) and all(map(is_finite, [*low_high, gain]))
-    if found and known and len(low_high) == 2:
-        found[-1]["note"] = (
-            f"{100 * gain:+.1f} points on SFT ({100 * low_high[0]:+.1f} to {100 * low_high[1]:+.1f})"
+    found = []
+    for one in held_out(run):
+        note = f"{one['tasks']} tasks"
+        if "gain" in one:
+            mean, low, high = (f"{100 * value:+.1f}" for value in one["gain"])
+            note = f"{mean} points on SFT ({low} to {high})"
+        name = "Base model" if one["name"] == "base" else one["name"].upper()
+        found.append(
+            {"name": f"{name}, held-out tasks", "value": f"{100 * one['value']:.1f} %", "note": note}
         )
     for stage in training:
         if value := _last(stage):

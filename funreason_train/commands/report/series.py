@@ -108,12 +108,15 @@ def training(root: Path) -> list[dict[str, Any]]:
 
 
 def rows_of(path: Path) -> list[dict[str, Any]]:
-    """The lines of a metrics file that tell a step, each step once: a resumed run may write one twice."""
-    rows = {
-        int(row["step"]): row
-        for row in read_lines(path)
-        if isinstance(row, dict) and is_finite(row.get("step"))
-    }
+    """The figures of each step that a metrics file tells, in order.
+
+    Several lines of a step are one: SFT writes validation apart from the loss, and what a resumed run writes
+    anew counts.
+    """
+    rows: dict[int, dict[str, Any]] = {}
+    for row in read_lines(path):
+        if isinstance(row, dict) and is_finite(row.get("step")):
+            rows.setdefault(int(row["step"]), {}).update(row)
     return [rows[step] for step in sorted(rows)]
 
 

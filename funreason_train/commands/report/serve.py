@@ -110,9 +110,10 @@ def serve(report: Report, host: str, port: int) -> None:
     """
     try:
         server = ReportServer(report, host, port)
-    except OSError as error:
+    except (OSError, UnicodeError) as error:  # a name too long for the network is no text that it takes
+        said = error.strerror if isinstance(error, OSError) else "not a name of a machine"
         raise UserError(
-            f"nothing can listen at {host}:{port} ({error.strerror})", fix="Choose another port=PORT"
+            f"nothing can listen at {host}:{port} ({said})", fix="Choose another port=PORT or host=NAME"
         ) from None
     say(f"Report: http://{host}:{server.server_port}/ (Ctrl-C ends it)")
     with server:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import subprocess
 import sys
 from pathlib import Path
@@ -210,6 +211,16 @@ def test_on_gpus_the_reserved_memory_is_held_against_the_plan(tmp_path: Path, st
     assert measured(run, stage, "h20x32").peak_bytes == 22 * GIB
 
 
+def test_what_is_no_number_among_the_metrics_was_not_measured(tmp_path: Path) -> None:
+    run = RunDir.at(tmp_path)
+    (run.root / "sft").mkdir()
+    odd = [{"step": 2, "seconds": None, "tokens": math.nan}, {"step": "x"}, {"step": 3, "seconds": 9.0}]
+    lines = [{"step": 1, "seconds": 3.0, "tokens": 5}, *odd, {"step": 4, "seconds": 12.0, "tokens": 20}]
+    (run.root / "sft" / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    found = measured(run, "sft", "cpu")
+    assert found.step_seconds == pytest.approx(3.0) and found.tokens_per_step == pytest.approx(5.0)
+
+
 def test_a_run_corrects_the_plan(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = measured_run(tmp_path / "a", capsys)
     words = [
@@ -247,7 +258,8 @@ def test_a_run_that_cannot_correct_is_one_clear_sentence(
 def test_a_plan_of_another_version_is_refused(tmp_path: Path) -> None:
     run = RunDir.at(tmp_path)
     run.plan.mkdir()
-    for text in ('{"format": 99, "stages": {}}', "{", "[]"):
+    odd = '{"format": 1, "stages": {"sft": {"device": "cpu", "peak_bytes": NaN}}}'
+    for text in ('{"format": 99, "stages": {}}', "{", "[]", odd):
         (run.plan / "plan.json").write_text(text)
         with pytest.raises(UserError, match="is not a plan that this version reads"):
             plan_and_measured(run)

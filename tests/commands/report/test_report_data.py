@@ -2,6 +2,7 @@
 
 import json
 import random
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -199,6 +200,19 @@ def test_curves_of_a_resumed_run_go_on(tmp_path: Path) -> None:
     assert loss["series"][0]["values"] == [1.0, 1.0, 0.5, None]
 
 
+def test_validation_does_not_take_the_place_of_the_loss_of_its_step(tmp_path: Path) -> None:
+    (tmp_path / "sft").mkdir()
+    lines = [
+        {"step": step, name: value}
+        for step in (10, 20)
+        for name, value in (("loss", 1.0), ("eval_loss", 2.0))
+    ]
+    (tmp_path / "sft" / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    (found,) = training(tmp_path)
+    curves = {one["name"]: one["values"] for one in found["charts"][0]["series"]}
+    assert curves == {"training": [1.0, 1.0], "validation": [2.0, 2.0]}
+
+
 def test_tasks_played_while_sft_trains_are_a_curve_also_between_logged_steps(tmp_path: Path) -> None:
     (tmp_path / "sft").mkdir()
     rows = [{"step": n, "loss": 1.0, "tokens": 10 * n, "seconds": 1.0 * n} for n in (1, 10, 20)]
@@ -295,6 +309,28 @@ def test_many_steps_of_long_texts_keep_within_the_megabytes(tmp_path: Path) -> N
     found.refresh()
     assert 0 < sum(map(len, found.blocks.values())) < 0.2e6
     assert found.steps[60].samples, "the last step is among them"
+
+
+def test_of_a_group_of_thousands_the_first_are_held_and_the_figures_are_of_all(tmp_path: Path) -> None:
+    (tmp_path / "rollouts").mkdir()
+    with (tmp_path / "rollouts" / "1.jsonl").open("w") as file:
+        for number in range(3000):
+            line = {"prompt": "p"} if number == 0 else {"prompt_at": 0}
+            line |= {"group": "g", "sample": number, "answer": "a" * 10_000, "reason": "syntax"}
+            file.write(json.dumps(line | {"score": float(number == 2999)}) + "\n")
+    found = Rollouts(tmp_path / "rollouts", 5000, None)
+    tracemalloc.start()
+    try:
+        found.refresh()
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    index = found.index()
+    assert index is not None and most < 20e6, "all answers together are 30 MB"
+    assert index["columns"]["sample"] == list(range(256))
+    (group,) = index["groups"]
+    assert (group["of"], group["mean"], group["signal"]) == (3000, pytest.approx(1 / 3000), True)
+    assert "256 of the run's 3,000 responses" in index["note"] and "largest groups" in index["note"]
 
 
 def test_lines_of_a_step_are_counted_again_only_when_it_changes(
