@@ -100,6 +100,11 @@ class Manifest:
         write_json(self._path, self._value)
 
 
+def of_a_result(value: Any) -> bool:
+    """Whether the contents of a manifest.json are those that synth and data put into their results."""
+    return isinstance(value, dict) and "outputs" in value and "stages" not in value
+
+
 def _read(path: Path) -> dict[str, Any]:
     """The file's contents, as of this format."""
     way_out = "Choose another run_dir=DIR, or continue this run with the version that started it"
@@ -109,6 +114,12 @@ def _read(path: Path) -> dict[str, Any]:
             raise ValueError
     except ValueError:
         raise UserError("is not the manifest of a run", where=str(path), fix=way_out) from None
+    if of_a_result(value):
+        raise UserError(
+            "is that of what synth or data made, and not of a run",
+            where=str(path),
+            fix="The run is the folder that it was made in, or lies beside it as FOLDER.run",
+        )
     found = value.get("format", value.get("version"))
     if found == _BEFORE:
         value = {"restart": None, "old": [], **value, "format": FORMAT}

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ...rl import checkpoints
 from ...run.manifest import Manifest
 from .made import remove, size_of
 from .scan import RunRecord
@@ -77,7 +78,7 @@ def _set_aside(record: RunRecord) -> Iterator[tuple[Path, str]]:
 
 
 def _checkpoints(record: RunRecord) -> Iterator[tuple[Path, str]]:
-    """All but the newest of stages that are done; a stage that is not done may need any of its own."""
+    """All but the newest, and RL's best, of stages that are done; one that is not done may need any."""
     places = {"sft": record.run.sft / "checkpoints", "rl": record.run.rl_checkpoints}
     for stage, place in places.items():
         if record.stages.get(stage, {}).get("state") != "done":
@@ -87,8 +88,10 @@ def _checkpoints(record: RunRecord) -> Iterator[tuple[Path, str]]:
             for folder in _folders(place, record.run.root)
             if (match := _CHECKPOINT[stage].fullmatch(folder.name))
         )
-        for _, folder in numbered[:-1]:
-            yield folder, f"an earlier checkpoint of {stage}, which is done"
+        best = checkpoints.best(place) if stage == "rl" else None
+        for step, folder in numbered[:-1]:
+            if best is None or step != best.step:
+                yield folder, f"an earlier checkpoint of {stage}, which is done"
 
 
 def _logs(record: RunRecord) -> Iterator[tuple[Path, str]]:

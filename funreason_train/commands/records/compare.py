@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from ...pages.table import Table
@@ -19,8 +19,9 @@ def differences(records: Sequence[RunRecord]) -> list[tuple[str, str, list[str]]
         records: Of at least two runs.
     """
     found = []
+    apart = {key for one in records for key, values in _by_stage(one).items() if len({*values.values()}) > 1}
     for kind, values in (
-        ("setting", [_settings(one) for one in records]),
+        ("setting", [_settings(one, apart) for one in records]),
         ("input", [_inputs(one) for one in records]),
         ("origin", [_origin(one) for one in records]),
         ("result", [_results(one) for one in records]),
@@ -38,11 +39,23 @@ def table(records: Sequence[RunRecord], names: Sequence[str]) -> Table:
     return Table("What differs", ("", "", *names), rows, texts=2)
 
 
-def _settings(record: RunRecord) -> dict[str, str]:
-    found: dict[str, str] = {}
-    for stage in record.stages.values():
+def _by_stage(record: RunRecord) -> dict[str, dict[str, str]]:
+    """Setting -> stage -> its value there: a stage that was started again may have another seed."""
+    found: dict[str, dict[str, str]] = {}
+    for name, stage in record.stages.items():
         for key, value in stage.get("settings", {}).items():
-            found.setdefault(key, _text(value))
+            found.setdefault(key, {})[name] = _text(value)
+    return found
+
+
+def _settings(record: RunRecord, apart: Collection[str]) -> dict[str, str]:
+    """Setting -> value; those of `apart`, of which a run has several, stage by stage."""
+    found: dict[str, str] = {}
+    for key, values in _by_stage(record).items():
+        if key in apart:
+            found |= {f"{stage}: {key}": value for stage, value in values.items()}
+        else:
+            found[key] = next(iter(values.values()))
     return found
 
 

@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...errors import UserError
 from ...pages.table import Table
-from ...run.files import MISSHAPEN, read_json
 from ...run.fingerprint import digest_file
 from ..display import print_table, say
 from .scan import one_run
+from .score import Score
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -62,6 +62,7 @@ class Link:
         inputs: What it read.
         result: What it made, in figures.
         rows: The training rows' files with what is in them, for the stage that made them.
+        other: Why this is the record of another evaluation than the score's; empty if it is not.
     """
 
     run: str
@@ -73,6 +74,7 @@ class Link:
     inputs: tuple[Input, ...]
     result: Mapping[str, Any]
     rows: tuple[str, ...] = field(default=())
+    other: str = ""
 
     @property
     def wrong(self) -> list[str]:
@@ -80,6 +82,8 @@ class Link:
         found = [f"{one.path} {one.state}" for one in self.inputs if not one.matches]
         if self.state != "done":
             found.append(f"the stage is not done ({self.state})")
+        if self.other:
+            found.append(self.other)
         return found
 
 
@@ -94,17 +98,16 @@ def lineage(config: DictConfig) -> None:
         raise UserError(
             "no score is named", where="lineage.score", fix="Write lineage RUN_DIR/eval/MODEL/scores.json"
         )
-    score = Path(str(settings.score)).expanduser().absolute()
-    figures, model = _score(score), _model_of(score)
-    links = chain(score, bool(settings.hashes))
+    score = Score.of(Path(str(settings.score)).expanduser().absolute())
+    links = chain(score.path, bool(settings.hashes))
     if settings.format == "json":
         values = [{**asdict(link), "does_not_match": link.wrong} for link in links]
-        print(
-            json.dumps({"score": str(score), "model": model, "figures": figures, "chain": values}, indent=2)
-        )
+        told = {"score": str(score.path), "model": score.model, "figures": dict(score.figures)}
+        print(json.dumps({**told, "chain": values}, indent=2))
         return
-    say(f"score: {score}")
-    say("  " + ", ".join(f"{name} {value:g}" for name, value in figures.items()) + f" (model {model})")
+    say(f"score: {score.path}")
+    figures = ", ".join(f"{name} {value:g}" for name, value in score.figures.items())
+    say(f"  {figures} (model {score.model})")
     for link in links:
         _print(link)
     wrong = [f"{link.stage}: {text}" for link in links for text in link.wrong]
@@ -124,9 +127,9 @@ def chain(score: Path, hashes: bool = True) -> list[Link]:
     Raises:
         UserError: if the file lies in no run, or a manifest cannot be read.
     """
-    run, model = _run_of(score), _model_of(score)
+    scored = Score.of(score)
     found: list[Link] = []
-    waiting: list[tuple[Path, str]] = [(run, "eval")]
+    waiting: list[tuple[Path, str]] = [(scored.run, "eval")]
     seen: set[tuple[Path, str]] = set()
     while waiting:
         root, stage = waiting.pop(0)
@@ -136,9 +139,16 @@ def chain(score: Path, hashes: bool = True) -> list[Link]:
         record = one_run(str(root)).stages.get(stage)
         if record is None:
             continue
-        link = _link(root, stage, record, hashes, model if stage == "eval" and root == run else None)
+        model = scored.model if stage == "eval" and root == scored.run else None
+        link = _link(root, stage, record, hashes, model)
+        if model is not None and (other := scored.other_evaluation(record)):
+            link = replace(link, other=other)
+            if scored.place:  # where the score itself says that its model was
+                waiting += _makers(root, f"{_portable(scored.place, root)}/config.json", stage)
         found.append(link)
-        waiting += _before(root, link, record, model if stage == "eval" and root == run else None)
+        waiting += _before(root, link, record, model)
+    if not found:
+        raise UserError("the run has no record of an evaluation", where=str(scored.run / "manifest.json"))
     return found
 
 
@@ -186,17 +196,27 @@ def _before(
     for path in record.get("inputs", {}):
         if model is not None and not _concerns(root, path, record, model):
             continue
-        if path.startswith(_HERE):
-            folder = path.removeprefix(_HERE).split("/")[0]
-            if folder in _MAKERS and _MAKERS[folder] != link.stage:
-                yield root, _MAKERS[folder]
-        elif (maker := _own_out(root, Path(path))) and maker != link.stage:
-            yield root, maker
-        else:
-            yield from _elsewhere(Path(path), link.stage)
+        yield from _makers(root, path, link.stage)
     for parent in link.origin.get("parents", ()) if isinstance(link.origin, Mapping) else ():
         if model is None and (Path(parent["run"]) / "manifest.json").is_file():
             yield Path(parent["run"]), str(parent["stage"])
+
+
+def _makers(root: Path, path: str, stage: str) -> Iterator[tuple[Path, str]]:
+    """The stage that made a file which another one read, in this run or another."""
+    if path.startswith(_HERE):
+        folder = path.removeprefix(_HERE).split("/")[0]
+        if folder in _MAKERS and _MAKERS[folder] != stage:
+            yield root, _MAKERS[folder]
+    elif (maker := _own_out(root, Path(path))) and maker != stage:
+        yield root, maker
+    else:
+        yield from _elsewhere(Path(path), stage)
+
+
+def _portable(path: str, root: Path) -> str:
+    """A path in the run as the manifest has it."""
+    return f"{_HERE}{Path(path).relative_to(root)}" if Path(path).is_relative_to(root) else path
 
 
 def _own_out(root: Path, path: Path) -> str | None:
@@ -245,8 +265,8 @@ def _input(root: Path, path: str, entry: Mapping[str, Any], hashes: bool) -> Inp
 
 def _rows(root: Path, record: Mapping[str, Any]) -> Iterator[str]:
     """The files of training rows that the data stage made, with the sources they are from."""
-    out = str((record.get("result") or {}).get("out") or root / "data")
-    folder = Path(out) if Path(out).is_dir() else root / "data"
+    out = (record.get("result") or {}).get("out") if record.get("settings", {}).get("data.out") else None
+    folder = Path(str(out)) if out and Path(str(out)).is_dir() else root / "data"
     for name in ("sft/train.json", "rl/train.parquet"):
         file = folder / name
         yield f"{file} ({digest_file(file)[:12]})" if file.is_file() else f"{file} is missing"
@@ -278,36 +298,3 @@ def _print(link: Link) -> None:
         print_table(Table("", ("it read", "hash", ""), rows, texts=3))
     for row in link.rows:
         say(f"  rows: {row}")
-
-
-def _score(score: Path) -> dict[str, float]:
-    """The plain figures of a scores.json."""
-    try:
-        found = read_json(score)
-        return {
-            str(key): float(value)
-            for key, value in found.items()
-            if isinstance(value, (int, float)) and not isinstance(value, bool) and key != "format"
-        }
-    except FileNotFoundError:
-        raise UserError("there is no such file", where=str(score)) from None
-    except (OSError, *MISSHAPEN) as error:
-        raise UserError(f"is not a scores.json ({error})", where=str(score)) from None
-
-
-def _run_of(score: Path) -> Path:
-    """The run that a score lies in: RUN_DIR/eval/MODEL[/BENCHMARK]/scores.json."""
-    for folder in score.parents:
-        if folder.name == "eval" and (folder.parent / "manifest.json").is_file():
-            return folder.parent
-    raise UserError(
-        "lies in no run, so nothing is known of where it comes from",
-        where=str(score),
-        fix="Name a scores.json as eval wrote it, in RUN_DIR/eval/MODEL",
-    )
-
-
-def _model_of(score: Path) -> str:
-    parts = score.parts
-    place = len(parts) - 1 - parts[::-1].index("eval") if "eval" in parts else -2
-    return parts[place + 1] if place + 1 < len(parts) - 1 else score.parent.name

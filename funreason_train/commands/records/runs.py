@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -38,7 +39,8 @@ def runs(config: DictConfig) -> None:
 
 
 def _list(settings: Any) -> None:
-    records = list(runs_in(Path(settings.folder).expanduser()))
+    folder = Path(settings.folder).expanduser()
+    records = list(runs_in(folder, links=True))
     found = [(record, *disk(record)) for record in records]
     if settings.format == "json":
         print(json.dumps([_as_json(*one) for one in found], indent=2))
@@ -48,7 +50,7 @@ def _list(settings: Any) -> None:
         return
     rows = [
         (
-            str(record.run.root.name),
+            _name(record, folder),
             record.problem or _states(record),
             ", ".join(f"{name} {value:.3f}" for name, value in record.scores.items()),
             record.latest.replace("T", " ").removesuffix("Z"),
@@ -61,6 +63,12 @@ def _list(settings: Any) -> None:
     ]
     head = ("run", "stages", "held-out", "latest start (UTC)", "it", "attempts", "minutes", "GiB")
     print_table(Table("", head, tuple(rows), texts=5))
+
+
+def _name(record: RunRecord, folder: Path) -> str:
+    """The run's path below the folder that was asked for; the folder itself by its name."""
+    root, above = record.run.root, Path(os.path.realpath(folder))
+    return str(root.relative_to(above)) if root.is_relative_to(above) and root != above else root.name
 
 
 def _states(record: RunRecord) -> str:
@@ -109,7 +117,7 @@ def _compare(settings: Any) -> None:
 
 
 def _names(places: Sequence[str]) -> list[str]:
-    short = [Path(place).name for place in places]
+    short = [Path(os.path.realpath(Path(place).expanduser())).name for place in places]
     return short if len(set(short)) == len(short) else list(places)
 
 

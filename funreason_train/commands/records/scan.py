@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,11 +12,13 @@ from ...errors import UserError
 from ...plain import is_number
 from ...run.attempts import attempts
 from ...run.files import read_json
-from ...run.manifest import Manifest
+from ...run.manifest import Manifest, of_a_result
 from ...run.paths import RunDir
 from ...settings.root import STAGE_NAMES
 from .made import size_of
 
+#: What comes first where all of them are there.
+_ORDER = ("base", "sft", "rl")
 _DEEP = 2  # levels below the folder at which runs are looked for
 
 
@@ -55,7 +58,7 @@ class RunRecord:
             return cls(run, {}, f"its manifest {what}", {}, len(goes), latest, outcome)
         found = {name: manifest.stage(name) for name in STAGE_NAMES}
         stages = {name: one for name, one in found.items() if one}
-        return cls(run, stages, "", _summary(run), len(goes), latest, outcome)
+        return cls(run, stages, "", _object(run.summary), len(goes), latest, outcome)
 
     @property
     def finished(self) -> bool:
@@ -69,30 +72,33 @@ class RunRecord:
 
     @property
     def scores(self) -> dict[str, float]:
-        """Model -> accuracy on the held-out tasks, from the summary or the latest evaluation."""
+        """Model -> accuracy on the held-out tasks: the models' scores, or else the summary's.
+
+        The manifest knows the latest evaluation alone, and the summary the latest pipeline.
+        """
+        files = {path.parent.name: path for path in sorted((self.run.root / "eval").glob("*/scores.json"))}
+        names = [*(name for name in _ORDER if name in files), *(name for name in files if name not in _ORDER)]
+        scores = {name: _object(files[name]).get("accuracy") for name in names}
         heldout = self.summary.get("heldout")
-        if isinstance(heldout, Mapping) and heldout:
-            return {
-                name: float(heldout[name]) for name in ("base", "sft", "rl") if _is_share(heldout.get(name))
-            }
-        result = self.stages.get("eval", {}).get("result", {})
-        models = result.get("models") if isinstance(result, Mapping) else None
-        return {
-            str(name): float(one["accuracy"])
-            for name, one in (models if isinstance(models, Mapping) else {}).items()
-            if isinstance(one, Mapping) and _is_share(one.get("accuracy"))
-        }
+        if not scores and isinstance(heldout, Mapping):
+            scores = {name: heldout.get(name) for name in _ORDER}
+        return {name: float(value) for name, value in scores.items() if _is_share(value)}
 
 
-def runs_in(folder: Path) -> Iterator[RunRecord]:
-    """Every run in a folder and below it, by name; the folder itself may be one.
+def runs_in(folder: Path, links: bool = False) -> Iterator[RunRecord]:
+    """Every run in a folder and below it, by name, each once; the folder itself may be one.
+
+    Args:
+        folder: Where to look.
+        links: Whether a link to a run counts, as to one on another disk.
 
     Raises:
         UserError: if there is no such folder, or it cannot be read.
     """
     if not folder.is_dir():
         raise UserError("there is no such folder", where=str(folder), fix="Name one with folder=DIR")
-    yield from map(RunRecord.of, _roots(folder, _DEEP))
+    roots = {os.path.realpath(root): None for root in _roots(folder, _DEEP, links)}
+    yield from (RunRecord.of(Path(root)) for root in roots)
 
 
 def one_run(place: str) -> RunRecord:
@@ -102,6 +108,7 @@ def one_run(place: str) -> RunRecord:
         UserError: if there is none, or its manifest cannot be read.
     """
     root = Path(place).expanduser()
+    refuse_a_result(root, place)
     if not (root / "manifest.json").is_file():
         raise UserError("is not a run directory (there is no manifest.json)", where=place)
     found = RunRecord.of(root)
@@ -119,27 +126,56 @@ def disk(record: RunRecord) -> tuple[int, int]:
     return size_of(record.run.root)
 
 
-def _roots(folder: Path, deep: int) -> Iterator[Path]:
+def _roots(folder: Path, deep: int, links: bool) -> Iterator[Path]:
     if (folder / "manifest.json").is_file():
-        yield folder
+        if not _is_a_result(folder):
+            yield folder
         return
     if deep == 0:
         return
     try:
-        inner = sorted(one for one in folder.iterdir() if one.is_dir() and not one.is_symlink())
+        inner = sorted(one for one in folder.iterdir() if one.is_dir() and _may_look(one, links))
     except OSError:
         return
     for one in inner:
-        yield from _roots(one, deep - 1)
+        yield from _roots(one, deep - 1, links)
+
+
+def _may_look(folder: Path, links: bool) -> bool:
+    """Whether a folder is looked into; what else than a run a link leads to may be endless."""
+    return not folder.is_symlink() or (links and (folder / "manifest.json").is_file())
+
+
+def _is_a_result(folder: Path) -> bool:
+    """Whether a folder is what synth or data made, which has a manifest of its own, and no run."""
+    try:
+        return of_a_result(read_json(folder / "manifest.json"))
+    except (OSError, ValueError):  # which is told of a run
+        return False
+
+
+def refuse_a_result(folder: Path, where: str) -> None:
+    """Tells the folder of a run from the result of one that lies elsewhere (`out=DIR`).
+
+    Raises:
+        UserError: if it is what synth or data made.
+    """
+    if _is_a_result(folder):
+        raise UserError(
+            "holds what synth or data made, and not a run",
+            where=where,
+            fix="Name the folder that it was made in, or FOLDER.run beside it",
+        )
 
 
 def _is_share(value: Any) -> bool:
     return is_number(value) and 0 <= value <= 1
 
 
-def _summary(run: RunDir) -> Mapping[str, Any]:
+def _object(path: Path) -> Mapping[str, Any]:
+    """The object in a JSON file; empty where there is none that can be read."""
     try:
-        found = read_json(run.summary)
+        found = read_json(path)
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, Mapping) else {}

@@ -11,7 +11,8 @@ from typing import Any
 from ...environments.play import FAULT
 from ...errors import UserError
 from ...plain import is_finite
-from ...run.files import MISSHAPEN
+from ...run.files import MISSHAPEN, read_json
+from ...run.fingerprint import digest_file
 from ...run.paths import RunDir
 from .scan import RunRecord
 
@@ -60,8 +61,8 @@ def rollouts(run: RunDir) -> Iterator[Stored | str]:
             if line is None or "answer" not in line or not is_finite(line.get("score")):
                 yield DAMAGED if line is None else UNSCORED
                 continue
-            if not isinstance(line.get("turn", 0), int | str):
-                yield DAMAGED
+            if not isinstance(line.get("turn", 0), int | str) or ("turn" in line and None in _key(line)):
+                yield DAMAGED  # without its ids, nobody knows which responses are one episode
                 continue
             if "turn" not in line:
                 yield _sample(file, number, line)
@@ -76,11 +77,12 @@ def rollouts(run: RunDir) -> Iterator[Stored | str]:
 
 def evaluations(record: RunRecord) -> Iterator[Stored | str]:
     """The tasks of every `eval/MODEL/…/episodes.jsonl`; for a line that is left out, why."""
-    truths: dict[str, str] | None = None
+    known: dict[Path, Mapping[str, str]] = {}
     for file in filter(Path.is_file, sorted((record.run.root / "eval").glob("*/**/episodes.jsonl"))):
         inside = file.relative_to(record.run.root / "eval").parts
         if "parts" in inside:  # of an evaluation that goes on; put together, it is read
             continue
+        truths: Mapping[str, str] | str | None = None  # read once a line needs them; or why they are none
         for number, line in _lines(file):
             if "bfcl" in inside:
                 yield OF_BFCL
@@ -89,9 +91,13 @@ def evaluations(record: RunRecord) -> Iterator[Stored | str]:
                 yield DAMAGED if line is None else UNSCORED
                 continue
             if "score" in line and truths is None:
-                truths = _truths(record)
+                truths = _truths(record, file.parent, known)
+            if isinstance(truths, str) and "score" in line:
+                yield truths
+                continue
+            gold = truths if isinstance(truths, Mapping) else {}
             try:
-                yield _task(file, number, line, f"eval {inside[0]}", truths or {})
+                yield _task(file, number, line, f"eval {inside[0]}", gold)
             except MISSHAPEN:
                 yield DAMAGED
 
@@ -173,28 +179,52 @@ def _done(done: bool) -> Mapping[str, bool]:
     return {"state_equal": done, "results_seen": done}
 
 
-def _truths(record: RunRecord) -> dict[str, str]:
-    """Id -> ground truth of the rows that the latest evaluation of rows was about."""
+def _truths(record: RunRecord, folder: Path, known: dict[Path, Mapping[str, str]]) -> Mapping[str, str] | str:
+    """Id -> ground truth of the rows that an evaluation was about; or why they are not those any more.
+
+    Args:
+        record: Of the run; its latest evaluation tells where the rows are if the scores do not.
+        folder: Of the evaluation.
+        known: Files that were read already.
+
+    Raises:
+        UserError: if the rows cannot be read.
+    """
+    try:
+        scores = dict(read_json(folder / "scores.json"))
+    except (OSError, *MISSHAPEN):
+        scores = {}
+    settings = record.stages.get("eval", {}).get("settings", {})
+    noted = str(settings.get("eval.path") or settings.get("eval.tasks") or "")
+    places = [scores.get("task_file"), noted.replace("RUN_DIR", str(record.run.root), 1)]
+    files = [Path(str(place)) for place in places if place and str(place).endswith(".parquet")]
+    if not files:
+        return {}
+    file = next((one for one in files if one.is_file()), files[0])
+    if file not in known:
+        known[file] = _gold(file)
+    if scores.get("tasks_sha256") not in (None, digest_file(file)):
+        return "the rows that they were scored with have changed since"
+    return known[file]
+
+
+def _gold(file: Path) -> dict[str, str]:
     import pyarrow.parquet as parquet
     from pyarrow import ArrowException
 
-    settings = record.stages.get("eval", {}).get("settings", {})
-    place = settings.get("eval.path") or settings.get("eval.tasks")
-    if not place or not str(place).endswith(".parquet"):
-        return {}
-    path = Path(str(place).replace("RUN_DIR", str(record.run.root), 1))
     try:
-        table = parquet.read_table(path, columns=["reward_model", "extra_info"])
+        table = parquet.read_table(file, columns=["reward_model", "extra_info"])
     except (OSError, ArrowException) as error:
         raise UserError(
             f"the rows of the evaluation cannot be read ({' '.join(str(error).split())[:200]})",
-            where=str(path),
+            where=str(file),
             fix="Put them back, or score only the rollouts again with of=[rollouts]",
         ) from None
     found = {}
     for number, row in enumerate(table.to_pylist()):
         name = (row.get("extra_info") or {}).get("id") or f"row {number}"
-        found[str(name)] = str((row.get("reward_model") or {}).get("ground_truth"))
+        if isinstance(truth := (row.get("reward_model") or {}).get("ground_truth"), str):
+            found[str(name)] = truth
     return found
 
 

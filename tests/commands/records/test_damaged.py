@@ -110,7 +110,9 @@ def test_what_else_a_report_reads_may_be_damaged(tmp_path: Path) -> None:
     report.refresh()
     found = blocks_of(report.page())["report"]
     assert len(found["rollouts"]["steps"]) == 16  # the whole lines of both steps
-    assert [one["value"] for one in found["tiles"] if "held-out" in one["name"]] == ["50.0 %"]
+    tiles = [one for one in found["tiles"] if "held-out" in one["name"]]
+    assert [one["value"] for one in tiles] == ["0.0 %", "37.5 %", "62.5 %"], "the scores, not the summary"
+    assert tiles[-1]["note"] == "8 tasks"
 
 
 def test_the_commit_of_the_manifest_stands_in_the_report(tmp_path: Path) -> None:

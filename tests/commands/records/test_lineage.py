@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 from commands.records.recorded import finished, stage, write
 
 from funreason_train.commands.cli import main
+from funreason_train.run.manifest import Manifest
 from funreason_train.run.paths import RunDir
 
 
@@ -90,3 +92,63 @@ def test_a_file_that_is_no_score_is_one_clear_sentence(
     assert said in capsys.readouterr().err
     assert main(["lineage"]) == 2
     assert "no score is named" in capsys.readouterr().err
+
+
+def test_a_score_of_an_earlier_evaluation_is_traced_by_what_it_says_itself(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The manifest has the latest evaluation alone, and every file of that one may be as it was."""
+    run = finished(tmp_path / "run")
+    model = {"name": "sft", "path": str(run.sft_model), "fingerprint": "x"}
+    score = write(run.eval("sft") / "scores.json", json.dumps({"accuracy": 0.25, "model": model}))
+    stage(run, "eval", [run.export], {"eval.models.rl": "RUN_DIR/export"})
+    links = {link["stage"]: link for link in chain(capsys, score)["chain"]}
+    assert list(links) == ["eval", "sft", "data", "synth"]
+    assert links["eval"]["does_not_match"] == ["the run's latest evaluation was of rl and not of sft"]
+    assert main(["lineage", str(score)]) == 0
+    assert "as it was recorded" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("place", "figures", "said"),
+    [
+        ("rl/scores.json", {"accuracy": 0.9}, "says accuracy 0.9, and 0.5 was recorded"),
+        ("rl/bfcl/scores.json", {}, "the run's latest evaluation was of heldout and not of bfcl"),
+    ],
+)
+def test_a_score_that_was_changed_or_put_there_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], place: str, figures: dict, said: str
+) -> None:
+    run = finished(tmp_path / "run")
+    settings = Manifest(run).stage("eval")["settings"]
+    Manifest(run).update("eval", settings={**settings, "eval.benchmark": "heldout"})
+    score = write(run.root / "eval" / place, json.dumps(figures))
+    assert said in chain(capsys, score)["chain"][0]["does_not_match"][0]
+
+
+def test_a_run_without_an_evaluation_vouches_for_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = RunDir.at(tmp_path / "run")
+    run.root.mkdir()
+    Manifest(run).update("sft", state="done")
+    score = write(run.eval("sft") / "scores.json", '{"accuracy": 0.5}')
+    assert main(["lineage", str(score)]) == 2
+    assert "no record of an evaluation" in capsys.readouterr().err
+
+
+def test_a_link_to_a_score_and_a_winding_path_lead_to_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = finished(tmp_path / "run")
+    score = run.eval("rl") / "scores.json"
+    (tmp_path / "best.json").symlink_to(score)
+    for path in (tmp_path / "best.json", run.root / "eval" / "rl" / ".." / "rl" / "scores.json"):
+        assert chain(capsys, path)["model"] == "rl"
+
+
+def test_a_copy_of_a_run_shows_its_own_rows(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = finished(tmp_path / "run")
+    shutil.copytree(run.root, tmp_path / "copy")
+    links = {one["stage"]: one for one in chain(capsys, tmp_path / "copy/eval/rl/scores.json")["chain"]}
+    assert links["data"]["rows"][0].startswith(str(tmp_path / "copy" / "data"))

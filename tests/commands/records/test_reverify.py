@@ -13,6 +13,7 @@ from commands.records.recorded import GOLD, RIGHT, WRONG, finished, rollout, wri
 
 from funreason_train.commands.cli import main
 from funreason_train.reward import own
+from funreason_train.run.fingerprint import digest_file
 from funreason_train.run.manifest import Manifest
 from funreason_train.run.paths import RunDir
 
@@ -121,6 +122,39 @@ def test_lines_of_another_shape_are_left_out_and_counted(
     write(run.eval("rl") / "episodes.jsonl", "".join(json.dumps(one) + "\n" for one in tasks))
     found = again(capsys, run, "of=[rollouts,eval]")
     assert found["answers"] == 5 and sum(found["unjudged"].values()) == 6
+
+
+def test_responses_of_nobody_knows_which_episode_are_left_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """They were taken for one episode."""
+    run = finished(tmp_path / "run")
+    lines = [rollout(n, RIGHT, 1.0, "right", turn=0, reasons=[], group=None) for n in range(3)]
+    write(run.rl / "rollouts" / "1.jsonl", "".join(lines))
+    found = again(capsys, run, "of=[rollouts]")
+    assert found["answers"] == 0 and sum(found["unjudged"].values()) == 3
+
+
+def test_rows_that_have_changed_since_judge_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = finished(tmp_path / "run")
+    file = run.root / "own.parquet"
+    row = {"reward_model": {"ground_truth": GOLD}, "extra_info": {"id": "r"}}
+    parquet.write_table(pa.Table.from_pylist([row]), file)
+    scores = {"format": 1, "task_file": str(file), "tasks_sha256": digest_file(file)}
+    write(run.eval("rl", "custom") / "scores.json", json.dumps(scores))
+    responses = [{"completion": RIGHT, "finish": "stop"}]
+    line = {"id": "r", "category": "own", "right": True, "score": 1.0, "reasons": []}
+    line["turns"] = [{"user": "u", "gold": [], "reasons": [], "responses": responses}]
+    write(run.eval("rl", "custom") / "episodes.jsonl", json.dumps(line) + "\n")
+    assert again(capsys, run, "of=[eval]", "reward=binary")["answers"] == 1
+    row["reward_model"]["ground_truth"] = GOLD.replace('"a": 1', '"a": 3')
+    parquet.write_table(pa.Table.from_pylist([row]), file)
+    found = again(capsys, run, "of=[eval]", "reward=binary")
+    assert found["answers"] == 0 and [*found["unjudged"]] == [
+        "the rows that they were scored with have changed since"
+    ]
 
 
 def test_rows_of_an_evaluation_are_scored_with_their_gold_answers(

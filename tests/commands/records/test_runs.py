@@ -11,6 +11,8 @@ from commands.records.recorded import finished, write
 
 from funreason_train.commands.cli import main
 from funreason_train.commands.records.made import size_of
+from funreason_train.rl import checkpoints
+from funreason_train.rl.best import note
 from funreason_train.run.attempts import Attempt
 from funreason_train.run.manifest import Manifest
 from funreason_train.run.paths import RunDir
@@ -71,6 +73,26 @@ def test_what_differs_between_runs(tmp_path: Path, capsys: pytest.CaptureFixture
     assert code == 2 and "two runs at least" in out
 
 
+def test_a_setting_that_differs_between_stages_is_compared_stage_by_stage(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """RL started again with another seed was hidden behind the seed of the stages before it."""
+    one, two = finished(tmp_path / "one"), finished(tmp_path / "two")
+    Manifest(two).update("rl", settings={**Manifest(two).stage("rl")["settings"], "seed": 1})
+    _, out = told(capsys, "compare", f"of=[{one.root},{two.root}]", "--json")
+    found = {entry["what"]: list(entry["values"].values()) for entry in json.loads(out)["differences"]}
+    assert found == {"rl: seed": ["-", "1"]}
+
+
+def test_only_held_out_tasks_count_as_such(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The latest evaluation may be of one's own tasks, and the summary older than the latest scores."""
+    run = finished(tmp_path / "one")
+    Manifest(run).update("eval", result={"models": {"rl": {"accuracy": 0.9}}})
+    write(run.summary, '{"heldout": {"rl": 0.1}}')
+    _, out = told(capsys, f"folder={tmp_path}", "--json")
+    assert json.loads(out)[0]["heldout"] == {"rl": 0.5}
+
+
 def test_nothing_is_removed_without_a_yes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = finished(tmp_path / "one")
     before = size_of(run.root)
@@ -91,6 +113,17 @@ def test_earlier_checkpoints_of_finished_stages_go_and_the_newest_stay(
         "latest_checkpointed_iteration.txt",
     ]
     assert (run.rl / "rollouts" / "1.jsonl").is_file() and run.sft_model.is_dir()
+
+
+def test_the_best_validated_checkpoint_stays_as_training_kept_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = finished(tmp_path / "one")
+    monkeypatch.setattr(checkpoints, "flaws", lambda checkpoint: [])
+    note(run.rl_checkpoints, 4, 0.9)
+    note(run.rl_checkpoints, 8, 0.5)
+    code, _ = told(capsys, "clean", f"of=[{run.root}]", "yes=true")
+    assert code == 0 and (run.rl_checkpoints / "global_step_4" / "actor").is_dir()
 
 
 def test_what_a_link_leads_to_outside_of_the_run_stays(
@@ -163,6 +196,28 @@ def test_a_folder_that_is_no_run_and_one_that_is_not_there(
     assert code == 2 and "there is no such folder" in out
     code, out = told(capsys, f"folder={tmp_path}")
     assert code == 0 and "There are no runs" in out
+
+
+def test_prepared_data_are_no_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    made = write(tmp_path / "single" / "manifest.json", '{"format": 1, "inputs": {}, "outputs": {}}').parent
+    code, out = told(capsys, f"folder={tmp_path}")
+    assert code == 0 and "There are no runs" in out
+    code, out = told(capsys, "clean", f"of=[{made}]")
+    assert code == 2 and "holds what synth or data made, and not a run" in out
+    assert main(["report", f"run_dir={made}"]) == 2 and not (made / "report.html").exists()
+
+
+def test_runs_are_told_apart_by_their_folders_and_found_behind_links(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for sweep in ("fast", "slow"):
+        finished(tmp_path / "runs" / sweep / "seed0")
+    (tmp_path / "runs" / "latest").symlink_to("slow/seed0")
+    (tmp_path / "runs" / "disk").symlink_to(finished(tmp_path / "elsewhere").root)
+    code, out = told(capsys, f"folder={tmp_path / 'runs'}")
+    assert code == 0 and [out.count(name) for name in ("fast/seed0", "slow/seed0", "elsewhere")] == [1, 1, 1]
+    told(capsys, "clean", f"folder={tmp_path / 'runs'}", "yes=true")
+    assert (tmp_path / "elsewhere/sft/checkpoints/checkpoint-1/model.safetensors").is_file()
 
 
 def test_a_hundred_thousand_files_are_counted(tmp_path: Path) -> None:
