@@ -78,7 +78,7 @@ class RunRecord:
         """
         files = {path.parent.name: path for path in sorted((self.run.root / "eval").glob("*/scores.json"))}
         names = [*(name for name in _ORDER if name in files), *(name for name in files if name not in _ORDER)]
-        scores = {name: _object(files[name]).get("accuracy") for name in names}
+        scores: dict[str, Any] = {name: _object(files[name]).get("accuracy") for name in names}
         heldout = self.summary.get("heldout")
         if not scores and isinstance(heldout, Mapping):
             scores = {name: heldout.get(name) for name in _ORDER}

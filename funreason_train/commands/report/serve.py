@@ -110,7 +110,7 @@ def serve(report: Report, host: str, port: int) -> None:
     """
     try:
         server = ReportServer(report, host, port)
-    except (OSError, UnicodeError) as error:  # a name too long for the network is no text that it takes
+    except (OSError, TypeError, UnicodeError) as error:  # of a name that none can have
         said = error.strerror if isinstance(error, OSError) else "not a name of a machine"
         raise UserError(
             f"nothing can listen at {host}:{port} ({said})", fix="Choose another port=PORT or host=NAME"

@@ -37,9 +37,10 @@ def problems(
         run: The run directory.
         train: The training prompts.
         val: The validation prompts.
-        awaited: Earlier stages are still to make data and model, so those are not missed.
+        awaited: Earlier stages are still to make data, and a model in the run: neither is missed.
     """
-    model_awaited = awaited or (str(config.rl.model) == str(run.sft_model) and not run.sft_model.exists())
+    model = Path(str(config.rl.model))
+    model_awaited = (awaited and run.holds(model)) or (model == run.sft_model and not model.exists())
     return [
         *([] if awaited else [*train.problems, *val.problems]),
         *_reward(config, train, awaited),

@@ -315,7 +315,7 @@ def test_of_a_group_of_thousands_the_first_are_held_and_the_figures_are_of_all(t
     (tmp_path / "rollouts").mkdir()
     with (tmp_path / "rollouts" / "1.jsonl").open("w") as file:
         for number in range(3000):
-            line = {"prompt": "p"} if number == 0 else {"prompt_at": 0}
+            line: dict[str, Any] = {"prompt": "p"} if number == 0 else {"prompt_at": 0}
             line |= {"group": "g", "sample": number, "answer": "a" * 10_000, "reason": "syntax"}
             file.write(json.dumps(line | {"score": float(number == 2999)}) + "\n")
     found = Rollouts(tmp_path / "rollouts", 5000, None)

@@ -113,7 +113,7 @@ def test_a_port_that_is_taken_is_named(served: Any) -> None:
     with pytest.raises(UserError, match=f"nothing can listen at 127.0.0.1:{served[1].server_port}"):
         serve(served[1].report, "127.0.0.1", served[1].server_port)
     with pytest.raises(UserError, match="not a name of a machine"):
-        serve(served[1].report, "a" * 70, 1)
+        serve(served[1].report, "ä" * 70, 1)
 
 
 def test_the_page_follows_the_run(served: Any, visit: Visit) -> None:
