@@ -126,7 +126,6 @@ def run(config: DictConfig, run: RunDir) -> dict[str, Any]:
         )
     if start < target and not _fell(config, run):
         tasks = train.file if in_environments(config) else None
-        ask_the_frameworks(config)
         if config.rl.reward_function is not None:
             _try_reward(config, train)
         gate.ensure(train.file.parent.parent, config.rl.model, config, tasks)
@@ -225,11 +224,13 @@ def _train(
     # Ray counts logical CPUs and GPUs: on a machine without GPUs each training worker takes one that we
     # declare.
     here = {"cpus": 4 * workers + 16, "gpus": workers} if config.cluster.device == "cpu" else {}
-    with session.prepared(config), connect(config.cluster, environment, demand=_demand(config), **here):
-        from .train.trainer import train
+    with session.prepared(config):
+        ask_the_frameworks(config)  # not before: a thread of theirs would keep workers from being forked
+        with connect(config.cluster, environment, demand=_demand(config), **here):
+            from .train.trainer import train
 
-        OmegaConf.resolve(verl)
-        train(session.validated(verl), plain(config.rl), metrics, run.stop("rl"))
+            OmegaConf.resolve(verl)
+            train(session.validated(verl), plain(config.rl), metrics, run.stop("rl"))
 
 
 #: Rows that a reward function of your own is tried on before a cluster is held.

@@ -60,6 +60,9 @@ def test_parquet(tmp_path: Path) -> None:
     assert _read(tmp_path / "rows.parquet") == [{"id": 1, "query": "a"}, {"id": 2, "query": None}]
     (tmp_path / "broken.parquet").write_bytes(b"PAR1 not really")
     assert _read(tmp_path / "broken.parquet") == ["damaged_file"]
+    twice = pa.Table.from_arrays([pa.array([1]), pa.array([2])], names=["query", "query"])
+    pq.write_table(twice, tmp_path / "twice.parquet")
+    assert _read(tmp_path / "twice.parquet") == ["row_shape"], "one of the two would be lost"
 
 
 def test_positions_tell_files_of_one_name_apart_and_links_are_followed_without_end(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,11 @@ def table_rows(file: Path, name: str, *, arrow: bool) -> Iterator[Record]:
     number = 0
     try:
         for batch in _arrow(file) if arrow else _parquet(file):
+            if twice := [one for one, times in Counter(batch.schema.names).items() if times > 1]:
+                # Of its values a row would hold the last alone.
+                error = RowError("row_shape", f"several columns have the name {twice[0]!r:.60}")
+                yield name, Unreadable(error)
+                return
             for row in _rows(batch):
                 yield f"{name}[{number}]", row
                 number += 1
