@@ -39,7 +39,7 @@ _EPOCH: Final = (
 )
 _TIME: Final = (
     r"(?<![0-9A-Za-z])(?P<date>\d{4}-\d\d-\d\d)(?P<between>[T ])(?P<minute>\d\d:\d\d)"
-    r"(?P<second>:\d\d)?+(?P<fraction>[.,]\d+)?+(?=Z|[^0-9A-Za-z]|$)"
+    r"(?:(?P<second>:\d\d)|(?!:\d\d))(?:(?P<fraction>[.,]\d+)|(?![.,]\d))(?=Z|[^0-9A-Za-z]|$)"
 )
 _IDS = re.compile(f"{_UUID}|{_EPOCH}")
 _UUIDS = re.compile(_UUID)
