@@ -210,6 +210,8 @@ class Phases:
                 if tally.end is not None:
                     break
                 graphs = self._rounds(store).graphs(split, number)
+                # The first chunk of a slow server takes minutes.
+                report(min(wanted, store.accepted(split)), wanted, f"making {split} conversations")
                 for made in self.spread(self.job(split, number, graphs), chunks(numbers)):
                     store.add(split, made)
                     done = min(wanted, tally.after(made))
