@@ -105,6 +105,15 @@ def of_a_result(value: Any) -> bool:
     return isinstance(value, dict) and "outputs" in value and "stages" not in value
 
 
+def no_run(where: str) -> UserError:
+    """What is told of a folder that synth or data made where a run is needed."""
+    return UserError(
+        "holds what synth or data made, and not a run",
+        where=where,
+        fix="Name the folder that it was made in, or FOLDER.run beside it",
+    )
+
+
 def _read(path: Path) -> dict[str, Any]:
     """The file's contents, as of this format."""
     way_out = "Choose another run_dir=DIR, or continue this run with the version that started it"
@@ -115,11 +124,7 @@ def _read(path: Path) -> dict[str, Any]:
     except ValueError:
         raise UserError("is not the manifest of a run", where=str(path), fix=way_out) from None
     if of_a_result(value):
-        raise UserError(
-            "is that of what synth or data made, and not of a run",
-            where=str(path),
-            fix="The run is the folder that it was made in, or lies beside it as FOLDER.run",
-        )
+        raise no_run(str(path.parent))
     found = value.get("format", value.get("version"))
     if found == _BEFORE:
         value = {"restart": None, "old": [], **value, "format": FORMAT}

@@ -148,7 +148,11 @@ def chain(score: Path, hashes: bool = True) -> list[Link]:
         found.append(link)
         waiting += _before(root, link, record, model)
     if not found:
-        raise UserError("the run has no record of an evaluation", where=str(scored.run / "manifest.json"))
+        raise UserError(
+            "the run has no record of an evaluation",
+            where=str(scored.run / "manifest.json"),
+            fix="Run eval in it again; the score alone does not tell where it comes from",
+        )
     return found
 
 

@@ -12,7 +12,7 @@ from ...errors import UserError
 from ...plain import is_number
 from ...run.attempts import attempts
 from ...run.files import read_json
-from ...run.manifest import Manifest, of_a_result
+from ...run.manifest import Manifest, no_run, of_a_result
 from ...run.paths import RunDir
 from ...settings.root import STAGE_NAMES
 from .made import size_of
@@ -161,11 +161,7 @@ def refuse_a_result(folder: Path, where: str) -> None:
         UserError: if it is what synth or data made.
     """
     if _is_a_result(folder):
-        raise UserError(
-            "holds what synth or data made, and not a run",
-            where=where,
-            fix="Name the folder that it was made in, or FOLDER.run beside it",
-        )
+        raise no_run(where)
 
 
 def _is_share(value: Any) -> bool:

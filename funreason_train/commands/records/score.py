@@ -90,11 +90,11 @@ def _read(path: Path) -> Mapping[str, Any]:
         if not isinstance(found, Mapping):
             raise TypeError("it holds no object")
     except FileNotFoundError:
-        raise UserError("there is no such file", where=str(path)) from None
+        raise UserError("there is no such file", where=str(path), fix=_FIX) from None
     except OSError as error:
         raise UserError(f"is not a scores.json ({error.strerror})", where=str(path), fix=_FIX) from None
     except MISSHAPEN as error:
-        raise UserError(f"is not a scores.json ({error})", where=str(path)) from None
+        raise UserError(f"is not a scores.json ({error})", where=str(path), fix=_FIX) from None
     return found
 
 

@@ -84,7 +84,8 @@ class Group:
         self.scores[-1] = score
         if len(self.samples) == len(self.scores):
             self._characters += len(str(line["answer"]))
-            if all(line["prompt"] is not known["prompt"] for known in self.samples[0].lines[:1]):
+            first = self.samples[0].lines
+            if not first or line["prompt"] is not first[0]["prompt"]:  # which is held once
                 self._characters += len(line["prompt"])
             self.samples[-1].lines.append(dict(line))
             self.samples[-1].places.append(place)

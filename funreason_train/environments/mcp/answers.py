@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..protocol import Result
@@ -289,13 +289,7 @@ def _written(value: Any) -> Iterator[tuple[str, ...]]:
 
 def replaced(value: Any, there: str, instead: str) -> Any:
     """A JSON value with one text for another in every text of it."""
-    if isinstance(value, str):
-        return value.replace(there, instead)
-    if isinstance(value, Mapping):
-        return {key: replaced(one, there, instead) for key, one in value.items()}
-    if isinstance(value, list):
-        return [replaced(one, there, instead) for one in value]
-    return value
+    return _rewritten(value, lambda text: text.replace(there, instead))
 
 
 def renamed(value: Any, names: Mapping[str, str]) -> Any:
@@ -309,18 +303,25 @@ def located(value: Any, names: Mapping[str, str]) -> Any:
     """A JSON value with the paths for their names, the other way round than `renamed`; `/sessions` and
     `notes/session` name no folder of ours, and a name that is no path is a word like any other.
     """
-    for there, instead in names.items():
-        if instead.startswith("/"):
-            named = re.compile(rf"(?<![\w.]){re.escape(instead)}(?!\w)")
-            value = _sub(value, named, there)
-    return value
+    paths = [
+        (re.compile(rf"(?<![\w.]){re.escape(instead)}(?!\w)"), there.replace("\\", r"\\"))
+        for there, instead in names.items()
+        if instead.startswith("/")
+    ]
+
+    def change(text: str) -> str:
+        for named, there in paths:
+            text = named.sub(there, text)
+        return text
+
+    return _rewritten(value, change)
 
 
-def _sub(value: Any, pattern: re.Pattern[str], instead: str) -> Any:
+def _rewritten(value: Any, change: Callable[[str], str]) -> Any:
     if isinstance(value, str):
-        return pattern.sub(lambda _: instead, value)
+        return change(value)
     if isinstance(value, Mapping):
-        return {key: _sub(one, pattern, instead) for key, one in value.items()}
+        return {key: _rewritten(one, change) for key, one in value.items()}
     if isinstance(value, list):
-        return [_sub(one, pattern, instead) for one in value]
+        return [_rewritten(one, change) for one in value]
     return value

@@ -8,7 +8,7 @@ Its length groups also run from long to short for fifty steps, again and again (
 `get_length_grouped_indices`). Rows of one length are often of one kind, so what short rows teach is always
 learned last. Here the groups are mixed; what that is worth is told in docs/training.md.
 
-Loaded inside a training process (imports torch and transformers inside the functions).
+Loaded by training processes alone (imports torch and transformers).
 """
 
 from __future__ import annotations
