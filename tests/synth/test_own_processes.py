@@ -65,11 +65,16 @@ def running(path: str) -> list[str]:
     return found
 
 
-def ends(path: str) -> bool:
+def come_to(path: str, count: int) -> bool:
+    """Whether as many run, soon: a program's command line stands in /proc only some time after its start."""
     until = time.monotonic() + 30
-    while running(path) and time.monotonic() < until:
-        time.sleep(0.1)
-    return not running(path)
+    while len(running(path)) != count and time.monotonic() < until:
+        time.sleep(0.05)
+    return len(running(path)) == count
+
+
+def ends(path: str) -> bool:
+    return come_to(path, 0)
 
 
 def test_programs_end_with_the_conversation_that_started_them(starter: str) -> None:
@@ -77,12 +82,9 @@ def test_programs_end_with_the_conversation_that_started_them(starter: str) -> N
     for world in (one, other):
         world.reset({})
         assert world.call(Call("start_program", {})).ok and world.call(Call("start_detached_program", {})).ok
-    assert len(running(starter)) == 4
+    assert come_to(starter, 4)
     one.reset({})
-    until = time.monotonic() + 30
-    while len(running(starter)) > 2 and time.monotonic() < until:
-        time.sleep(0.05)
-    assert len(running(starter)) == 2, "the other's go on"
+    assert come_to(starter, 2), "the other's go on"
     other.close()
     assert ends(starter)
     one.close()
@@ -124,7 +126,7 @@ def test_programs_end_when_the_command_is_killed(starter: str, where: str) -> No
         [sys.executable, "-c", f"{program}time.sleep(3600)"], env=variables, stdout=subprocess.PIPE, text=True
     ) as command:
         assert command.stdout is not None and command.stdout.readline() == "begun\n"
-        assert len(running(starter)) == 2
+        assert come_to(starter, 2)
         command.kill()
     assert ends(starter)
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
+from collections.abc import Callable
+from itertools import takewhile
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -149,3 +153,60 @@ def test_a_reply_tells_what_an_answer_without_fields_says(said: str, value: Any,
 def test_a_reply_tells_the_answers_of_all_calls_of_a_tool() -> None:
     made = [(Call("roll", {}), Result(str(number), True, number)) for number in (3, 5)]
     assert _facts(made) == "the answers are 3, 5"
+
+
+def test_a_reply_tells_the_answers_of_different_tools() -> None:
+    asked = [
+        (Call("get_platforms", {"station": "S7"}), Result("…", True, {"platforms": 2})),
+        (
+            Call("find_station", {"city": "Kelmouth"}),
+            Result("…", True, {"station": "S9", "zone": 3, "old": True}),
+        ),
+        (Call("list_lines", {}), Result("…", True, ["red", "blue"])),
+        (Call("close_line", {}), Result("refused", False, None)),
+    ]
+    found = _facts(asked, [(Call("look", {}), Result("…", True, {"hidden": 1})), *asked])
+    assert found == "platforms is 2; station is S9 and zone is 3; there are red, blue"
+
+
+def test_a_reply_says_which_of_a_tool_s_answers_is_whose() -> None:
+    asked = [
+        (Call("get_price", {"item": name, "currency": "EUR"}), Result("…", True, {"price": price}))
+        for name, price in (("K1", 5), ("K2", 7))
+    ]
+    assert _facts(asked) == "price is 5 for item K1; price is 7 for item K2"
+
+
+def test_a_reply_falls_back_on_what_was_found_out_before() -> None:
+    asked = [(Call("close", {"order": "R1"}), Result("{}", True, {}))]
+    found = (Call("find_order", {"customer": "C1"}), Result("…", True, {"order": "R1"}))
+    assert _facts(asked, [found, *asked]) == "order is R1"
+
+
+def test_a_reply_to_parallel_calls_tells_what_each_of_them_answered(synthesise: Callable[..., Path]) -> None:
+    asked = (
+        "trajectories=24",
+        "heldout_tasks=0",
+        "tuning_tasks=0",
+        "kinds={parallel: 1.0}",
+        "graph.measure=0",
+    )
+    made = synthesise("environments=[shop,helpdesk]", *asked, "graph.episodes=25", "processes=1")
+    told = 0
+    for line in (made / "conversations.jsonl").open(encoding="utf-8"):
+        row = json.loads(line)
+        said = row["conversations"]
+        for place, turn in enumerate(said):
+            after = list(takewhile(lambda one: one["role"] == "tool", said[place + 1 :]))
+            if (
+                turn["role"] != "assistant"
+                or len(after) < 2
+                or said[place + 1 + len(after)]["role"] != "assistant"
+            ):
+                continue
+            reply = said[place + 1 + len(after)]["content"].split("</think>")[-1].lower()
+            values = [value for one in after for value in list(json.loads(one["content"]).items())[:1]]
+            if "(" not in reply:  # it ends the turn
+                told += 1
+                assert all(str(value).lower() in reply for _, value in values), (values, reply)
+    assert told >= 3

@@ -17,6 +17,7 @@ from ..explore.words import spoken
 from .advanced import AdvancedTool
 from .hints import fallback, reveals
 
+_ASKED_FOR = ("call", "parallel", "recover")  # kinds of responses whose calls the user asked for
 _LONGEST_FACT = 200  # characters of a value that a reply tells
 
 
@@ -151,6 +152,7 @@ class Chain:
         """One try: the responses, the calls made, and why it fails before any comparison."""
         steps: list[AssistantStep] = []
         made: list[tuple[Call, Result]] = []
+        asked: list[tuple[Call, Result]] = []
         most = len(gold) + 3
         while len(steps) < most:
             now = gold[min(len(steps), len(gold) - 1)]
@@ -161,7 +163,7 @@ class Chain:
                 advanced=advanced,
                 hint=hint,
                 attempt=attempt,
-                reference=now.calls or (now.text or _facts(made)),
+                reference=now.calls or (now.text or _facts(asked, made)),
                 kind=now.kind,
                 results=results,
                 rng=rng,
@@ -175,6 +177,7 @@ class Chain:
                 return steps, made, "malformed"
             answers = [self._live.call(call) for call in read.calls]
             made += zip(read.calls, answers, strict=True)
+            asked += made[len(made) - len(answers) :] if now.kind in _ASKED_FOR else []
             texts = tuple(answer.text for answer in answers)
             text = "" if read.calls else (read.answer or "")
             steps.append(AssistantStep(read.thought or "", tuple(read.calls), text, texts))
@@ -190,23 +193,38 @@ class Chain:
         return "" if match.equal else match.reason
 
 
-def _facts(made: Sequence[tuple[Call, Result]]) -> str:
-    """What the last answer says that fits into a sentence, for a reply."""
-    for call, result in reversed(made):
-        if not result.ok:
-            continue
-        if not isinstance(result.value, Mapping):
-            if told := _told([one for asked, one in made if asked.name == call.name and one.ok]):
-                return told
-            continue
+def _facts(asked: Sequence[tuple[Call, Result]], made: Sequence[tuple[Call, Result]] = ()) -> str:
+    """What a reply tells: the answers to all that was asked for, else the last answer that says something."""
+    told = [fact for call, result in asked if (fact := _fact(call, result, asked))]
+    if not told:
+        told = [fact for call, result in reversed(made) if (fact := _fact(call, result, made))][:1]
+    return "; ".join(dict.fromkeys(told)) or "it is as you asked"
+
+
+def _fact(call: Call, result: Result, among: Sequence[tuple[Call, Result]]) -> str:
+    """What one answer says that fits into a sentence; empty if nothing does. Where its tool answered several
+    calls it says which of them it is of; answers without fields are told together.
+    """
+    if not result.ok:
+        return ""
+    alike = [(other, one) for other, one in among if other.name == call.name and one.ok]
+    if isinstance(result.value, Mapping):
         plain = [
             f"{_said(key)} is {value}"
             for key, value in result.value.items()
             if isinstance(value, (str, int, float)) and not isinstance(value, bool) and _is_short(value)
         ]
-        if plain:
-            return " and ".join(plain[:2])
-    return "it is as you asked"
+        fact = " and ".join(plain[:2])
+    elif isinstance(result.value, list):
+        fact = _listed(result.value)
+    else:
+        return _told([one for _, one in alike])
+    whose = [
+        f"{_said(key)} {value}"
+        for key, value in call.arguments.items()
+        if any(other.arguments.get(key) != value for other, _ in alike) and _is_short(value)
+    ]
+    return f"{fact} for {' and '.join(whose)}" if fact and whose else fact
 
 
 def _said(key: str) -> str:
@@ -214,17 +232,17 @@ def _said(key: str) -> str:
     return spoken(key) if re.search("[a-z][A-Z]", key) else key.replace("_", " ")
 
 
+def _listed(values: Sequence[Any]) -> str:
+    """A list of several short values; empty where it is something else."""
+    shown = ", ".join(map(str, values))
+    scalar = all(isinstance(one, (str, int, float)) for one in values)
+    return f"there are {shown}" if len(values) > 1 and scalar and _is_short(shown) else ""
+
+
 def _told(results: Sequence[Result]) -> str:
-    """What a tool's answers without fields say: a few values, or a line of text each; empty where it is
-    something else.
-    """
-    last = results[-1].value
-    if isinstance(last, list):
-        shown = ", ".join(map(str, last))
-        scalar = all(isinstance(one, (str, int, float)) for one in last)
-        return f"there are {shown}" if len(last) > 1 and scalar and _is_short(shown) else ""
+    """What a tool's answers without fields say, a line of text each; empty where it is something else."""
     texts = [str(one.text).strip().rstrip(".") for one in results]
-    if isinstance(last, bool) or "null" in texts or not all(map(_is_short, texts)):
+    if isinstance(results[-1].value, bool) or "null" in texts or not all(map(_is_short, texts)):
         return ""
     told = ", ".join(f'"{one}"' if " " in one else one for one in texts)
     return f"the answer{'s are' if len(texts) > 1 else ' is'} {told}" if _is_short(told) else ""
