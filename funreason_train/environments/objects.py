@@ -19,7 +19,7 @@ from ..calls import Call, Schema, check_call, index_tools
 from ..errors import UserError
 from .faults import note_fault
 from .protocol import Environment, Result, brief
-from .schemas import convert, hints_of
+from .schemas import called, convert, hints_of
 from .tools import describe
 
 _DEEPEST = 64
@@ -83,7 +83,7 @@ class ObjectWorld(Environment):
             method = getattr(self._object, call.name)
             hints = hints_of(method)
             arguments = {key: convert(hints.get(key, Any), one) for key, one in call.arguments.items()}
-            value = plain(self._answered(method(**arguments)))
+            value = plain(self._answered(called(method, arguments)))
             text = value if isinstance(value, str) else _json(value)
             return Result(text, True, value)
         except Exception as error:

@@ -142,7 +142,7 @@ def modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         "from funreason_train.environments import TableWorld, tool\n"
         "class Lift:\n    def go(self, floor: int) -> int:\n        'Goes.'\n        return floor\n"
         "class Bare: pass\n"
-        "class Odd:\n    def go(self, floor, /): 'Goes.'\n"
+        "class Odd:\n    def go(self, lift: complex): 'Goes.'\n"
         "class Lamp(TableWorld):\n    name = 'own_lamp'\n    tables = ('lamps',)\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
@@ -173,7 +173,7 @@ def test_only_the_configuration_makes_a_class_be_imported() -> None:
         ("no_such_module:Lift", "no_such_module of environment_modules cannot be imported"),
         ("own_lift_module:Bare", "has no public method"),
         ("/x/own_lift_module.py:Lift", "Put /x on PYTHONPATH, and name own_lift_module:Lift"),
-        ("own_lift_module:Odd", "its parameter floor cannot be given by name"),
+        ("own_lift_module:Odd", "its parameter lift: complex is not a type that JSON has"),
     ],
 )
 def test_a_path_that_leads_nowhere_is_the_users_mistake(path: str, message: str) -> None:

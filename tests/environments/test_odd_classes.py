@@ -1,12 +1,14 @@
 """Classes as people write them: slots, types of one's own, records of records, methods that are wrapped."""
 
 import dataclasses
+import datetime
 import enum
 import functools
 import ipaddress
 from collections.abc import Callable
 from typing import Annotated, Any, ClassVar, NamedTuple, NotRequired, Required, TypedDict, TypeVar
 
+import annotated_types
 import pydantic
 import pytest
 
@@ -246,3 +248,67 @@ def test_a_parameter_with_a_default_that_json_does_not_have_keeps_it() -> None:
     assert not loom.call(Call("knot", {"ends": ["a", "a"]})).ok
     assert loom.call(Call("weave", {"thread": 1, "shape": [2]})).value == 1
     assert loom.snapshot() == {"woven": [1, [2]]}
+
+
+class Kiln:
+    """Bounds, spans of time, and arguments that are given by their place alone."""
+
+    def __init__(self) -> None:
+        self.left = datetime.timedelta(0)
+
+    def heat(
+        self,
+        degrees: Annotated[int, pydantic.Field(ge=100, lt=1400, multiple_of=50, description="In Celsius.")],
+        batch: Annotated[str, pydantic.StringConstraints(pattern="^B-[0-9]{3}$", max_length=5)] = "B-001",
+        shelves: Annotated[list[int], annotated_types.Len(1, 3)] = [1],  # noqa: B006
+        share: Annotated[float, annotated_types.Interval(gt=0, le=1)] = 1,
+    ) -> str:
+        """Heats it."""
+        return f"{degrees} {batch} {shelves} {share}"
+
+    def wait(self, span: datetime.timedelta = datetime.timedelta(minutes=90)) -> datetime.timedelta:
+        """Waits."""
+        self.left += span
+        return self.left
+
+    def move(self, tile: str, shelf: int = 1, /, *, gently: bool = False) -> list[Any]:
+        """Moves a tile."""
+        return [tile, shelf, gently]
+
+
+def test_the_rules_that_a_note_states_are_the_tool_s() -> None:
+    tools = {one["name"]: one["parameters"]["properties"] for one in object_world(Kiln, "kiln").tools()}
+    degrees = {"type": "integer", "minimum": 100, "exclusiveMaximum": 1400, "multipleOf": 50}
+    assert tools["heat"] == {
+        "degrees": degrees | {"description": "In Celsius."},
+        "batch": {"type": "string", "pattern": "^B-[0-9]{3}$", "maxLength": 5, "default": "B-001"},
+        "shelves": {
+            "type": "array",
+            "items": {"type": "integer"},
+            "minItems": 1,
+            "maxItems": 3,
+            "default": [1],
+        },
+        "share": {"type": "number", "exclusiveMinimum": 0, "maximum": 1, "default": 1},
+    }
+    world = object_world(Kiln, "kiln")()
+    assert world.call(Call("heat", {"degrees": 150})).ok
+    assert not world.call(Call("heat", {"degrees": 1400})).ok
+
+
+def test_a_span_of_time_is_written_as_iso_8601_has_it() -> None:
+    world = object_world(Kiln, "kiln")()
+    (span,) = (one["parameters"]["properties"]["span"] for one in world.tools() if one["name"] == "wait")
+    assert span == {"type": "string", "format": "duration", "default": "PT1H30M"}
+    assert world.call(Call("wait", {"span": "PT2H"})).value == "2:00:00"
+    assert not world.call(Call("wait", {"span": "a while"})).ok
+    assert world.call(Call("wait", {})).value == "3:30:00" and world.snapshot() == {"left": "3:30:00"}
+
+
+def test_arguments_that_are_given_by_place_have_names_as_well() -> None:
+    world = object_world(Kiln, "kiln")()
+    (document,) = (one for one in world.tools() if one["name"] == "move")
+    assert list(document["parameters"]["properties"]) == ["tile", "shelf", "gently"]
+    assert document["parameters"]["required"] == ["tile"]
+    assert world.call(Call("move", {"tile": "T", "gently": True})).value == ["T", 1, True]
+    assert world.call(Call("move", {"shelf": 2, "tile": "T"})).value == ["T", 2, False]

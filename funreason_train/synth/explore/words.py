@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import re
+from fractions import Fraction
 from functools import lru_cache
 from random import Random
-from typing import Any
+from typing import Any, TypeGuard
 
 _PARTS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 _PARTS_OF_ANY = re.compile(r"\d+|[^\W\d_]+")  # of names in other letters than A to Z, as `größe`
@@ -159,6 +161,18 @@ def count_for(told: str) -> int | None:
     return _COUNTS[found.group(1).lower()] if found else None
 
 
+def _bound(schema: dict[str, Any], including: str, excluding: str) -> tuple[float | None, bool]:
+    """A bound of numbers, and whether it is none of them itself; older schemas mark that with a truth."""
+    held, apart = schema.get(including), schema.get(excluding)
+    if _is_number(apart):
+        return apart, True
+    return (held, apart is True) if _is_number(held) else (None, False)
+
+
+def _is_number(value: Any) -> TypeGuard[int | float]:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+
+
 def number_for(schema: dict[str, Any], rng: Random, told: str = "", edge: float = 0.0) -> int | float:
     """A number within a schema's bounds, or those that a text states: `from 0 to 100`.
 
@@ -174,16 +188,29 @@ def number_for(schema: dict[str, Any], rng: Random, told: str = "", edge: float 
             unit = int(step.group(1))
             return unit * rng.randint(1, max(1, int(bounds.group(2).split(".")[0]) // unit))
     whole = "integer" in str(schema.get("type"))
-    low = schema.get("minimum", schema.get("exclusiveMinimum", 1))
-    high = schema.get("maximum", schema.get("exclusiveMaximum"))
-    high = low + 30 if high is None else high
-    if high - low > 1000:
-        high = low + 1000
-    if edge and rng.random() < edge:
-        bound = rng.choice((low, high))
-        return int(bound) if whole else float(bound)
+    low, above = _bound(schema, "minimum", "exclusiveMinimum")
+    high, below = _bound(schema, "maximum", "exclusiveMaximum")
+    held = schema.get("multipleOf")
+    multiple = Fraction(str(held)) if _is_number(held) else Fraction(0)
+    wide = max(1, math.ceil(multiple))
+    if low is None:
+        low, above = (1 if high is None or high > 1 else 0 if high > 0 else high - 30 * wide), False
+    if high is None:
+        high, below = low + 30 * wide, False
+    high = min(high, low + 1000 * wide)
+    if multiple > 0:
+        times = range(math.ceil(Fraction(low) / multiple), math.floor(Fraction(high) / multiple) + 1)
+        edges = {*((low,) if above else ()), *((high,) if below else ())}
+        fitting = [one for one in times[:1001] if multiple * one not in edges]
+        value = multiple * (rng.choice(fitting) if fitting else 1)
+        return int(value) if value.denominator == 1 else float(value)
+    if edge and not (above or below) and rng.random() < edge:
+        return rng.choice((math.ceil(low), math.floor(high)) if whole else (float(low), float(high)))
     if whole:
-        least = int(low) + ("exclusiveMinimum" in schema)
-        most = int(high) - ("exclusiveMaximum" in schema)
+        least = math.ceil(low) + (above and low == math.ceil(low))
+        most = math.floor(high) - (below and high == math.floor(high))
         return rng.randint(least, max(least, most))
-    return round(rng.uniform(float(low), float(high)), 2) or float(high)
+    drawn = rng.uniform(float(low), float(high))
+    rounded = round(drawn, 2) or float(high)
+    inside = (low < rounded if above else low <= rounded) and (rounded < high if below else rounded <= high)
+    return rounded if inside else drawn

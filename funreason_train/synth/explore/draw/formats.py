@@ -1,4 +1,4 @@
-"""Values that a JSON schema asks for beyond its type: formats, lengths, numbers that count (pure)."""
+"""Values that a JSON schema asks for beyond its type: formats, patterns, lengths, counts (pure)."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from random import Random
 from typing import Any
 
 from ..words import tokens
+from .patterned import text_like
 
 _COUNTING = frozenset(
     [
@@ -68,7 +69,7 @@ _WORD = re.compile(r"[\w.+/-]+")
 
 
 def in_format(schema: Mapping[str, Any], text: str, rng: Random) -> str:
-    """A text that keeps to the schema's `format` and lengths.
+    """A text that keeps to the schema's `format`, or else to its `pattern` and lengths.
 
     Args:
         schema: Of a string.
@@ -78,7 +79,10 @@ def in_format(schema: Mapping[str, Any], text: str, rng: Random) -> str:
     made = _FORMATS.get(str(schema.get("format")))
     if made is not None:
         return made(rng)
-    least, most = schema.get("minLength", 0), schema.get("maxLength", len(text))
+    pattern, least, most = schema.get("pattern"), schema.get("minLength", 0), schema.get("maxLength")
+    if isinstance(pattern, str) and (found := text_like(pattern, text, rng, least, most)) is not None:
+        return found
+    most = len(text) if most is None else most
     while len(text) < least:
         text = f"{text} {text}" if text else "a note"
     if len(text) <= most:

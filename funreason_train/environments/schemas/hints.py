@@ -1,9 +1,7 @@
-"""Python annotations as JSON schema, and arguments as what the annotations say."""
+"""Python annotations as JSON schema."""
 
 from __future__ import annotations
 
-import contextlib
-import copy
 import dataclasses
 import datetime
 import decimal
@@ -11,7 +9,6 @@ import enum
 import inspect
 import json
 import pathlib
-import re
 import types
 import typing
 import uuid
@@ -22,29 +19,41 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, is_typeddict
 
-from ..calls.schema import type_of
+from ...calls.schema import type_of
+from .docstrings import sections
+
+
+@cache
+def _spans() -> Any:
+    """What reads and writes a span of time as ISO 8601 has it, `PT1H30M`; imported where one is needed."""
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(datetime.timedelta)
+
 
 _SCALARS = {str: "string", int: "integer", float: "number", bool: "boolean", type(None): "null"}
 #: What JSON writes as something else -> its schema, and what makes it of that.
-_WRITTEN: dict[type, tuple[dict[str, Any], Callable[[Any], Any]]] = {
+WRITTEN: dict[type, tuple[dict[str, Any], Callable[[Any], Any]]] = {
     datetime.date: ({"type": "string", "format": "date"}, datetime.date.fromisoformat),
     datetime.datetime: ({"type": "string", "format": "date-time"}, datetime.datetime.fromisoformat),
     datetime.time: ({"type": "string", "format": "time"}, datetime.time.fromisoformat),
     decimal.Decimal: ({"type": "number"}, lambda value: decimal.Decimal(str(value))),
     uuid.UUID: ({"type": "string", "format": "uuid"}, uuid.UUID),
     pathlib.Path: ({"type": "string"}, pathlib.Path),
+    datetime.timedelta: (
+        {"type": "string", "format": "duration"},
+        lambda value: _spans().validate_python(value),
+    ),
 }
-_ARRAYS: dict[Any, Callable[[Any], Any]] = {
+ARRAYS: dict[Any, Callable[[Any], Any]] = {
     **dict.fromkeys((list, abc.Sequence, abc.MutableSequence, abc.Iterable, abc.Collection), list),
     **{tuple: tuple, set: set, frozenset: frozenset, abc.Set: set, abc.MutableSet: set},
 }
-_OBJECTS = (dict, abc.Mapping, abc.MutableMapping)
+OBJECTS = (dict, abc.Mapping, abc.MutableMapping)
 #: What a record says of a key besides its type; `ReadOnly` is younger than the oldest Python served here.
-_OF_A_KEY = (typing.Required, typing.NotRequired, typing.Final, getattr(typing, "ReadOnly", typing.Required))
+OF_A_KEY = (typing.Required, typing.NotRequired, typing.Final, getattr(typing, "ReadOnly", typing.Required))
 _WITHIN: ContextVar[tuple[Any, ...]] = ContextVar("within", default=())
 """The records whose schema is being written."""
-_SECTION = re.compile(r"^(Args|Returns|Raises|Yields|Attributes|Example|Examples|Note|Notes):\s*$")
-_ENTRY = re.compile(r"^(\w+)\s*(?:\([^)]*\))?:\s*(.*)$")
 
 
 @dataclass(frozen=True)
@@ -65,6 +74,14 @@ class Between:
         return {key: value for key, value in found.items() if value is not None}
 
 
+#: What notes beside a type call a rule -> what JSON schema calls it.
+_RULES = {
+    **{"ge": "minimum", "gt": "exclusiveMinimum", "le": "maximum", "lt": "exclusiveMaximum"},
+    **{"multiple_of": "multipleOf", "pattern": "pattern"},
+}
+_OF_TEXTS = {"min_length": "minLength", "max_length": "maxLength"}
+_OF_ITEMS = {"min_length": "minItems", "max_length": "maxItems"}
+
 #: What a parameter without annotation is, by its default; a list may hold anything.
 _PLAIN: dict[type, Any] = {str: str, bool: bool, int: int, float: float, list: list, dict: dict}
 
@@ -84,51 +101,57 @@ def type_schema(hint: Any) -> dict[str, Any]:
         return {}
     if isinstance(hint, type) and hint in _SCALARS:
         return {"type": _SCALARS[hint]}
-    if hint in _WRITTEN:
-        return dict(_WRITTEN[hint][0])
+    if hint in WRITTEN:
+        return dict(WRITTEN[hint][0])
     if isinstance(hint, enum.EnumMeta):
-        return type_schema(Literal[tuple(_members(hint))])
+        return type_schema(Literal[tuple(members(hint))])
     if isinstance(hint, typing.NewType):
         return type_schema(hint.__supertype__)
-    if origin in _OF_A_KEY:
+    if origin in OF_A_KEY:
         return type_schema(arguments[0])
     if origin is Annotated:
         schema = type_schema(arguments[0])
         for note in arguments[1:]:
-            schema |= _noted(note)
+            schema |= _noted(note, _RULES | (_OF_ITEMS if schema.get("type") == "array" else _OF_TEXTS))
         return schema
     if origin is Literal:
         names = sorted({type_of(value) for value in arguments})
         return {"type": names[0] if len(names) == 1 else names, "enum": list(arguments)}
     if origin is Union or origin is types.UnionType:
         return _union([type_schema(one) for one in arguments])
-    if (origin or hint) in _ARRAYS:
+    if (origin or hint) in ARRAYS:
         return {"type": "array", **_items_schema(arguments)}
-    if (origin or hint) in _OBJECTS:
+    if (origin or hint) in OBJECTS:
         return {"type": "object"} | ({"additionalProperties": type_schema(arguments[1])} if arguments else {})
     if callable(described := getattr(hint, "model_json_schema", None)):
-        from .mcp.schemas import parameters_of
+        from ..mcp.schemas import parameters_of
 
         return parameters_of(described())
-    if _is_record(hint):
+    if is_record(hint):
         return _record_schema(hint)
     raise TypeError(f"{getattr(hint, '__name__', hint)} is not a type that JSON has")
 
 
-def _noted(note: Any) -> dict[str, Any]:
+def _noted(note: Any, rules: Mapping[str, str]) -> dict[str, Any]:
     """What `Annotated` says besides the type: bounds, or a text; pydantic's `Field` and `Doc` hold one."""
     if isinstance(note, Between):
         return note.schema()
     held = (note, getattr(note, "description", None), getattr(note, "documentation", None))
-    return next(({"description": text} for text in held if isinstance(text, str)), {})
+    schema: dict[str, Any] = next(({"description": text} for text in held if isinstance(text, str)), {})
+    for one in (note, *getattr(note, "metadata", ())):  # of annotated_types, which pydantic's `Field` makes
+        for attribute, rule in rules.items():
+            value = getattr(one, attribute, None)
+            if isinstance(value, (int, float, str)) and not isinstance(value, bool):
+                schema[rule] = value
+    return schema
 
 
-def _is_record(kind: Any) -> bool:
+def is_record(kind: Any) -> bool:
     """Whether an annotation is a TypedDict, a dataclass or a named tuple."""
     return is_typeddict(kind) or dataclasses.is_dataclass(kind) or hasattr(kind, "_field_defaults")
 
 
-def _members(kind: enum.EnumMeta) -> dict[Any, Any]:
+def members(kind: enum.EnumMeta) -> dict[Any, Any]:
     """What stands for each member of an enum -> the member: its value, or its name where JSON has no such."""
     members: list[Any] = list(kind)
     simple = all(isinstance(one.value, (str, int, float)) for one in members)
@@ -161,7 +184,7 @@ def _record_schema(kind: Any) -> dict[str, Any]:
     """The schema of a record; its docstring's Attributes describe the keys. Inside itself it is any."""
     if kind in (within := _WITHIN.get()):
         return {"type": "object"}
-    hints = _record_hints(kind)
+    hints = record_hints(kind)
     defaults = _defaults(kind)
     told = sections(_own_doc(kind)).get("Attributes", {})
     outside = _WITHIN.set((*within, kind))
@@ -218,16 +241,18 @@ def _plain_default(value: Any) -> Any:
 
 
 def _written_default(value: Any) -> Any:
-    """What stands for a value that JSON does not have; see `_WRITTEN`."""
+    """What stands for a value that JSON does not have; see `WRITTEN`."""
     if isinstance(value, enum.Enum):
-        for shown, one in _members(type(value)).items():
+        for shown, one in members(type(value)).items():
             if one is value:
                 return shown  # of flags, several at once are no member
     if isinstance(value, (set, frozenset)):
         return sorted(value, key=repr)
     if isinstance(value, decimal.Decimal):
         return float(value)
-    if isinstance(value, tuple(_WRITTEN)):
+    if isinstance(value, datetime.timedelta):
+        return _spans().dump_python(value, mode="json")
+    if isinstance(value, tuple(WRITTEN)):
         return value.isoformat() if hasattr(value, "isoformat") else str(value)
     if callable(dumped := getattr(value, "model_dump", None)):
         return dumped(mode="json")
@@ -244,8 +269,9 @@ def parameters_schema(function: Callable[..., Any], strict: bool = True) -> dict
     Args:
         function: Any.
         strict: Whether every parameter must have an annotation and a name to be given by. Otherwise one
-            without has its default's type, or any; `*args`, `**kwargs` and what has a default that JSON does
-            not have, or may be what JSON does not have, are nobody's business.
+            without has its default's type, or any, and one that is given by its place has its name all the
+            same, see `called`; `*args`, `**kwargs` and what has a default that JSON does not have, or may be
+            what JSON does not have, are nobody's business.
 
     Raises:
         TypeError: A parameter has no annotation, or one that JSON has no type for.
@@ -288,103 +314,15 @@ def _parameters(function: Callable[..., Any], strict: bool) -> list[inspect.Para
     if not strict:
         found = [p for p in found if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
     for parameter in found:
-        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD, parameter.POSITIONAL_ONLY):
+        if strict and parameter.kind not in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY):
             raise TypeError(f"its parameter {parameter.name} cannot be given by name")
     return found
 
 
-def summary(doc: str) -> str:
-    """A docstring up to its first section."""
-    lines = []
-    for line in doc.splitlines():
-        if _SECTION.match(line):
-            break
-        lines.append(line)
-    return "\n".join(lines).strip()
-
-
-def sections(doc: str) -> dict[str, dict[str, str]]:
-    """The entries of a Google-style docstring's sections, each on one line; text without a name is at ""."""
-    found: dict[str, dict[str, str]] = {}
-    name = entry = ""
-    indent = 0
-    for line in doc.splitlines():
-        if section := _SECTION.match(line):
-            name, entry, indent = section[1], "", 0
-            found[name] = {}
-        elif name and line.strip():
-            depth = len(line) - len(line.lstrip())
-            indent = indent or depth
-            if depth == 0:
-                name = ""
-            elif depth == indent and name != "Returns" and (match := _ENTRY.match(line.strip())):
-                entry = match[1]
-                found[name][entry] = match[2]
-            else:
-                found[name][entry] = f"{found[name].get(entry, '')} {line.strip()}".strip()
-    return found
-
-
-def convert(hint: Any, value: Any) -> Any:
-    """A checked JSON value as its annotation has it: floats are floats, dataclasses are instances.
-
-    What comes back shares nothing with `value`, which a tool may therefore keep.
-    """
-    if hint is str or hint is int or hint is bool:  # of a checked value nothing is to be done
-        return value
-    origin, arguments = get_origin(hint), get_args(hint)
-    if origin is Annotated or origin in _OF_A_KEY:
-        return convert(arguments[0], value)
-    if hint is float and type(value) is int:
-        return float(value)
-    if isinstance(hint, typing.NewType):
-        return convert(hint.__supertype__, value)
-    if origin is Union or origin is types.UnionType:
-        *others, last = [one for one in arguments if _fits(one, value)] or [Any]
-        for one in others:
-            with contextlib.suppress(TypeError, ValueError, LookupError):  # other fields, or no such member
-                return convert(one, value)
-        return convert(last, value)
-    if isinstance(value, (str, int, float)):
-        if hint in _WRITTEN:
-            return _WRITTEN[hint][1](value)
-        return _members(hint)[value] if isinstance(hint, enum.EnumMeta) else value
-    if isinstance(value, list) and (origin or hint) in _ARRAYS:
-        kinds = (
-            arguments if len(arguments) == len(value) and ... not in arguments else arguments[:1] or (Any,)
-        )
-        if origin is tuple and not all(map(_fits, kinds, value)):  # which a schema does not say
-            raise TypeError(f"{value} is no {hint}")
-        made = [convert(kinds[min(n, len(kinds) - 1)], item) for n, item in enumerate(value)]
-        return _ARRAYS[origin or hint](made)
-    if isinstance(value, Mapping):
-        if callable(validated := getattr(hint, "model_validate", None)):
-            return validated(value)
-        if origin in _OBJECTS:
-            return {key: convert(arguments[1], item) for key, item in value.items()}
-        if _is_record(hint):
-            hints = _record_hints(hint)
-            parts = {key: convert(hints.get(key, Any), item) for key, item in value.items()}
-            return parts if is_typeddict(hint) else typing.cast(Callable[..., Any], hint)(**parts)
-    return copy.deepcopy(value) if isinstance(value, (list, Mapping)) else value
-
-
 @cache
-def _record_hints(kind: Any) -> dict[str, Any]:
+def record_hints(kind: Any) -> dict[str, Any]:
     """The annotations of what a record is made with."""
     hints = hints_of(kind)
     if not dataclasses.is_dataclass(kind):
         return hints
     return {one.name: hints[one.name] for one in dataclasses.fields(kind) if one.init}
-
-
-def _fits(hint: Any, value: Any) -> bool:
-    names, kind = _type_names(hint), type_of(value)
-    return not names or kind in names or (kind == "integer" and "number" in names)
-
-
-@cache
-def _type_names(hint: Any) -> frozenset[str]:
-    """The JSON types that an annotation allows; empty for any."""
-    stated = type_schema(hint).get("type", ())
-    return frozenset([stated] if isinstance(stated, str) else stated)
