@@ -101,6 +101,15 @@ def test_a_tool_that_comes_is_read_in_whatever_words(seed: int) -> None:
             "list items of a board with optional filters",
         ),
         ("Get open items -\n    the queue.", "get open items - the queue"),
+        (
+            "Harvests a planting and takes it out of its bed.",
+            "harvest a planting and take it out of its bed",
+        ),
+        (
+            "Closes doors and locks them, then switches the light off",
+            "close doors and lock them, then switch the light off",
+        ),
+        ("Lists plants and beds of one house", "list plants and beds of one house"),
         ("Tests, matches, or replaces text", "test, matches, or replaces text"),
     ],
 )
@@ -175,6 +184,13 @@ def test_a_reply_says_which_of_a_tool_s_answers_is_whose() -> None:
         for name, price in (("K1", 5), ("K2", 7))
     ]
     assert _facts(asked) == "price is 5 for item K1; price is 7 for item K2"
+    asked[1] = (Call("set_price", {"item": "K2", "price": 9}), Result("…", True, {"price": 9}))
+    assert _facts(asked) == "price is 5 for item K1 and currency EUR; price is 9 for item K2"
+    beds = [
+        (Call("add", {"bed": {"name": name}, "area": area}), Result("…", True, {"bed": name, "area": area}))
+        for name, area in (("A", 2), ("B", 2.5))
+    ]
+    assert _facts(beds) == "bed is A and area is 2; bed is B and area is 2.5"
 
 
 def test_a_reply_falls_back_on_what_was_found_out_before() -> None:

@@ -89,6 +89,10 @@ _SENTENCE_END = re.compile(
 )
 _WRAPPED = re.compile(r"(?<=[\w,-])[ \t]*\n[ \t]*(?=[a-z(])")  # a sentence that goes on in the next line
 _VERB = re.compile(r"^[A-Z]?[a-z]+,?$")
+#: `takes` in `Harvests a planting and takes it out`: what follows it tells that it is no noun.
+_SECOND_VERB = re.compile(
+    r"(?:(?<=\band )|(?<=\bor )|(?<=\bthen ))[a-z]+s(?= (?:its?|the|them|their|an?|all|one)\b)"
+)
 #: What stands before the verb where a description does not begin with one: `Given an id, return …`.
 _WHEN = re.compile(r"^(?:given|once|after|before|when|if|while)\b.*?,\s+(?=[a-z])", re.IGNORECASE)
 _ABOUT_ITSELF = re.compile(
@@ -129,12 +133,17 @@ def goal(document: dict[str, Any] | Any) -> str:
         return spoken(str(document["name"]))
     if _VERB.match(first):
         verb, comma = first.lower().rstrip(","), "," * first.endswith(",")
-        if verb.endswith("es") and verb[:-2].endswith(("ch", "sh", "ss", "x", "o")):
-            verb = verb[:-2]
-        elif verb.endswith("s") and not verb.endswith("ss") and len(verb) > 3:
-            verb = verb[:-1]
-        return f"{verb}{comma} {rest}".strip()
+        if _bare(verb) != verb:
+            rest = _SECOND_VERB.sub(lambda found: _bare(found[0]), rest)
+        return f"{_bare(verb)}{comma} {rest}".strip()
     return text
+
+
+def _bare(verb: str) -> str:
+    """A verb without the ending of the third person."""
+    if verb.endswith("es") and verb[:-2].endswith(("ch", "sh", "ss", "x", "o")):
+        return verb[:-2]
+    return verb[:-1] if verb.endswith("s") and not verb.endswith("ss") and len(verb) > 3 else verb
 
 
 def told(name: str, value: Any) -> str:

@@ -16,6 +16,7 @@ from ..agents.base import Agents, Criticising, Responding
 from ..explore.words import spoken
 from .advanced import AdvancedTool
 from .hints import fallback, reveals
+from .query import says
 
 _ASKED_FOR = ("call", "parallel", "recover")  # kinds of responses whose calls the user asked for
 _LONGEST_FACT = 200  # characters of a value that a reply tells
@@ -202,19 +203,25 @@ def _facts(asked: Sequence[tuple[Call, Result]], made: Sequence[tuple[Call, Resu
 
 
 def _fact(call: Call, result: Result, among: Sequence[tuple[Call, Result]]) -> str:
-    """What one answer says that fits into a sentence; empty if nothing does. Where its tool answered several
-    calls it says which of them it is of; answers without fields are told together.
+    """What one answer says that fits into a sentence; empty if nothing does.
+
+    Where several answers have a field in common it says of which call it is; answers without fields are told
+    together.
     """
     if not result.ok:
         return ""
-    alike = [(other, one) for other, one in among if other.name == call.name and one.ok]
+    good = [(other, one) for other, one in among if one.ok]
+    alike = [(other, one) for other, one in good if other.name == call.name]
     if isinstance(result.value, Mapping):
-        plain = [
-            f"{_said(key)} is {value}"
+        plain = {
+            key: f"{_said(key)} is {value}"
             for key, value in result.value.items()
             if isinstance(value, (str, int, float)) and not isinstance(value, bool) and _is_short(value)
+        }
+        fact, keys = " and ".join([*plain.values()][:2]), {*[*plain][:2]}
+        alike = [
+            (other, one) for other, one in good if isinstance(one.value, Mapping) and keys & one.value.keys()
         ]
-        fact = " and ".join(plain[:2])
     elif isinstance(result.value, list):
         fact = _listed(result.value)
     else:
@@ -222,7 +229,10 @@ def _fact(call: Call, result: Result, among: Sequence[tuple[Call, Result]]) -> s
     whose = [
         f"{_said(key)} {value}"
         for key, value in call.arguments.items()
-        if any(other.arguments.get(key) != value for other, _ in alike) and _is_short(value)
+        if any(other.arguments.get(key) != value for other, _ in alike)
+        and isinstance(value, (str, int, float))
+        and _is_short(value)
+        and not says(fact, value)
     ]
     return f"{fact} for {' and '.join(whose)}" if fact and whose else fact
 
