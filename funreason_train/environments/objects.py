@@ -10,7 +10,7 @@ import itertools
 import json
 import sys
 import types
-from collections import deque
+from collections import Counter, deque
 from collections.abc import AsyncIterator, ItemsView, KeysView, Mapping, ValuesView
 from random import Random
 from typing import Any, ClassVar
@@ -19,6 +19,7 @@ from ..calls import Call, Schema, check_call, index_tools
 from ..errors import UserError
 from .faults import note_fault
 from .protocol import Environment, Result, brief
+from .sandbox.chance import clock_setter, decided
 from .schemas import called, convert, hints_of
 from .tools import describe
 
@@ -37,6 +38,8 @@ class ObjectWorld(Environment):
     A class may have a `snapshot()` of its own (a JSON value), a `close()`, and a static or class method
     `scenario(random, size)`; these are not offered as tools.
 
+    What it draws at random and reads off the clock follows from configuration and calls; see `decided`.
+
     A connection that is refused or times out, in a method or in the constructor, is the object's fault and
     not the caller's; an attribute `fault` of the object, once it is a text, is one as well.
 
@@ -47,10 +50,14 @@ class ObjectWorld(Environment):
     target: ClassVar[type]
     _documents: ClassVar[tuple[dict[str, Any], ...]]
     _schemas: ClassVar[dict[str, Schema]]
+    _looking: ClassVar[frozenset[str]]  # methods that only look something up
 
     def __init__(self) -> None:
         self._object: Any = None
         self._runner: asyncio.Runner | None = None
+        self._begun = ""  # from which configuration
+        self._done: Counter[str] = Counter()  # calls that succeeded
+        self._changes = 0  # of them, those that may have changed something
 
     def reset(self, config: Mapping[str, Any]) -> None:
         """Makes a new object.
@@ -60,8 +67,10 @@ class ObjectWorld(Environment):
         """
         self.close()
         self.fault = None
+        self._begun, self._done, self._changes = repr(sorted(config.items())), Counter(), 0
         try:
-            self._object = self.target(**copy.deepcopy(dict(config)))
+            with decided(self._begun, 0):
+                self._object = self.target(**copy.deepcopy(dict(config)))
         except Exception as error:
             note_fault(self, error)
             raise ValueError(
@@ -83,8 +92,13 @@ class ObjectWorld(Environment):
             method = getattr(self._object, call.name)
             hints = hints_of(method)
             arguments = {key: convert(hints.get(key, Any), one) for key, one in call.arguments.items()}
-            value = plain(self._answered(called(method, arguments)))
+            asked = f"{call.name} {_json(dict(call.arguments))}"
+            # Calls that failed count for nothing: the answer is the same whether others were tried before.
+            with decided(f"{self._begun} {asked} {self._done[asked]}", self._changes + 1):
+                value = plain(self._answered(called(method, arguments)))
             text = value if isinstance(value, str) else _json(value)
+            self._done[asked] += 1
+            self._changes += call.name not in self._looking
             return Result(text, True, value)
         except Exception as error:
             note_fault(self, error)
@@ -122,7 +136,8 @@ class ObjectWorld(Environment):
             self.reset({})
         own = getattr(self._object, "snapshot", None)
         try:
-            return plain(own()) if callable(own) else _fields(self._object, "", ())
+            with decided(self._begun, self._changes + 1):
+                return plain(own()) if callable(own) else _fields(self._object, "", ())
         except ValueError:
             raise
         except Exception as error:
@@ -195,7 +210,11 @@ def object_world(target: type, name: str) -> type[ObjectWorld]:
                 documents.append(_document(target, method, bound))
     if not documents:
         raise UserError(f"the class {name} has no public method", fix="Its public methods become the tools")
-    members = {"_documents": tuple(documents), "_schemas": index_tools(documents)}
+    from .mcp.policy import reads_by_name  # imports the registry, which imports this
+
+    clock_setter()  # no call has to wait for its import
+    looking = frozenset(one["name"] for one in documents if reads_by_name(one["name"]))
+    members = {"_documents": tuple(documents), "_schemas": index_tools(documents), "_looking": looking}
     return type(target.__name__, (ObjectWorld,), {"name": name, "target": target, **members})
 
 

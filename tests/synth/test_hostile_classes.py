@@ -103,9 +103,12 @@ def test_a_sound_class_without_docstrings_is_used(tmp_path: Path, written: Any) 
         ({"scenario": "raise KeyError('things')"}, r"cannot draw a starting configuration .*things"),
         ({"scenario": "return 7"}, r"cannot draw a starting configuration"),
         ({"init": "self.handle = __import__('threading').Lock()"}, r"could not be replayed .*handle"),
-        ({"init": "self.now = time.time_ns()"}, r"two starts from the same configuration are not alike"),
+        (
+            {"init": "self.now = time.perf_counter_ns()"},
+            r"two starts from the same configuration are not alike",
+        ),
         ({"init": "self.odd = float('nan')"}, r"not a JSON value"),
-        ({"more": "def snapshot(self): return random.random()"}, r"another one each time it is read"),
+        ({"more": "def snapshot(self): return time.perf_counter_ns()"}, r"another one each time it is read"),
         ({"more": "def snapshot(self): raise OSError('disk')"}, r"disk"),
         ({"more": "def snapshot(self): raise SystemExit"}, r"SystemExit"),
         ({"more": "def snapshot(self): raise KeyboardInterrupt"}, r"KeyboardInterrupt"),
@@ -139,7 +142,7 @@ def test_what_cannot_be_used_is_refused_before_anything_is_made(
         "def deep(self) -> dict: return self.deep()",
         "def huge(self) -> str: return 'x' * 10_000_000",
         "def surrogate(self) -> str: return chr(0xd800)",
-        "def clock(self) -> int: return time.time_ns()",
+        "def clock(self) -> int: return time.perf_counter_ns()",
     ],
 )
 def test_a_tool_that_misbehaves_costs_nothing_but_itself(tmp_path: Path, written: Any, tool: str) -> None:
@@ -180,11 +183,13 @@ def test_a_class_of_which_no_tool_can_be_used_is_refused(tmp_path: Path, monkeyp
         synthesise(tmp_path, f"{name}:Fatal")
 
 
-def test_a_tool_whose_answer_holds_a_time_is_left_out_with_the_field(tmp_path: Path, written: Any) -> None:
-    stamp = "def stamp(self) -> dict: return {'mark': 1, 'made_at': time.time_ns()}"
+def test_a_tool_whose_answer_holds_a_measured_time_is_left_out_with_the_field(
+    tmp_path: Path, written: Any
+) -> None:
+    stamp = "def stamp(self) -> dict: return {'mark': 1, 'took': time.perf_counter_ns()}"
     assert synthesise(tmp_path, written(stamp))["conversations"] == 4
     (left_out,) = json.loads((tmp_path / "out" / "funnel.json").read_text())["left_out"].values()
-    assert left_out["stamp"] == "its answer to the same call is another one each time (in made_at)"
+    assert left_out["stamp"] == "its answer to the same call is another one each time (in took)"
 
 
 @pytest.mark.parametrize("processes", [1, 2])
