@@ -5,17 +5,22 @@ funreason-train export run_dir=DIR
 
 from __future__ import annotations
 
+import os
+import re
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import refuse
+from ..errors import Problem, refuse
 from ..models import verify
 from ..models.folder import folder_problems
 from ..models.frameworks.known import family_problem, must_know
 from ..models.weights import Stored, stored_tensors
 from ..rl import checkpoints
 from ..rl.best import SCORES
+from ..run.files import not_ours
+from ..run.manifest import Manifest
 from ..run.paths import RunDir
 from ..run.stage import Decides, Stage
 
@@ -23,10 +28,11 @@ if TYPE_CHECKING:
     from omegaconf import DictConfig
 
 BEST = "best"  # the value of export.checkpoint
+_TOLD = 3  # flaws of a checkpoint
 _TYPES = ("float32", "bfloat16", "float16")
 
 
-def check(config: DictConfig, run: RunDir) -> list[str]:
+def check(config: DictConfig, run: RunDir) -> list[Problem | str]:
     """Every problem that shows before a weight is read, except what an earlier stage has yet to make.
 
     A run that was interrupted before its first whole checkpoint has yet to make one, too.
@@ -34,8 +40,8 @@ def check(config: DictConfig, run: RunDir) -> list[str]:
     return _problems(config, run, awaited=config.export.checkpoint in (None, BEST))
 
 
-def _problems(config: DictConfig, run: RunDir, awaited: bool) -> list[str]:
-    found = []
+def _problems(config: DictConfig, run: RunDir, awaited: bool) -> list[Problem | str]:
+    found: list[Problem | str] = [*_in_the_way(run)]
     checkpoint = _checkpoint(config, run)
     if checkpoint is None and config.export.checkpoint == BEST and not awaited:
         found.append(
@@ -49,17 +55,41 @@ def _problems(config: DictConfig, run: RunDir, awaited: bool) -> list[str]:
             "or name one with export.checkpoint=DIR"
         )
     if checkpoint is not None:
-        found += [f"{checkpoint}: {flaw}" for flaw in checkpoints.flaws(checkpoint)]
+        found += _flaws(checkpoint)
         found += filter(None, [family_problem(checkpoint / "actor" / "huggingface", trained=True)])
     return found
+
+
+def _flaws(checkpoint: Path) -> Iterator[Problem]:
+    """What keeps a checkpoint from being exported, as one sentence: many files may be missing."""
+    flaws = checkpoints.flaws(checkpoint)
+    if not checkpoint.is_dir():
+        flaws = ["there is no such folder"]
+    if flaws:
+        more = f" and {len(flaws) - _TOLD:,} more" if len(flaws) > _TOLD else ""
+        fix = "Name a whole one with export.checkpoint=DIR, a folder global_step_N as rl writes it"
+        yield Problem(f"this is no whole checkpoint ({'; '.join(flaws[:_TOLD])}{more})", str(checkpoint), fix)
+
+
+def _in_the_way(run: RunDir) -> Iterator[Problem]:
+    """What stands where the model goes and would be replaced: only an earlier export of this run may be."""
+    out = run.export
+    above = next(folder for folder in out.parents if os.path.exists(folder))
+    if not above.is_dir() or not os.access(above, os.W_OK):
+        why = "no folder can be made in it" if above.is_dir() else "is a file, so no folder can be made in it"
+        yield Problem(why, str(above), "Give another out=DIR")
+        return
+    made = Manifest(run).stage("export").get("result", {}).get("model")
+    if not (out.is_dir() and (out == run.root / "export" or made == str(out))):
+        yield from not_ours(out, ())
 
 
 def run(config: DictConfig, run: RunDir) -> dict[str, Any]:
     """Merges, writes, reads back, compares and runs the model; only then does it get its final name.
 
     Returns:
-        `model`, `checkpoint`, `step`, `dtype`, `tensors` and `changed_tensors` (against the model RL started
-        from).
+        `model`, `checkpoint`, `step` (None where the checkpoint's name does not say it), `dtype`, `tensors`
+        and `changed_tensors` (against the model RL started from).
 
     Raises:
         UserError: for everything that the user can fix.
@@ -95,7 +125,7 @@ def run(config: DictConfig, run: RunDir) -> dict[str, Any]:
     return {
         "model": str(out),
         "checkpoint": str(checkpoint),
-        "step": int(checkpoint.name.rpartition("_")[2]),
+        "step": _step(checkpoint),
         "dtype": dtype,
         "tensors": len(stored_tensors(out)),
         "changed_tensors": differing if compared else None,
@@ -110,6 +140,12 @@ def _checkpoint(config: DictConfig, run: RunDir) -> Path | None:
         return Path(config.export.checkpoint).expanduser().absolute()
     step = checkpoints.latest(run.rl_checkpoints)
     return checkpoints.path_of(run.rl_checkpoints, step) if step else None
+
+
+def _step(checkpoint: Path) -> int | None:
+    """The step of a checkpoint, also of one that a link leads to; None of a copy with another name."""
+    found = re.fullmatch(r"global_step_(\d+)", Path(os.path.realpath(checkpoint)).name)
+    return int(found[1]) if found else None
 
 
 def _local(model: Any) -> Path | None:

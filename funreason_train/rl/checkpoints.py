@@ -16,11 +16,12 @@ from pathlib import Path
 from typing import Any
 
 from ..models.best import Best, best_of
-from ..run.files import write_text
+from ..run.files import MISSHAPEN, write_text
 from .best import scores
 
 TRACKER = "latest_checkpointed_iteration.txt"
 _PREFIX = "global_step_"
+_MOST_RANKS = 2**16  # more are a damaged file's, and each would be looked for
 _PARTS = ("model", "optim", "extra_state")
 
 
@@ -38,11 +39,12 @@ def path_of(folder: Path, step: int) -> Path:
 def world_size(checkpoint: Path) -> int | None:
     """How many workers wrote the checkpoint; None if it does not say."""
     try:
-        return int(
+        found = int(
             json.loads((checkpoint / "actor" / "fsdp_config.json").read_text(encoding="utf-8"))["world_size"]
         )
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, *MISSHAPEN):
         return None
+    return found if 1 <= found <= _MOST_RANKS else None
 
 
 def flaws(checkpoint: Path) -> list[str]:

@@ -70,3 +70,18 @@ def test_the_attention_of_the_training_does_not_go_into_the_model(tmp_path: Path
     file.write_text(json.dumps({**json.loads(file.read_text()), "attn_implementation": "tree"}))
     stage.run(compose("export", [f"run_dir={run.root}", f"rl.model={base}"]), run)
     assert not [key for key in json.loads((run.export / "config.json").read_text()) if "attn" in key]
+
+
+@pytest.mark.parametrize(("name", "step"), [("latest", 1), ("kept", None)])
+def test_a_checkpoint_may_have_another_name(tmp_path: Path, base: Path, name: str, step: int | None) -> None:
+    """A link to one, and a copy that its owner has named."""
+    run = RunDir.at(tmp_path / "run")
+    checkpoint(run, base)
+    place = run.rl_checkpoints / "global_step_1"
+    if step:
+        (tmp_path / name).symlink_to(place)
+    else:
+        place.rename(tmp_path / name)
+    words = [f"run_dir={run.root}", f"rl.model={base}", f"export.checkpoint={tmp_path / name}"]
+    assert stage.run(compose("export", words), run)["step"] == step
+    assert (run.export / "model.safetensors").is_file()

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from funreason_train.commands.cli import main
 from funreason_train.commands.stages import stage_of
 from funreason_train.errors import UserError
 from funreason_train.models.frameworks.known import family_problem, must_know, must_serve
@@ -47,6 +49,25 @@ def test_no_stage_starts_with_it_and_dry_runs_say_so(tmp_path: Path, stage: str)
     config = compose(stage, [f"run_dir={tmp_path / 'run'}", f"{key}={value}"])
     found = map(str, stage_of(stage).check(config, RunDir.at(tmp_path / "run")))
     assert any("the family 'foo'" in one and "transformers" in one for one in found)
+
+
+@pytest.mark.parametrize(("family", "refused"), [("foo", True), ("kimi_k2", True), ("qwen3", False)])
+def test_no_checkpoint_of_an_unknown_family_is_exported(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], family: str, refused: bool
+) -> None:
+    """The export loads the model, so a family that vLLM alone knows is no help; a dry run says so as well."""
+    actor = tmp_path / "run/rl/checkpoints/global_step_1/actor"
+    (actor / "huggingface").mkdir(parents=True)
+    folder(actor / "huggingface", model_type=family)
+    (actor / "fsdp_config.json").write_text('{"world_size": 1}')
+    files = [actor / f"{part}_world_size_1_rank_0.pt" for part in ("model", "optim", "extra_state")]
+    for file in (*files, actor.parent / "data.pt"):
+        zipfile.ZipFile(file, "w").close()
+    code = main(["export", "dry_run=true", f"run_dir={tmp_path / 'run'}"])
+    told = capsys.readouterr().err
+    assert (code, f"the family '{family}' (model_type), which transformers" in told) == (
+        (2, True) if refused else (0, False)
+    )
 
 
 def test_an_endpoint_serves_what_it_knows(tmp_path: Path) -> None:
