@@ -187,6 +187,10 @@ COMMANDS = {
 }
 
 
+#: Commands that would do all of their work under `dry_run=true`.
+_NO_DRY_RUN = ("report", "reverify", "serve-env")
+
+
 def _overview() -> str:
     width = max(map(len, COMMANDS))
     lines = ["usage: funreason-train COMMAND [key=value ...]", "", "commands:"]
@@ -345,6 +349,10 @@ def _run(name: str, words: list[str]) -> int:
 
         say(tokenise(config, run_dir))
         return 0
+    if config.dry_run and name in _NO_DRY_RUN:
+        raise UserError(
+            "this command has no dry run", where=name, fix="Leave out dry_run=true; it trains nothing"
+        )
     from .line.notify import notified
 
     try:

@@ -42,6 +42,8 @@ def test_help_imports_no_framework() -> None:
         (["pipeline", "pipeline.stages=[data,deploy]"], "deploy"),
         (["pipeline", "pipeline.stages=[rl,sft,sft]"], "Write [sft,rl]"),
         (["data", "lerning=1"], "lerning"),
+        (["report", "dry_run=true"], "report: this command has no dry run. Leave out dry_run=true"),
+        (["reverify", "reward=partial", "dry_run=true"], "reverify: this command has no dry run"),
     ],
 )
 def test_a_mistake_is_one_sentence_and_exit_code_2(

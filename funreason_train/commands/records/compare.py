@@ -73,7 +73,7 @@ def _origin(record: RunRecord) -> dict[str, str]:
     found: dict[str, str] = {}
     for name, stage in record.stages.items():
         origin = stage.get("origin", {})
-        git, hardware = origin.get("git", {}), origin.get("hardware", {})
+        git, hardware = origin.get("git") or {}, origin.get("hardware") or {}
         commit = str(git.get("commit") or "-")[:10] + " with changes" * bool(git.get("dirty"))
         found |= {
             f"{name}: commit": commit,

@@ -201,7 +201,7 @@ def _before(
         if model is not None and not _concerns(root, path, record, model):
             continue
         yield from _makers(root, path, link.stage)
-    for parent in link.origin.get("parents", ()) if isinstance(link.origin, Mapping) else ():
+    for parent in (link.origin.get("parents") or ()) if isinstance(link.origin, Mapping) else ():
         if model is None and (Path(parent["run"]) / "manifest.json").is_file():
             yield Path(parent["run"]), str(parent["stage"])
 
@@ -280,7 +280,7 @@ def _rows(root: Path, record: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _print(link: Link) -> None:
-    git = link.origin.get("git", {}) if isinstance(link.origin, Mapping) else {}
+    git = (link.origin.get("git") or {}) if isinstance(link.origin, Mapping) else {}
     commit = (
         f", commit {str(git['commit'])[:10]}{' with changes' * bool(git.get('dirty'))}"
         if git.get("commit")

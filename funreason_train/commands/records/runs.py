@@ -33,7 +33,7 @@ def runs(config: DictConfig) -> None:
     if settings.do == "compare":
         _compare(settings)
     elif settings.do == "clean":
-        _clean(settings)
+        _clean(settings, bool(config.dry_run))
     else:
         _list(settings)
 
@@ -121,7 +121,7 @@ def _names(places: Sequence[str]) -> list[str]:
     return short if len(set(short)) == len(short) else list(places)
 
 
-def _clean(settings: Any) -> None:
+def _clean(settings: Any, dry: bool) -> None:
     given = settings.of
     records = (
         [one_run(place) for place in given] if given else list(runs_in(Path(settings.folder).expanduser()))
@@ -137,6 +137,9 @@ def _clean(settings: Any) -> None:
     for one in found:
         say(f"{one.bytes / _GIB:8,.2f} GiB  {one.path} ({one.why})")
     total = sum(one.bytes for one in found) / _GIB
+    if dry:
+        say(f"Dry run: nothing was removed. These are {len(found)} folders, {total:,.2f} GiB.")
+        return
     if not settings.yes and not _asked(f"Remove these {len(found)} folders, {total:,.2f} GiB? [y/N] "):
         raise UserError(
             "nothing was removed", where="runs clean", fix="Add yes=true to remove what is listed"

@@ -80,11 +80,11 @@ def evaluations(record: RunRecord) -> Iterator[Stored | str]:
     known: dict[Path, Mapping[str, str]] = {}
     for file in filter(Path.is_file, sorted((record.run.root / "eval").glob("*/**/episodes.jsonl"))):
         inside = file.relative_to(record.run.root / "eval").parts
-        if "parts" in inside:  # of an evaluation that goes on; put together, it is read
+        if "parts" in inside[1:]:  # of an evaluation that goes on; put together, it is read
             continue
         truths: Mapping[str, str] | str | None = None  # read once a line needs them; or why they are none
         for number, line in _lines(file):
-            if "bfcl" in inside:
+            if "bfcl" in inside[1:]:
                 yield OF_BFCL
                 continue
             if line is None or not isinstance(line.get("turns"), list):

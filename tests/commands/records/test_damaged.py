@@ -63,6 +63,17 @@ def test_a_manifest_with_a_part_of_another_shape_names_the_part(
         chain(run.eval("rl") / "scores.json")
 
 
+def test_an_origin_of_which_nothing_is_known_hides_nothing_else(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run, other = finished(tmp_path / "run"), finished(tmp_path / "other", accuracy=0.75)
+    unknown = {"git": None, "hardware": None, "parents": None}
+    change(run.manifest, lambda manifest: manifest["stages"]["eval"].update(origin=unknown))
+    assert main(["lineage", str(run.eval("rl") / "scores.json")]) == 0
+    assert main(["runs", "compare", f"of=[{run.root},{other.root}]"]) == 0
+    assert "0.7500" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     "text", ["[" * 100_000, '{"format": 3, "stages": {"eval": 3}}', "\ufeff{}", "", "[]"]
 )

@@ -240,3 +240,12 @@ def test_memory_does_not_grow_with_the_number_of_answers(
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
     assert peaks[1] < 1.3 * peaks[0]
+
+
+def test_a_model_may_be_called_as_a_benchmark_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = finished(tmp_path / "run")
+    line = {"id": "t1", "category": "c", "right": True, "reasons": [], "turns": [{"reasons": []}]}
+    for name in ("bfcl", "parts", "rl"):
+        write(run.eval(name) / "episodes.jsonl", json.dumps(line) + "\n")
+    found = again(capsys, run, "of=[eval]")
+    assert found["answers"] == 3 and found["unjudged"] == {}

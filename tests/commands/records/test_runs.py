@@ -246,3 +246,11 @@ def test_a_run_of_the_format_before_is_listed_compared_and_traced(
     assert code == 0, out
     assert main(["lineage", str(runs[0].eval("rl") / "scores.json")]) == 0
     assert "rl" in capsys.readouterr().out
+
+
+def test_a_dry_run_removes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = finished(tmp_path / "runs" / "one")
+    before = size_of(run.root)
+    code, out = told(capsys, "clean", f"of=[{run.root}]", "yes=true", "dry_run=true")
+    assert code == 0 and "an earlier checkpoint" in out and "nothing was removed" in out
+    assert size_of(run.root) == before
