@@ -34,6 +34,7 @@ from .bfcl.versions import VERSIONS
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
+_LONGEST_NAME = 200  # of a folder; the names of files beside it have a little more
 _NAME = re.compile(r"[\w][\w.+-]*")
 
 
@@ -118,11 +119,19 @@ def task_file(config: DictConfig, run: RunDir) -> Path:
 
 def _model_problems(settings: DictConfig, run: RunDir, later: bool) -> list[str]:
     found = []
+    places = ("heldout", "bfcl", "custom")
+    results = {place for name in places for place in (run.eval_table(name), run.eval_failures(name))}
     if not settings.models:
         found.append("there is no model to evaluate; name one with model=DIR_OR_ID")
     for name, path in (settings.models or {}).items():
         if not _NAME.fullmatch(name):
             found.append(f"eval.models: '{name}' cannot name a folder; use letters, digits, dots and dashes")
+        elif len(name.encode()) > _LONGEST_NAME:
+            found.append(
+                f"eval.models: the name '{name[:20]}…' has more than {_LONGEST_NAME} bytes; use a shorter one"
+            )
+        elif run.eval(name) in results:
+            found.append(f"eval.models: '{name}' is a file of the results; use another name")
         if models.is_hub_id(path) or (later and run.holds(Path(path))):
             continue
         found += models.folder_problems(Path(path))

@@ -15,7 +15,7 @@ from ..models.folder import context_of, local_folder
 from ..pages.charts import Share
 from ..pages.comparison import compare
 from ..reward import check_options
-from ..run.files import read_json, write_text
+from ..run.files import MISSHAPEN, read_json, write_text
 from ..run.fingerprint import digest_file
 from ..run.paths import RunDir
 from ..run.progress import report
@@ -153,20 +153,27 @@ def _ids(config: DictConfig, path: Path, reward: Mapping[str, Any]) -> list[str]
 
 
 def _read(path: Path) -> list[Task]:
+    tasks: list[Task] = []
+    ids, environments = set(), set()
     try:
-        tasks = list(read_tasks(path))
-    except (ValueError, KeyError, TypeError) as error:
+        for task in read_tasks(path):
+            ids.add(task.id)
+            environments.add(task.environment)
+            tasks.append(task)
+    except OSError as error:
+        raise UserError(f"it cannot be read ({error.strerror})", where=str(path)) from None
+    except MISSHAPEN as error:
         raise UserError(
-            f"a line is not a task ({type(error).__name__}: {error})",
+            f"line {len(tasks) + 1} is not a task ({type(error).__name__}: {error})",
             where=str(path),
             fix="Make the file again",
         ) from None
     if not tasks:
-        raise UserError("there is no task in it", where=str(path))
-    if len({task.id for task in tasks}) < len(tasks):
+        raise UserError("there is no task in it", where=str(path), fix="Make the file again")
+    if len(ids) < len(tasks):
         raise UserError("several tasks have the same id", where=str(path))
     try:
-        for name in {task.environment for task in tasks}:
+        for name in environments:
             make_environment(name)
     except UserError as error:
         raise UserError(str(error), where=str(path)) from None

@@ -45,7 +45,8 @@ def resolve(config: DictConfig, command: str) -> DictConfig:
     if OmegaConf.is_list(config.eval.models):
         config.eval.models = _named(list(map(str, config.eval.models)))
     elif config.eval.models:
-        config.eval.models = {name: _absolute(str(path)) for name, path in config.eval.models.items()}
+        # YAML reads a name such as 1 as a number.
+        config.eval.models = {str(name): _absolute(str(path)) for name, path in config.eval.models.items()}
     if not config.eval.models:
         if command == "eval" and config.model.path:
             config.eval.models = _named([base])

@@ -19,6 +19,7 @@ from funreason_train.evaluate.browser import read_browser
 from funreason_train.evaluate.serve.replicas import ReplicaFailed
 from funreason_train.run.paths import RunDir
 from funreason_train.settings.compose import compose
+from funreason_train.settings.resolve import resolve
 
 
 @pytest.fixture(scope="module")
@@ -164,6 +165,9 @@ def test_what_a_model_folder_lacks_is_told(tmp_path: Path, model: Any) -> None:
     [
         ("tasks=/nowhere/tasks.jsonl", "there is no task file"),
         ("models={a/b: /nowhere}", "cannot name a folder"),
+        ("models={table.md: /nowhere}", "'table.md' is a file of the results"),
+        ("models={custom.html: /nowhere}", "'custom.html' is a file of the results"),
+        (f"models={{{'a' * 201}: /nowhere}}", "more than 200 bytes"),
         ("tensor_parallel=2", "eval.replicas"),
     ],
 )
@@ -205,6 +209,12 @@ def test_a_value_that_cannot_be_meant_is_told_with_what_is_allowed(
     assert sentence in str(problem)
 
 
+def test_a_number_may_name_a_model(tmp_path: Path, model: Any) -> None:
+    config, run = configured(tmp_path, model, f"models={{1: {model}}}")
+    config = resolve(config, "eval")
+    assert dict(config.eval.models) == {"1": str(model)} and stage.check(config, run) == []
+
+
 def test_several_attempts_at_each_task_are_fine_with_a_temperature(tmp_path: Path, model: Any) -> None:
     words = ("temperature=0.7", "seeds=[1,2]", "samples=2", "pass_k=[1,2]")
     assert every_problem(configured(tmp_path, model, *words)[0], "eval") == []
@@ -226,7 +236,19 @@ def test_what_the_pipeline_has_yet_to_make_is_no_problem_before_it_starts(tmp_pa
 def test_a_task_file_that_is_none_is_told(tmp_path: Path, model: Any) -> None:
     config, run = configured(tmp_path, model)
     file = run.tasks("heldout")
-    for text, sentence in (("{}\n", "not a task"), ("nonsense\n", "not a task"), ("", "no task in it")):
+    whole = TASKS[0].to_json()
+    of_no_name = json.dumps({**whole, "environment": ["shop"]}) + "\n"
+    calls_of_texts = {**whole, "turns": [{"user": "a", "steps": [["f"]], "text": "b"}]}
+    after = json.dumps(whole) + "\n"
+    for text, sentence in (
+        ("{}\n", "line 1 is not a task"),
+        ("nonsense\n", "line 1 is not a task"),
+        ("", "no task in it"),
+        (of_no_name, "line 1 is not a task"),
+        (json.dumps(calls_of_texts) + "\n", "line 1 is not a task"),
+        (after + "[" * 100_000, "line 2 is not a task"),
+        (after + after[: len(after) // 2], "line 2 is not a task"),
+    ):
         file.write_text(text)
         with pytest.raises(UserError, match=sentence):
             stage.run(config, run)
