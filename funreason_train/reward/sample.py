@@ -55,6 +55,27 @@ def spread(count: int, limit: int | None) -> list[int]:
     return [at * count // wanted for at in range(wanted)]
 
 
+def read_spread(file: Path, columns: list[str], limit: int | None) -> tuple[list[int], list[dict[str, Any]]]:
+    """`limit` rows of a parquet file, evenly spread, with their numbers; None: all of them.
+
+    Raises:
+        UserError: if the file cannot be read, or lacks a column.
+    """
+    import pyarrow.parquet as parquet
+    from pyarrow import ArrowException
+
+    try:
+        source = parquet.ParquetFile(file, pre_buffer=False)
+        missing = [name for name in columns if name not in source.schema_arrow.names]
+        if missing:
+            raise UserError(f"{file}: the column {', '.join(missing)} is missing; is it an RL export?")
+        table = source.read(columns=columns, use_threads=False)
+    except (ArrowException, OSError) as error:
+        raise UserError(f"{file}: cannot be read as parquet ({' '.join(str(error).split())})") from None
+    numbers = spread(table.num_rows, limit)
+    return numbers, table.take(numbers).to_pylist() if numbers else []
+
+
 def audit_file(file: Path, limit: int | None = None, **options: Any) -> Audit:
     """Scores the gold answer and the trivial answers of a file's rows.
 
@@ -67,19 +88,7 @@ def audit_file(file: Path, limit: int | None = None, **options: Any) -> Audit:
         UserError: if the file cannot be read, has other columns, or an option does not exist.
     """
     refuse(Problem(mistake, "rl.reward") for mistake in check_options(options))
-    import pyarrow.parquet as parquet
-    from pyarrow import ArrowException
-
-    try:
-        source = parquet.ParquetFile(file, pre_buffer=False)
-        missing = [name for name in _COLUMNS if name not in source.schema_arrow.names]
-        if missing:
-            raise UserError(f"{file}: the column {', '.join(missing)} is missing; is it an RL export?")
-        table = source.read(columns=_COLUMNS, use_threads=False)
-    except (ArrowException, OSError) as error:
-        raise UserError(f"{file}: cannot be read as parquet ({' '.join(str(error).split())})") from None
-    numbers = spread(table.num_rows, limit)
-    rows = table.take(numbers).to_pylist() if numbers else []
+    numbers, rows = read_spread(file, _COLUMNS, limit)
     found = audit(rows, **options)
     findings = tuple(Finding(numbers[item.row], item.data_source, item.case, item.message) for item in found)
     return Audit(file, len(rows), Counter(map(source_of, rows)), findings)

@@ -9,8 +9,12 @@ import pyarrow.parquet
 import pytest
 
 from funreason_train.commands.cli import main
+from funreason_train.commands.preflight.doctor import _tokenizer
+from funreason_train.errors import UserError
 from funreason_train.reward.sample import audit_file
 from funreason_train.rl.rollout.tokens import lost_in_decoding
+from funreason_train.rl.settings.tasks import audit_tasks, holds_tasks
+from funreason_train.settings.compose import compose
 from funreason_train.synth.embedded import generate as embedded
 
 TOOL = {
@@ -141,6 +145,34 @@ class Tokenizer:
 
     def decode(self, ids: list[int], **_: Any) -> str:
         return "".join(map(chr, ids)).replace(self.skips, "") if self.skips else "".join(map(chr, ids))
+
+
+@pytest.mark.parametrize(
+    ("file", "text"), [("tokenizer.json", "{}"), ("tokenizer_config.json", '{"tokenizer_class": 5}')]
+)
+def test_a_tokenizer_of_another_shape_is_a_finding(tmp_path: Path, file: str, text: str) -> None:
+    """It breaks transformers with a KeyError or an AttributeError."""
+    (tmp_path / file).write_text(text)
+    config = compose("doctor", [f"tokenizer={tmp_path}"])
+    (found,) = _tokenizer(config)
+    assert found.level == "error" and f"{tmp_path}: no tokenizer could be loaded" in found.what
+    assert "Copy the tokenizer again" in found.fix
+
+
+@pytest.mark.parametrize("rewrite", ["damaged", "no data_source"])
+def test_a_file_of_tasks_that_cannot_be_read_is_told(tmp_path: Path, rewrite: str) -> None:
+    file = tmp_path / "rl.parquet"
+    rows = [{"data_source": "mine" * 50, "extra_info": {"task": "{}" * 500}}] * 50
+    table = pyarrow.Table.from_pylist(rows)
+    if rewrite == "damaged":
+        pyarrow.parquet.write_table(table, file)
+        whole = file.read_bytes()
+        file.write_bytes(whole[:4] + bytes(200) + whole[204:])
+    else:
+        pyarrow.parquet.write_table(table.drop_columns(["data_source"]), file)
+    assert holds_tasks(file)
+    with pytest.raises(UserError, match=r"rl\.parquet: (cannot be read|the column data_source is missing)"):
+        audit_tasks(file)
 
 
 def test_a_tokenizer_that_loses_tags_is_found() -> None:

@@ -136,9 +136,10 @@ def _tokenizer(config: DictConfig) -> Iterator[Finding]:
 
     try:
         lost = lost_in_decoding(AutoTokenizer.from_pretrained(name))
-    except (OSError, ValueError, UserError) as error:
-        said = " ".join(str(error).split())[:200]
-        yield Finding("error", "tokenizer", None, f"{name}: no tokenizer could be loaded ({said})")
+    except Exception as error:  # a damaged file may break it in any way
+        said = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+        fix = "Copy the tokenizer again from where the model came from"
+        yield Finding("error", "tokenizer", None, f"{name}: no tokenizer could be loaded ({said})", fix)
         return
     if lost:
         said = f"{name}: loses parts of an answer, which the reward then cannot see: {lost[0]!r}"

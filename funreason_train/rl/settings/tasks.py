@@ -12,7 +12,7 @@ from ...dialogue import render_target
 from ...environments import Limits, Task, play
 from ...errors import UserError
 from ...reward.audit import Finding, source_of
-from ...reward.sample import Audit, spread
+from ...reward.sample import Audit, read_spread
 
 
 def read_task(text: Any) -> Task:
@@ -68,14 +68,11 @@ def audit_tasks(file: Path, limit: int | None = None) -> Audit:
     Args:
         file: An RL export of executable tasks.
         limit: Look at so many rows, spread evenly over the file; None: all.
-    """
-    import pyarrow.parquet as parquet
 
-    table = parquet.ParquetFile(file, pre_buffer=False).read(
-        columns=["data_source", "extra_info"], use_threads=False
-    )
-    numbers = spread(table.num_rows, limit)
-    rows = table.take(numbers).to_pylist() if numbers else []
+    Raises:
+        UserError: if the file cannot be read, or lacks a column.
+    """
+    numbers, rows = read_spread(file, ["data_source", "extra_info"], limit)
     findings = []
     for number, row in zip(numbers, rows, strict=True):
         try:

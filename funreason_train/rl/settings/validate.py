@@ -85,7 +85,10 @@ def _reward(config: DictConfig, train: Prompts, awaited: bool) -> list[str]:
 
 def _tasks(file: Path, limit: int) -> list[str]:
     """Plays the gold conversation of a sample of the tasks, spread over the file."""
-    found = audit_tasks(file, limit)
+    try:
+        found = audit_tasks(file, limit)
+    except UserError as error:
+        return [str(error)]
     if not found.findings:
         return []
     first = found.findings[0]
