@@ -66,7 +66,7 @@ def _numpy() -> Any:
 
 @cache
 def clock_setter() -> Callable[[datetime], AbstractContextManager[Any]]:
-    """What sets the clock, imported when first asked for; nothing with the light core, which plays no class."""
+    """What sets the clock; imported when first asked for. The light core has nothing, and plays no class."""
     try:
         import time_machine
     except ImportError:

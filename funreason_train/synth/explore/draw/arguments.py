@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from random import Random
 from typing import Any
 
+from ....environments.mcp.policy import reads_by_name
 from ..graph import Graph
 from ..state import State
 from ..trace import Executed, Path, Source, leaves, pattern, traits
@@ -63,14 +64,17 @@ class Drawer(Likely):
         if not executed.result.ok:
             return
         bears: tuple[str, ...] = ()
+        name, given = executed.call.name, executed.call.arguments
         if executed.changed:  # what it made bears the names that it was given
-            bears = traits(executed.call.arguments, self._optional(executed.call.name))
-            for name, value in executed.call.arguments.items():
+            bears = traits(given, self._optional(name))
+        # What a server keeps is often shown by none of its answers.
+        if executed.changed or (self._served and not reads_by_name(name)):
+            for parameter, value in given.items():
                 if isinstance(value, str) and len(value) > 1:
-                    self._spoken.setdefault(f"{executed.call.name}/{name}", []).append(value)
+                    self._spoken.setdefault(f"{name}/{parameter}", []).append(value)
         # Servers repeat what they were asked for; whoever takes it from there has asked for nothing.
-        given = [one for _, one in leaves(executed.call.arguments)] if self._served else ()
-        self._answers.add(number, executed.call.name, executed.result.value, bears, given, self._served)
+        repeated = [one for _, one in leaves(given)] if self._served else ()
+        self._answers.add(number, name, executed.result.value, bears, repeated, self._served)
 
     def _optional(self, tool: str) -> list[str]:
         schema = self._graph.tools[tool].document["parameters"]
