@@ -48,6 +48,7 @@ _ASIDE = (
 _STORE = 3  # version of the store's form; another one's file is not read
 _REASONS = 8  # that are told where too few samples were accepted
 _MOST = 20  # samples that may be tried for each that is wanted
+_PARTS = 16  # of what is wanted, of which a worker makes one at a time where that is less than a chunk
 _SPLITS = dict(zip(SPLITS, ("trajectories", "tuning_tasks", "heldout_tasks"), strict=True))
 
 Spread = Callable[[Mapping[str, Any], Iterator[Chunk]], Iterator[Made]]
@@ -198,7 +199,8 @@ class Phases:
         tally = Tally(store, split, wanted)
 
         def chunks(numbers: range) -> Iterator[Chunk]:
-            size = min(CHUNK, wanted)  # which changes nothing but how much is made in vain
+            # Which changes nothing but how much is made in vain: what is under way when there is enough.
+            size = max(1, min(CHUNK, wanted // _PARTS))
             for start in range(numbers.start, numbers.stop, size):
                 if tally.end is not None:
                     return
@@ -216,6 +218,7 @@ class Phases:
                     store.add(split, made)
                     done = min(wanted, tally.after(made))
                     told = self.spending.after(made) if self.spending is not None else ""
+                    told += "; ending those under way" if tally.end is not None else ""
                     report(done, wanted, f"{done} of {wanted} {split} conversations{told}")
         except UserError as error:
             store.forget_faults(split)

@@ -213,3 +213,23 @@ def test_what_measures_does_not_depend_on_how_much_is_made_to_train_on(whole: Pa
     phases(tmp_path, "trajectories=20").run()
     few, many = (set((one / "tasks/heldout.jsonl").read_text().splitlines()) for one in (tmp_path, whole))
     assert few & many
+
+
+def test_of_a_small_wish_little_is_made_in_vain(tmp_path: Path) -> None:
+    made: list[int] = []
+
+    def two_workers(job: Any, chunks: Any) -> Any:
+        ahead: list[Any] = []
+        for chunk in chunks:
+            ahead.append(chunk)
+            if len(ahead) == 4:
+                yield from in_processes(job, [ahead.pop(0)], 1)
+            made.extend(chunk)
+        for chunk in ahead:
+            yield from in_processes(job, [chunk], 1)
+
+    few = phases(tmp_path, "trajectories=10", "heldout_tasks=0", "kinds={plain: 1.0}")
+    few.spread = two_workers
+    few.run()
+    needed = json.loads((tmp_path / "funnel.json").read_text())["samples"]
+    assert 10 <= needed <= len(made) <= needed + 4
