@@ -26,6 +26,11 @@ def check(config: DictConfig, run: RunDir) -> list[str]:
     return [*loading_problems(config.environment_modules), *problems(config, run, later=True)]
 
 
+def _awaits(config: DictConfig, run: RunDir) -> list[str]:
+    passed = problems(config, run, later=True)
+    return [one for one in problems(config, run, later=False) if one not in passed]
+
+
 def run(config: DictConfig, run: RunDir) -> dict[str, Any]:
     """Runs the benchmark with every model; writes scores, failures, a table and a page of the failures.
 
@@ -98,6 +103,7 @@ STAGE = Stage(
     makes=_makes,
     folder=lambda config, run: run.root / "eval",
     check=check,
+    awaits=_awaits,
     run=run,
     again="beside",
 )

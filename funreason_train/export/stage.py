@@ -40,6 +40,11 @@ def check(config: DictConfig, run: RunDir) -> list[Problem | str]:
     return _problems(config, run, awaited=config.export.checkpoint in (None, BEST))
 
 
+def _awaits(config: DictConfig, run: RunDir) -> list[Problem | str]:
+    passed = check(config, run)
+    return [one for one in _problems(config, run, awaited=False) if one not in passed]
+
+
 def _problems(config: DictConfig, run: RunDir, awaited: bool) -> list[Problem | str]:
     found: list[Problem | str] = [*_in_the_way(run)]
     checkpoint = _checkpoint(config, run)
@@ -223,6 +228,7 @@ STAGE = Stage(
     makes=lambda config, run: [run.export / "config.json"],
     folder=lambda config, run: run.export,
     check=check,
+    awaits=_awaits,
     run=run,
     again="aside",
 )

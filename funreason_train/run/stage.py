@@ -81,6 +81,7 @@ class Stage:
         folder: What is moved aside when the stage is started afresh.
         check: Every problem that shows before a framework starts, except what an earlier stage has yet to
             make; imports no framework.
+        awaits: What `check` lets pass since an earlier stage has yet to make it, a sentence each.
         run: Does the work, in a process of its own; returns JSON values. `headline`, `table` and `failures`
             (paths) are shown to the user.
         plan: What a dry run shows; imports no framework.
@@ -102,6 +103,7 @@ class Stage:
     folder: Callable[[DictConfig, RunDir], Path]
     check: Callable[[DictConfig, RunDir], Sequence[Problem | str]]
     run: Callable[[DictConfig, RunDir], Mapping[str, Any]]
+    awaits: Callable[[DictConfig, RunDir], Sequence[Problem | str]] = lambda config, run: ()
     plan: Callable[[DictConfig, RunDir], Plan] = _no_plan
     out: Callable[[DictConfig], str | None] = lambda config: None
     nodes: bool = False

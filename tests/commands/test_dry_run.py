@@ -139,6 +139,22 @@ def test_without_data_it_does_not_say_that_the_command_runs(
     assert "no problems found. The same command" in " ".join(capsys.readouterr().out.split())
 
 
+@pytest.mark.parametrize(
+    ("stage", "awaited"),
+    [
+        ("export", "there is no whole checkpoint to export; run `funreason-train rl` first"),
+        ("eval", "sft/model"),
+    ],
+)
+def test_without_a_model_it_does_not_say_that_the_command_runs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], stage: str, awaited: str
+) -> None:
+    assert main([stage, "+recipe=quickstart_cpu", f"run_dir={tmp_path}", "dry_run=true"]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "but what an earlier stage has yet to make" in said and awaited in said
+    assert said.endswith("runs it after that.")
+
+
 def test_a_command_that_is_refused_is_not_offered(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = ["model=lab/model", f"run_dir={tmp_path}", "dry_run=true", "+sft.llamafactory.template=qwen"]
     assert main(["sft", *words]) == 2

@@ -119,6 +119,11 @@ def show(names: list[str], config: DictConfig, run: RunDir, words: list[str]) ->
             f"Dry run: nothing was started, and no problems found but that the data are missing. "
             f"{then} after funreason-train data."
         )
+    elif awaited := stage_of(names[0]).awaits(config, run) if len(names) == 1 else ():
+        say(
+            "Dry run: nothing was started, and no problems found but what an earlier stage has yet to make: "
+            f"{'; '.join(map(str, awaited))}. {then} after that."
+        )
     else:
         say(f"Dry run: nothing was started, and no problems found. {then}.")
 
