@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from random import Random
 from typing import Any
 
 import pytest
 
 from funreason_train.calls import Call
-from funreason_train.environments import Environment, Result
+from funreason_train.environments import Result
 from funreason_train.environments.tables import TableWorld
 from funreason_train.environments.tools import ToolError, tool
 from funreason_train.synth.explore.directions import Directions
@@ -170,58 +169,3 @@ def test_a_failure_without_a_word_is_no_success() -> None:
     enabler = Executed(Call("add", {}), Result("added", True), True)
     graph.learn_enabling(enabler, call, nothing, Result("milk", True))
     assert list(graph.remedies("find", call, nothing.text)) == ["add"]
-
-
-class Library(TableWorld):
-    """Books that are lent by the number that was given to them."""
-
-    name = "library"
-    tables = ("books", "loans")
-
-    @tool
-    def add_book(self, isbn: str, title: str) -> dict[str, Any]:
-        """Add a book to the shelf."""
-        self.state["books"][isbn] = {"title": title}
-        return {"isbn": isbn, "copies": 1}
-
-    @tool
-    def lend(self, isbn: str, member: str) -> dict[str, Any]:
-        """Lend a book to a member."""
-        self.record("books", isbn)
-        loan = f"L{len(self.state['loans'])}"
-        self.state["loans"][loan] = {"isbn": isbn, "member": member}
-        return {"loan": loan}
-
-    @tool
-    def take_back(self, loan: str) -> dict[str, Any]:
-        """Take a loan back."""
-        return {"returned": self.record("loans", loan)["isbn"]}
-
-
-class Hidden(Environment):
-    """The library as a server that keeps what it was given in its memory and shows it nowhere."""
-
-    name = "mcp/library"
-
-    def __init__(self) -> None:
-        self._inner = Library()
-
-    def reset(self, config: Mapping[str, Any]) -> None:
-        self._inner.reset(config)
-
-    @classmethod
-    def tools(cls) -> list[dict[str, Any]]:
-        return Library.tools()
-
-    def call(self, call: Call) -> Result:
-        return self._inner.call(call)
-
-    def snapshot(self) -> Any:
-        return {}
-
-
-def test_what_a_server_was_given_and_shows_nowhere_is_asked_for_again() -> None:
-    graph = learn(Hidden(), lambda _: {"books": {}, "loans": {}}, "0", 12, 30)
-    assert all(
-        graph.tools[name].ok > 5 * graph.tools[name].failed for name in ("add_book", "lend", "take_back")
-    )

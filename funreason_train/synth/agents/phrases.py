@@ -79,6 +79,7 @@ HINTS: Final[dict[str, str]] = {
     "values": "A value was not the right one: take it from the request or from an answer, and never guess.",
     "order": "The order of the calls matters here.",
     "state": "What was asked for is not yet so in the world; something is missing, or too much was changed.",
+    "failed": "A call was refused: what it needs has to be there before.",
     "malformed": "The answer could not be read. Close the thought, then write one list of calls.",
 }
 

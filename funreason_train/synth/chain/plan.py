@@ -9,7 +9,7 @@ from typing import Any
 
 from ...calls import Call
 from ..explore.sampler import Sampled, Sampler
-from ..explore.trace import Executed
+from ..explore.trace import Executed, leaves
 from .needs import Given, Needs, is_independent, needs_of
 
 #: Every kind of turn, and what it is.
@@ -140,11 +140,7 @@ def _pruned(sampled: Sampled) -> tuple[list[Executed], dict[int, list[Executed]]
     target = next(n for n, one in enumerate(trace) if one.call.name == sampled.target)
     for number in reversed(range(target)):
         if not trace[number].changed:
-            keep[number] = any(
-                keep[later]
-                and any(s.kind == "result" and s.step == trace[number].number for s in one.sources.values())
-                for later, one in enumerate(trace)
-            )
+            keep[number] = any(keep[later] and _needs(one, trace[number]) for later, one in enumerate(trace))
     for number in _repeated(trace):
         keep[number] = keep[number] and number == target
     kept: list[Executed] = []
@@ -155,6 +151,19 @@ def _pruned(sampled: Sampled) -> tuple[list[Executed], dict[int, list[Executed]]
                 failures[len(kept)] = sampled.failures[number]
             kept.append(one)
     return kept, failures
+
+
+def _needs(later: Executed, earlier: Executed) -> bool:
+    """Whether a call has a value of another one's answer, or one given to it; a server may keep that unseen."""
+    for source in later.sources.values():
+        if source.kind == "result" and source.step == earlier.number:
+            return True
+        tool, _, parameter = source.label.partition("/")
+        if source.kind == "said" and tool == earlier.call.name:
+            told = earlier.call.arguments.get(parameter)
+            if any(value == told for _, value in leaves(later.call.arguments)):
+                return True
+    return False
 
 
 def _repeated(trace: Sequence[Executed]) -> list[int]:

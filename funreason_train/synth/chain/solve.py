@@ -123,7 +123,8 @@ class Chain:
             found.tries += 1
             steps, made, reason = await self._try(gold, advanced, messages, hint, found.tries, rng)
             wanted = tuple(call for one in gold for call in one.calls)
-            reason = reason or self._verdict(made, wanted, state)
+            meant = sum(len(one.calls) for one in gold if one.failing)
+            reason = reason or self._verdict(made, wanted, state, meant)
             if not reason:
                 found.steps, found.passed = steps, True
                 self.done += [call for call, _ in made]
@@ -186,11 +187,15 @@ class Chain:
                 return steps, made, ""
         return steps, made, "too_many_responses"
 
-    def _verdict(self, made: Sequence[tuple[Call, Result]], wanted: Sequence[Call], state: Any) -> str:
-        """Why a try is not right; empty if it is."""
+    def _verdict(
+        self, made: Sequence[tuple[Call, Result]], wanted: Sequence[Call], state: Any, meant: int
+    ) -> str:
+        """Why a try is not right; empty if it is. `meant` calls are shown failing, to be recovered from."""
         if self.by_state and state is not None:
             return "state" if self._live.compare(state) else ""
         match = self._canon.match([call for call, _ in made], list(wanted))
+        if match.equal and sum(not result.ok for _, result in made) > meant:
+            return "failed"  # the same calls, of which one needs what the trace had and this world has not
         return "" if match.equal else match.reason
 
 
