@@ -1,4 +1,4 @@
-"""A world that does not show what it keeps: what another call needs stays, and nothing that failed is shown."""
+"""A world that does not show what it keeps: what a call needs stays, and nothing that failed is shown."""
 
 from __future__ import annotations
 

@@ -154,7 +154,7 @@ def _pruned(sampled: Sampled) -> tuple[list[Executed], dict[int, list[Executed]]
 
 
 def _needs(later: Executed, earlier: Executed) -> bool:
-    """Whether a call has a value of another one's answer, or one given to it; a server may keep that unseen."""
+    """Whether a call has a value of another one's answer, or one given to it that a server keeps unseen."""
     for source in later.sources.values():
         if source.kind == "result" and source.step == earlier.number:
             return True
