@@ -162,7 +162,9 @@ class ObjectWorld(Environment):
             UserError: It has none, and its constructor needs arguments.
         """
         if callable(own := getattr(cls.target, "scenario", None)):
-            return dict(own(random, size))
+            words = random.getstate()[1]
+            with decided(f"scenario {size} {words[:4]} {words[-1]}", 0):  # which draws nothing from `random`
+                return dict(own(random, size))
         try:
             inspect.signature(cls.target).bind()
         except (TypeError, ValueError):

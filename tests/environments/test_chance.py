@@ -95,6 +95,23 @@ def test_time_goes_on_from_change_to_change() -> None:
     assert opened[-1] - opened[0] < timedelta(hours=1)
 
 
+class Stocked(Desk):
+    """A desk that begins with a name and a drawer."""
+
+    @staticmethod
+    def scenario(rng: random.Random, size: int) -> dict[str, Any]:
+        return {"city": f"{rng.choice('ABC')}-{uuid.uuid4()}-{datetime.now().isoformat()}"}
+
+
+def test_the_same_seed_draws_the_same_configuration() -> None:
+    kind = object_world(Stocked, "desk:Stocked")
+    one, again, other = (kind.scenario(random.Random(seed)) for seed in (1, 1, 2))
+    assert one == again != other
+    rng, same = random.Random(3), random.Random(3)
+    kind.scenario(rng), same.choice("ABC")
+    assert rng.random() == same.random(), "nothing else is drawn from the generator"
+
+
 @pytest.mark.parametrize("ends", ["well", "with an error"])
 def test_chance_and_clock_are_as_before_afterwards(ends: str) -> None:
     random.seed(7)
