@@ -136,8 +136,10 @@ class ObjectWorld(Environment):
             self.reset({})
         own = getattr(self._object, "snapshot", None)
         try:
+            if not callable(own):
+                return _fields(self._object, "", ())
             with decided(self._begun, self._changes + 1):
-                return plain(own()) if callable(own) else _fields(self._object, "", ())
+                return plain(own())
         except ValueError:
             raise
         except Exception as error:

@@ -161,7 +161,11 @@ def _read(path: Path) -> list[Task]:
             environments.add(task.environment)
             tasks.append(task)
     except OSError as error:
-        raise UserError(f"it cannot be read ({error.strerror})", where=str(path)) from None
+        raise UserError(
+            f"it cannot be read ({error.strerror})",
+            where=str(path),
+            fix="Name another file with eval.tasks=FILE",
+        ) from None
     except MISSHAPEN as error:
         raise UserError(
             f"line {len(tasks) + 1} is not a task ({type(error).__name__}: {error})",
@@ -171,7 +175,7 @@ def _read(path: Path) -> list[Task]:
     if not tasks:
         raise UserError("there is no task in it", where=str(path), fix="Make the file again")
     if len(ids) < len(tasks):
-        raise UserError("several tasks have the same id", where=str(path))
+        raise UserError("several tasks have the same id", where=str(path), fix="Give each an id of its own")
     try:
         for name in environments:
             make_environment(name)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import datetime
+import decimal
 import enum
 import functools
 import ipaddress
@@ -261,10 +262,11 @@ class Kiln:
         degrees: Annotated[int, pydantic.Field(ge=100, lt=1400, multiple_of=50, description="In Celsius.")],
         batch: Annotated[str, pydantic.StringConstraints(pattern="^B-[0-9]{3}$", max_length=5)] = "B-001",
         shelves: Annotated[list[int], annotated_types.Len(1, 3)] = [1],  # noqa: B006
-        share: Annotated[float, annotated_types.Interval(gt=0, le=1)] = 1,
+        share: Annotated[float, annotated_types.Interval(gt=decimal.Decimal(0), le=1)] = 1,
+        doors: Annotated[list[str] | None, pydantic.Field(max_length=2)] = None,
     ) -> str:
         """Heats it."""
-        return f"{degrees} {batch} {shelves} {share}"
+        return f"{degrees} {batch} {shelves} {share} {doors}"
 
     def wait(self, span: datetime.timedelta = datetime.timedelta(minutes=90)) -> datetime.timedelta:
         """Waits."""
@@ -290,6 +292,7 @@ def test_the_rules_that_a_note_states_are_the_tool_s() -> None:
             "default": [1],
         },
         "share": {"type": "number", "exclusiveMinimum": 0, "maximum": 1, "default": 1},
+        "doors": {"type": ["array", "null"], "items": {"type": "string"}, "maxItems": 2, "default": None},
     }
     world = object_world(Kiln, "kiln")()
     assert world.call(Call("heat", {"degrees": 150})).ok

@@ -111,7 +111,8 @@ def test_any_pattern_is_read_or_left(pattern: str, seed: int) -> None:
 
 def test_a_pattern_is_kept_to_together_with_lengths() -> None:
     schema = {"pattern": "^[a-z]+$", "minLength": 4, "maxLength": 5}
-    assert all(4 <= len(in_format(schema, "A", Random(seed))) <= 5 for seed in range(20))
+    for said in ("A", "a", "harbours"):
+        assert all(4 <= len(in_format(schema, said, Random(seed))) <= 5 for seed in range(20))
 
 
 def test_one_seed_gives_the_same_text_in_every_process() -> None:
@@ -169,3 +170,8 @@ def test_an_older_schema_s_bounds_hold(rule: dict[str, Any]) -> None:
     for seed in range(20):
         made = number_for({"type": "integer", **rule}, Random(seed))
         assert made <= rule["maximum"] and made > rule.get("minimum", -1000)
+
+
+def test_of_two_bounds_the_narrower_one_holds() -> None:
+    rule = {"type": "integer", "minimum": 5, "exclusiveMinimum": 0, "maximum": 90, "exclusiveMaximum": 7}
+    assert {number_for(rule, Random(seed)) for seed in range(40)} == {5, 6}

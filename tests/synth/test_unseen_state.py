@@ -102,17 +102,20 @@ def test_what_is_asked_for_can_be_done_where_nothing_was_done_before(graph: Grap
     assert planned > 20
 
 
+@pytest.mark.parametrize("by_state", [False, True])
 @pytest.mark.parametrize(("before", "reasons"), [((), ["failed", "failed"]), (("add",), [])])
-def test_calls_that_fail_are_not_shown_as_done(before: tuple[str, ...], reasons: list[str]) -> None:
+def test_calls_that_fail_are_not_shown_as_done(
+    before: tuple[str, ...], reasons: list[str], by_state: bool
+) -> None:
     def made() -> Environment:
         world = Hidden()
         world.reset(EMPTY)
         return world
 
     tools = Hidden.tools()
-    chain = Chain(made, EMPTY, tools, OfflineAgents({}), 2, False)
+    chain = Chain(made, EMPTY, tools, OfflineAgents({}), 2, by_state)
     chain.done += [Call("add_book", {"isbn": "I1", "title": "Sea"}) for _ in before]
     chain._live = chain._fresh()
     gold = [Response("call", (Call("lend", {"isbn": "I1", "member": "Ada"}),)), Response("done")]
-    solved = asyncio.run(chain.solve(gold, None, lambda *_: [], None, Random(0)))
+    solved = asyncio.run(chain.solve(gold, None, lambda *_: [], {}, Random(0)))
     assert solved.reasons == reasons and solved.passed == (not reasons)

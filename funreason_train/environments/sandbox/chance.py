@@ -10,7 +10,7 @@ import os
 import random
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any, Final
@@ -66,9 +66,7 @@ def _numpy() -> Any:
 
 @cache
 def clock_setter() -> Callable[[datetime], AbstractContextManager[Any]]:
-    """What sets the clock; imported when first asked for. The light core has nothing, and plays no class."""
-    try:
-        import time_machine
-    except ImportError:
-        return lambda _: nullcontext()
+    """What sets the clock; imported when first asked for."""
+    import time_machine
+
     return lambda moment: time_machine.travel(moment, tick=False)

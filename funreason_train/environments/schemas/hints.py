@@ -20,6 +20,7 @@ from functools import cache
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, is_typeddict
 
 from ...calls.schema import type_of
+from ...plain import is_finite
 from .docstrings import sections
 
 
@@ -89,7 +90,7 @@ _PLAIN: dict[type, Any] = {str: str, bool: bool, int: int, float: float, list: l
 def type_schema(hint: Any) -> dict[str, Any]:
     """The JSON schema of an annotation: scalars, enums, dates and their like, lists, tuples, sets, dicts,
     TypedDicts, dataclasses, named tuples, pydantic's models, Optional, Union, Literal, and `Annotated` with
-    `Between` or a description.
+    `Between`, annotated_types' and pydantic's bounds, lengths, multiples and patterns, or a description.
 
     Raises:
         TypeError: JSON has no such type.
@@ -112,7 +113,7 @@ def type_schema(hint: Any) -> dict[str, Any]:
     if origin is Annotated:
         schema = type_schema(arguments[0])
         for note in arguments[1:]:
-            schema |= _noted(note, _RULES | (_OF_ITEMS if schema.get("type") == "array" else _OF_TEXTS))
+            schema |= _noted(note, _RULES | (_OF_ITEMS if "array" in schema.get("type", ()) else _OF_TEXTS))
         return schema
     if origin is Literal:
         names = sorted({type_of(value) for value in arguments})
@@ -141,7 +142,9 @@ def _noted(note: Any, rules: Mapping[str, str]) -> dict[str, Any]:
     for one in (note, *getattr(note, "metadata", ())):  # of annotated_types, which pydantic's `Field` makes
         for attribute, rule in rules.items():
             value = getattr(one, attribute, None)
-            if isinstance(value, (int, float, str)) and not isinstance(value, bool):
+            if isinstance(value, decimal.Decimal):
+                value = float(value)
+            if is_finite(value) or isinstance(value, str):
                 schema[rule] = value
     return schema
 

@@ -192,7 +192,10 @@ class Chain:
     ) -> str:
         """Why a try is not right; empty if it is. `meant` calls are shown failing, to be recovered from."""
         if self.by_state and state is not None:
-            return "state" if self._live.compare(state) else ""
+            if self._live.compare(state):
+                return "state"
+            # On the way there a call may fail; a turn that ends with one that was refused is not done.
+            return "failed" if made and not made[-1][1].ok else ""
         match = self._canon.match([call for call, _ in made], list(wanted))
         if match.equal and sum(not result.ok for _, result in made) > meant:
             return "failed"  # the same calls, of which one needs what the trace had and this world has not

@@ -7,7 +7,9 @@ import re
 from fractions import Fraction
 from functools import lru_cache
 from random import Random
-from typing import Any, TypeGuard
+from typing import Any
+
+from ...plain import is_finite
 
 _PARTS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 _PARTS_OF_ANY = re.compile(r"\d+|[^\W\d_]+")  # of names in other letters than A to Z, as `größe`
@@ -162,15 +164,12 @@ def count_for(told: str) -> int | None:
 
 
 def _bound(schema: dict[str, Any], including: str, excluding: str) -> tuple[float | None, bool]:
-    """A bound of numbers, and whether it is none of them itself; older schemas mark that with a truth."""
+    """The narrowest bound, and whether it is no such number itself; older schemas mark that with a truth."""
     held, apart = schema.get(including), schema.get(excluding)
-    if _is_number(apart):
-        return apart, True
-    return (held, apart is True) if _is_number(held) else (None, False)
-
-
-def _is_number(value: Any) -> TypeGuard[int | float]:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    found = [(one, out) for one, out in ((held, apart is True), (apart, True)) if is_finite(one)]
+    if not found:
+        return None, False
+    return max(found) if including == "minimum" else min(found, key=lambda one: (one[0], not one[1]))
 
 
 def number_for(schema: dict[str, Any], rng: Random, told: str = "", edge: float = 0.0) -> int | float:
@@ -191,10 +190,10 @@ def number_for(schema: dict[str, Any], rng: Random, told: str = "", edge: float 
     low, above = _bound(schema, "minimum", "exclusiveMinimum")
     high, below = _bound(schema, "maximum", "exclusiveMaximum")
     held = schema.get("multipleOf")
-    multiple = Fraction(str(held)) if _is_number(held) else Fraction(0)
+    multiple = Fraction(str(held)) if is_finite(held) else Fraction(0)
     wide = max(1, math.ceil(multiple))
     if low is None:
-        low, above = (1 if high is None or high > 1 else 0 if high > 0 else high - 30 * wide), False
+        low, above = (1 if high is None or high > wide else 0 if high > 0 else high - 30 * wide), False
     if high is None:
         high, below = low + 30 * wide, False
     high = min(high, low + 1000 * wide)

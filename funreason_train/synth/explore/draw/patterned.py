@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import string
-from collections.abc import Iterable
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from random import Random
@@ -34,7 +34,7 @@ _PROPERTY: Final = re.compile(r"\{(?:Script=|sc=|General_Category=|gc=)?(\w+)\}"
 _MORE = 5  # repetitions beyond the least where a pattern sets no end
 _LONGEST = 200  # characters that are drawn
 _LARGEST = 1000  # characters of a pattern that are read
-_OPEN = 4  # repetitions without an end that may be tried on a text; more of them can take for ever
+_OPEN, _TRIED = 4, 60  # repetitions without an end, characters that are tried; more can take for ever
 _TRIES = 20
 
 
@@ -55,11 +55,13 @@ def text_like(pattern: str, text: str, rng: Random, least: int = 0, most: int | 
     read = _read(pattern)
     if read is None:
         return None
-    if not read.nested and read.unbounded <= _OPEN and len(text) <= _LONGEST and _matches(pattern, text):
+    most = _LONGEST if most is None else most
+    quick = not read.nested and read.unbounded <= _OPEN and len(text) <= _TRIED
+    if least <= len(text) <= most and quick and _matches(pattern, text):
         return text
     for _ in range(_TRIES):
         found = "".join(read.draw(rng))
-        if least <= len(found) <= (_LONGEST if most is None else most):
+        if least <= len(found) <= most:
             return found
     return None
 
@@ -91,12 +93,12 @@ class _Node:
     nested: bool = False
     unbounded: int = 0
 
-    def draw(self, rng: Random) -> Iterable[str]:
-        for _ in range(rng.randint(self.low, self.high) if self.low < self.high else self.low):
+    def draw(self, rng: Random) -> Iterator[str]:
+        for _ in range(rng.randint(self.low, self.high)):
             if self.chars:
                 yield rng.choice(_DRAWN.get(self.chars, self.chars))
             elif self.choices:
-                for part in rng.choice(self.choices) if len(self.choices) > 1 else self.choices[0]:
+                for part in rng.choice(self.choices):
                     yield from part.draw(rng)
 
 
