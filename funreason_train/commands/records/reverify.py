@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import redirect_stdout
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +28,8 @@ if TYPE_CHECKING:
     from omegaconf import DictConfig
 
 _MADE = ("changes.jsonl", "summary.json", "table.md")
-_CHOOSES = ("reward=", "rl.reward", "+recipe=")
+#: Settings that say which reward it is; with any other the run's own counts.
+_CHOOSES = re.compile(r"(rl\.)?reward\b.*|rl\.reward_function|recipe")
 Scored = tuple[float, str]
 
 
@@ -43,9 +47,11 @@ def reverify(config: DictConfig, run: RunDir, words: Sequence[str] = ()) -> None
     """
     settings = config.reverify
     record = one_run(str(run.root))
-    out = Path(str(settings.out)).expanduser().absolute() if settings.out else run.root / "reverify"
+    named = Path(str(settings.out)).expanduser() if settings.out else run.root / "reverify"
+    out = Path(os.path.realpath(named))  # what a link leads to, and not the link, is replaced
     refuse(not_ours(out, _MADE, _MADE))
-    reward, told = _reward(config, record, words)
+    reward = _reward(config, record, words)
+    told = reward.told
     tally = Tally(int(settings.examples))
     try:
         with fresh_folder(out) as folder:
@@ -111,46 +117,75 @@ def _again(
         write(json.dumps(line, ensure_ascii=True) + "\n")
 
 
-def _reward(
-    config: DictConfig, record: RunRecord, words: Sequence[str]
-) -> tuple[Callable[[Stored], Scored | str], dict[str, Any]]:
-    """What scores an answer (or says why it cannot), and what it is called."""
-    function, options = _chosen(config, record, words)
-    if function:
-        refuse(Problem(text) for text in own.problems(function))
+@dataclass(frozen=True)
+class _Reward:
+    """What scores the answers.
+
+    Attributes:
+        function: A function of the user's own; None for the rule-based reward.
+        options: Of the rule-based reward.
+        everywhere: Whether the function scores evaluations as well: that of a run has only scored rollouts.
+        adds_up: Whether the stored scores of rollouts are shares of their tasks' turns already.
+    """
+
+    function: str | None
+    options: Mapping[str, Any]
+    everywhere: bool
+    adds_up: bool
+
+    @property
+    def told(self) -> dict[str, Any]:
+        """What it is called."""
+        return {"function": self.function} if self.function else dict(self.options)
+
+    def __call__(self, stored: Stored) -> Scored | str:
+        """Score and reason of an answer; or why it cannot be scored."""
+        if self.function and (self.everywhere or stored.origin == "rollouts"):
+            return _by_function(stored, self.function)
+        if stored.turns is not None:
+            return _by_turns(stored, self.options, self.adds_up)
+        return _by_rule(stored, self.options)
+
+
+def _reward(config: DictConfig, record: RunRecord, words: Sequence[str]) -> _Reward:
+    """The reward of the command line or, if it names none, the run's own."""
+    reward = _chosen(config, record, words)
+    if reward.function:
+        refuse(Problem(text) for text in own.problems(reward.function))
         with redirect_stdout(sys.stderr):
-            own.loads(function)
-        return lambda stored: _by_function(stored, function), {"function": function}
-    refuse(Problem(wrong, "rl.reward") for wrong in check_options(options))
-    return lambda stored: _by_rule(stored, options), dict(options)
+            own.loads(reward.function)
+    refuse(Problem(wrong, "rl.reward") for wrong in check_options(reward.options))
+    return reward
 
 
-def _chosen(config: DictConfig, record: RunRecord, words: Sequence[str]) -> tuple[str | None, dict[str, Any]]:
+def _chosen(config: DictConfig, record: RunRecord, words: Sequence[str]) -> _Reward:
     from omegaconf import OmegaConf
 
-    if any(word.startswith(_CHOOSES) for word in words):
+    rl, evaluated = (record.stages.get(stage, {}).get("settings", {}) for stage in ("rl", "eval"))
+    adds_up = rl.get("rl.reward.variant") == "progress"
+    if any(_CHOOSES.fullmatch(word.partition("=")[0].lstrip("+").strip()) for word in words):
         function = str(config.rl.reward_function) if config.rl.reward_function else None
         plain = OmegaConf.to_container(config.rl.reward, resolve=True)
         assert isinstance(plain, dict)
-        return function, {str(key): value for key, value in plain.items()}
-    for stage in ("rl", "eval"):
-        settings = record.stages.get(stage, {}).get("settings", {})
-        options = {
-            key.removeprefix("rl.reward."): value
-            for key, value in settings.items()
-            if key.startswith("rl.reward.")
-        }
-        if options:
-            function = settings.get("rl.reward_function")
-            return (str(function) if function else None), options
+        return _Reward(function, {str(key): value for key, value in plain.items()}, True, adds_up)
+    # With a function of its own, a run notes no options of the rule-based reward, which counts for nothing.
+    function, options = rl.get("rl.reward_function"), _options(rl) or _options(evaluated)
+    if function:
+        return _Reward(record.placed(str(function)), options, False, adds_up)
+    if options:
+        return _Reward(None, options, True, adds_up)
     raise UserError(
         "it is not known which reward scored the run", where="reward", fix="Choose one with reward=NAME"
     )
 
 
+def _options(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of the rule-based reward among the settings of a stage."""
+    start = "rl.reward."
+    return {key.removeprefix(start): value for key, value in settings.items() if key.startswith(start)}
+
+
 def _by_rule(stored: Stored, options: Mapping[str, Any]) -> Scored | str:
-    if stored.turns is not None:
-        return _by_turns(stored, options)
     if stored.truth is None:
         return "their row is not known, so there is no gold answer to compare with"
     found = compute_score(stored.category, stored.completion, stored.truth, **options)
@@ -158,18 +193,23 @@ def _by_rule(stored: Stored, options: Mapping[str, Any]) -> Scored | str:
     return float(result["score"]), reason_of(result)
 
 
-def _by_turns(stored: Stored, options: Mapping[str, Any]) -> Scored | str:
+def _by_turns(stored: Stored, options: Mapping[str, Any], adds_up: bool) -> Scored | str:
     """Of an episode, whose environment has judged each turn: what changes is how the turns add up.
 
-    With `progress` it is the share that was done, otherwise all or nothing.
+    With `progress` it is the share that was done, those never reached among the others; otherwise all or
+    nothing.
     """
     turns = read_turns(stored.turns or ())
     done = bool(turns) and all(turn.done for turn in turns) and stored.score > 0
+    if done and stored.score == 1:
+        return 1.0, "right"
     if options.get("variant") != "progress":
-        return (1.0, "right") if done and stored.score == 1 else (0.0, stored.reason)
-    if stored.origin == "rollouts":  # the number of turns of its task is part of the stored score
+        return 0.0, stored.reason
+    if stored.origin == "rollouts" and adds_up:  # the number of turns of its task is part of the score
         return stored.score, stored.reason
-    return (progress(turns) if turns else 0.0), "right" if done else stored.reason
+    if stored.expected is None or stored.expected < max(1, len(turns)):
+        return "how many user turns their tasks have is not known, of which progress is the share"
+    return progress(turns, stored.expected), stored.reason
 
 
 def _by_function(stored: Stored, function: str) -> Scored | str:

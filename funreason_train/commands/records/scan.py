@@ -20,6 +20,7 @@ from .made import size_of
 #: What comes first where all of them are there.
 _ORDER = ("base", "sft", "rl")
 _DEEP = 2  # levels below the folder at which runs are looked for
+_HERE = "RUN_DIR"  # what paths inside the run begin with
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,10 @@ class RunRecord:
     def seconds(self) -> float:
         """Of all stages."""
         return float(sum(one.get("seconds") or 0.0 for one in self.stages.values()))
+
+    def placed(self, noted: str) -> str:
+        """A path as a stage noted it, where it is now: the run may have been moved."""
+        return f"{self.run.root}{noted.removeprefix(_HERE)}" if noted.startswith(f"{_HERE}/") else noted
 
     @property
     def scores(self) -> dict[str, float]:

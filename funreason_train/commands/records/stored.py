@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from ...environments.play import FAULT
-from ...errors import UserError
 from ...plain import is_finite
-from ...run.files import MISSHAPEN, read_json
-from ...run.fingerprint import digest_file
+from ...run.files import MISSHAPEN
 from ...run.paths import RunDir
+from .asked import Asked, asked
 from .scan import RunRecord
 
 
@@ -32,6 +31,7 @@ class Stored:
         score: As stored.
         reason: As stored.
         cut: It was cut off at its longest length, which is never right.
+        expected: User turns of the whole task, reached or not; None where that is not known.
     """
 
     origin: str
@@ -44,11 +44,13 @@ class Stored:
     score: float
     reason: str
     cut: bool = False
+    expected: int | None = None
 
 
 #: Why a stored line is left out.
 DAMAGED, UNSCORED = "their lines are damaged", "their lines hold no answer with a score"
 OF_BFCL = "entries of BFCL, which its own checker judges"
+CHANGED = "the rows that they were scored with have changed since"
 
 
 def rollouts(run: RunDir) -> Iterator[Stored | str]:
@@ -77,12 +79,12 @@ def rollouts(run: RunDir) -> Iterator[Stored | str]:
 
 def evaluations(record: RunRecord) -> Iterator[Stored | str]:
     """The tasks of every `eval/MODEL/…/episodes.jsonl`; for a line that is left out, why."""
-    known: dict[Path, Mapping[str, str]] = {}
+    known: dict[Path, Asked] = {}
     for file in filter(Path.is_file, sorted((record.run.root / "eval").glob("*/**/episodes.jsonl"))):
         inside = file.relative_to(record.run.root / "eval").parts
         if "parts" in inside[1:]:  # of an evaluation that goes on; put together, it is read
             continue
-        truths: Mapping[str, str] | str | None = None  # read once a line needs them; or why they are none
+        tasks: Asked | None = None  # read once a line needs them
         for number, line in _lines(file):
             if "bfcl" in inside[1:]:
                 yield OF_BFCL
@@ -90,14 +92,13 @@ def evaluations(record: RunRecord) -> Iterator[Stored | str]:
             if line is None or not isinstance(line.get("turns"), list):
                 yield DAMAGED if line is None else UNSCORED
                 continue
-            if "score" in line and truths is None:
-                truths = _truths(record, file.parent, known)
-            if isinstance(truths, str) and "score" in line:
-                yield truths
+            if tasks is None:
+                tasks = asked(record, file.parent, "score" in line, known)
+            if tasks.changed and "score" in line:
+                yield CHANGED
                 continue
-            gold = truths if isinstance(truths, Mapping) else {}
             try:
-                yield _task(file, number, line, f"eval {inside[0]}", gold)
+                yield _task(file, number, line, f"eval {inside[0]}", tasks)
             except MISSHAPEN:
                 yield DAMAGED
 
@@ -149,7 +150,7 @@ def _episode(file: Path, lines: Sequence[tuple[int, Mapping[str, Any]]]) -> Stor
     )
 
 
-def _task(file: Path, number: int, line: Mapping[str, Any], origin: str, truths: Mapping[str, str]) -> Stored:
+def _task(file: Path, number: int, line: Mapping[str, Any], origin: str, tasks: Asked) -> Stored:
     turns = [turn for turn in line["turns"] if isinstance(turn, Mapping)]
     responses = [one for turn in turns for one in turn.get("responses", ()) if isinstance(one, Mapping)]
     by_reward = "score" in line
@@ -161,11 +162,13 @@ def _task(file: Path, number: int, line: Mapping[str, Any], origin: str, truths:
         row=str(line.get("id") or ""),
         category=str(line.get("category") or "-"),
         completion=str(responses[-1].get("completion", "")) if responses else "",
-        truth=truths.get(str(line.get("id"))) if by_reward else None,
+        truth=tasks.truths.get(str(line.get("id"))) if by_reward else None,
         turns=None if by_reward else [_done(not turn.get("reasons")) for turn in turns],
         score=score,
         reason="right" if line.get("right") else _kind(str(reasons[0])) if reasons else "-",
-        cut=bool(responses) and responses[-1].get("finish") == "length",
+        # Right all the same, if all of it was there.
+        cut=bool(responses) and responses[-1].get("finish") == "length" and not line.get("right"),
+        expected=tasks.turns.get(str(line.get("id"))),
     )
 
 
@@ -179,55 +182,6 @@ def _done(done: bool) -> Mapping[str, bool]:
     return {"state_equal": done, "results_seen": done}
 
 
-def _truths(record: RunRecord, folder: Path, known: dict[Path, Mapping[str, str]]) -> Mapping[str, str] | str:
-    """Id -> ground truth of the rows that an evaluation was about; or why they are not those any more.
-
-    Args:
-        record: Of the run; its latest evaluation tells where the rows are if the scores do not.
-        folder: Of the evaluation.
-        known: Files that were read already.
-
-    Raises:
-        UserError: if the rows cannot be read.
-    """
-    try:
-        scores = dict(read_json(folder / "scores.json"))
-    except (OSError, *MISSHAPEN):
-        scores = {}
-    settings = record.stages.get("eval", {}).get("settings", {})
-    noted = str(settings.get("eval.path") or settings.get("eval.tasks") or "")
-    places = [scores.get("task_file"), noted.replace("RUN_DIR", str(record.run.root), 1)]
-    files = [Path(str(place)) for place in places if place and str(place).endswith(".parquet")]
-    if not files:
-        return {}
-    file = next((one for one in files if one.is_file()), files[0])
-    if file not in known:
-        known[file] = _gold(file)
-    if scores.get("tasks_sha256") not in (None, digest_file(file)):
-        return "the rows that they were scored with have changed since"
-    return known[file]
-
-
-def _gold(file: Path) -> dict[str, str]:
-    import pyarrow.parquet as parquet
-    from pyarrow import ArrowException
-
-    try:
-        table = parquet.read_table(file, columns=["reward_model", "extra_info"])
-    except (OSError, ArrowException) as error:
-        raise UserError(
-            f"the rows of the evaluation cannot be read ({' '.join(str(error).split())[:200]})",
-            where=str(file),
-            fix="Put them back, or score only the rollouts again with of=[rollouts]",
-        ) from None
-    found = {}
-    for number, row in enumerate(table.to_pylist()):
-        name = (row.get("extra_info") or {}).get("id") or f"row {number}"
-        if isinstance(truth := (row.get("reward_model") or {}).get("ground_truth"), str):
-            found[str(name)] = truth
-    return found
-
-
 def as_ground_truth(stored: Stored) -> str:
-    """What a reward function is given where there is no gold answer: an episode's number of turns."""
+    """What a reward function is given; of an episode, which an environment has judged, one without calls."""
     return stored.truth if stored.truth is not None else json.dumps({"calls": [], "tools": []})

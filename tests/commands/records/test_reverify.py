@@ -9,7 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as parquet
 import pytest
-from commands.records.recorded import GOLD, RIGHT, WRONG, finished, rollout, write
+from commands.records.recorded import GOLD, RIGHT, WRONG, finished, rollout, stage, write
 
 from funreason_train.commands.cli import main
 from funreason_train.reward import own
@@ -196,8 +196,11 @@ def test_tasks_that_an_environment_judges_add_up_anew(
     turns = [{"reasons": reasons, "responses": [{"completion": RIGHT}]} for reasons in ([], ["turn: state"])]
     line = {"id": "t", "category": "chain", "right": False, "reasons": ["turn 1: state: x"], "turns": turns}
     write(run.eval("rl") / "episodes.jsonl", json.dumps(line) + "\n")
+    found = again(capsys, run, "of=[eval]", "reward=progress")
+    assert found["answers"] == 0 and "is not known" in next(iter(found["unjudged"]))
+    write(run.tasks("heldout"), json.dumps({"id": "t", "turns": [{}, {}, {}, {}]}) + "\n")
     (category,) = again(capsys, run, "of=[eval]", "reward=progress")["categories"]
-    assert (category["before"], category["after"]) == (0.0, 0.5)
+    assert (category["before"], category["after"]) == (0.0, 0.25), "what was never reached counts"
     (category,) = again(capsys, run, "of=[eval]", "reward=binary")["categories"]
     assert (category["before"], category["after"]) == (0.0, 0.0)
 
@@ -249,3 +252,70 @@ def test_a_model_may_be_called_as_a_benchmark_is(tmp_path: Path, capsys: pytest.
         write(run.eval(name) / "episodes.jsonl", json.dumps(line) + "\n")
     found = again(capsys, run, "of=[eval]")
     assert found["answers"] == 3 and found["unjudged"] == {}
+
+
+def own_run(root: Path, rate: str) -> tuple[RunDir, Path]:
+    """A run whose rollouts a function of the user's own has scored, which lies in the run directory."""
+    run = finished(root)
+    mine = write(run.root / "mine.py", f"def rate(solution_str, **row):\n    return {rate}\n")
+    settings = {
+        "rl.reward_function": "RUN_DIR/mine.py:rate",
+        "rl.learning_rate": 0.1,
+    }  # as the stage notes it
+    stage(run, "rl", [], settings)
+    return run, mine
+
+
+def test_a_run_s_own_function_is_its_own_reward(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Its manifest has no rl.reward.*: the evaluation's reward was taken in its place, or none."""
+    run, mine = own_run(tmp_path / "run", "0.25")
+    found = again(capsys, run)
+    assert found["reward"] == {"function": f"{mine}:rate"}
+    assert found["changed"] == 3 and {one["after"] for one in found["changes"]} == {"own function"}
+    moved = tmp_path / "elsewhere"
+    run.root.rename(moved)
+    assert again(capsys, RunDir.at(moved))["reward"] == {"function": f"{moved / 'mine.py'}:rate"}
+
+
+def test_a_run_s_own_function_scores_what_it_scored_and_no_evaluation(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run, _ = own_run(tmp_path / "run", "0.25")
+    line = {"id": "t", "category": "chain", "right": True, "reasons": [], "turns": [{"reasons": []}]}
+    write(run.eval("rl") / "episodes.jsonl", json.dumps(line) + "\n")
+    found = again(capsys, run)
+    assert {one["of"] for one in found["changes"]} == {"rollouts"} and found["answers"] == 5
+
+
+@pytest.mark.parametrize("word", ["reward=partial", "+reward=partial", "++rl.reward.variant=partial"])
+def test_a_reward_is_chosen_however_it_is_written(
+    word: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With a plus before it the run's own reward was taken in silence."""
+    assert again(capsys, finished(tmp_path / "run"), word)["reward"]["variant"] == "partial"
+
+
+def test_rows_without_extra_info_are_known_by_their_number(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As `eval` takes them: it was an error about a field that does not match."""
+    run = finished(tmp_path / "run")
+    file = tmp_path / "own.parquet"
+    parquet.write_table(pa.Table.from_pylist([{"reward_model": {"ground_truth": GOLD}}]), file)
+    responses = [{"completion": RIGHT, "finish": "length"}]
+    turns = [{"user": "u", "gold": [], "reasons": [], "responses": responses}]
+    line = {"id": "row 0", "category": "own", "right": True, "score": 1.0, "reasons": [], "turns": turns}
+    write(run.eval("rl", "custom") / "scores.json", json.dumps({"format": 1, "task_file": str(file)}))
+    write(run.eval("rl", "custom") / "episodes.jsonl", json.dumps(line) + "\n")
+    found = again(capsys, run, "of=[eval]", "reward=binary")
+    assert (found["answers"], found["changed"]) == (1, 0), "right all the same, though it met its limit"
+
+
+def test_a_link_as_out_stays_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = finished(tmp_path / "run")
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "elsewhere")
+    for _ in range(2):
+        again(capsys, run, f"out={tmp_path / 'link'}")
+    assert (tmp_path / "link").is_symlink() and (tmp_path / "elsewhere" / "summary.json").is_file()
+    assert {one.name for one in tmp_path.iterdir()} == {"run", "elsewhere", "link"}
