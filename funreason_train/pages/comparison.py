@@ -23,13 +23,18 @@ def compare(
         title: Of the table.
 
     Raises:
-        ValueError: if there is no model, or not all were given the same tasks.
+        ValueError: if there is no model, or not all were given the same tasks as often.
     """
     if not scores:
         raise ValueError("there is no model to show")
     names = list(scores)
     if any(verdicts[name].keys() != verdicts[names[0]].keys() for name in names):
         raise ValueError(f"{', '.join(names)} were not given the same tasks")
+    files = {one["tasks_sha256"] for one in scores.values() if one.get("tasks_sha256")}
+    if len(files) > 1:  # whose tasks may have the same ids
+        raise ValueError(f"{', '.join(names)} were given tasks of different files")
+    if len({int(one.get("attempts", 1)) for one in scores.values()}) > 1:
+        raise ValueError(f"{', '.join(names)} were not given the same number of attempts at each task")
     first = scores[names[0]]
     rows = [
         (category, str(part["tasks"]), *(_share(scores[name]["categories"][category]) for name in names))

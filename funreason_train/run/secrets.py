@@ -7,10 +7,10 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 from urllib.parse import quote
 
 #: A variable with one of these words in its name holds a secret: HF_TOKEN, OPENAI_API_KEY, DB_PASSWORD.
@@ -50,14 +50,40 @@ def redacted(text: str, environ: Mapping[str, str] = os.environ) -> str:
 
     A secret is found as it is, and as JSON and addresses write it.
     """
+    return _without(text, _hidden(environ))
+
+
+def redacted_value(value: Any, environ: Mapping[str, str] = os.environ) -> Any:
+    """A value of JSON's types with every text in it `redacted`, keys as well.
+
+    Its JSON text would not do: an escape there may look like a part of a secret, and what is left is no JSON.
+    """
+    hidden = _hidden(environ)
+
+    def clean(one: Any) -> Any:
+        if isinstance(one, str):
+            return _without(one, hidden)
+        if isinstance(one, Mapping):
+            return {clean(key): clean(item) for key, item in one.items()}
+        return [clean(item) for item in one] if isinstance(one, list | tuple) else one
+
+    return clean(value)
+
+
+def _hidden(environ: Mapping[str, str]) -> list[tuple[str, str]]:
+    """What a text must not hold, and the name that stands there instead, the longest first."""
     hidden = {
         form: name
         for name, value in environ.items()
         if is_secret(name) and len(value) >= _SHORTEST
         for form in _forms(value)
     }
-    for value in sorted(hidden, key=len, reverse=True):  # a secret may contain another
-        text = text.replace(value, f"[{hidden[value]}]")
+    return sorted(hidden.items(), key=lambda one: -len(one[0]))  # a secret may contain another
+
+
+def _without(text: str, hidden: Sequence[tuple[str, str]]) -> str:
+    for value, name in hidden:
+        text = text.replace(value, f"[{name}]")
     text = _LOGIN.sub(r"\g<before>[PASSWORD]@", text)
     for pattern in (_QUERY, _HEADER):
         text = pattern.sub(r"\g<before>[SECRET]", text)

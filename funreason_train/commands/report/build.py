@@ -17,7 +17,7 @@ from ...plain import json_text
 from ...run.changes import flat
 from ...run.files import MISSHAPEN, write_text
 from ...run.paths import RunDir
-from ...run.secrets import is_secret, redacted
+from ...run.secrets import is_secret, redacted_value
 from . import head, rejected
 from .evaluation import evaluations
 from .rollouts import Rollouts
@@ -52,7 +52,7 @@ class Report:
             self._rollouts = Rollouts(self.run.rl / "rollouts", self.samples, size)
         self._rollouts.refresh()
         value, blocks = self._gathered()
-        value = json.loads(redacted(json_text(value)))
+        value = json.loads(json_text(redacted_value(value)))
         digest = hashlib.sha256(pack(value).encode()).hexdigest()[:16]
         self.blocks = {"report": pack({**value, "version": digest}), **blocks}
         return digest

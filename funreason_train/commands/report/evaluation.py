@@ -97,7 +97,13 @@ def _tables(
     if not scores:
         return []
     if benchmark == "bfcl":
-        return [_columns(scores)]
+        versions = dict.fromkeys(map(_version, scores.values()))
+        if len(versions) > 1:
+            notes.append("Scores of two versions of BFCL cannot be compared, so each version has a table.")
+        return [
+            _columns({name: one for name, one in scores.items() if _version(one) == version})
+            for version in versions
+        ]
     try:
         verdicts = {name: read_verdicts(run.eval(name, benchmark) / "episodes.jsonl") for name in scores}
         return [compare(scores, verdicts, "Tasks done right"), _reasons(scores)]
@@ -121,7 +127,7 @@ def _reasons(scores: Mapping[str, Mapping[str, Any]]) -> Table:
 
 
 def _columns(scores: Mapping[str, Mapping[str, Any]]) -> Table:
-    """BFCL's columns with their intervals."""
+    """BFCL's columns with their intervals, of models that were evaluated with the same version."""
     names = list(scores)
     keys = dict.fromkeys(key for one in scores.values() for key in one.get("columns", {}))
     rows = []
@@ -129,8 +135,12 @@ def _columns(scores: Mapping[str, Mapping[str, Any]]) -> Table:
         parts = [scores[name].get("columns", {}).get(key, {}) for name in names]
         if any("value" in part for part in parts):
             rows.append((key.replace("_", " "), *(_figure(part) for part in parts)))
-    version = next((str(one["bfcl_version"]) for one in scores.values() if "bfcl_version" in one), "")
+    version = _version(next(iter(scores.values())))
     return Table(f"BFCL {version}".strip(), ("column", *names), tuple(rows))
+
+
+def _version(scores: Mapping[str, Any]) -> str:
+    return str(scores.get("bfcl_version", ""))
 
 
 def _figure(part: Mapping[str, Any]) -> str:

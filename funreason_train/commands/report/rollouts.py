@@ -242,12 +242,12 @@ def _step(step: int, file: Path, lines: int, quota: int, tokens: float | None) -
     return StepBlocks(step, lines, rows, groups, block, token_block)
 
 
-def _readable(file: Path) -> Iterable[dict[str, Any]]:
-    """The lines of a step's file; one that is being written, or that a crash cut off, ends it."""
+def _readable(file: Path) -> Iterable[tuple[int, dict[str, Any]]]:
+    """The lines of a step's file, each with its place; one that is being written, or cut off, ends it."""
     try:
-        for line in records.read(file):
+        for place, line in enumerate(records.read(file)):
             if isinstance(line["prompt"], str) and isinstance(line["sample"], int) and {*line} >= _NEEDED:
-                yield line
+                yield place, line
     except (OSError, *MISSHAPEN):
         return
 

@@ -95,14 +95,18 @@ class Group:
         found = {"name": self.name, "question": question(self.samples[0].lines[0]["prompt"])}
         if len(self.samples) == len(self.scores):
             return found
-        mean = sum(self.scores) / len(self.scores)
+        mean = sum(score / len(self.scores) for score in self.scores)
         return found | {"of": len(self.scores), "mean": mean, "signal": len(set(self.scores)) > 1}
 
 
-def group_samples(lines: Iterable[Mapping[str, Any]]) -> Iterator[Group]:
-    """The groups in the order of the file, where a group's lines stand together."""
+def group_samples(lines: Iterable[tuple[int, Mapping[str, Any]]]) -> Iterator[Group]:
+    """The groups in the order of the file, where a group's lines stand together.
+
+    Args:
+        lines: Place in the file, from 0, and line: those between that are none leave gaps.
+    """
     group: Group | None = None
-    for place, line in enumerate(lines):
+    for place, line in lines:
         name = str(line["group"])
         if group is None or group.name != name:
             if group is not None:
@@ -128,11 +132,11 @@ def packed_sample(one: Sample, texts: Texts) -> dict[str, Any]:
         }
         if "turn" in line:
             said |= {
-                "turn": line["turn"],
-                "results": _numbers([str(text) for text in line.get("results") or ()], texts),
-                "ok": [bool(ok) for ok in line.get("ok") or ()],
-                "why": [shortened(str(why), most=2000) for why in line.get("reasons") or ()],
-                "gold": _numbers([str(text) for text in line.get("gold") or ()], texts),
+                "turn": line["turn"] if isinstance(line["turn"], int) else None,
+                "results": _numbers(map(str, _listed(line.get("results"))), texts),
+                "ok": [bool(ok) for ok in _listed(line.get("ok"))],
+                "why": [shortened(str(why), most=2000) for why in _listed(line.get("reasons"))],
+                "gold": _numbers(map(str, _listed(line.get("gold"))), texts),
             }
         responses.append(said)
     found: dict[str, Any] = {
@@ -186,6 +190,11 @@ def number(value: Any) -> float | None:
     except OverflowError:
         return None
     return round(plain, 5) if math.isfinite(plain) else None
+
+
+def _listed(value: Any) -> list[Any]:
+    """A list; what is none, in a line that others have changed, holds nothing."""
+    return value if isinstance(value, list) else []
 
 
 def _numbers(some: Iterable[str], texts: Texts) -> list[int]:
