@@ -156,8 +156,54 @@ def write_tasks(path: Path, tasks: Iterable[Task]) -> int:
     return count
 
 
+class NotATask(ValueError):
+    """A line of a file that holds no task; the message names the line, counted from 1, and says why."""
+
+    def __init__(self, line: int, why: str) -> None:
+        self.line = line
+        super().__init__(f"line {line} is not a task ({why})")
+
+
 def read_tasks(path: Path) -> Iterator[Task]:
-    """Reads what `write_tasks` wrote."""
-    with path.open(encoding="utf-8") as file:
-        for line in file:
-            yield Task.from_json(json.loads(line))
+    """Reads what `write_tasks` wrote; see `numbered_tasks`."""
+    return (task for _, task in numbered_tasks(path))
+
+
+def numbered_tasks(path: Path) -> Iterator[tuple[int, Task]]:
+    """The tasks of a file, each with its line, counted from 1; empty lines are passed over.
+
+    Raises:
+        NotATask: for the first line that is none.
+        OSError: if the file cannot be read.
+    """
+    with path.open("rb") as file:
+        for number, line in enumerate(file, 1):
+            try:
+                text = line.decode("utf-8-sig" if number == 1 else "utf-8").strip()
+                task = Task.from_json(json.loads(text)) if text else None
+            except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+                raise NotATask(number, f"{type(error).__name__}: {error}") from None
+            if task is not None:
+                if wrong := _misshapen(task):
+                    raise NotATask(number, wrong)
+                yield number, task
+
+
+def _misshapen(task: Task) -> str:
+    """What of a task is of another kind than it has to be, as a clause; empty if nothing is."""
+    texts = {name: getattr(task, name) for name in ("id", "category", "environment")}
+    if wrong := [name for name, value in texts.items() if not isinstance(value, str)]:
+        return f"its {wrong[0]} is {texts[wrong[0]]!r:.40}, and a text is needed"
+    if not isinstance(task.config, Mapping):
+        return f"its config is {task.config!r:.40}, and an object is needed"
+    if not all(isinstance(name, str) for name in task.tools):
+        return "its tools are not a list of names"
+    if not task.turns:
+        return "it has no user turn"
+    for number, turn in enumerate(task.turns):
+        if not all(isinstance(call.name, str) for step in turn.steps for call in step):
+            return f"a gold call of turn {number} has no name that is a text"
+        for name in ("user", "text"):
+            if not isinstance(getattr(turn, name), str):
+                return f"{name} of turn {number} is {getattr(turn, name)!r:.40}, and a text is needed"
+    return ""

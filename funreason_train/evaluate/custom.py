@@ -4,25 +4,29 @@ or executable tasks as JSONL, which are played like the held-out ones.
 
 from __future__ import annotations
 
-import json
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..calls import Call, render_calls
+from ..calls import render_calls
 from ..dialogue import Message
 from ..dialogue.completion import ERRORS
 from ..dialogue.protocol import MergedResults
-from ..environments import EnvironmentFailed, Task, read_tasks
-from ..environments.tasks import play_gold
+from ..environments import EnvironmentFailed, Task
+from ..environments.tasks import NotATask, numbered_tasks, play_gold
 from ..errors import UserError
 from ..reward import compute_score, reason_of
+from ..reward.gold import read_gold
+from ..run.files import MISSHAPEN
 from .play import Encode, PlainGame, Render, play
 from .serve.generate import Generator, Sampling
 
 #: The columns of the RL export that are read (funreason_train/data/export/sharegpt.py).
 COLUMNS = ("data_source", "prompt", "reward_model")
+_ROLES = ("system", "user", "assistant", "tool")
+_FORM = "A task has id, category, environment, config, tools and turns, as in RUN_DIR/synth/tasks"
 
 
 @dataclass(frozen=True)
@@ -157,21 +161,14 @@ def read_rows(path: Path, options: Mapping[str, Any]) -> list[Row]:
 
 def _row(number: int, value: Mapping[str, Any], path: Path, options: Mapping[str, Any]) -> Row:
     try:
-        messages: list[Message] = [
-            {
-                "role": message["role"],
-                "content": MergedResults(message["content"])
-                if message["role"] == "tool"
-                else str(message["content"]),
-            }
-            for message in value["prompt"]
-        ]
+        messages = [_message(message) for message in value["prompt"]]
         truth = value["reward_model"]["ground_truth"]
-        calls = [Call.from_json(call) for call in json.loads(truth)["calls"]]
+        calls = read_gold(truth).calls
         source = str(value["data_source"])
-        extra = value.get("extra_info") or {}
+        given = value.get("extra_info")
+        extra = given if isinstance(given, Mapping) else {}
         gold = render_calls(calls) if calls else str(extra.get("answer") or "(text, no call)")
-    except (KeyError, TypeError, ValueError) as error:
+    except MISSHAPEN as error:
         raise UserError(
             f"row {number} is not of the RL export's shape ({type(error).__name__}: {error})", where=str(path)
         ) from None
@@ -183,6 +180,20 @@ def _row(number: int, value: Mapping[str, Any], path: Path, options: Mapping[str
     return Row(str(extra.get("id") or f"row {number}"), source, tuple(messages), truth, gold)
 
 
+def _message(given: Any) -> Message:
+    """A message of a prompt; tool messages are merged already.
+
+    Raises:
+        ValueError: if it is of nobody, or holds no text.
+    """
+    role, content = given["role"], given["content"]
+    if role not in _ROLES or not isinstance(content, str):
+        said = f"its prompt holds a message of {role!r:.40} with {type(content).__name__} as content"
+        raise ValueError(f"{said}; there are {', '.join(_ROLES)}, and contents are texts")
+    merged: Message = {"role": role, "content": MergedResults(content) if role == "tool" else content}
+    return merged
+
+
 def read_own_tasks(path: Path) -> list[Task]:
     """Executable tasks of the user, each played once with its gold calls, so that it is known to be playable.
 
@@ -190,33 +201,48 @@ def read_own_tasks(path: Path) -> list[Task]:
         UserError: for the first line that is not a task of an existing environment.
     """
     tasks: list[Task] = []
+    number = 0
     try:
-        for task in read_tasks(path):
+        for number, task in numbered_tasks(path):  # noqa: B007 - an error names the line
             task.tool_docs()
             play_gold(task)
             tasks.append(task)
     except EnvironmentFailed as error:
         raise UserError(
-            f"line {len(tasks) + 1}: its environment failed ({error})",
+            f"line {number}: its environment failed ({error})",
             where=str(path),
             fix="See that what the environment needs is there",
         ) from None
     except OSError as error:
         raise UserError(f"it cannot be read ({error.strerror})", where=str(path)) from None
     except UserError as error:
-        raise UserError(f"line {len(tasks) + 1}: {error}", where=str(path)) from None
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UserError(
-            f"line {len(tasks) + 1} is not a task ({type(error).__name__}: {error})",
-            where=str(path),
-            fix="A task has id, category, environment, config, tools and turns, as in RUN_DIR/synth/tasks",
-        ) from None
+        raise UserError(f"line {number}: {error}", where=str(path)) from None
+    except NotATask as error:
+        raise UserError(str(error), where=str(path), fix=_FORM) from None
+    except MISSHAPEN as error:
+        why = f"{type(error).__name__}: {error}"
+        raise UserError(f"line {number} is not a task ({why})", where=str(path), fix=_FORM) from None
     return _unique(tasks, path)
 
 
 def _unique(tasks: list[Any], path: Path) -> list[Any]:
     if not tasks:
         raise UserError("there is no task in it", where=str(path))
-    if len({task.id for task in tasks}) < len(tasks):
-        raise UserError("several tasks have the same id", where=str(path))
+    refuse_twins(tasks, path)
     return tasks
+
+
+def refuse_twins(tasks: Iterable[Any], path: Path) -> None:
+    """Each task has to have an id of its own, by which its answers are told from others'.
+
+    Raises:
+        UserError: naming those that several have.
+    """
+    counts = Counter(task.id for task in tasks)
+    if twice := [name for name, count in counts.items() if count > 1]:
+        more = f" and {len(twice) - 3:,} more" if len(twice) > 3 else ""
+        raise UserError(
+            f"several tasks have the same id ({', '.join(twice[:3])}{more})",
+            where=str(path),
+            fix="Give each an id of its own",
+        )

@@ -110,6 +110,17 @@ def model_fingerprint(folder: Path) -> str:
     return _hash(found)
 
 
+def served_as(endpoint: str, name: str | None) -> str:
+    """What answers behind an endpoint, for fingerprints.
+
+    Args:
+        endpoint: Its address.
+        name: What the user says that it calls the model: under another name another model may answer, such as
+            an adapter beside its base. None: it is found by the model's folder.
+    """
+    return f"endpoint {endpoint}" + (f" {name}" if name else "")
+
+
 def fingerprint(
     model: str,
     tasks: str,
@@ -126,7 +137,7 @@ def fingerprint(
         tasks: sha256 of the task file.
         sampling: With the model's own context.
         rules: How tasks are played.
-        dtype: In which the model is served.
+        dtype: In which the model is served, or what answers in its place (`served_as`).
         reward: Options of the reward, where it gives the verdicts.
         modules: Digests of the files in which environments of the user's own are.
     """

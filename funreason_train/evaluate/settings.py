@@ -142,6 +142,14 @@ def _model_problems(settings: DictConfig, run: RunDir, later: bool) -> list[str]
 
 def _file_problems(config: DictConfig, run: RunDir, later: bool) -> list[str]:
     settings, tasks = config.eval, task_file(config, run)
+    if settings.benchmark == "heldout" and settings.path:
+        return [
+            "eval.path names tasks of one's own, which benchmark=custom plays; add that, or name tasks=FILE"
+        ]
+    if settings.benchmark == "heldout" and tasks.suffix == ".parquet":
+        return [
+            f"{tasks}: rows of an RL export are played with benchmark=custom path=FILE, not as eval.tasks"
+        ]
     if settings.benchmark == "custom" and not settings.path:
         return ["benchmark=custom needs path=FILE: a .parquet of RL rows or a .jsonl of executable tasks"]
     if settings.benchmark == "custom" and tasks.suffix not in (".parquet", ".jsonl"):

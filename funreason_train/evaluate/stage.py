@@ -23,7 +23,12 @@ if TYPE_CHECKING:
 
 def check(config: DictConfig, run: RunDir) -> list[str]:
     """Every problem that shows before a model is loaded, except what an earlier stage has yet to make."""
-    return [*loading_problems(config.environment_modules), *problems(config, run, later=True)]
+    found = [*loading_problems(config.environment_modules), *problems(config, run, later=True)]
+    if found or config.eval.benchmark == "bfcl" or not task_file(config, run).is_file():
+        return found
+    from .tasks import flaws
+
+    return flaws(config, task_file(config, run))
 
 
 def _awaits(config: DictConfig, run: RunDir) -> list[str]:

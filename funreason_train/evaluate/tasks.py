@@ -10,20 +10,21 @@ from typing import TYPE_CHECKING, Any
 
 from ..dialogue import prompt_style
 from ..environments import Task, make_environment, module_files, read_tasks
+from ..environments.tasks import NotATask
 from ..errors import Problem, UserError, refuse
 from ..models.folder import context_of, local_folder
 from ..pages.charts import Share
 from ..pages.comparison import compare
 from ..reward import check_options
-from ..run.files import MISSHAPEN, read_json, write_text
+from ..run.files import read_json, write_text
 from ..run.fingerprint import digest_file
 from ..run.paths import RunDir
 from ..run.progress import report
 from . import results
 from .attempts import Attempts
 from .browser import played_tasks, write_browser
-from .custom import is_rows, read_own_tasks, read_rows
-from .job import Job, Model, fingerprint, model_fingerprint
+from .custom import is_rows, read_own_tasks, read_rows, refuse_twins
+from .job import Job, Model, fingerprint, model_fingerprint, served_as
 from .serve.replicas import play_job
 from .serve.serving import engine_options, replica_environments, sampling_of
 from .settings import attempts_of, task_file
@@ -152,32 +153,34 @@ def _ids(config: DictConfig, path: Path, reward: Mapping[str, Any]) -> list[str]
     return [task.id for task in chosen(tasks, config.eval.limit)]
 
 
-def _read(path: Path) -> list[Task]:
-    tasks: list[Task] = []
-    ids, environments = set(), set()
+def flaws(config: DictConfig, path: Path) -> list[str]:
+    """What is wrong inside a task file, as far as that shows without playing any, in a sentence."""
     try:
-        for task in read_tasks(path):
-            ids.add(task.id)
-            environments.add(task.environment)
-            tasks.append(task)
+        if is_rows(path):
+            read_rows(path, _reward(config))
+        else:
+            _read(path)
+    except UserError as error:
+        return [str(error)]
+    return []
+
+
+def _read(path: Path) -> list[Task]:
+    try:
+        tasks = list(read_tasks(path))
     except OSError as error:
         raise UserError(
             f"it cannot be read ({error.strerror})",
             where=str(path),
             fix="Name another file with eval.tasks=FILE",
         ) from None
-    except MISSHAPEN as error:
-        raise UserError(
-            f"line {len(tasks) + 1} is not a task ({type(error).__name__}: {error})",
-            where=str(path),
-            fix="Make the file again",
-        ) from None
+    except NotATask as error:
+        raise UserError(str(error), where=str(path), fix="Make the file again") from None
     if not tasks:
         raise UserError("there is no task in it", where=str(path), fix="Make the file again")
-    if len(ids) < len(tasks):
-        raise UserError("several tasks have the same id", where=str(path), fix="Give each an id of its own")
+    refuse_twins(tasks, path)
     try:
-        for name in environments:
+        for name in {task.environment for task in tasks}:
             make_environment(name)
     except UserError as error:
         raise UserError(str(error), where=str(path)) from None
@@ -214,7 +217,7 @@ def _plan(config: DictConfig, run: RunDir, path: Path) -> _Plan:
         folder = local_folder(str(named))
         context = context_of(folder, sampling.max_model_tokens)
         prints[name] = model_fingerprint(folder)
-        served = f"endpoint {settings.endpoint}" if settings.endpoint else engine.dtype
+        served = served_as(settings.endpoint, settings.served_name) if settings.endpoint else engine.dtype
         models = []
         for attempt in attempts.all:
             own = replace(sampling, max_model_tokens=context, seed=attempt.sampling_seed)

@@ -118,7 +118,10 @@ def test_files_that_hold_no_tasks_are_told(tmp_path: Path) -> None:
     whole = pq.read_table(write_parquet(tmp_path / "good", STEPS[:2])).to_pylist()
     for damage, said in (
         (lambda row: row["reward_model"].update(ground_truth="{}"), "row 1 is not of the RL export's shape"),
-        (lambda row: row["reward_model"].update(ground_truth='{"calls": []}'), r"row 1 cannot be scored"),
+        (
+            lambda row: row["reward_model"].update(ground_truth='{"calls": []}'),
+            "with the lists calls and tools",
+        ),
         (lambda row: row.update(prompt=[]), "row 1 has an empty prompt"),
         (lambda row: row["extra_info"].update(id="s0"), "several tasks have the same id"),
     ):

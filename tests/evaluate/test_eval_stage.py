@@ -10,6 +10,7 @@ import pytest
 from evaluate.mock_endpoint import serving
 from evaluate.scripted import TASKS, gold
 
+from funreason_train.commands.cli import main
 from funreason_train.commands.line.loading import every_problem
 from funreason_train.dialogue import render_prompt
 from funreason_train.environments import Episode, write_tasks
@@ -264,3 +265,47 @@ def test_importing_the_stage_is_light() -> None:
     code = "import sys, funreason_train.evaluate.stage; print(*{m.split('.')[0] for m in sys.modules})"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert not {"torch", "vllm", "transformers", "ray", "huggingface_hub", "numpy"} & set(loaded.split())
+
+
+def test_a_dry_run_looks_into_the_task_file(
+    tmp_path: Path, model: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "mine.jsonl"
+    file.write_text(json.dumps(TASKS[0].to_json()) + "\nnonsense\n")
+    words = [
+        "benchmark=custom",
+        f"path={file}",
+        f"model={model}",
+        f"run_dir={tmp_path / 'run'}",
+        "dry_run=true",
+    ]
+    assert main(["eval", *words]) == 2
+    assert "mine.jsonl: line 2 is not a task" in " ".join(capsys.readouterr().err.split())
+    file.write_text(json.dumps(TASKS[0].to_json()) + "\n")
+    assert main(["eval", *words]) == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["path=mine.parquet"], "benchmark=custom"),
+        (["tasks=mine.parquet"], "are played with benchmark=custom path=FILE"),
+    ],
+)
+def test_own_tasks_are_not_passed_over_in_silence(
+    words: list[str], said: str, tmp_path: Path, model: Any
+) -> None:
+    """`eval path=FILE` played the held-out tasks of the run instead."""
+    config, run = configured(tmp_path, model, *words)
+    assert any(said in problem for problem in stage.check(config, run))
+
+
+def test_another_name_behind_an_endpoint_is_another_model(tmp_path: Path, model: Any, server: Any) -> None:
+    """The answers of an adapter counted as those of the next one that has the same base."""
+    server.names = ["one", "two"]
+    words = [f"endpoint={server.url}", "limit=2"]
+    config, run = configured(tmp_path, model, *words, "served_name=one")
+    assert stage.run(config, run)["models"]["mine"]["right"] == 2
+    server.wrong = {task.id for task in TASKS}
+    config.eval.served_name = "two"
+    assert stage.run(config, run)["models"]["mine"]["right"] == 0

@@ -122,6 +122,7 @@ def _options(config: DictConfig, categories: tuple[str, ...]) -> BfclOptions:
         concurrency=int(settings.concurrency),
         endpoint=settings.endpoint,
         served_name=settings.served_name,
+        named=settings.served_name,
         replicas=replica_environments(config, engine, replicas, _MOST),
         patience=float(settings.patience_seconds),
         unclosed=settings.bfcl.unclosed,

@@ -27,7 +27,7 @@ from ...errors import UserError
 from ...run.files import read_json, write_json, write_text
 from ...run.progress import report
 from .. import results
-from ..job import Job, Model
+from ..job import Job, Model, served_as
 from ..play import dump
 from ..serve.engine import EngineOptions
 from ..serve.generate import Sampling
@@ -74,6 +74,7 @@ class BfclOptions:
         concurrency: Most entries at a time in one replica.
         endpoint: An OpenAI completions server to use instead of vLLM in this machine's processes.
         served_name: What the endpoint calls the model.
+        named: The same, if the user said so.
         replicas: The environment variables of each replica process.
         patience: Give up when nothing was finished for so many seconds.
         unclosed: How a single-turn answer without `</think>` counts: `failed`, or as the model `card` has it.
@@ -89,6 +90,7 @@ class BfclOptions:
     concurrency: int = 64
     endpoint: str | None = None
     served_name: str | None = None
+    named: str | None = None
     replicas: Sequence[Mapping[str, str]] = field(default_factory=lambda: ({},))
     patience: float = 1800.0
     unclosed: Unclosed = "failed"
@@ -201,7 +203,7 @@ def _fingerprint(model: BfclModel, options: BfclOptions) -> str:
         "version": options.version,
         "style": options.style,
         "sampling": asdict(sampling),
-        "served": f"endpoint {options.endpoint}" if options.endpoint else options.engine.dtype,
+        "served": served_as(options.endpoint, options.named) if options.endpoint else options.engine.dtype,
         "limits": [options.limits.seconds, options.limits.memory],
     }
     if options.unclosed != "failed":

@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import Any
 
 from ...errors import UserError
+from ...run.files import MISSHAPEN
 from .generate import Generated, Sampling
 
 _TIMEOUT = 7200.0  # seconds for one completion; 20,000 tokens of a busy 4B model take minutes
@@ -29,8 +30,8 @@ def served_models(endpoint: str, timeout: float = 10.0) -> list[dict[str, Any]]:
     url = endpoint.rstrip("/") + "/models"
     try:
         with urllib.request.urlopen(url, timeout=timeout) as answer:
-            return list(json.load(answer)["data"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+            return [one for one in json.load(answer)["data"] if isinstance(one, dict) and "id" in one]
+    except (OSError, http.client.HTTPException, *MISSHAPEN) as error:
         raise UserError(
             f"the endpoint does not answer ({error})",
             where=url,
