@@ -8,7 +8,6 @@ An attempt begins with the first stage that really runs, so a command that finds
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 import time
@@ -18,7 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from .files import read_json, write_json, write_text
+from .files import MISSHAPEN, read_json, write_json, write_text
 from .paths import RunDir
 from .secrets import clear_log, redacted
 
@@ -147,7 +146,7 @@ def _close_killed(run: RunDir, numbers: Sequence[int]) -> None:
     """Whoever holds the lock is the only one at work: an attempt that still runs by its record was killed."""
     for number in numbers:
         path = run.logs / str(number) / "attempt.json"
-        with suppress(OSError, json.JSONDecodeError):
+        with suppress(OSError, *MISSHAPEN):  # what cannot be read is left as it is
             record = dict(read_json(path))
             if record.get("outcome") == "running":
                 for log in path.parent.glob("*.log"):  # nobody was left to do so

@@ -1,6 +1,7 @@
 """`funreason-train doctor`: bad rows, bad settings and tokenizers that lose tags are named."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -8,8 +9,10 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 
+from funreason_train.calls import Call
 from funreason_train.commands.cli import main
 from funreason_train.commands.preflight.doctor import _tokenizer
+from funreason_train.environments import Task, TaskTurn, registry
 from funreason_train.errors import UserError
 from funreason_train.reward.sample import audit_file
 from funreason_train.rl.rollout.tokens import lost_in_decoding
@@ -53,7 +56,7 @@ def test_a_bad_row_is_named_and_the_exit_code_is_2(
     assert "1 of the 3 rows" in error and "row 2 (mine)" in error and "Traceback" not in error
 
 
-@pytest.mark.parametrize("variant", ["binary", "progress"])
+@pytest.mark.parametrize("variant", ["binary", "progress", "all_turns"])
 def test_executable_tasks_are_played(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], variant: str
 ) -> None:
@@ -207,3 +210,63 @@ def test_one_of_several_machines_says_that_it_is_alone_and_nothing_else_is_wrong
     assert "funreason-train: machines: " in line and "RAY_ADDRESS" in line
     assert "1 error, " in shown.out and "route" not in shown.out
     assert not (tmp_path / "run").exists() or not list((tmp_path / "run").iterdir()), "it left a file"
+
+
+LAMP = """
+from funreason_train.environments import TableWorld, register_environment, tool
+
+@register_environment
+class Lamp(TableWorld):
+    name = "doctor_s_lamp"
+    tables = ("lamps",)
+
+    @tool
+    def switch_on(self, lamp: str):
+        \"\"\"Switch a lamp on.\"\"\"
+        self.record("lamps", lamp)["on"] = True
+        return {"on": True}
+"""
+
+
+def test_tasks_in_an_environment_of_ones_own_are_played(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its module was not loaded, and every row counted as one of an environment that is not there."""
+    (tmp_path / "doctor_s_lamp_module.py").write_text(LAMP)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
+    monkeypatch.setattr(registry, "ENVIRONMENTS", dict(registry.ENVIRONMENTS))
+    turn = TaskTurn("Light!", ((Call("switch_on", {"lamp": "L1"}),),), "It is on.")
+    config = {"lamps": {"L1": {"on": False}}}
+    task = Task("lamp-1", "own", "doctor_s_lamp", config, ("switch_on",), (turn,))
+    truth = {"calls": [RIGHT], "tools": [TOOL], "turns": 1}
+    row = {
+        "data_source": "mine",
+        "reward_model": {"style": "rule", "ground_truth": json.dumps(truth)},
+        "extra_info": {"task": json.dumps(task.to_json())},
+    }
+    file = tmp_path / "env.parquet"
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist([row]), file)
+    words = ["doctor", f"reward={file}", f"run_dir={tmp_path}", "rl.reward.variant=progress"]
+    assert main([*words, "environment_modules=[doctor_s_lamp_module]"]) == 0, capsys.readouterr().err
+
+
+def test_a_reward_of_ones_own_is_called_and_the_other_one_vouches_for_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Rows were told to be fine by the reward that the run does not use."""
+    file = write(tmp_path / "rl.parquet", WRONG, RIGHT)
+    rows = pyarrow.parquet.read_table(file).to_pylist()
+    rows = [{**row, "extra_info": {"id": str(n)}} for n, row in enumerate(rows)]
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), file)
+    mine = tmp_path / "mine.py"
+    words = ["doctor", f"reward={file}", f"run_dir={tmp_path}", f"rl.reward_function={mine}:rate"]
+    mine.write_text("def rate(solution_str, extra_info, **row):\n    return 1 / int(extra_info['id'])\n")
+    assert main(words) == 2
+    said = " ".join(capsys.readouterr().err.split())
+    assert "fails on row 0 (ZeroDivisionError" in said and "cannot be trusted" not in said
+    mine.write_text("def rate(solution_str, **row):\n    return 0.5\n")
+    assert main(words) == 0
+    assert "scores 2 rows of rl.parquet" in " ".join(capsys.readouterr().out.split())
+    assert main([*words, f"rl.reward_function={mine}:other"]) == 2
+    assert "defines no function other" in capsys.readouterr().err

@@ -99,3 +99,16 @@ def test_old_logs_and_strangers_in_the_folder_do_no_harm(run: RunDir) -> None:
     with Attempt(run) as attempt:
         attempt.begin()
     assert attempt.number == 1 and (run.logs / "sft.1.log").exists()
+
+
+@pytest.mark.parametrize(
+    "damage", [b"\xff\xfe", b"[1]", b'{"outcome": "running", "stages": [1]}', b"[" * 100_000]
+)
+def test_a_damaged_record_does_not_keep_the_next_attempt_from_beginning(run: RunDir, damage: bytes) -> None:
+    folder = run.logs / "1"
+    folder.mkdir(parents=True)
+    (folder / "attempt.json").write_bytes(damage)
+    with Attempt(run, ["sft"]) as attempt:
+        attempt.begin()
+        assert attempt.number == 2
+    assert (folder / "attempt.json").read_bytes() == damage

@@ -12,10 +12,15 @@ from ...cluster import Profile
 from ...cluster.preflight import Finding, Level, by_level
 from ...cluster.profile import launch_problem
 from ...cluster.topology import node_commands
+from ...environments import load_environments
+from ...environments.bfcl.sessions import limit_calls
 from ...errors import UserError
 from ...pages.table import Table
-from ...reward.sample import Audit, audit_file
+from ...reward import own
+from ...reward.options import EPISODE_VARIANTS
+from ...reward.sample import Audit, audit_file, read_spread
 from ...run.paths import RunDir
+from ...run.process import ChildFailed, call_in_process
 from ..display import console, print_table, say
 from ..planning.dry_run import words_for_nodes
 from ..stages import stage_of
@@ -24,6 +29,8 @@ from .needs import needs
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
+
+_TRIED = 200  # rows that a function of the user's own is called with
 
 
 def doctor(config: DictConfig, run: RunDir) -> None:
@@ -77,8 +84,14 @@ def _reward(config: DictConfig, run: RunDir) -> Iterator[Finding]:
         else:
             yield _of_reward("unchecked", "the run has no RL rows yet; reward=FILE names some")
         return
+    if config.rl.reward_function is not None:
+        yield from _own_reward(file, str(config.rl.reward_function), config.doctor.rows)
+        return
     options = OmegaConf.to_container(config.rl.reward, resolve=True)
     assert isinstance(options, dict)
+    # As in the process of a stage: tasks may be of environments of the user's own.
+    load_environments(config.environment_modules)
+    limit_calls(config.call_limits)
     result = _audit(file, config.doctor.rows, {str(name): value for name, value in options.items()})
     _show(result)
     if wrong := result.sentence():
@@ -90,6 +103,30 @@ def _reward(config: DictConfig, run: RunDir) -> Iterator[Finding]:
             "fine",
             f"{result.rows} rows of {file.name}: gold gets the most, trivial (reward-hacking) answers do not",
         )
+
+
+def _own_reward(file: Path, function: str, rows: int | None) -> Iterator[Finding]:
+    """Whether a function of the user's own scores the rows; which answers it prefers is its own affair."""
+    wrong = own.problems(function)
+    yield from (_of_reward("error", one) for one in wrong)
+    if wrong:
+        return
+    _, found = read_spread(file, ["data_source", "reward_model", "extra_info"], rows or _TRIED)
+    asked = [
+        {
+            "data_source": row["data_source"],
+            "solution_str": "A thought.\n</think>\n\n[f(a=1)]",
+            "ground_truth": (row["reward_model"] or {}).get("ground_truth"),
+            "extra_info": row["extra_info"],
+        }
+        for row in found
+    ]
+    try:
+        count = call_in_process("funreason_train.reward.own:try_out", {"function": function, "rows": asked})
+    except (UserError, ChildFailed) as error:
+        yield _of_reward("error", str(error))
+        return
+    yield _of_reward("fine", f"{function} scores {count} rows of {file.name}; rl.reward.* does not count")
 
 
 def _of_reward(level: Level, what: str, fix: str = "") -> Finding:
@@ -107,7 +144,7 @@ def _audit(file: Path, rows: int | None, options: dict[str, Any]) -> Audit:
         return audit_file(file, rows, **options)
     console.print("The rows are executable tasks: their gold calls are played.")
     played = audit_tasks(file, rows)
-    if options.get("variant") == "progress":
+    if options.get("variant") in EPISODE_VARIANTS:
         return played
     scored = audit_file(file, rows, **options)
     return replace(scored, findings=scored.findings + played.findings)

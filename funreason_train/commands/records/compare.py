@@ -62,7 +62,7 @@ def _settings(record: RunRecord, apart: Collection[str]) -> dict[str, str]:
 def _inputs(record: RunRecord) -> dict[str, str]:
     """File -> digest, of what was given from outside and of the data that were made."""
     return {
-        f"{name}: {path}": str(entry.get("digest", ""))[:12]
+        f"{name}: {path}": str(entry.get("digest", "")).removeprefix("sampled:")[:12]
         for name, stage in record.stages.items()
         for path, entry in stage.get("inputs", {}).items()
         if not path.startswith("RUN_DIR/") or (name in ("sft", "rl") and "/data/" in path)

@@ -254,3 +254,15 @@ def test_a_dry_run_removes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture
     code, out = told(capsys, "clean", f"of=[{run.root}]", "yes=true", "dry_run=true")
     assert code == 0 and "an earlier checkpoint" in out and "nothing was removed" in out
     assert size_of(run.root) == before
+
+
+def test_large_weights_are_compared_by_more_than_the_mark_of_their_digest(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, digest in (("a", "sampled:1234aaaa"), ("b", "sampled:1234bbbb")):
+        run = finished(tmp_path / name)
+        inputs = {"/models/base/model.safetensors": {"digest": digest, "bytes": 1 << 30}}
+        Manifest(run).update("sft", inputs=inputs)
+    assert main(["runs", "compare", f"of=[{tmp_path / 'a'},{tmp_path / 'b'}]", "--json"]) == 0
+    kinds = {one["what"]: one["values"] for one in json.loads(capsys.readouterr().out)["differences"]}
+    assert set(kinds["sft: /models/base/model.safetensors"].values()) == {"1234aaaa", "1234bbbb"}
