@@ -199,6 +199,8 @@ def _told(name: str, place: _Place, detail: ErrorDetails) -> Iterator[tuple[str,
         yield key, Problem(said, f"{key}={shown(place.value)}", _fix(key, place))
 
 
+#: What YAML takes for a number, a boolean or null where it stands without quotes.
+_NO_TEXT = re.compile(r"[+-]?(\d[\d_]*\.?\d*|\.\d+)(e[+-]?\d+)?|true|false|null", re.I)
 #: What people call it -> what it is called here.
 _OTHER_WORDS = {"gpu": "cuda", "gpus": "cuda", "nvidia": "cuda", "cpus": "cpu"}
 
@@ -214,6 +216,8 @@ def _fix(key: str, place: _Place) -> str | None:
         return f"Did you mean {near}?"
     if takes_text(place.annotation) and type(place.item) in (bool, int, float):
         return "Put it in quotes"
+    if isinstance(place.item, str) and _NO_TEXT.fullmatch(place.item) and not takes_text(place.annotation):
+        return "It is a text here: leave out the quotes, or write ${oc.decode:${oc.env:NAME}} for a variable"
     if lists and isinstance(place.value, str) and re.fullmatch(r"\[[^\[\]{}]*", place.value):
         return f"The list is not closed: {key}={place.value}]"
     if lists and isinstance(place.value, str) and re.fullmatch(r"\[.*[^,]\]", place.value):

@@ -101,7 +101,7 @@ class OwnFiles:
         for neighbour in file.parent.glob("*.yaml"):
             if not (members / neighbour.name).exists():
                 (members / neighbour.name).symlink_to(neighbour)
-        text = file.read_text(encoding="utf-8")
+        text = file.read_text(encoding="utf-8-sig")  # whose mark would hide the first line
         held = check_file(file, text)
         if group == "recipes":
             _check_sections(file, held)

@@ -215,3 +215,23 @@ def test_a_file_that_hydra_cannot_read_is_one_sentence(tmp_path: Path, text: str
 def test_an_empty_file_changes_nothing(tmp_path: Path) -> None:
     (tmp_path / "mine.yaml").write_text("# nothing yet\n")
     assert load_settings("data", [f"+recipe={tmp_path}/mine.yaml"]) == load_settings("data", [])
+
+
+def test_a_mark_of_the_encoding_hides_no_line(folder: Path) -> None:
+    """As editors on Windows write it: a recipe that says its package was a setting called `recipes`."""
+    file = folder / "mine.yaml"
+    file.write_bytes(b"\xef\xbb\xbf# @package _global_\r\nseed: 3\r\n")
+    assert load_settings("sft", [f"+recipe={file}"]).seed == 3
+
+
+@pytest.mark.parametrize("value", ['"100"', "${oc.env:HOW_MANY}"])
+def test_a_number_in_quotes_is_told_to_be_a_text(
+    folder: Path, value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It read `plan.rows=100: must be a whole number`."""
+    monkeypatch.setenv("HOW_MANY", "100")
+    file = write(folder / "mine.yaml", f"plan:\n  rows: {value}\n")
+    with pytest.raises(UserError, match=r"plan\.rows=100: must be a whole number .* It is a text here"):
+        load_settings("plan", [f"+recipe={file}"])
+    file = write(folder / "mine.yaml", "plan: {rows: '${oc.decode:${oc.env:HOW_MANY}}'}\n")
+    assert load_settings("plan", [f"+recipe={file}"]).plan.rows == 100
