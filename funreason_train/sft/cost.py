@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..cluster.plan import Device, StagePlan
 from ..cluster.plan.flops import Lengths
-from ..cluster.plan.inputs import shape_of, token_statistics
+from ..cluster.plan.inputs import refuse_above, shape_of, token_statistics
 from ..cluster.plan.sft import SftJob
 from ..cluster.plan.sft import plan as plan_of
 from ..errors import UserError
@@ -43,10 +44,13 @@ def cost(config: DictConfig, run: RunDir) -> StagePlan | str:
     file = rows_file(paths.data, sft.dataset)
     rows = count_rows(file) if file is not None and file.is_file() else None
     tokens = token_statistics(paths.data.parent / "ledger.json")
+    refuse_above(told.row_tokens, "row_tokens", sft.cutoff_len, "sft.cutoff_len")
     longest = sft.tree_tokens or sft.cutoff_len or (tokens.longest if tokens else None)
+    least = math.ceil(told.row_tokens or 0)
     if longest is None:
-        longest = _UNKNOWN
-        notes.append(f"rows of at most {_UNKNOWN:,} tokens (there are no data yet)")
+        longest = max(_UNKNOWN, least)
+        notes.append(f"rows of at most {longest:,} tokens (there are no data yet)")
+    longest = max(longest, least)
     mean = told.row_tokens or (tokens.mean if tokens else None)
     if mean is None:
         mean = longest / _SHORTER

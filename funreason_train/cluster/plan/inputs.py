@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ...errors import UserError
 from .families import Unplanned, shape_in
 from .shape import Shape, known
 
@@ -54,6 +55,26 @@ def shape_of(config: DictConfig, name: str) -> tuple[Shape | None, tuple[str, ..
         ),
         (),
     )
+
+
+def refuse_above(told: float | None, key: str, limit: int | None, setting: str) -> None:
+    """Refuses a mean length that no data within the limits can have.
+
+    Args:
+        told: The mean; None if the user has told none.
+        key: Of the section `plan`.
+        limit: Most tokens; None without a limit.
+        setting: Which says so.
+
+    Raises:
+        UserError: the mean is above the limit.
+    """
+    if told is not None and limit is not None and told > limit:
+        raise UserError(
+            f"a mean cannot be above the limit ({setting}={limit})",
+            where=f"plan.{key}={told:g}",
+            fix="Tell a smaller one, or raise the limit",
+        )
 
 
 @dataclass(frozen=True)

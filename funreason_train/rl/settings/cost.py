@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ...cluster.plan import Device, StagePlan
-from ...cluster.plan.inputs import shape_of, token_statistics
+from ...cluster.plan.inputs import refuse_above, shape_of, token_statistics
 from ...cluster.plan.rl import RlJob
 from ...cluster.plan.rl import plan as plan_of
 from ..verl.compose import in_environments, longest_prompt, target_steps
@@ -36,10 +37,16 @@ def cost(config: DictConfig, train: Prompts, val: Prompts) -> StagePlan | str:
     device = rl.devices[cluster.device]
     workers = int(cluster.nodes * device.workers_per_node)
     on_cpu = cluster.device == "cpu"
+    refuse_above(told.prompt_tokens, "prompt_tokens", rl.max_prompt_tokens, "rl.max_prompt_tokens")
+    if not in_environments(config):
+        limit = rl.max_response_tokens
+        refuse_above(told.response_tokens, "response_tokens", limit, "rl.max_response_tokens")
     longest = longest_prompt(config, train, val)
+    least = math.ceil(told.prompt_tokens or 0)
     if not longest:
-        longest = _UNKNOWN
-        notes.append(f"prompts of at most {_UNKNOWN:,} tokens (there are no data yet)")
+        longest = max(_UNKNOWN, least)
+        notes.append(f"prompts of at most {longest:,} tokens (there are no data yet)")
+    longest = max(longest, least)
     # The ledger of the data stage that wrote the prompts, which may be another run's.
     tokens = token_statistics(train.file.parent.parent / "ledger.json")
     prompt = told.prompt_tokens or (tokens.prompt if tokens else None)
@@ -99,10 +106,11 @@ def cost(config: DictConfig, train: Prompts, val: Prompts) -> StagePlan | str:
     )
     planned = plan_of(job, tuple(notes))
     if rl.algorithm.filter_groups:
+        each = f", {planned.seconds['rollouts']:,.1f} s each" if planned.seconds else ""
         note = (
             "every group has a signal; others are replaced by up to "
-            f"{rl.algorithm.filter_batches} more batches of rollouts a step, "
-            f"{planned.seconds['rollouts']:,.1f} s each (rl.algorithm.filter_batches)"
+            f"{rl.algorithm.filter_batches} more batches of rollouts a step{each} "
+            "(rl.algorithm.filter_batches)"
         )
         planned = replace(planned, notes=(*planned.notes, note))
     return planned

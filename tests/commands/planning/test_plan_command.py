@@ -311,3 +311,26 @@ def test_rl_on_prompts_of_another_run_is_planned_with_their_lengths(
     assert stage["tokens_per_step"] == 10 * 4 * (777 + 23)
     rollouts = f"up to 3 more batches of rollouts a step, {stage['step_seconds']['rollouts']:,.1f} s each"
     assert any(rollouts in note for note in stage["notes"])
+
+
+@pytest.mark.parametrize("command", [["plan"], ["rl", "dry_run=true"]])
+def test_machines_of_unknown_speed_have_a_plan_without_times(
+    command: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With groups that are filtered it was a traceback."""
+    words = ["+recipe=quickstart_cpu", "cluster.speed=null", f"run_dir={tmp_path / 'run'}"]
+    assert main([*command, *words]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "more batches of rollouts a step (rl.algorithm.filter_batches)" in said
+
+
+def test_a_mean_length_is_within_the_limits(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["plan", "+recipe=quickstart_cpu", f"run_dir={tmp_path / 'run'}"]
+    for key, limit in (("response_tokens", "rl.max_response_tokens"), ("row_tokens", "sft.cutoff_len")):
+        assert main([*words, f"{key}=90000", "sft.cutoff_len=4096"]) == 2
+        said = " ".join(capsys.readouterr().err.split())
+        assert f"plan.{key}=90000: a mean cannot be above the limit ({limit}=" in said
+    assert main([*words, "prompt_tokens=9000.5", "row_tokens=9000", "--json"]) == 0
+    notes = [note for one in json.loads(capsys.readouterr().out)["stages"].values() for note in one["notes"]]
+    assert any("rows of at most 9,000 tokens" in note for note in notes)
+    assert any("prompts of at most 9,001 tokens" in note for note in notes)
