@@ -26,12 +26,17 @@ def write_text(path: Path, text: str) -> None:
     """Writes `text` atomically, making the folder if need be."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    # A file's name may be no text (a lone surrogate); written as an escape, it is valid JSON.
-    with temporary.open("w", encoding="utf-8", errors="backslashreplace") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    try:
+        # A file's name may be no text (a lone surrogate); written as an escape, it is valid JSON.
+        with temporary.open("w", encoding="utf-8", errors="backslashreplace") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:
+        with suppress(OSError):  # half a file would be in the way on a disk that is full
+            temporary.unlink()
+        raise
 
 
 def read_json(path: Path) -> Mapping[str, Any]:

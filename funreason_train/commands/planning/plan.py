@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from ...cluster.plan import StagePlan, document
-from ...errors import UserError
+from ...errors import Problem, UserError, refuse
 from ...run.paths import RunDir
 from ..display import console, print_table, say
 from ..stages import stage_of
@@ -22,8 +22,8 @@ def plan(config: DictConfig, run: RunDir) -> None:
     """Prints the plan of every stage of the pipeline that trains, and writes `RUN_DIR/plan/plan.json`.
 
     Raises:
-        UserError: if a stage does not fit the machines, after everything has been printed; or if the model's
-            sizes are not known.
+        UserError: if a stage does not fit the machines or the run directory takes no files, after everything
+            has been printed; or if the model's sizes are not known.
     """
     found = {name: cost for name in config.pipeline.stages if (cost := _cost(name, config, run))}
     plans = [calibrated(cost, config) for cost in found.values() if not isinstance(cost, str)]
@@ -34,16 +34,24 @@ def plan(config: DictConfig, run: RunDir) -> None:
             where="pipeline.stages",
             fix="Include sft or rl, and name a model whose config.json is here or whose sizes are known",
         )
-    kept = _written(plans, run)
     if config.plan.format == "json":
         print(json.dumps(document(plans), indent=2))
         sys.stderr.writelines(f"not planned: {one}\n" for one in unplanned)
     else:
         for one in plans:
             _print(one)
-        say("\n".join([*(f"not planned: {one}" for one in unplanned), kept]))
+        for text in unplanned:
+            say(f"not planned: {text}")
+    wrong: list[Problem] = []
+    try:
+        write(plans, run)
+        if config.plan.format != "json":
+            say(f"The plan for programs: {run.plan / 'plan.json'}")
+    except UserError as error:
+        wrong.append(Problem.of(error))
     if problems := [f"{one.stage}: {text}" for one in plans for text in show.complaints(one)]:
-        raise UserError("does not fit the machines: " + "; ".join(problems))
+        wrong.append(Problem("does not fit the machines: " + "; ".join(problems)))
+    refuse(wrong)
 
 
 def _cost(name: str, config: DictConfig, run: RunDir) -> StagePlan | str | None:
@@ -60,11 +68,3 @@ def _print(plan: StagePlan) -> None:
     if (table := show.times(plan)) is not None:
         print_table(table)
     say("\n".join(show.brief(plan)) + "\n")
-
-
-def _written(plans: list[StagePlan], run: RunDir) -> str:
-    try:
-        write(plans, run)
-    except OSError as error:
-        return f"The plan could not be written ({error.strerror}): {run.plan / 'plan.json'}"
-    return f"The plan for programs: {run.plan / 'plan.json'}"

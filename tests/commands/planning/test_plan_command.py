@@ -334,3 +334,12 @@ def test_a_mean_length_is_within_the_limits(tmp_path: Path, capsys: pytest.Captu
     notes = [note for one in json.loads(capsys.readouterr().out)["stages"].values() for note in one["notes"]]
     assert any("rows of at most 9,000 tokens" in note for note in notes)
     assert any("prompts of at most 9,001 tokens" in note for note in notes)
+
+
+def test_a_plan_is_shown_also_where_it_cannot_be_kept(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    assert main(["plan", "+recipe=quickstart_cpu", f"run_dir={tmp_path / 'file'}", "--json"]) == 2
+    out, err = capsys.readouterr()
+    assert set(json.loads(out)["stages"]) == {"sft", "rl"} and "cannot be written" in err
