@@ -311,6 +311,11 @@ def _run(name: str, words: list[str]) -> int:
     if command.word and words and "=" not in words[0]:
         words = [f"{command.word}={words[0]}", *words[1:]]
     config = load(name, command.section, words)
+    told = ""
+    if name == "eval":
+        from .line.prompts import settle_prompts
+
+        told = settle_prompts(config, words)
     if options.print_config:
         from omegaconf import OmegaConf
 
@@ -325,6 +330,8 @@ def _run(name: str, words: list[str]) -> int:
     from .planning.dry_run import show
     from .stages import STAGES
 
+    if told:
+        say(told)
     run_dir = home_of(name, config, words)
     if name == "pipeline" and config.pipeline.rehearse:
         from .rehearsal.rehearse import RehearsalFailed, rehearse

@@ -28,7 +28,8 @@ def next_step(command: str, config: DictConfig, run: RunDir, words: Sequence[str
     if command not in _NEXT:
         return ""
     following, settings = _NEXT[command](config, run)
-    kept = [word for word in words if word.startswith(_KEPT) and following != "eval"]
+    # What is evaluated is named below, but on which machine, and with which prompts, is as before.
+    kept = [word for word in words if word.startswith(_KEPT[: 2 if following == "eval" else None])]
     place = [f"run_dir={config.run_dir}"] if RunDir.at(config.run_dir).root == run.root else []
     return shlex.join(["funreason-train", following, *kept, *settings, *map(_short, place)])
 
