@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from email.utils import formatdate
 from typing import Any
 
 import pytest
@@ -75,6 +76,25 @@ def test_a_pause_that_the_server_asks_for_is_kept(monkeypatch: pytest.MonkeyPatc
     with serving(lambda _: "yes", refuse=refuse) as server, asking(server) as endpoint:
         endpoint.ask("m", ASKED)
     assert waited == [7.0]
+
+
+def test_a_pause_until_a_date_is_kept_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    waited = []
+
+    def pause(state: Any) -> int:
+        waited.append(state.outcome.exception().pause)
+        return 0
+
+    dates = [formatdate(time.time() + 20, usegmt=True), formatdate(time.time() - 9, usegmt=True), "soon"]
+
+    def refuse(number: int) -> Any:
+        return (429, {}, {"Retry-After": dates[number]}) if number < len(dates) else None
+
+    monkeypatch.setattr(module, "_pause", pause)
+    with serving(lambda _: "yes", refuse=refuse) as server, asking(server, tries=4) as endpoint:
+        assert endpoint.ask("m", ASKED).text == "yes"
+    first, past, unread = waited
+    assert 10 < first <= 20 and past == 0.0 and unread is None
 
 
 def test_a_stall_is_given_up_and_counted_as_charged() -> None:

@@ -22,6 +22,7 @@ from funreason_train.synth.agents.account import Usage
 from funreason_train.synth.agents.answer import LARGEST
 from funreason_train.synth.agents.endpoint import Unanswered
 from funreason_train.synth.agents.make import model_agents, models_of
+from funreason_train.synth.agents.model import completion_of
 from funreason_train.synth.phases import Phases
 from funreason_train.synth.work.threads import in_threads
 
@@ -120,6 +121,18 @@ def test_calls_in_place_of_content_are_calls() -> None:
         with serving(lambda _, said=said: said) as server, asking(server) as endpoint:
             (call,) = parse_calls(endpoint.ask("m", ASKED).text)
         assert (call.name, dict(call.arguments)) == ("look_up", {"city": "Rome", "n": 2})
+
+
+def test_calls_beside_a_content_stand_after_it_as_after_a_thought() -> None:
+    native = [{"type": "function", "function": {"name": "look_up", "arguments": '{"city": "Rome"}'}}]
+    for content, told in (
+        ("Rome is meant.", 'Rome is meant.</think>\n\n[look_up(city="Rome")]'),
+        ("<think>Rome is meant.</think>", 'Rome is meant.</think>\n\n[look_up(city="Rome")]'),
+        ('Rome.\n[look_up(city="Rome")]', 'Rome.</think>\n\n[look_up(city="Rome")]'),
+    ):
+        said = message(content=content, tool_calls=native)
+        with serving(lambda _, said=said: said) as server, asking(server) as endpoint:
+            assert completion_of(endpoint.ask("m", ASKED).text) == told
 
 
 @pytest.mark.parametrize("native", [[{}], [{"function": {"name": "f", "arguments": "{"}}], "f()", [7]])

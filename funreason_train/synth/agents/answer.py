@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ...calls import Call, render_calls
+from ...calls import Call, CallSyntaxError, parse_calls, render_calls
 from .account import Usage
 
 _BEYOND = 100  # times the most tokens that a request can have taken, from which on nobody is believed
@@ -76,7 +76,7 @@ def read_answer(text: str, held: tuple[int, int], most: int, plain: Callable[[An
         value = json.loads(text)
         choice = value["choices"][0]
         message = choice["message"]
-        said = _in_parts(message.get("content")) or _native_calls(_called(message))
+        said = _with_calls(_in_parts(message.get("content")), _native_calls(_called(message)))
         said = said or message.get("refusal") or ""
         thought = message.get("reasoning_content") or message.get("reasoning") or ""
         if not isinstance(said, str) or not isinstance(thought, str):
@@ -123,6 +123,17 @@ def _in_parts(content: Any) -> Any:
     if unread := {part["type"] for part in content} - {"text", *_THOUGHTS}:
         raise TypeError(f"parts of the message are {', '.join(map(str, unread))}")
     return "".join(part["text"] for part in content if part["type"] == "text")
+
+
+def _with_calls(said: Any, called: str) -> Any:
+    """A message with the calls that a server took out of its text, unless they still stand there as well."""
+    if not called or not isinstance(said, str) or not said.strip():
+        return said or called
+    try:
+        stand_there = bool(parse_calls(said.strip().rpartition("\n")[2]))
+    except CallSyntaxError:
+        stand_there = False
+    return said if stand_there else f"{said.rstrip()}\n\n{called}"
 
 
 def _called(message: Mapping[str, Any]) -> Any:

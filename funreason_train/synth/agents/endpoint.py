@@ -14,6 +14,7 @@ import time
 from collections.abc import Mapping
 from concurrent.futures import CancelledError
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
 from ...errors import UserError
@@ -309,11 +310,17 @@ class Endpoint:
 
 
 def _asked_pause(headers: Mapping[str, str]) -> float | None:
-    """Seconds of a `Retry-After`."""
+    """Seconds of a `Retry-After`, which may be a date."""
+    said = headers.get("retry-after", "")
     try:
-        return min(_LONGEST_PAUSE, max(0.0, float(headers.get("retry-after", ""))))
+        return min(_LONGEST_PAUSE, max(0.0, float(said)))
     except ValueError:
+        pass
+    try:
+        seconds = parsedate_to_datetime(said).timestamp() - time.time()
+    except (ValueError, TypeError, OverflowError):
         return None
+    return min(_LONGEST_PAUSE, max(0.0, seconds))
 
 
 def _pause(state: RetryCallState) -> float:
