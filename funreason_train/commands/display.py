@@ -11,7 +11,7 @@ from ..pages.table import Table
 from ..plain import visible
 
 #: Everything that a person reads goes here; results for programs are in files.
-console = Console()
+console = Console(emoji=False)  # `:Car:` of `shop:Car: …` is no picture
 
 
 def say(text: str) -> None:

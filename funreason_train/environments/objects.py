@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import datetime
 import enum
+import functools
 import inspect
 import itertools
 import json
@@ -20,7 +22,7 @@ from ..errors import UserError
 from .faults import note_fault
 from .protocol import Environment, Result, brief
 from .sandbox.chance import clock_setter, decided
-from .schemas import called, convert, hints_of
+from .schemas import called, convert, hints_of, written
 from .tools import describe
 
 _DEEPEST = 64
@@ -284,6 +286,8 @@ def plain(value: Any, place: str = "", above: tuple[int, ...] = ()) -> Any:
         return value.hex()
     if callable(listed := getattr(value, "tolist", None)) and not isinstance(value, type):
         return plain(listed(), place, inner)  # numbers and arrays of numpy and its like
+    if isinstance(value, (datetime.datetime, datetime.timedelta)):  # as such an argument is written
+        return written(value)
     if type(value).__module__ in ("datetime", "decimal", "uuid", "pathlib", "fractions", "ipaddress"):
         return str(value)
     return _fields(value, place, inner)
@@ -296,8 +300,10 @@ def _key(key: Any) -> str:
 def _fields(value: Any, place: str, inner: tuple[int, ...]) -> dict[str, Any]:
     """An object's attributes; a private one without a form (a lock, a logger) is no part of the state."""
     slots = [one for kind in type(value).__mro__ for one in _slots_of(kind)]
-    if not (slots or hasattr(value, "__dict__")) or callable(value) or inspect.ismodule(value):
-        raise ValueError(f"{place or 'the answer'} is a {type(value).__name__}, which cannot be compared")
+    # A function has no state that could be compared; an object that can be called as well has one.
+    called = isinstance(value, (type, functools.partial)) or inspect.isroutine(value)
+    if not (slots or hasattr(value, "__dict__")) or called or inspect.ismodule(value):
+        raise ValueError(f"{place or 'it'} is a {type(value).__name__}, which cannot be compared")
     held = {one: getattr(value, one) for one in slots if hasattr(value, one)}
     found = {}
     for name, one in (held | getattr(value, "__dict__", {})).items():

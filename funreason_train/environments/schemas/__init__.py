@@ -2,7 +2,7 @@
 
 from .arguments import called, convert
 from .docstrings import sections, summary
-from .hints import Between, hints_of, parameters_schema, type_schema
+from .hints import Between, hints_of, parameters_schema, type_schema, written
 
 __all__ = [
     "Between",
@@ -13,4 +13,5 @@ __all__ = [
     "sections",
     "summary",
     "type_schema",
+    "written",
 ]

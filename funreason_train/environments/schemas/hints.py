@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import datetime
 import decimal
@@ -184,12 +185,13 @@ def _union(branches: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _record_schema(kind: Any) -> dict[str, Any]:
-    """The schema of a record; its docstring's Attributes describe the keys. Inside itself it is any."""
+    """The schema of a record; its docstring tells of its keys, or attributes. Inside itself it is any."""
     if kind in (within := _WITHIN.get()):
         return {"type": "object"}
     hints = record_hints(kind)
     defaults = _defaults(kind)
-    told = sections(_own_doc(kind)).get("Attributes", {})
+    said = sections(_own_doc(kind))
+    told = {**said.get("Args", {}), **said.get("Attributes", {})}
     outside = _WITHIN.set((*within, kind))
     try:
         properties = {name: _described(type_schema(hint), told.get(name)) for name, hint in hints.items()}
@@ -238,13 +240,17 @@ def _plain_default(value: Any) -> Any:
     elif callable(named := getattr(value, "_asdict", None)):
         value = named()
     try:
-        return json.loads(json.dumps(value, default=_written_default))
+        return json.loads(json.dumps(value, default=written))
     except TypeError:
         raise TypeError(f"its default {value!r} is not a value that JSON has") from None
 
 
-def _written_default(value: Any) -> Any:
-    """What stands for a value that JSON does not have; see `WRITTEN`."""
+def written(value: Any) -> Any:
+    """What stands for a value that JSON does not have; see `WRITTEN`.
+
+    Raises:
+        TypeError: Nothing does.
+    """
     if isinstance(value, enum.Enum):
         for shown, one in members(type(value)).items():
             if one is value:
@@ -301,15 +307,39 @@ def parameters_schema(function: Callable[..., Any], strict: bool = True) -> dict
 
 
 def hints_of(function: Callable[..., Any]) -> dict[str, Any]:
-    """A function's annotations, resolved.
+    """A function's annotations, resolved; what it returns is left out where that cannot be resolved.
 
     Raises:
-        TypeError: One of them cannot be resolved.
+        TypeError: One of the others cannot be.
     """
     try:
         return typing.get_type_hints(function, include_extras=True)
     except (NameError, AttributeError, SyntaxError) as error:
+        if isinstance(function, type):
+            raise TypeError(f"an annotation cannot be resolved ({error})") from None
+    # Written as texts, they may name what stands in the method's own class, where nobody else looks.
+    own = _types_within(getattr(function, "__self__", None))
+    given = {name: hint for name, hint in function.__annotations__.items() if name != "return"}
+    known = getattr(inspect.unwrap(function), "__globals__", {})
+    try:
+        found = typing.get_type_hints(_annotated(given), known, own, include_extras=True)
+    except (NameError, AttributeError, SyntaxError) as error:
         raise TypeError(f"an annotation cannot be resolved ({error})") from None
+    with contextlib.suppress(NameError, AttributeError, SyntaxError):
+        returned = {name: hint for name, hint in function.__annotations__.items() if name == "return"}
+        found |= typing.get_type_hints(_annotated(returned), known, own, include_extras=True)
+    return found
+
+
+def _annotated(annotations: Mapping[str, Any]) -> Any:
+    return types.SimpleNamespace(__annotations__=dict(annotations))
+
+
+def _types_within(owner: Any) -> dict[str, Any]:
+    """The classes that stand in a method's class, by name, and that class itself."""
+    kind = owner if isinstance(owner, type) else type(owner)
+    held = {name: one for base in reversed(kind.__mro__) for name, one in vars(base).items()}
+    return {kind.__name__: kind} | {name: one for name, one in held.items() if isinstance(one, type)}
 
 
 def _parameters(function: Callable[..., Any], strict: bool) -> list[inspect.Parameter]:
