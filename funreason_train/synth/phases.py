@@ -87,6 +87,7 @@ class Phases:
         self.changes: dict[str, Any] = {}
         self.learnt: dict[str, Any] = {}
         self.left_out: dict[str, dict[str, str]] = {}
+        self.apart: list[str] = []
         self.targets: dict[str, list[str]] | None = None
         self.spending: Spending | None = None
 
@@ -141,6 +142,8 @@ class Phases:
             value = json.loads(graph)
             self.graphs[name] = Graph.from_json(value["graph"])
             self.sampling[name], self.left_out[name] = value["sampling"], value["left_out"]
+            if value.get("apart"):
+                self.apart.append(name)
             if known := store.note(f"learnt/{name}"):
                 self.learnt[name] = json.loads(known)
                 kind: Any = environment_of(name)
@@ -185,6 +188,7 @@ class Phases:
             "targets": self.targets,
             **elsewhere(self.settings),
             "learnt": self.learnt,
+            "apart": self.apart,
             "agents": {"kind": self.settings["agents"], "errors": self.settings["offline"]["errors"]},
         }
 

@@ -100,12 +100,47 @@ def unsteady_tools(
     return found
 
 
-def _round(
+def leaks(
+    environment: Environment,
+    shared: Environment,
+    scenario: Callable[[Random], Mapping[str, Any]],
+    graph: Graph,
+    seed: str,
+) -> str:
+    """What a class keeps beyond its objects, in its module or in itself, so that conversations that are
+    played one after the other in one process see what others did; empty if nothing is seen of it.
+
+    Args:
+        environment: In a new process after each reset.
+        shared: The same, in one process all along.
+        scenario: Draws a configuration.
+        graph: What was learnt.
+        seed: Of all draws.
+    """
+    plays = _plays(environment, scenario, graph, f"{seed}/leaks")
+    for config, begun, played in (*plays, *plays):
+        try:
+            shared.reset(config)
+        except ValueError as error:
+            return f"a second start fails ({error})"
+        if _state(shared) != begun:
+            return "a second start shows another state"
+        if differing := _first_difference(shared, played):
+            return f"after other conversations {differing[0]} comes to something else"
+    return ""
+
+
+_Play = tuple[Mapping[str, Any], Any, list[Played]]
+"""A configuration, the state at first, and what was called."""
+
+
+def _plays(
     environment: Environment, scenario: Callable[[Random], Mapping[str, Any]], graph: Graph, seed: str
-) -> Iterator[tuple[str, str]]:
+) -> list[_Play]:
+    """Conversations in which every tool that has succeeded is worked towards."""
     directions = Directions(graph)
     targets = [name for name in directions.targets if graph.tools[name].ok]
-    plays: list[tuple[Mapping[str, Any], Any, list[Played]]] = []
+    plays: list[_Play] = []
     for start in range(0, len(targets), _TARGETS):
         rng = Random(f"{seed}/{start}")
         config = scenario(rng)
@@ -116,6 +151,13 @@ def _round(
             if len(kept.played) < _CALLS and not kept.fault:
                 sampler.turn(target)
         plays.append((config, kept.begun, kept.played))
+    return plays
+
+
+def _round(
+    environment: Environment, scenario: Callable[[Random], Mapping[str, Any]], graph: Graph, seed: str
+) -> Iterator[tuple[str, str]]:
+    plays = _plays(environment, scenario, graph, seed)
     time.sleep(_A_SECOND)
     for config, begun, played in plays:
         environment.reset(config)

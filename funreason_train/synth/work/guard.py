@@ -94,6 +94,16 @@ def environment_of(name: str, apart: bool = False) -> type[Environment]:
     return guarded(kind, partial(played_environment, name) if apart else None)
 
 
+def in_one_process(name: str) -> type[Environment]:
+    """The class of one of the user's own environments whose conversations all share another process.
+
+    Args:
+        name: As the configuration names it.
+    """
+    kind = guarded(configured_environment(name), partial(played_environment, name))
+    return type(kind.__name__, (kind,), {"apart": False})
+
+
 def guarded(kind: type[Environment], make: Callable[[], Environment] | None = None) -> type[Environment]:
     """A class that does what another does and keeps the protocol's promises.
 

@@ -8,15 +8,16 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+from ...environments import Environment
 from ...environments.mcp import PREFIX, check_isolation, keep_learnt
 from ...environments.registry import is_own
 from ...errors import UserError
 from ...run.progress import report
 from ..explore.graph import Graph
-from ..explore.learn import SLOW, Told, learn
+from ..explore.learn import SLOW, Scenario, Told, learn
 from ..explore.measure import measure
-from ..explore.steady import unsteady_tools
-from .guard import check_state, check_tools, environment_of
+from ..explore.steady import leaks, unsteady_tools
+from .guard import check_state, check_tools, environment_of, in_one_process
 from .store import Store
 
 _HANGS = f"a call takes more than {SLOW:g} s, has no answer in time, or ends the process that it runs in"
@@ -47,7 +48,9 @@ def prepare(store: Store, name: str, settings: Mapping[str, Any]) -> tuple[str, 
                 _apart(store, name, kind, settings["cassette"])
             documents = environment.tools()
             check_tools(name, documents)
-            check_state(environment, kind.scenario(Random("state"), settings["size"]), steady=not served)
+            apart = getattr(kind, "apart", True)  # in one process, `leaks` finds out what is not steady
+            config = kind.scenario(Random("state"), settings["size"])
+            check_state(environment, config, steady=apart and not served)
         except ValueError as error:
             raise UserError(
                 f"conversations in {name} could not be replayed and compared ({error})",
@@ -68,7 +71,8 @@ def explore(name: str, settings: Mapping[str, Any], seed: int, told: Told) -> di
         told: Hears how far it is.
 
     Returns:
-        `{"graph", "sampling": how sampling does in it, "left_out": tool -> reason}`.
+        `{"graph", "sampling": how sampling does in it, "left_out": tool -> reason, "apart": whether each of
+        its conversations needs a process of its own}`.
 
     Raises:
         UserError: it fails meanwhile.
@@ -92,6 +96,7 @@ def explore(name: str, settings: Mapping[str, Any], seed: int, told: Told) -> di
         if served or is_own(name):
             left_out |= unsteady_tools(environment, scenario, graph, own_seed, told)
         _some_left(name, graph, left_out)
+        apart = is_own(name) and _leaks(name, environment, scenario, graph, own_seed)
         compared = (
             measure(environment, scenario, graph, own_seed, amount["measure"], 60, told)
             if amount["measure"]
@@ -115,7 +120,20 @@ def explore(name: str, settings: Mapping[str, Any], seed: int, told: Told) -> di
                 left_out[tool] += " (session.examples can hold calls that work)"
     if served:
         _tell(name, graph, left_out)
-    return {"graph": graph.to_json(), "sampling": compared, "left_out": left_out}
+    return {"graph": graph.to_json(), "sampling": compared, "left_out": left_out, "apart": apart}
+
+
+def _leaks(name: str, environment: Environment, scenario: Scenario, graph: Graph, seed: str) -> bool:
+    """Whether conversations would see each other in one process; says so."""
+    shared = in_one_process(name)()
+    try:
+        found = leaks(environment, shared, scenario, graph, seed)
+    finally:
+        shared.close()
+    if found:
+        told = "each conversation has a process of its own, which takes longer"
+        print(f"{name} keeps something beyond its objects ({found}): {told}", flush=True)
+    return bool(found)
 
 
 def _some_left(name: str, graph: Graph, left_out: Mapping[str, str]) -> None:

@@ -58,7 +58,8 @@ class Samples:
 
     Args:
         job: Plain values, so that it can be sent to other processes: `seed`, `split`, `settings` (the section
-            `synth`), `graphs` (name -> `Graph.to_json`), `targets` (name -> tools, or None), `modules`.
+            `synth`), `graphs` (name -> `Graph.to_json`), `targets` (name -> tools, or None), `apart` (the
+            classes that keep something beyond their objects), `modules`.
         agents: Who writes.
         apart: Whether classes of the user's own work in other processes, since this one makes all samples.
     """
@@ -72,7 +73,10 @@ class Samples:
             configured_environment(name).adopt(learnt)  # type: ignore[attr-defined]
         self.names = list(job["graphs"])
         self.worlds = {
-            name: World(name, Graph.from_json(graph), (job["targets"] or {}).get(name), apart)
+            name: World(
+                *(name, Graph.from_json(graph), (job["targets"] or {}).get(name)),
+                apart or name in job.get("apart", ()),
+            )
             for name, graph in job["graphs"].items()
         }
         self.names = [name for name in self.names if self.worlds[name].targets]
