@@ -13,7 +13,9 @@ from funreason_train.calls import Call, render_calls
 from funreason_train.synth.chain.advanced import AdvancedTool, advanced_problems
 from funreason_train.synth.chain.hints import fallback, reveals
 from funreason_train.synth.chain.needs import needs_of
+from funreason_train.synth.chain.purposes import purposes
 from funreason_train.synth.chain.query import names_tool, query_problems, says
+from funreason_train.synth.explore.graph import Graph
 
 
 def test_the_papers_example_needs_two_cities_and_hides_the_zip_codes() -> None:
@@ -148,3 +150,39 @@ def test_a_list_that_does_not_tell_its_values_apart_is_asked_for_beside_the_valu
     needs = needs_of(trace, trace, graph("list_tables", "describe_table"))
     assert [(one.parameter, one.value) for one in needs.given] == [("table", "orders")]
     assert needs.goals == (0, 1) and not needs.derived, "nobody lists tables to learn a name that is told"
+
+
+def test_values_of_one_name_inside_a_call_are_told_with_what_they_stand_in() -> None:
+    trace = [step(0, "measure", {"far": 5}, start={"x": 1, "y": 2}, end={"x": 4}, x=7)]
+    needs = needs_of(trace, trace, graph("measure"))
+    assert [one.shown for one in needs.given] == [("start_x", 1), ("y", 2), ("end_x", 4), ("x", 7)]
+    assert not any(purposes(needs, one) for one in needs.given)
+
+
+def known(tool: str, parameter: str, *, made: int) -> Graph:
+    """A graph in which so many calls of a tool have succeeded with a value that was made up."""
+    found = graph("find", tool)
+    found.tools[tool].ok = 8
+    found.tools[tool].sources[parameter] = {"made": [made, 8 - made], "result:find/day": [8 - made, 0]}
+    return found
+
+
+def test_what_something_new_holds_is_told_unless_nobody_can_know_it() -> None:
+    """The day of a visit is not that of another one by itself; its patient's id has to be found out."""
+    trace = [
+        step(0, "find", {"day": "2026-03-05"}, name="Ada"),
+        step(1, "book", {"visit": "V1"}, True, day=("2026-03-05", 0, ("day",))),
+    ]
+    told = needs_of(trace, trace, known("book", "day", made=8))
+    assert [one.value for one in told.given] == ["Ada", "2026-03-05"] and not told.derived
+    found = needs_of(trace, trace, known("book", "day", made=0))
+    assert [one.value for one in found.given] == ["Ada"] and found.derived == ("2026-03-05",)
+
+
+def test_a_number_of_which_only_that_is_told_is_no_answer_to_another_question() -> None:
+    trace = [
+        step(0, "find", {"converted_value": 5.5}, name="Ada"),
+        step(1, "convert", {"converted_value": 2}, value=(5.5, 0, ("converted_value",))),
+    ]
+    needs = needs_of(trace, trace, known("convert", "value", made=8))
+    assert [one.value for one in needs.given] == ["Ada", 5.5] and needs.goals == (0, 1)

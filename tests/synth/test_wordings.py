@@ -117,6 +117,21 @@ def test_a_wish_is_the_first_sentence_of_a_description(described: str, said: str
     assert phrases.goal({"name": "look_up", "description": described}) == said
 
 
+@pytest.mark.parametrize(
+    ("name", "described", "said"),
+    [
+        ("goal_names", "All goals.", "show all goals"),
+        ("loans.all", "All loans that are open.", "show all loans that are open"),
+        ("balance", "The current balance", "show the current balance"),
+        ("get_balance", "The current balance", "get balance"),
+        ("think", "A detailed tool for thinking", "think"),
+        ("cart", "The item is put into the cart.", "cart"),
+    ],
+)
+def test_a_description_of_what_there_is_asks_for_it(name: str, described: str, said: str) -> None:
+    assert phrases.goal({"name": name, "description": described}) == said
+
+
 def test_a_reply_tells_what_fits_into_a_sentence() -> None:
     value = {"note": "", "page": "x" * 5000, "poem": "a\nb", "found": True, "stock": 4, "shop_name": "Inn"}
     assert _facts([(Call("look", {}), Result("…", True, value))]) == "stock is 4 and shop name is Inn"
@@ -150,6 +165,8 @@ def test_a_name_is_spoken_in_its_own_letters(name: str, said: str) -> None:
         ("The sum of 2 and 3 is 5.", None, 'the answer is "The sum of 2 and 3 is 5"'),
         ("7", 7, "the answer is 7"),
         ('["hall", "office"]', ["hall", "office"], "there are hall, office"),
+        ('["hall"]', ["hall"], "there is hall"),
+        ("[]", [], "it is as you asked"),
         ("[DIR] a\n[FILE] b", None, "it is as you asked"),
         ("null", None, "it is as you asked"),
         ("true", True, "it is as you asked"),
@@ -191,6 +208,14 @@ def test_a_reply_says_which_of_a_tool_s_answers_is_whose() -> None:
         for name, area in (("A", 2), ("B", 2.5))
     ]
     assert _facts(beds) == "bed is A and area is 2; bed is B and area is 2.5"
+
+
+def test_a_reply_tells_what_was_not_known_before() -> None:
+    value = {"from_value": 3, "from_unit": "hour", "to_value": 180.0, "to_unit": "minute"}
+    call = Call("convert", {"value": 3, "from_unit": "hour", "to_unit": "minute"})
+    assert _facts([(call, Result("…", True, value))]) == "to value is 180.0"
+    echo = (Call("set_price", {"price": 9}), Result("…", True, {"price": 9}))
+    assert _facts([echo]) == "price is 9"
 
 
 def test_a_reply_falls_back_on_what_was_found_out_before() -> None:

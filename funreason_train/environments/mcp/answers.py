@@ -111,10 +111,10 @@ def is_failure(text: str, value: Any) -> bool:
     if not text.lstrip().startswith(("{", "[")):
         return _FAILURE.match(text.rstrip()) is not None
     if isinstance(value, list):
-        return bool(value) and all(isinstance(one, Mapping) and _has_error(one) for one in value)
+        return _all_failed(value)
     if not isinstance(value, Mapping):
         return False
-    if _has_error(value):
+    if _has_error(value) or any(_all_failed(one) for one in value.values()):
         return True
     if value and all(isinstance(one, Mapping) and one.keys() & set(_WHY) for one in value.values()):
         return all(is_failure("{}", one) for one in value.values())  # a report of each of several things
@@ -126,6 +126,15 @@ def is_failure(text: str, value: Any) -> bool:
         return True
     said = [value[key] for key in _SAYING if isinstance(value.get(key), str)]
     return bool(said) and len(said) == len(value) and _FAILURE.match(said[0].rstrip()) is not None
+
+
+def _all_failed(value: Any) -> bool:
+    """Whether a value is a list of reports, each of an error."""
+    return (
+        isinstance(value, list)
+        and bool(value)
+        and all(isinstance(one, Mapping) and _has_error(one) for one in value)
+    )
 
 
 def _has_error(value: Mapping[str, Any]) -> bool:
@@ -171,7 +180,13 @@ def failed_in_part(result: Result, arguments: Mapping[str, Any]) -> bool:
         names = [str(one) for one in things if isinstance(one, (str, int))]
         if isinstance(value, Mapping) and names and value.keys() == set(names):
             value = list(value.values())
-        each = value if isinstance(value, list) and len(value) == len(things) else ()
+        reports = [value, *value.values()] if isinstance(value, Mapping) else [value]
+        each = [
+            one
+            for listed in reports
+            if isinstance(listed, list) and len(listed) == len(things)
+            for one in listed
+        ]
         if any(isinstance(one, Mapping) and _has_error(one) for one in each):
             return True
         if any(re.search(_REPORTED.format(re.escape(one)), result.text, re.I | re.M) for one in names):

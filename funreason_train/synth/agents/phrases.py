@@ -104,6 +104,33 @@ _ABOUT_ITSELF = re.compile(
 )
 #: `A tool for reflective problem solving`, of which one says that it is done; not so of `for thinking`.
 _FOR_NOUN = re.compile(r"^(?:this|the|an?) (?:[\w-]+ ){0,3}?(?:tool|function|utility) for (?!\w+ing\b)", re.I)
+#: What is there, and not what is done: `All open loans`, `The current balance`; no tool's name for itself.
+_NOUN = re.compile(
+    r"^(?:the|an?|all|every|each|both) (?!(?:[\w-]+ ){0,3}(?:tool|function|utility|method|command)\b)", re.I
+)
+_THAT = re.compile(r" (?:that|which|who|whose) ")
+_STATES = re.compile(r"\b(?:is|are|was|were|will|must|can|has|have)\b")
+#: With which a tool's name says what it does.
+_DOING = frozenset(
+    (
+        *(
+            "get",
+            "set",
+            "list",
+            "find",
+            "look",
+            "read",
+            "show",
+            "create",
+            "add",
+            "remove",
+            "delete",
+            "update",
+        ),
+        *("fetch", "search", "count", "check", "compute", "calculate", "convert", "write", "send", "make"),
+        *("describe", "view", "query", "load", "open", "export", "print", "tell", "retrieve", "return"),
+    )
+)
 _NO_VERB = frozenset(
     (
         *("the", "a", "an", "this", "it", "you", "your", "there", "for", "tool"),
@@ -130,8 +157,11 @@ def goal(document: dict[str, Any] | Any) -> str:
     first, _, rest = text.partition(" ")
     if first.replace("/", "").isalpha():  # `Calculates/evaluates`
         first = first.split("/")[0]
-    if not text or first.lower() in _NO_VERB:
-        return spoken(str(document["name"]))
+    if not text or first.lower() in _NO_VERB or _NOUN.match(text):
+        called = spoken(name)
+        if _NOUN.match(text) and called.split()[0] not in _DOING and not _STATES.search(_THAT.split(text)[0]):
+            return f"show {first.lower()} {rest}"
+        return called
     if _VERB.match(first):
         verb, comma = first.lower().rstrip(","), "," * first.endswith(",")
         if _bare(verb) != verb:

@@ -186,9 +186,9 @@ class Writer:
             new = [tool for tool in self.all_tools if tool["name"] == plan.withheld]
             user = announcement(new, self.words.new_tool())
         if plan.slot:
-            ask = [Response("ask", text=plan.slot.parameter.rpartition(".")[2])]
+            ask = [Response("ask", text=plan.slot.name)]
             await self._play(user, plan, ask, advanced, None)
-            user = self.words.answer(plan.slot.parameter.rpartition(".")[2], plan.slot.value)
+            user = self.words.answer(plan.slot.name, plan.slot.value)
         await self._play(user, plan, self._gold(plan), advanced, state)
 
     async def _query(self, plan: Planned, advanced: AdvancedTool, left_out: tuple[Given, ...]) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 from ..explore.graph import Graph
 from ..explore.trace import Executed, Path, Source, at, leaves, pattern
-from ..explore.words import names_it
+from ..explore.words import is_vague, names_it
 
 Described = tuple[str, Any]
 _ALIKE = 0.5  # least likeness of names for "the same as before" to say which value is meant
@@ -23,17 +23,24 @@ class Given:
         parameter: Dotted path of the argument.
         value: The scalar, or the whole list.
         named: How it is told, if not by itself: (field, value) that picks a record out of a list.
+        label: What it is called, if its parameter's own name does not tell; see `labels_of`.
     """
 
     step: int
     parameter: str
     value: Any
     named: Described | None = None
+    label: str = ""
+
+    @property
+    def name(self) -> str:
+        """What the value is called."""
+        return self.label or self.parameter.rpartition(".")[2]
 
     @property
     def shown(self) -> Described:
         """The name and value that the query tells."""
-        return self.named or (self.parameter.rpartition(".")[2], self.value)
+        return self.named or (self.name, self.value)
 
 
 @dataclass(frozen=True)
@@ -80,14 +87,19 @@ def needs_of(trace: Sequence[Executed], everything: Sequence[Executed], graph: G
     derived: list[tuple[str, Any]] = []
     used: set[int] = set()
     for number, executed in enumerate(trace):
+        labels = labels_of(executed.call.arguments)
         for parameter, value in values_of(executed.call.arguments):
+            label = labels.get(parameter, "")
             source = executed.sources.get(parameter)
             origin = _origin(value, source, everything, executed.number)
             if origin is not None:
                 step, path = origin
                 named = _described(everything[step], path)
-                if named != _UNCLEAR and not _by_chance(
-                    everything[step], path, executed, parameter, graph
+                free = step >= start and _is_free(value, executed, parameter, graph)
+                if not (
+                    named == _UNCLEAR
+                    or free
+                    or _by_chance(everything[step], path, executed, parameter, graph)
                 ):  # else the user gives it, and the call that shows it is not for this
                     if step >= start:
                         if not _echoes(everything[step], value):
@@ -105,9 +117,11 @@ def needs_of(trace: Sequence[Executed], everything: Sequence[Executed], graph: G
                     ):
                         earlier.setdefault(parameter, Given(number, parameter, value))
                     else:
-                        given.setdefault((parameter, repr(value)), Given(number, parameter, value))
+                        given.setdefault(
+                            (parameter, repr(value)), Given(number, parameter, value, None, label)
+                        )
                     continue
-            given.setdefault((parameter, repr(value)), Given(number, parameter, value))
+            given.setdefault((parameter, repr(value)), Given(number, parameter, value, None, label))
     told = {repr(one.value) for one in given.values() if one.named is None}
     prepares = _preparations(trace, graph)
     goals = tuple(
@@ -138,6 +152,16 @@ def values_of(arguments: Mapping[str, Any]) -> list[tuple[str, Any]]:
         elif value is not None:
             found.append((name, value))
     return found
+
+
+def labels_of(arguments: Mapping[str, Any]) -> dict[str, str]:
+    """What parameters are called whose own names do not tell them apart: `x` inside `start` is `start_x`,
+    where `end` has one too.
+    """
+    paths = list(dict.fromkeys(path for path, _ in values_of(arguments)))
+    leaf = {path: path.rpartition(".")[2] for path in paths}
+    own = list(leaf.values())
+    return {path: path.replace(".", "_") for path in paths if "." in path and own.count(leaf[path]) > 1}
 
 
 def _origin(
@@ -236,6 +260,15 @@ def _by_chance(source: Executed, path: Path, user: Executed, parameter: str, gra
     if isinstance(value, (int, float)) and names_it(own, _label(source, path)) < _ALIKE:
         return True
     return source.call.name == tool and own not in path[-1:] and not graph.opaque(tool, parameter)
+
+
+def _is_free(value: Any, user: Executed, parameter: str, graph: Graph) -> bool:
+    """Whether people say a value themselves, though an answer of this turn holds it: any would have done, and
+    it is what something new or changed is to hold (a title, a day), or a number of which nothing but that is
+    told (the `value` of one conversion for the next).
+    """
+    vague = isinstance(value, (int, float)) and is_vague(parameter.rpartition(".")[2])
+    return (vague or user.changed) and not graph.opaque(user.call.name, parameter)
 
 
 def _preparations(trace: Sequence[Executed], graph: Graph) -> set[int]:

@@ -127,7 +127,7 @@ def plan_turn(
             raise CannotPlan("nothing_to_withhold")
         planned.withheld = goals.pop()
     elif kind == "error":
-        planned.failing = {step: some[-1:] for step, some in failures.items() if step < len(trace)}
+        planned.failing = _recovered(failures, trace)
         if not planned.failing:
             raise CannotPlan("nothing_failed")
     return planned
@@ -151,6 +151,23 @@ def _pruned(sampled: Sampled) -> tuple[list[Executed], dict[int, list[Executed]]
                 failures[len(kept)] = sampled.failures[number]
             kept.append(one)
     return kept, failures
+
+
+def _recovered(
+    failures: Mapping[int, Sequence[Executed]], trace: Sequence[Executed]
+) -> dict[int, list[Executed]]:
+    """The last failed call before each step, of those whose tool is called with success from there on; the
+    same one stands there once. Others have nothing to do with what is asked for.
+    """
+    found: dict[int, list[Executed]] = {}
+    shown: list[Call] = []
+    for step in sorted(failures, reverse=True):
+        wanted = {one.call.name for one in trace[step:]}
+        some = [one for one in failures[step] if one.call.name in wanted and one.call not in shown]
+        if some:
+            found[step] = some[-1:]
+            shown.append(some[-1].call)
+    return dict(sorted(found.items()))
 
 
 def _needs(later: Executed, earlier: Executed) -> bool:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .needs import Given, Needs, values_of
+from .needs import Given, Needs, labels_of, values_of
 
 
 @dataclass(frozen=True)
@@ -36,16 +37,16 @@ def purposes(needs: Needs, given: Given) -> list[Purpose]:
         needs: The trace, taken apart.
         given: One of its values.
     """
-    name = _leaf(given.parameter)
+    name = given.name
     values = {
         _alike(value)
         for executed in needs.trace
-        for parameter, value in values_of(executed.call.arguments)
-        if _leaf(parameter) == name
+        for called, value in _called(executed.call.arguments)
+        if called == name
     }
     if len(values) < 2 and not _for_some(needs, given):
         return []
-    others = [one for one in needs.given if one != given and _leaf(one.parameter) == name]
+    others = [one for one in needs.given if one != given and one.name == name]
     uses = {use for one in others for use in _uses(needs, one)}
     return [
         _purpose(needs, goal, role if any(one[0] == goal and one[1] != role for one in uses) else "")
@@ -58,9 +59,15 @@ def _for_some(needs: Needs, given: Given) -> bool:
     takes: dict[str, set[bool]] = {}
     for goal in needs.goals:
         call = needs.trace[goal].call
-        names = {_leaf(parameter) for parameter, _ in values_of(call.arguments)}
-        takes.setdefault(call.name, set()).add(_leaf(given.parameter) in names)
+        names = {called for called, _ in _called(call.arguments)}
+        takes.setdefault(call.name, set()).add(given.name in names)
     return takes.get(needs.trace[given.step].call.name) == {True, False}
+
+
+def _called(arguments: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    """Every value of a call with what it is called."""
+    labels = labels_of(arguments)
+    return [(labels.get(path) or _leaf(path), value) for path, value in values_of(arguments)]
 
 
 def _uses(needs: Needs, given: Given) -> set[tuple[int, str]]:

@@ -13,6 +13,7 @@ from ...calls.match import Canon
 from ...dialogue import AssistantStep, Message, read_completion
 from ...environments import Environment, Result
 from ..agents.base import Agents, Criticising, Responding
+from ..explore.trace import leaves
 from ..explore.words import spoken
 from .advanced import AdvancedTool
 from .hints import fallback, reveals
@@ -226,6 +227,9 @@ def _fact(call: Call, result: Result, among: Sequence[tuple[Call, Result]]) -> s
             for key, value in result.value.items()
             if isinstance(value, (str, int, float)) and not isinstance(value, bool) and _is_short(value)
         }
+        given = [value for _, value in leaves(call.arguments)]
+        new = {key: said for key, said in plain.items() if result.value[key] not in given}
+        plain = new or plain  # what it was told itself is no news
         fact, keys = " and ".join([*plain.values()][:2]), {*[*plain][:2]}
         alike = [
             (other, one) for other, one in good if isinstance(one.value, Mapping) and keys & one.value.keys()
@@ -251,10 +255,10 @@ def _said(key: str) -> str:
 
 
 def _listed(values: Sequence[Any]) -> str:
-    """A list of several short values; empty where it is something else."""
+    """A list of short values; empty where it is something else."""
     shown = ", ".join(map(str, values))
     scalar = all(isinstance(one, (str, int, float)) for one in values)
-    return f"there are {shown}" if len(values) > 1 and scalar and _is_short(shown) else ""
+    return f"there {'are' if len(values) > 1 else 'is'} {shown}" if scalar and _is_short(shown) else ""
 
 
 def _told(results: Sequence[Result]) -> str:

@@ -153,7 +153,17 @@ class Drawer(Likely):
                 found[name] = self._value(part, place)
                 if found[name] == {} and name not in required:  # of which nothing could be told
                     del found[name]
-        return found
+        return found or (self._something(schema, prefix) if prefix else {})
+
+    def _something(self, schema: Mapping[str, Any], prefix: str) -> dict[str, Any]:
+        """An entry of an object that need not have any, since nobody asks for one with nothing in it."""
+        if properties := schema.get("properties"):
+            name = self._rng.choice(list(properties))
+            return {name: self._value(properties[name], f"{prefix}{name}")}
+        held, key = schema.get("additionalProperties"), text_for("", self._rng).rpartition(" ")[2]
+        if not isinstance(held, Mapping) or str(held.get("type")) not in _TYPES:
+            return {}
+        return {key: self._value(held, f"{prefix}{key}")}
 
     def _required(self) -> list[str]:
         """The parameters of the tool that have to be given; while learning, those that are declared."""
@@ -226,9 +236,7 @@ class Drawer(Likely):
 
     def _asked_of(self, listed: Sequence[str]) -> list[str]:
         """Those of some options that an error asked for."""
-        if not self.attempts.asking:
-            return []
-        return [one for one in listed if self.attempts.asks_for(one)]
+        return [one for one in listed if self.attempts.asking and self.attempts.asks_for(one)]
 
     def _scalar(self, schema: Mapping[str, Any], place: str) -> Any:
         name = place.rpartition(".")[2]
