@@ -12,8 +12,11 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from funreason_train.synth.explore import words
+from funreason_train.synth.explore.draw.arguments import Drawer
 from funreason_train.synth.explore.draw.formats import in_format
 from funreason_train.synth.explore.draw.patterned import text_like
+from funreason_train.synth.explore.graph import Graph
 from funreason_train.synth.explore.words import number_for
 
 PATTERNS = (
@@ -175,3 +178,31 @@ def test_an_older_schema_s_bounds_hold(rule: dict[str, Any]) -> None:
 def test_of_two_bounds_the_narrower_one_holds() -> None:
     rule = {"type": "integer", "minimum": 5, "exclusiveMinimum": 0, "maximum": 90, "exclusiveMaximum": 7}
     assert {number_for(rule, Random(seed)) for seed in range(40)} == {5, 6}
+
+
+def drawer(properties: dict[str, Any], required: list[str]) -> Drawer:
+    parameters = {"type": "object", "properties": properties, "required": required}
+    return Drawer(Graph("x", [{"name": "f", "description": "", "parameters": parameters}]), {})
+
+
+def drawn(properties: dict[str, Any], *required: str) -> list[dict[str, Any]]:
+    return [drawer(properties, list(required)).arguments("f", Random(seed))[0] for seed in range(60)]
+
+
+def test_nobody_asks_for_an_object_with_nothing_in_it() -> None:
+    contact = {"type": "object", "properties": {"email": {"type": "string"}, "phone": {"type": "string"}}}
+    assert all(one["contact"] for one in drawn({"contact": contact}, "contact"))
+    budget = {"type": "object", "additionalProperties": {"type": "number"}}
+    for one in drawn({"budget": budget}, "budget"):
+        assert len(one["budget"]) == 1 and all(isinstance(value, float) for value in one["budget"].values())
+
+
+def test_a_default_without_a_word_is_not_told() -> None:
+    found = [one["project"] for one in drawn({"project": {"type": "string", "default": ""}}) if one]
+    assert found and "" not in found
+
+
+def test_what_a_value_is_of_is_told_from_what_it_is() -> None:
+    assert words.names_it("body", "files/file", "The content of the file") == 0.0
+    assert words.names_it("which", "patients/patient", "Id of the patient") > 0.5
+    assert words.text_for("fileName", Random(0)).endswith(".txt")

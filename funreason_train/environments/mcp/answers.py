@@ -32,6 +32,7 @@ _FAILED = re.compile(
 _SAYING = ("message", "error", "detail", "result", "reason")
 _WHY = ("message", "error", "reason")
 _ERRORS = ("error", "errors", "error_message", "errorMessage")
+_MISSED = ("not_found", "notFound")  # what was asked for and is not there
 _HAPPY = ("success", "ok", "successful", "succeeded")
 _SAD = ("isError", "is_error")
 _CODES = ("status", "code", "statusCode", "status_code")
@@ -141,6 +142,7 @@ def _has_error(value: Mapping[str, Any]) -> bool:
     """Whether an object says in so many words that it reports an error."""
     return (
         any(value.get(key) for key in _ERRORS)
+        or any(value.get(key) and isinstance(value[key], (list, Mapping)) for key in _MISSED)
         or any(str(value.get(key)).lower() == "false" for key in _HAPPY if key in value)
         or any(value.get(key) is True for key in _SAD)
         or any(value.get(key) == 0 for key in _CHANGED)  # what it was to change is not there
@@ -303,7 +305,7 @@ def _written(value: Any) -> Iterator[tuple[str, ...]]:
 
 
 def replaced(value: Any, there: str, instead: str) -> Any:
-    """A JSON value with one text for another in every text of it."""
+    """A JSON value with one text for another in every text of it, keys included."""
     return _rewritten(value, lambda text: text.replace(there, instead))
 
 
@@ -336,7 +338,7 @@ def _rewritten(value: Any, change: Callable[[str], str]) -> Any:
     if isinstance(value, str):
         return change(value)
     if isinstance(value, Mapping):
-        return {key: _rewritten(one, change) for key, one in value.items()}
+        return {change(str(key)): _rewritten(one, change) for key, one in value.items()}
     if isinstance(value, list):
         return [_rewritten(one, change) for one in value]
     return value

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from ...calls import Call
 from ...errors import UserError
-from ..protocol import Environment, Result
+from ..protocol import Environment, Result, brief
 from ..registry import register_family
 from . import policy
 from .answers import failed_in_part, found_nothing, made_nothing
@@ -74,7 +74,7 @@ class _Offer:
         self.arguments = {shown[tool.name]: policy.argument_names(tool) for tool in offered}
         self.documents = policy.documents(offered, rules)
         self.only_reads = all(policy.reads_only(tool) for tool in offered)
-        self.looking_up = {shown[tool.name] for tool in offered if policy.looks_up(tool)}
+        self.looking_up = {shown[tool.name] for tool in offered if policy.asks(tool)}
         self.making = {shown[tool.name] for tool in offered if policy.makes(tool)}
         self.observing = [tool.name for tool in offered if policy.may_observe(tool)]
 
@@ -102,6 +102,7 @@ class McpEnvironment(Environment):
     def __init__(self) -> None:
         self._session: _Session | None = None
         self._let_go: Callable[[], None] = lambda: None
+        self._called = False  # whether anything was, in this session
         self.fault: str | None = None
 
     def reset(self, config: Mapping[str, Any]) -> None:
@@ -117,7 +118,7 @@ class McpEnvironment(Environment):
                 f"{self.name} takes no configuration; its state is what session.files and reset make"
             )
         self.close()
-        self.fault = None
+        self.fault, self._called = None, False
         try:
             session, self._let_go = self._opened_again()
             self._session = session
@@ -149,7 +150,7 @@ class McpEnvironment(Environment):
         offer = self._offer()
         if (original := offer.names.get(call.name)) is None:
             return Result(f"Error: there is no tool {call.name}", False)
-        own = offer.arguments[call.name]
+        own, self._called = offer.arguments[call.name], True
         result = self._ask(original, {own.get(name, name): value for name, value in call.arguments.items()})
         if not (result.ok and call.arguments):
             return result
@@ -161,14 +162,16 @@ class McpEnvironment(Environment):
     def snapshot(self) -> Any:
         """The observing tools' answers, by name, and the session's folder; nothing where all tools only read.
 
+        What an observer refuses after some calls is what it shows then.
+
         Raises:
             ValueError: No tool shows the state, and `session.observe` does not say that there is none; or one
-                of those failed.
+                of those failed before anything was called, or since the server has failed.
         """
         state: dict[str, Any] = {}
         for name in self.observers():
             result = self._ask(name, {}, look=True)
-            if not result.ok:
+            if not result.ok and (self.fault or not self._called):
                 raise ValueError(
                     f"the state of {self.name} cannot be read: {name} failed ({result.text[:200]})"
                 )
@@ -178,11 +181,19 @@ class McpEnvironment(Environment):
                 state[name] = timeless(result.text if result.value is None else result.value)
         if not state and self.server.session.observe is None and not self._offer().only_reads:
             raise ValueError(
-                f"the state of {self.name} cannot be read: no tool that only reads works without arguments; "
+                f"the state of {self.name} cannot be read: no tool that only reads works without arguments"
+                f"{self._why_not()}; "
                 "name some in session.observe of its description, or give the server a folder with {session} "
                 'or, if it keeps nothing between calls, as a calculator, write "observe": []'
             )
         return nameless(state)
+
+    def _why_not(self) -> str:
+        """What the first of the tools that only read said, where it has failed."""
+        for name in self._offer().observing[:1]:
+            if not (result := self._ask(name, {}, look=True)).ok:
+                return f" ({name} answers: {brief(result.text)})"
+        return ""
 
     def look(self, name: str) -> Result:
         """What an observer answers, with random ids numbered: in two sessions alike."""

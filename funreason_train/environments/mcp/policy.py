@@ -23,6 +23,11 @@ if TYPE_CHECKING:
     from mcp_types import Tool
 
 _MAKING = re.compile(r"^(create|add|insert|append|make|put|register|import|upload)(?![a-z])")
+#: The same where no more follows from it than that an empty answer has found nothing: `note_search`.
+_ASKING = re.compile(
+    r"^(?:open|query|lookup|look|inspect|browse|select|retrieve|find|filter)(?![a-z])"
+    r"|_(?:get|read|find|search|list|show|lookup|query|view|describe)$"
+)
 _READING = re.compile(r"^(list|get|read|show|describe|count|view|status|current|fetch|search|find)(?![a-z])")
 
 
@@ -54,6 +59,16 @@ def looks_up(tool: Tool) -> bool:
 def reads_by_name(name: str) -> bool:
     """Whether a tool reads and changes nothing, as its name says."""
     return _READING.match(_words(name)) is not None
+
+
+def asks(tool: Tool) -> bool:
+    """Whether the tool looks for something, as it says or as its name does at either end."""
+    return not destroys(tool) and (reads_only(tool) or asks_by_name(tool.name))
+
+
+def asks_by_name(name: str) -> bool:
+    """Whether a tool looks for something, as its name says at either end."""
+    return reads_by_name(name) or _ASKING.search(_words(name)) is not None
 
 
 def makes(tool: Tool) -> bool:

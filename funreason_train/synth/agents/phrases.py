@@ -167,7 +167,7 @@ def goal(document: dict[str, Any] | Any) -> str:
         if _bare(verb) != verb:
             rest = _SECOND_VERB.sub(lambda found: _bare(found[0]), rest)
         return f"{_bare(verb)}{comma} {rest}".strip()
-    return text
+    return f"{first.lower()} {rest}".strip() if first.istitle() or first[1:].islower() else text
 
 
 def _bare(verb: str) -> str:

@@ -18,6 +18,7 @@ _DATE, _TIME = re.compile(r"\d{4}-\d{2}-\d{2}"), re.compile(r"\d{1,2}:\d{2}")
 _LISTED = re.compile(r"(?:\[Enum\]|[Oo]ptions(?: are)?|[Oo]ne of)\s*:\s*(.+?)(?:\.(?:\s|$)|$)")
 _SLASHED = re.compile(r"\((\w+(?:/\w+)+)\)")
 _QUOTED = re.compile(r"'(\w+)' for ")
+_OF = re.compile(r" (?:of|in|inside|within) ")
 _COUNTS = {word: number for number, word in enumerate(["one", "two", "three", "four", "five", "six"], 1)}
 _COUNTED = re.compile(rf"\b({'|'.join(_COUNTS)}) (?:numbers|values|items|texts)\b", re.IGNORECASE)
 _FILLERS = frozenset(
@@ -100,8 +101,15 @@ def names_it(name: str, label: str, described: str = "") -> float:
 
 @lru_cache(maxsize=8192)
 def _meant(described: str) -> tuple[str, ...]:
-    words = re.findall(r"\w+", re.split(r"[.;\[(]", described)[0].lower())[:10]
-    return tuple(word for word in words if word not in _FILLERS and len(word) > 2)
+    """The words of a description's beginning that say what it is of: `content`, of the content of a file, and
+    `patient`, of the id of a patient.
+    """
+    said = re.split(r"[.;\[(]", described)[0].lower()
+    for part in (_OF.split(said)[0], said):
+        words = [one for one in re.findall(r"\w+", part)[:10] if one not in _FILLERS and len(one) > 2]
+        if any(telling_words(one) for one in words):
+            break
+    return tuple(words)
 
 
 def spoken(name: str) -> str:
@@ -137,6 +145,8 @@ def text_for(name: str, rng: Random, told: str = "") -> str:
         return f"{rng.choice(_NAMES).lower()}@{rng.choice(_NOUNS)}.example"
     if "phone" in words:
         return f"0{rng.randint(100, 999)} {rng.randint(100000, 999999)}"
+    if words & {"file", "filename"}:
+        return f"{rng.choice(_NOUNS)}.txt"
     if words & {"city", "town", "location", "place", "origin", "destination"}:
         return rng.choice(_CITIES)
     if words & {"name", "user", "passenger", "person", "contact", "recipient", "author"}:

@@ -20,7 +20,7 @@ from typing import Any
 from ...calls import Call, is_tool_name
 from ...environments import Environment, Result
 from ...environments.mcp.answers import found_nothing
-from ...environments.mcp.policy import reads_by_name
+from ...environments.mcp.policy import asks_by_name
 from ...environments.protocol import brief
 from ...environments.registry import configured_environment, is_own, played_environment
 from ...environments.sandbox.configured import call_limits
@@ -192,12 +192,7 @@ class _Guarded(Environment):
             json.dumps(result.value, allow_nan=False)
         except (TypeError, ValueError, RecursionError):
             result = Result(result.text, result.ok)  # told from its text alone, as where it is played
-        if (
-            result.ok
-            and call.arguments
-            and reads_by_name(call.name)
-            and found_nothing(result, call.arguments)
-        ):
+        if result.ok and call.arguments and asks_by_name(call.name) and found_nothing(result, call.arguments):
             return Result(result.text, False, result.value)  # nobody learns from it how to ask
         return result
 

@@ -101,6 +101,8 @@ def test_what_only_looks_like_bytes_is_text(said: str) -> None:
         ('[{"text": "In it"}, {"error": "no such file"}]', True),
         ('[{"text": "In it"}, {"text": "error"}]', False),
         ('{"/a.txt": {"size": 1}, "/b.txt": {"error": "gone"}}', True),
+        ('{"results": [{"size": 1}, {"success": false}], "failed": 1}', True),
+        ('{"results": [{"size": 1}, {"size": 2}], "failed": 0}', False),
     ],
 )
 def test_a_call_over_several_things_has_failed_where_one_of_them_has(said: str, failed: bool) -> None:
@@ -155,6 +157,8 @@ def test_structured_content_around_the_text_is_no_value_of_its_own() -> None:
         '{"code": 500, "message": "Internal error"}',
         '{"isError": true, "text": "bad"}',
         '[{"error": "no such book"}]',
+        '{"results": [{"id": 1, "success": false, "error": "no value"}], "total": 1, "good": 0, "bad": 1}',
+        '{"moved": [], "not_found": ["K7"], "target": "shelf"}',
         "Cannot delete: item is locked",
         "Could not find item 3",
         "❌ Task failed: no such task",
@@ -235,6 +239,12 @@ def test_an_answer_with_a_secret_is_withheld_whole() -> None:
 def test_the_sessions_folder_has_one_name_in_texts_and_values() -> None:
     found = answered(text('{"path": "/tmp/mcp-1/a"}'), aliases={"/tmp/mcp-1": "/session"})
     assert found.text == '{"path": "/session/a"}' and found.value == {"path": "/session/a"}
+    sizes = answered(
+        text('{"/tmp/mcp-1/a": 7}'),
+        structured_content={"/tmp/mcp-1/a": 7},
+        aliases={"/tmp/mcp-1": "/session"},
+    )
+    assert sizes.text == '{"/session/a": 7}' and sizes.value == {"/session/a": 7}
 
 
 def test_ten_megabytes_are_a_failed_call() -> None:

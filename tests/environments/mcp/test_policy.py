@@ -39,6 +39,19 @@ def test_every_tool_that_is_left_out_has_its_reason() -> None:
     assert "drop" in {one.name for one in policy.offered(tools, SessionRules(allow=("drop",)))}
 
 
+@pytest.mark.parametrize(
+    ("name", "observes", "asks"),
+    [
+        *(("list_notes", True, True), ("note_search", False, True), ("todo.get_one", True, True)),
+        *(("open_nodes", False, True), ("retrieveUser", False, True), ("opening", False, False)),
+        *(("clear_list", False, True), ("set_price", False, False), ("notes", False, False)),
+    ],
+)
+def test_a_tool_that_looks_for_something_is_told_by_its_name(name: str, observes: bool, asks: bool) -> None:
+    """What is called to see the state must be one beyond doubt; an empty answer is none of any."""
+    assert (policy.may_observe(tool(name)), policy.asks(tool(name))) == (observes, asks)
+
+
 def test_a_rule_that_names_no_tool_is_told_with_the_nearest() -> None:
     rules = SessionRules(allow=("delete_ordr",), observe=("{session}",), examples={"nope": ({},)})
     said = policy.unknown_names([tool("delete_order")], rules)

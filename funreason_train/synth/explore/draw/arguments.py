@@ -285,7 +285,7 @@ class Drawer(Likely):
         told = examples_in(self._described) if self._served else ()
         given = [*schema.get("examples", ()), *told]
         examples = [one for one in given if type(one) in types]
-        if "default" in schema and type(schema["default"]) in types:
+        if schema.get("default") != "" and type(schema.get("default", ())) in types:  # "" is nothing to tell
             examples.append(schema["default"])
         if way is None or not same:
             if examples:
