@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 from commands.staged import Spawned, command
 
 from funreason_train.commands.execution import aside
+from funreason_train.commands.stages import stage_of
 from funreason_train.errors import UserError
 from funreason_train.run.manifest import Manifest
 from funreason_train.run.paths import RunDir
+from funreason_train.settings import load_settings
+from funreason_train.settings.resolve import run_of
 
 ALL = ("sft", "rl", "export")
 
@@ -125,3 +129,18 @@ def test_a_kill_between_two_moves_loses_nothing(
     for name in ALL:
         assert (run.old / f"{name}.1" / "begun").read_text() == before[name]
         assert not (run.old / f"{name}.2").exists()
+
+
+def test_results_of_one_name_do_not_take_each_other_s_place(tmp_path: Path) -> None:
+    """With synth.out=a/made data.out=b/made the second one stayed, and the new one replaced it."""
+    outs = {name: tmp_path / name / "made" for name in ("synth", "data")}
+    for name, folder in outs.items():
+        folder.mkdir(parents=True)
+        (folder / "rows").write_text(name)
+    words = [f"run_dir={tmp_path / 'run'}", *(f"{name}.out={folder}" for name, folder in outs.items())]
+    config = load_settings("pipeline", words)
+    planned = aside.moves([stage_of("synth"), stage_of("data")], config, run_of(config))
+    for move in planned:
+        move.do()
+    kept = {move.stage: (Path(str(move.target)) / "rows").read_text() for move in planned}
+    assert kept == {"synth": "synth", "data": "data"} and not any(one.exists() for one in outs.values())

@@ -43,11 +43,12 @@ class Move:
 
 def moves(stages: Sequence[Stage], config: DictConfig, run: RunDir) -> list[Move]:
     """Where the results of stages would go: `old/NAME.N`, with the first N that is free."""
-    found = []
+    found: list[Move] = []
     for stage in stages:
         source = stage.folder(config, run)
         number = 1
-        while (target := run.old / f"{source.name}.{number}").exists():
+        taken = {one.target for one in found}  # results that the user placed may have one name
+        while (target := run.old / f"{source.name}.{number}").exists() or str(target) in taken:
             number += 1
         found.append(Move(stage.name, str(source), str(target) if source.exists() else None))
     return found
