@@ -327,6 +327,7 @@ def _run(name: str, words: list[str]) -> int:
     from .execution.stop import StageStopped, StopRequest
     from .line.home import home_of
     from .line.next_step import next_step
+    from .line.notify import notified
     from .planning.dry_run import show
     from .stages import STAGES
 
@@ -337,7 +338,8 @@ def _run(name: str, words: list[str]) -> int:
         from .rehearsal.rehearse import RehearsalFailed, rehearse
 
         try:
-            rehearse(config, run_dir, words)
+            with notified(None if config.dry_run else config.notify, "rehearsal", str(run_dir.root)):
+                rehearse(config, run_dir, words)
         except RehearsalFailed as error:
             print(f"funreason-train: {error}", file=sys.stderr)
             return error.code
@@ -354,14 +356,13 @@ def _run(name: str, words: list[str]) -> int:
     if name == "sft" and config.sft.tokenise_only:
         from .preflight.ahead import tokenise
 
-        say(tokenise(config, run_dir))
+        with notified(config.notify, name, str(run_dir.root)):
+            say(tokenise(config, run_dir))
         return 0
     if config.dry_run and name in _NO_DRY_RUN:
         raise UserError(
             "this command has no dry run", where=name, fix="Leave out dry_run=true; it trains nothing"
         )
-    from .line.notify import notified
-
     try:
         with notified(config.notify, name, str(run_dir.root)):
             command.run(config, run_dir, [name, *words])

@@ -87,3 +87,17 @@ def test_a_stage_s_command_tells(
 ) -> None:
     assert main(["sft", f"run_dir={run.root}", f"notify={program}"]) == 0
     assert "funreason-train sft: done" in told(tmp_path)[0][2]
+
+
+@pytest.mark.parametrize(
+    ("words", "part"),
+    [
+        (["sft", "tokenise_only=true"], "funreason-train sft: failed ("),
+        (["pipeline", "rehearse=true"], "funreason-train rehearsal: failed ("),
+    ],
+)
+def test_what_is_no_stage_tells_as_well(tmp_path: Path, program: str, words: list[str], part: str) -> None:
+    """A rehearsal, which takes as long as a run, ended in silence."""
+    (tmp_path / "run.rehearsal").write_text("in the way")
+    assert main([*words, f"run_dir={tmp_path / 'run'}", f"notify={program}"]) == 2
+    assert part in told(tmp_path)[0][2]
