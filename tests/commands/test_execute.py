@@ -248,3 +248,18 @@ def test_the_same_files_elsewhere_are_the_same_job() -> None:
     gone = record("/copy/of", "a", "b")
     gone["inputs"] = {"rows.json": gone["inputs"]["rows.json"]}
     assert any("sft.model" in one for one in found(gone)), "a hub id has no files"
+
+
+def test_a_job_that_fails_beside_another_one_has_no_result_of_its(
+    run: RunDir, spawned: Spawned, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A failed evaluation was recorded with its own settings and the scores of the one before it."""
+    monkeypatch.setitem(STAGES, "sft", lambda: replace(SFT, again="beside"))
+    command(run)
+    spawned.crash["sft"] = StageFailed("out of memory")
+    with pytest.raises(StageFailed):
+        command(run, "sft.learning_rate=0.5")
+    record = Manifest(run).stage("sft")
+    assert (record["state"], record["result"], record["seconds"]) == ("failed", {}, None)
+    command(run, "sft.learning_rate=0.5")
+    assert Manifest(run).stage("sft")["result"] == {"attempt": 3}

@@ -71,8 +71,11 @@ def execute(stage: Stage, config: DictConfig, run: RunDir, lock: int, attempt: A
         say(f"{stage.title} goes on: {'; '.join(found.grown)}")
     text = OmegaConf.to_yaml(config, resolve=True)
     attempt.begin(text)
+    # What another job of this stage came to is nothing of this one's, should it fail.
+    other = manifest.stage(stage.name) and not record
     manifest.update(
         stage.name,
+        **({"result": {}, "seconds": None, "peak_bytes": None} if other else {}),
         state="running",
         fingerprint=job.fingerprint,
         settings=job.settings,
