@@ -56,7 +56,8 @@ CHANGED = "the rows that they were scored with have changed since"
 def rollouts(run: RunDir) -> Iterator[Stored | str]:
     """The samples of `rl/rollouts/STEP.jsonl`, step by step; for a line that is none, why it is left out."""
     files = [file for file in (run.rl / "rollouts").glob("*.jsonl") if file.is_file()]
-    files.sort(key=lambda file: (len(file.stem), file.stem))
+    files = [file for file in files if file.stem.isdecimal()]  # a copy beside it would count a step twice
+    files.sort(key=lambda file: int(file.stem))
     for file in files:
         episode: list[tuple[int, dict[str, Any]]] = []
         for number, line in _lines(file):

@@ -319,3 +319,11 @@ def test_a_link_as_out_stays_one(tmp_path: Path, capsys: pytest.CaptureFixture[s
         again(capsys, run, f"out={tmp_path / 'link'}")
     assert (tmp_path / "link").is_symlink() and (tmp_path / "elsewhere" / "summary.json").is_file()
     assert {one.name for one in tmp_path.iterdir()} == {"run", "elsewhere", "link"}
+
+
+def test_a_copy_of_a_step_is_not_counted_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = finished(tmp_path / "run")
+    file = run.rl / "rollouts" / "1.jsonl"
+    for name in ("1 (copy).jsonl", "1.old.jsonl", ".1.jsonl"):
+        file.with_name(name).write_text(file.read_text())
+    assert again(capsys, run)["answers"] == 4
