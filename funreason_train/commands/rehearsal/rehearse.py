@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from ...cluster.hosts import enter_rack, why_not
 from ...errors import UserError, refuse
 from ...models.small import known_folder
-from ...run.files import read_json, write_text
+from ...run.files import MISSHAPEN, read_json, write_text
 from ...run.lock import locked
 from ...run.paths import RunDir
 from ...run.process import ChildFailed, call_in_process
@@ -68,11 +68,10 @@ def rehearse(config: DictConfig, run: RunDir, words: Sequence[str]) -> None:
         RehearsalFailed: if a step failed.
     """
     place = Place.of(run)
-    if config.dry_run:
-        rehearsal = plan(config, run, words, _temp_dir("RAY"))
-        _show(rehearsal, _network(config))
-        return
-    with locked(RunDir(place.root)):
+    with locked(RunDir(place.root)):  # a dry run writes the recipe as well, which one that goes on reads
+        if config.dry_run:
+            _show(plan(config, run, words, _temp_dir("RAY")), _network(config))
+            return
         # Ray's sockets have paths of at most 107 bytes, so TMPDIR will not do.
         scratch = Path(tempfile.mkdtemp(prefix="fr", dir="/tmp"))
         try:
@@ -128,7 +127,7 @@ def _settle(place: Place, config: DictConfig) -> None:
         return
     try:
         done = bool(read_json(place.record).get("done"))
-    except ValueError:
+    except MISSHAPEN:
         done = False
     if done:
         for folder in (place.run.root, place.model, place.record.parent / "logs"):

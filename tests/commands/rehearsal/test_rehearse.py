@@ -11,6 +11,8 @@ import yaml
 
 from funreason_train.commands.cli import main
 from funreason_train.commands.rehearsal import rehearse as module
+from funreason_train.run.lock import locked
+from funreason_train.run.paths import RunDir
 
 WORDS = ["pipeline", "rehearse=true", "+recipe=funreason_mt_4b"]
 
@@ -123,3 +125,27 @@ def test_the_exit_code_of_a_failed_step_is_handed_on(
 def test_another_command_knows_no_rehearsal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["sft", "rehearse=true", f"run_dir={tmp_path}"]) == 2
     assert "there is no setting 'rehearse'" in capsys.readouterr().err
+
+
+def test_a_dry_run_changes_no_recipe_that_is_being_played(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], played: list[Any]
+) -> None:
+    run = tmp_path / "run"
+    with locked(RunDir(tmp_path / "run.rehearsal")):
+        assert main([*WORDS, "dry_run=true", f"run_dir={run}"]) == 2
+    assert "another process is working" in capsys.readouterr().err
+    assert not (tmp_path / "run.rehearsal" / "recipe.yaml").exists()
+
+
+def test_a_file_in_the_place_of_the_folder_is_one_sentence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], played: list[Any]
+) -> None:
+    (tmp_path / "run.rehearsal").touch()
+    assert main([*WORDS, "dry_run=true", f"run_dir={tmp_path / 'run'}"]) == 2
+    assert "cannot be written" in capsys.readouterr().err
+
+
+def test_a_record_of_another_shape_is_that_of_one_that_did_not_end(tmp_path: Path, played: list[Any]) -> None:
+    (tmp_path / "run.rehearsal").mkdir()
+    (tmp_path / "run.rehearsal" / "rehearsal.json").write_text("[1]")
+    assert main([*WORDS, f"run_dir={tmp_path / 'run'}", "rehearsal.network=loopback"]) == 0 and played
