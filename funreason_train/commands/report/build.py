@@ -60,7 +60,7 @@ class Report:
     def _gathered(self) -> tuple[dict[str, Any], dict[str, str]]:
         run = self.run
         stages, config = head.stage_records(run), _config(run)
-        data = _data_folder(run, config)
+        data = _data_folder(run, stages, config)
         curves = training(run.root)
         refused, examples = rejected.rejected(data)
         assert self._rollouts is not None
@@ -121,9 +121,15 @@ def _config(run: RunDir) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _data_folder(run: RunDir, config: Mapping[str, Any]) -> Path:
-    out = head.section(config, "data").get("out")
-    return Path(str(out)) if out and Path(str(out)).is_dir() else run.data
+def _data_folder(run: RunDir, stages: Mapping[str, Mapping[str, Any]], config: Mapping[str, Any]) -> Path:
+    """Where the data are that the user put elsewhere (`data.out`).
+
+    As the stage noted it: the setting may be relative to the folder that the command was given in.
+    """
+    named = head.section(config, "data").get("out")
+    noted = (stages.get("data", {}).get("result") or {}).get("out") if named else None
+    place = Path(str(noted or named or run.data))
+    return place if place.is_absolute() and place.is_dir() else run.data
 
 
 def _plan(run: RunDir) -> dict[str, Any] | None:

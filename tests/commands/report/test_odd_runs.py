@@ -9,6 +9,7 @@ from commands.report.made_run import SAMPLES, make_run
 
 from funreason_train.commands.report import write_report
 from funreason_train.pages.embed import blocks_of
+from funreason_train.run.manifest import Manifest
 from funreason_train.run.paths import RunDir
 from funreason_train.run.secrets import redacted_value
 
@@ -105,3 +106,18 @@ def test_models_are_set_side_by_side_on_the_same_tasks_alone(
     (heldout,) = data_of(run)[0]["evaluations"]
     assert heldout["tables"] == [] and any(said in note for note in heldout["notes"])
     assert [one["name"] for one in heldout["shares"]] == ["base", "sft", "rl"]
+
+
+def test_data_elsewhere_are_found_from_any_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The report showed the rows of whatever had the same name where the command was given."""
+    run = make_run(tmp_path / "run", 1, 1)
+    here, elsewhere = tmp_path / "here" / "mine", tmp_path / "elsewhere" / "mine"
+    for folder, kept in ((here, 7), (elsewhere, 9)):
+        folder.mkdir(parents=True)
+        ledger = {"own": {"read": 10, "kept": kept, "rejected": {}, "steps": 1}}
+        (folder / "ledger.json").write_text(json.dumps(ledger))
+    (run.root / "config.yaml").write_text("data: {out: mine}\n")
+    Manifest(run).update("data", settings={"data.out": "mine"}, result={"out": str(here)})
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    (row,) = data_of(run)[0]["data"]["account"]["table"]["rows"]
+    assert row == ["own", "10", "7", "0", "1"]
