@@ -39,7 +39,8 @@ def heldout(run: RunDir, names: list[str]) -> tuple[dict[str, Any], Table]:
 
 def summarise(config: DictConfig, run: RunDir) -> dict[str, Any]:
     """Writes `summary.json` and `report.html` and prints the closing table."""
-    evaluated = "eval" in config.pipeline.stages
+    # Of another benchmark's run, held-out scores are those of an earlier evaluation, if there are any.
+    evaluated = "eval" in config.pipeline.stages and config.eval.benchmark == "heldout"
     names = [name for name in config.eval.models if (run.eval(name) / "scores.json").is_file()]
     figures, table = heldout(run, names) if evaluated and names else ({}, None)
     stages = {name: Manifest(run).stage(name) for name in config.pipeline.stages}
