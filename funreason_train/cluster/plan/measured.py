@@ -109,9 +109,12 @@ def read_plan(run: RunDir) -> Mapping[str, Any]:
 def _is_whole(plan: Any) -> bool:
     """Whether a stage's plan has the figures that are compared."""
     figures = ("peak_bytes", "seconds_per_step", "tokens_per_step")
+    if not isinstance(plan, dict):
+        return False
+    first = plan.get("uncorrected") or {}
     return (
-        isinstance(plan, dict)
-        and isinstance(plan.get("device"), str)
+        isinstance(plan.get("device"), str)
+        and (not first or all(is_finite(first.get(name)) for name in figures[:2]))
         and all(is_finite(plan.get(name)) for name in figures)
         and (plan.get("run_seconds") is None or is_finite(plan["run_seconds"]))
     )
@@ -183,6 +186,8 @@ def corrected(plan: StagePlan, run: RunDir) -> StagePlan:
             where=f"plan.calibrate={run.root}",
             fix="Let it train a few steps",
         )
+    # A plan that was corrected already would be taken for what the formulas say.
+    before = before.get("uncorrected") or before
     slower = (
         found.step_seconds / before["seconds_per_step"]
         if found.step_seconds and before["seconds_per_step"]
@@ -191,6 +196,7 @@ def corrected(plan: StagePlan, run: RunDir) -> StagePlan:
     more = found.peak_bytes - before["peak_bytes"] if found.peak_bytes else 0.0
     return replace(
         plan,
+        before=plan,
         seconds={part: value * slower for part, value in plan.seconds.items()},
         memory={moment: {**parts, "as measured": more} for moment, parts in plan.memory.items()},
         notes=(

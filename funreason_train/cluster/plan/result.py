@@ -44,6 +44,7 @@ class StagePlan:
         advice: Settings with which it fits, if it does not.
         problems: Why it cannot run, in sentences.
         notes: What was assumed.
+        before: The plan as it was before a run corrected it, if one did.
     """
 
     stage: str
@@ -62,6 +63,7 @@ class StagePlan:
     advice: Sequence[Advice] = ()
     problems: Sequence[str] = ()
     notes: Sequence[str] = field(default=())
+    before: StagePlan | None = None
 
     @property
     def peak(self) -> float:
@@ -111,6 +113,12 @@ class StagePlan:
             "advice": [{"setting": one.setting, "peak_bytes": round(one.bytes)} for one in self.advice],
             "problems": list(self.problems),
             "notes": list(self.notes),
+            "uncorrected": None
+            if self.before is None
+            else {
+                "peak_bytes": round(self.before.peak),
+                "seconds_per_step": round(self.before.step_seconds, 3),
+            },
         }
 
 

@@ -237,6 +237,19 @@ def test_a_run_corrects_the_plan(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert "corrected by" in " ".join(stage["notes"])
 
 
+def test_a_plan_that_a_run_has_corrected_is_corrected_again_as_it_was(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In the run's own folder every second plan was the uncorrected one, and said the opposite."""
+    run = measured_run(tmp_path / "a", capsys)
+    words = ["+recipe=quickstart_cpu", f"run_dir={run.root}", "pipeline.stages=[sft]", "rows=1600", "--json"]
+    seconds = set()
+    for _ in range(3):
+        _, out, _ = plan(capsys, *words, f"calibrate={run.root}")
+        seconds.add(json.loads(out)["stages"]["sft"]["seconds_per_step"])
+    assert len(seconds) == 1 and seconds.pop() == pytest.approx(3.0, rel=0.01)
+
+
 @pytest.mark.parametrize(
     ("recipe", "place", "said"),
     [
