@@ -78,7 +78,7 @@ def test_without_tasks_training_does_not_start(tmp_path: Path) -> None:
     assert "none.jsonl: there are no tasks" in " ".join(stage.check(config, run))
 
 
-@pytest.mark.parametrize(("text", "says"), [("", "there is no task in it"), ("{}\n", "a line is not a task")])
+@pytest.mark.parametrize(("text", "says"), [("", "there is no task in it"), ("{}\n", "line 1 is not a task")])
 def test_a_file_without_tasks_is_named(tmp_path: Path, text: str, says: str) -> None:
     file = tmp_path / "tasks.jsonl"
     file.write_text(text)

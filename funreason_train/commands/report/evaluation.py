@@ -100,6 +100,11 @@ def _tables(
         versions = dict.fromkeys(map(_version, scores.values()))
         if len(versions) > 1:
             notes.append("Scores of two versions of BFCL cannot be compared, so each version has a table.")
+        notes += [
+            f"{name}: a sample of at most {one['limit']} entries of each category, not the whole benchmark."
+            for name, one in scores.items()
+            if one.get("limit")
+        ]
         return [
             _columns({name: one for name, one in scores.items() if _version(one) == version})
             for version in versions

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ...cluster import Profile
 from ...environments import read_tasks
+from ...environments.tasks import NotATask
 from ...run.paths import RunDir
 from ..llamafactory.arguments import workers_of
 
@@ -57,8 +58,8 @@ def _task_problems(file: Path, run: RunDir, later: bool) -> list[str]:
         ]
     try:
         count = sum(1 for _ in read_tasks(file))
-    except (ValueError, KeyError, TypeError) as error:
-        return [f"{file}: a line is not a task ({type(error).__name__}: {error}); make the file again"]
+    except (NotATask, OSError) as error:
+        return [f"{file}: {error}; make the file again"]
     if not count:
         return [f"{file}: there is no task in it; name another with sft.evaluate.tasks=FILE"]
     return []

@@ -81,6 +81,7 @@ def test_scores_of_two_versions_of_bfcl_stand_in_tables_of_their_own(tmp_path: P
     for name, version, value in (("base", "2025.8.25", 0.25), ("rl", "2026.3.23", 0.5)):
         columns = {"multi_turn.overall": {"value": value, "ci95": [value - 0.1, value + 0.1]}}
         scores = {"format": 1, "benchmark": "bfcl", "bfcl_version": version, "columns": columns}
+        scores["limit"] = 5 if name == "rl" else None
         folder = run.eval(name, "bfcl")
         folder.mkdir(parents=True)
         (folder / "scores.json").write_text(json.dumps(scores))
@@ -88,6 +89,9 @@ def test_scores_of_two_versions_of_bfcl_stand_in_tables_of_their_own(tmp_path: P
     heads = {table["title"]: table["head"] for table in bfcl["tables"]}
     assert heads == {"BFCL 2025.8.25": ["column", "base"], "BFCL 2026.3.23": ["column", "rl"]}
     assert any("two versions" in note for note in bfcl["notes"])
+    assert [note for note in bfcl["notes"] if "a sample" in note] == [
+        "rl: a sample of at most 5 entries of each category, not the whole benchmark."
+    ]
 
 
 @pytest.mark.parametrize(
