@@ -166,6 +166,7 @@ def write(
             all models are compared on the same tasks; `broken.jsonl` keeps what was played of them.
     """
     broken = broken or {}
+    (folder / "scores.json").unlink(missing_ok=True)  # which are of other episodes than those that come now
     apart = [row for rows in played for row in rows if row["id"] in broken]
     write_text(folder / "broken.jsonl", "".join(dump(dict(row)) for row in apart))
     played = [[row for row in rows if row["id"] not in broken] for rows in played]

@@ -134,3 +134,19 @@ def test_a_copied_model_of_another_name_takes_over_the_answers(tmp_path: Path, b
     other = new.with_name("0ther")
     results.take_over(other, tmp_path)
     assert not other.exists(), "another model, or another setting"
+
+
+def test_scores_never_stand_beside_episodes_of_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Cut off in between, an evaluation left the scores of the one before beside its own episodes."""
+    results.write(tmp_path, [ROWS], Attempts(), {})
+
+    def full(path: Path, value: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(results, "write_json", full)
+    with pytest.raises(OSError):
+        results.write(tmp_path, [ROWS[:2]], Attempts(), {})
+    assert len((tmp_path / "episodes.jsonl").read_text().splitlines()) == 2
+    assert not (tmp_path / "scores.json").exists()
