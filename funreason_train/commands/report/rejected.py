@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from ...data.read.rows import REASONS
 from ...data.rejected import some_rejected
 from ...pages.embed import Texts, pack
 from ...pages.table import Table
-from ...run.files import read_json
+from ...run.files import MISSHAPEN, read_json
 
 _EACH = 25  # rows of a source and reason
 
@@ -47,6 +48,7 @@ def rejected(out: Path) -> tuple[dict[str, Any] | None, str]:
         What the page lists, None if nothing was rejected, and the block.
     """
     counts, shown = some_rejected(out / "rejected.jsonl", _EACH)
+    counts |= _counted(out / "ledger.json")  # of a very long file only the beginning was looked at
     if not counts:
         return None, ""
     texts = Texts("rejected.jsonl has them")
@@ -56,3 +58,18 @@ def rejected(out: Path) -> tuple[dict[str, Any] | None, str]:
         for (source, reason), count in counts.most_common()
     ]
     return {"reasons": listed}, pack({"texts": texts.all, "examples": examples})
+
+
+def _counted(ledger: Path) -> Counter[tuple[str, str]]:
+    """Rejected rows by source and reason as the ledger has them; none without a readable one."""
+    try:
+        return Counter(
+            {
+                (str(source), str(reason)): int(count)
+                for source, one in read_json(ledger).items()
+                for reason, count in one["rejected"].items()
+                if count
+            }
+        )
+    except (OSError, *MISSHAPEN):
+        return Counter()

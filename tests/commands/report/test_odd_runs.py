@@ -8,6 +8,7 @@ import pytest
 from commands.report.made_run import SAMPLES, make_run
 
 from funreason_train.commands.report import write_report
+from funreason_train.data import rejected
 from funreason_train.pages.embed import blocks_of
 from funreason_train.run.manifest import Manifest
 from funreason_train.run.paths import RunDir
@@ -125,3 +126,13 @@ def test_data_elsewhere_are_found_from_any_folder(tmp_path: Path, monkeypatch: p
     monkeypatch.chdir(tmp_path / "elsewhere")
     (row,) = data_of(run)[0]["data"]["account"]["table"]["rows"]
     assert row == ["own", "10", "7", "0", "1"]
+
+
+def test_rejected_rows_are_counted_beyond_those_that_are_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = make_run(tmp_path / "run", 1, 1)
+    monkeypatch.setattr(rejected, "_READ", 3)
+    value, blocks = data_of(run)
+    reasons = {one["reason"]: one["rows"] for one in value["data"]["rejected"]["reasons"]}
+    assert reasons == {"duplicate_key": 4, "no_turns": 2} and len(blocks["rejected"]["examples"]) == 3
