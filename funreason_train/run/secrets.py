@@ -22,6 +22,7 @@ _ENDS = ("TOKEN", "SECRET", "PASSWORD", "PASSWD", "PASSPHRASE", "APIKEY", "ACCES
 _FOLDERS = frozenset(("PWD", "OLDPWD"))  # the shell's
 _READ = 1 << 20  # characters of a file that are looked at together, and the rest of their line
 _SHORTEST = 6  # characters of a value that is worth hiding; shorter ones occur in ordinary words
+_NO_CHANCE = 12  # characters of a value that no text holds by chance
 #: A login in an address: a name and a password, or a token in the name's place.
 _LOGIN = re.compile(r"(?P<before>://(?:[^\s/:@\"']*:)?)[^\s/\"']+@")
 _QUERY = re.compile(
@@ -134,6 +135,15 @@ def _parts(text: TextIO) -> Iterator[str]:
 def shows_secret(text: str) -> bool:
     """Whether a text holds a secret by its form: a login in an address, a key of a known kind."""
     return any(pattern.search(text) for pattern in (_LOGIN, _QUERY, _HEADER, _KNOWN))
+
+
+def repeats_secret(text: str, environ: Mapping[str, str] = os.environ) -> bool:
+    """Whether a text holds a secret of the environment, too long to be there by chance and no path."""
+    return any(
+        value in text
+        for name, value in environ.items()
+        if len(value) >= _NO_CHANCE and is_secret(name) and not os.path.exists(value)
+    )
 
 
 def without_secrets(environ: Mapping[str, str]) -> dict[str, str]:

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from ..errors import Problem
 from ..run.changes import flat
-from ..run.secrets import is_secret, shows_secret
+from ..run.secrets import is_secret, repeats_secret, shows_secret
 from .describe import choices, describe, fields, members, sections, shown, split, takes_text
 from .names import nearest, unknown
 from .root import models
@@ -144,7 +144,7 @@ def _secrets(plain: Mapping[str, Any]) -> Iterator[str]:
         some = value if isinstance(value, list) else [value]
         texts = [one for one in some if isinstance(one, str)]
         variable = key.startswith("cluster.env.") and is_secret(key.rpartition(".")[2]) and any(texts)
-        if variable or any(map(shows_secret, texts)):
+        if variable or any(shows_secret(text) or repeats_secret(text) for text in texts):
             yield key
 
 
@@ -153,7 +153,8 @@ def _secret_told(key: str) -> Problem:
         "holds a secret, which would be written into files",
         key,
         "Put it into an environment variable of the shell that starts the command (or Ray, on each node), or "
-        "into a file that only you can read; synth.key_variable names the variable of an endpoint's key",
+        "into a file that only you can read, and not into a setting by ${oc.env:NAME}; synth.key_variable "
+        "names the variable of an endpoint's key",
     )
 
 

@@ -43,6 +43,23 @@ def test_a_secret_in_a_setting_is_refused_and_not_repeated(command: str, word: s
     assert "hunter" not in problem and "abcdef" not in problem
 
 
+@pytest.mark.parametrize("word", ["cluster.env.FOO=${oc.env:MY_TOKEN}", "notify='post ${oc.env:MY_TOKEN}'"])
+def test_a_secret_of_the_environment_is_no_setting_either(word: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What `${oc.env:…}` stands for was written out: config.yaml, manifest.json, the plan of a dry run."""
+    monkeypatch.setenv("MY_TOKEN", "as-good-as-any-other")
+    (problem,) = told("rl", word)
+    assert "holds a secret" in problem and "as-good-as" not in problem
+    monkeypatch.setenv("MY_TOKEN", "short")
+    assert told("rl", word) == []
+
+
+def test_a_path_that_a_variable_of_such_a_name_holds_is_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MY_CREDENTIALS", str(tmp_path))
+    assert told("rl", f"run_dir={tmp_path}/run") == []
+
+
 @pytest.mark.parametrize(
     ("command", "word", "sentence"),
     [
