@@ -40,6 +40,17 @@ def test_what_is_not_committed_is_kept_with_its_hash(checkout: Path, tmp_path: P
     assert found["diff"] == hashlib.sha256(text.encode()).hexdigest()
 
 
+def test_a_key_in_the_code_is_not_kept(
+    checkout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MY_TOKEN", "nobody-knows")
+    (checkout / "package" / "code.py").write_text('a = "nobody-knows"\nb = "hf_abcdefghijklmnopqrstuvwxyz"\n')
+    found = origin.code(tmp_path)
+    text = (tmp_path / "dirty.diff").read_text()
+    assert '+a = "[MY_TOKEN]"' in text and '+b = "[SECRET]"' in text
+    assert found["diff"] == hashlib.sha256(text.encode()).hexdigest()
+
+
 def test_an_installed_package_has_no_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "site" / "package").mkdir(parents=True)
     monkeypatch.setattr(origin, "_PACKAGE", tmp_path / "site" / "package")

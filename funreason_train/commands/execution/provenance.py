@@ -15,6 +15,7 @@ import psutil
 
 from ...run.files import read_json, write_text
 from ...run.paths import RunDir
+from ...run.secrets import redacted
 
 _PACKAGE = Path(__file__).resolve().parents[2]
 _MOST = 2 << 20  # characters of a diff that are kept
@@ -40,6 +41,7 @@ def code(folder: Path | None = None) -> dict[str, Any]:
     changed = _git("status", "--porcelain")
     found |= {"commit": commit.strip() if commit else None, "dirty": bool(changed and changed.strip())}
     if found["dirty"] and (text := _git("diff", "HEAD", "--no-color", "--no-ext-diff")):
+        text = redacted(text)  # a run may be shared
         found["diff"] = hashlib.sha256(text.encode()).hexdigest()
         if folder is not None:
             write_text(folder / "dirty.diff", text[:_MOST])
