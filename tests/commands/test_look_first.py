@@ -15,6 +15,7 @@ from funreason_train.commands.cli import main
 from funreason_train.commands.preflight.budget import checkpoint_bytes
 from funreason_train.commands.preflight.needs import needs
 from funreason_train.commands.stages import STAGES
+from funreason_train.errors import UserError
 from funreason_train.run.files import write_json
 from funreason_train.run.manifest import Manifest
 from funreason_train.run.paths import RunDir
@@ -93,6 +94,26 @@ def test_a_tracker_has_to_be_reachable_if_it_is_asked_for(
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     assert needs(settings(run, *words), run, ["rl"]).asked["hosts"] == hosts
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("WANDB_BASE_URL", "https://lab:port"),
+        ("WANDB_BASE_URL", "http://[::1"),
+        ("https_proxy", "http://proxy:80x"),
+        ("https_proxy", "proxy:99999"),
+    ],
+)
+def test_an_address_that_is_none_is_one_sentence(
+    run: RunDir, monkeypatch: pytest.MonkeyPatch, variable: str, value: str
+) -> None:
+    """Before a training and in `doctor` it was a traceback."""
+    for name in ("WANDB_MODE", "WANDB_BASE_URL", "no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(UserError, match=rf"^{variable}: is not an address .* https://HOST:PORT"):
+        needs(load_settings("rl", [f"run_dir={run.root}", "rl.loggers=[wandb]"]), run, ["rl"])
 
 
 def test_the_shared_folder_is_tried_only_where_there_are_several_nodes(run: RunDir) -> None:

@@ -6,10 +6,11 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 from ...cluster.preflight import Expected, locked_versions
+from ...errors import UserError
 from ...run.paths import RunDir
 from ..stages import stage_of
 from .budget import checkpoint_bytes, host_bytes, parameters
@@ -86,10 +87,27 @@ def _hosts(config: DictConfig, stages: Sequence[str]) -> Iterator[str]:
     for tracker in asked & _TRACKERS.keys():
         variable, usual = _TRACKERS[tracker]
         mode, quiet = _OFFLINE.get(tracker, ("", ()))
-        address = urlsplit(os.environ.get(variable) or usual)
+        address = _address(os.environ.get(variable) or usual, variable)
         if os.environ.get(mode) in quiet or address.scheme not in ("http", "https") or not address.hostname:
             continue
         proxy = getproxies().get(address.scheme)
         if proxy and not proxy_bypass(address.hostname):
-            address = urlsplit(proxy if "//" in proxy else f"http://{proxy}")
+            named = f"{address.scheme}_proxy"
+            address = _address(proxy if "//" in proxy else f"http://{proxy}", named)
         yield f"{address.hostname}:{address.port or (443 if address.scheme == 'https' else 80)}"
+
+
+def _address(text: str, variable: str) -> SplitResult:
+    """An address taken apart.
+
+    Raises:
+        UserError: it is none.
+    """
+    try:
+        found = urlsplit(text)
+        _ = found.port  # which is looked at only when it is asked for
+    except ValueError as error:
+        raise UserError(
+            f"is not an address ({error})", where=variable, fix="Write it as https://HOST:PORT"
+        ) from None
+    return found
