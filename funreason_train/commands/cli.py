@@ -308,7 +308,8 @@ def _run(name: str, words: list[str]) -> int:
     from .line.loading import load
 
     command = COMMANDS[name]
-    if command.word and words and "=" not in words[0]:
+    # A path may have an equals sign as well, as runs named after their settings do; no key has a slash.
+    if command.word and words and ("=" not in words[0] or "/" in words[0].partition("=")[0]):
         words = [f"{command.word}={words[0]}", *words[1:]]
     config = load(name, command.section, words)
     told = ""

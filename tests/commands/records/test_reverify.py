@@ -327,3 +327,8 @@ def test_a_copy_of_a_step_is_not_counted_again(tmp_path: Path, capsys: pytest.Ca
     for name in ("1 (copy).jsonl", "1.old.jsonl", ".1.jsonl"):
         file.with_name(name).write_text(file.read_text())
     assert again(capsys, run)["answers"] == 4
+
+
+def test_a_run_may_be_named_after_its_settings(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = finished(tmp_path / "lr=1e-6,seed=2")
+    assert again(capsys, run)["answers"] == 4
