@@ -51,3 +51,16 @@ def test_models_with_other_tasks_are_not_compared() -> None:
         compare({"a": first[0], "b": second[0]}, {"a": first[1], "b": fewer})
     with pytest.raises(ValueError, match="no model"):
         compare({}, {})
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [({"tasks_sha256": "b"}, "tasks of different files"), ({"attempts": 4}, "number of attempts")],
+)
+def test_nor_are_those_whose_tasks_only_have_the_same_ids_or_were_tried_more_often(
+    change: dict[str, Any], said: str
+) -> None:
+    (first, right), (second, _) = model(3), model(3)
+    scores = {"a": {**first, "tasks_sha256": "a"}, "b": {**second, "tasks_sha256": "a", **change}}
+    with pytest.raises(ValueError, match=said):
+        compare(scores, {"a": right, "b": right})

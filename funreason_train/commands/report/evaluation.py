@@ -111,10 +111,32 @@ def _tables(
         ]
     try:
         verdicts = {name: read_verdicts(run.eval(name, benchmark) / "episodes.jsonl") for name in scores}
-        return [compare(scores, verdicts, "Tasks done right"), _reasons(scores)]
+        alike = _alike(scores, verdicts)
+        if len(alike) > 1:
+            named = "; ".join(", ".join(group) for group in alike)
+            notes.append(
+                "Not all models were given the same tasks as often, so these stand in tables of their own: "
+                f"{named}."
+            )
+        return [
+            table
+            for group in alike
+            for table in (compare(group, verdicts, "Tasks done right"), _reasons(group))
+        ]
     except (OSError, *MISSHAPEN) as error:
         notes.append(f"The models cannot be set side by side: {error}.")
         return []
+
+
+def _alike(
+    scores: Mapping[str, Mapping[str, Any]], verdicts: Mapping[str, Mapping[str, float]]
+) -> list[dict[str, Mapping[str, Any]]]:
+    """The models in groups that were given the same tasks of the same file as often, in their order."""
+    groups: dict[Any, dict[str, Mapping[str, Any]]] = {}
+    for name, one in scores.items():
+        key = (frozenset(verdicts[name]), str(one.get("tasks_sha256")), int(one.get("attempts", 1)))
+        groups.setdefault(key, {})[name] = one
+    return list(groups.values())
 
 
 def _reasons(scores: Mapping[str, Mapping[str, Any]]) -> Table:

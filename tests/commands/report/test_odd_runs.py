@@ -6,9 +6,12 @@ from typing import Any
 
 import pytest
 from commands.report.made_run import SAMPLES, make_run
+from evaluate.test_results import row as episode
 
 from funreason_train.commands.report import write_report
 from funreason_train.data import rejected
+from funreason_train.evaluate import results
+from funreason_train.evaluate.attempts import Attempts
 from funreason_train.pages.embed import blocks_of
 from funreason_train.run.manifest import Manifest
 from funreason_train.run.paths import RunDir
@@ -95,13 +98,8 @@ def test_scores_of_two_versions_of_bfcl_stand_in_tables_of_their_own(tmp_path: P
     ]
 
 
-@pytest.mark.parametrize(
-    ("change", "said"),
-    [({"tasks_sha256": "another"}, "tasks of different files"), ({"attempts": 4}, "number of attempts")],
-)
-def test_models_are_set_side_by_side_on_the_same_tasks_alone(
-    tmp_path: Path, change: dict[str, Any], said: str
-) -> None:
+@pytest.mark.parametrize("change", [{"tasks_sha256": "another"}, {"attempts": 4}])
+def test_models_are_set_side_by_side_on_the_same_tasks_alone(tmp_path: Path, change: dict[str, Any]) -> None:
     """Tasks of another file may have the same ids, as the rows of two parquet files without any."""
     run = make_run(tmp_path / "run", 1, 1)
     for name in ("base", "sft", "rl"):
@@ -109,8 +107,18 @@ def test_models_are_set_side_by_side_on_the_same_tasks_alone(
         more = {"tasks_sha256": "one", **(change if name == "rl" else {})}
         file.write_text(json.dumps({**json.loads(file.read_text()), **more}))
     (heldout,) = data_of(run)[0]["evaluations"]
-    assert heldout["tables"] == [] and any(said in note for note in heldout["notes"])
+    heads = [table["head"][2:] for table in heldout["tables"] if table["title"] == "Tasks done right"]
+    assert heads == [["base", "sft"], ["rl"]] and len(heldout["tables"]) == 4
+    assert any(note.endswith("in tables of their own: base, sft; rl.") for note in heldout["notes"])
     assert [one["name"] for one in heldout["shares"]] == ["base", "sft", "rl"]
+
+
+def test_one_model_that_was_given_less_takes_no_table_from_the_others(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run", 1, 1)
+    results.write(run.eval("quick"), [[episode("task-0", True)]], Attempts(), {})
+    (heldout,) = data_of(run)[0]["evaluations"]
+    heads = [table["head"][2:] for table in heldout["tables"] if table["title"] == "Tasks done right"]
+    assert heads == [["base", "sft", "rl"], ["quick"]]
 
 
 def test_data_elsewhere_are_found_from_any_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
