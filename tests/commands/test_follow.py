@@ -112,6 +112,11 @@ def test_an_end_on_another_day_says_which() -> None:
     assert time_of_end(600, evening) == "23:10" and time_of_end(7200, evening) == "Sun 01:00"
 
 
+def test_steps_without_number_have_no_end() -> None:
+    """Of rl.steps=1000000000 the end was beyond all dates, and the display ended the training."""
+    assert time_of_end(1e12, datetime(2026, 1, 2)) == ""
+
+
 def test_time_left_counts_from_where_a_run_resumed() -> None:
     pace = Pace(0.0)
     assert pace.left(Progress(300, 1000, ""), 100.0) is None

@@ -69,8 +69,14 @@ def words(report: Progress | None, elapsed: float, left: float | None, end: str 
 
 
 def time_of_end(left: float, now: datetime) -> str:
-    """The time of day at which something ends that is `left` seconds away, with the day if it is another."""
-    end = now + timedelta(seconds=left)
+    """The time of day at which something ends that is `left` seconds away, with the day if it is another.
+
+    Empty where there is no such date: steps without number are a way to say "until it is stopped".
+    """
+    try:
+        end = now + timedelta(seconds=left)
+    except OverflowError:
+        return ""
     return f"{end:%H:%M}" if end.date() == now.date() else f"{end:%a %H:%M}"
 
 
