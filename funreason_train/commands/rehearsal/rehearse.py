@@ -6,6 +6,7 @@ addresses (`cluster.hosts`), in a process of its own (`play`).
 
 from __future__ import annotations
 
+import glob
 import os
 import shutil
 import signal
@@ -192,7 +193,7 @@ def _job(rehearsal: Rehearsal, scratch: Path, namespaces: bool) -> Path:
         cpus=HOST_CPUS,
         scratch=str(scratch),
         steps=rehearsal.steps,
-        fail={stage: str(root / _CHECKPOINT[stage]) for stage in asked},
+        fail={stage: f"{glob.escape(str(root))}/{_CHECKPOINT[stage]}" for stage in asked},
     )
     file = scratch / "job.json"
     job.write(file)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import json
 from pathlib import Path
 from typing import Any
@@ -149,3 +150,15 @@ def test_a_record_of_another_shape_is_that_of_one_that_did_not_end(tmp_path: Pat
     (tmp_path / "run.rehearsal").mkdir()
     (tmp_path / "run.rehearsal" / "rehearsal.json").write_text("[1]")
     assert main([*WORDS, f"run_dir={tmp_path / 'run'}", "rehearsal.network=loopback"]) == 0 and played
+
+
+def test_the_checkpoint_that_is_waited_for_is_found_in_a_folder_of_any_name(
+    tmp_path: Path, played: list[Any]
+) -> None:
+    """In a folder with brackets no host was ever switched off, and the rehearsal was told as done."""
+    words = [f"run_dir={tmp_path / '[a]*'}", "rehearsal.network=loopback", "rehearsal.fail=[rl]"]
+    assert main([*WORDS, *words]) == 0
+    file = tmp_path / "[a]*.rehearsal" / "run" / "rl" / "checkpoints" / "latest_checkpointed_iteration.txt"
+    file.parent.mkdir(parents=True)
+    file.touch()
+    assert glob.glob(played[0]["fail"]["rl"]) == [str(file)]
