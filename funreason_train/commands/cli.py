@@ -5,10 +5,12 @@ Composing, printing help, checking and dry runs import no framework; a stage run
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -259,7 +261,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
         code = _answer(words)
-        sys.stdout.flush()
+        if sys.stdout is not None:  # it may have been closed
+            sys.stdout.flush()
         return code
     except UserError as error:
         _complain(error)
@@ -268,8 +271,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("funreason-train: interrupted; the same command continues where it stopped", file=sys.stderr)
         return 130
     except BrokenPipeError:  # as in `--help | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what is still to be flushed
+        _mute()
         return 141
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        _mute()
+        what = f"a disk, or that of the output, is full ({error.strerror})"
+        _complain(UserError(what, fix="Free some space; the same command continues"))
+        return 1
+
+
+def _mute() -> None:
+    """What is still to be flushed goes nowhere."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _complain(error: Exception) -> None:

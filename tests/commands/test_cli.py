@@ -77,3 +77,24 @@ def test_an_error_repeats_no_secret_and_no_steering(
     assert main(["runs", "folder=/nowhere/https:/hunter22\x1b[2J"]) == 2
     error = capsys.readouterr().err
     assert "[MY_SERVICE_PASSWORD]" in error and "hunter22" not in error and "\x1b" not in error
+
+
+@pytest.mark.parametrize(
+    ("around", "code", "said"),
+    [
+        ("{command} >/dev/full", 1, "is full (No space left on device)"),
+        ("{command} >&-", 0, ""),
+        (
+            "mkdir gone && cd gone && rmdir ../gone && {command}",
+            2,
+            "is not there any more. Change to another one",
+        ),
+    ],
+)
+def test_what_is_wrong_around_a_command_is_one_sentence(
+    around: str, code: int, said: str, tmp_path: Path
+) -> None:
+    (tmp_path / "runs").mkdir()
+    line = around.format(command=f"{sys.executable} -m funreason_train runs folder={tmp_path}")
+    done = subprocess.run(["sh", "-c", line], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == code and said in done.stderr and "Traceback" not in done.stderr, done.stderr

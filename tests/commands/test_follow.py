@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import re
@@ -127,3 +128,18 @@ def test_time_left_counts_from_where_a_run_resumed() -> None:
 
 def test_durations() -> None:
     assert [duration(seconds) for seconds in (0, 61.9, 3600 * 30)] == ["0:00:00", "0:01:01", "30:00:00"]
+
+
+def test_a_full_disk_that_the_lines_go_to_ends_no_stage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`funreason-train rl > FILE` on a disk that others have filled ended the training."""
+
+    class Full(io.StringIO):
+        def write(self, text: str) -> int:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(display, "console", Console(file=Full(), width=80))
+    with StageDisplay("RL", tmp_path / "p", True) as follow:
+        for _ in range(3):
+            follow.refresh()

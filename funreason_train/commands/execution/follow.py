@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import time
 from collections.abc import Callable, Iterable
 from datetime import datetime
@@ -61,9 +62,18 @@ class StageDisplay:
             self._bar.stop()
 
     def refresh(self) -> None:
-        """Reads the latest report and shows it."""
+        """Reads the latest report and shows it; a full disk that the lines go to must not end the stage."""
         if not self._enabled:
             return
+        try:
+            self._refresh()
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+
+    def _refresh(self) -> None:
         report, now = read(self._path), self._clock()
         left = self._pace.left(report, now) if report else None
         end = "" if left is None else time_of_end(left, self._now())

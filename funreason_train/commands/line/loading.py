@@ -38,6 +38,12 @@ def load(command: str, section: str, words: Sequence[str]) -> DictConfig:
         UserError: with all problems: words, values, and what the command's stages find besides. A dry run
             leaves the configuration to read all the same.
     """
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        raise UserError(
+            "the folder that the command is given in is not there any more", fix="Change to another one"
+        ) from None
     composed = gather(section, words)
     wrong = check.problems(composed.config)
     if not composed.problems and not wrong:
