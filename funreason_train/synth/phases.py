@@ -137,7 +137,10 @@ class Phases:
         for number, (name, graph) in enumerate(held.items()):
             if graph is None:
                 told = partial(_learning, number, len(held), name)
-                graph = json.dumps(explore(name, self.settings, self.seed, told))
+                explored = explore(name, self.settings, self.seed, told)
+                if "learnt" in explored:
+                    store.keep(f"learnt/{name}", json.dumps(explored.pop("learnt")))
+                graph = json.dumps(explored)
                 store.keep(f"graph/{name}", graph)
             value = json.loads(graph)
             self.graphs[name] = Graph.from_json(value["graph"])

@@ -38,7 +38,8 @@ def read_learnt(folder: Path, name: str) -> dict[str, Any] | None:
     file = folder / f"{name}.json"
     try:
         found = json.loads(file.read_text(encoding="utf-8"))
-        return {"unsteady": [str(one) for one in found["unsteady"]], "tools": found["tools"]}
+        unsteady, ids = ([str(one) for one in found.get(key, ())] for key in ("unsteady", "ids"))
+        return {"unsteady": unsteady, "tools": found["tools"], "ids": ids}
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -63,6 +64,10 @@ class Recorded:
     @property
     def said(self) -> str:
         return str(self._session.said)
+
+    def know(self, forms: frozenset[str]) -> None:
+        """As `Session.know`."""
+        self._session.know(forms)
 
     def call(self, name: str, arguments: dict[str, Any], look: bool = False) -> Result:
         """As `Session.call`."""
@@ -127,6 +132,9 @@ class Playback:
         self.tools = cassette.tools
         self.fault: str | None = None
         self.said = ""
+
+    def know(self, forms: frozenset[str]) -> None:
+        """Nothing: answers stand there as they were shown."""
 
     def call(self, name: str, arguments: dict[str, Any], look: bool = False) -> Result:
         """The recorded answer to this call at this place."""

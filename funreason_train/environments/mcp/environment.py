@@ -21,7 +21,7 @@ from .answers import failed_in_part, found_nothing, made_nothing
 from .cassette import Cassette, Recorded, read_learnt
 from .folders import known_paths
 from .pool import Pool
-from .renaming import nameless, timeless
+from .renaming import drawn_ids, nameless, timeless
 from .servers import SESSION, Server, SessionRules, described_servers, server_of
 
 if TYPE_CHECKING:
@@ -42,6 +42,8 @@ class _Session(Protocol):
 
     @property
     def tools(self) -> list[Tool]: ...
+
+    def know(self, forms: frozenset[str]) -> None: ...
 
     def call(self, name: str, arguments: dict[str, Any], look: bool = False) -> Result: ...
 
@@ -98,6 +100,7 @@ class McpEnvironment(Environment):
     _offered: ClassVar[_Offer | None] = None
     _digests: ClassVar[dict[str, str] | None] = None
     _unsteady: ClassVar[frozenset[str]] = frozenset()
+    _ids: ClassVar[frozenset[str]] = frozenset()  # forms of ids that it draws at random
 
     def __init__(self) -> None:
         self._session: _Session | None = None
@@ -122,6 +125,7 @@ class McpEnvironment(Environment):
         try:
             session, self._let_go = self._opened_again()
             self._session = session
+            session.know(type(self)._ids)
             self._take(session.tools)
         except UserError as error:  # the server's doing, wherever it comes up
             self.close()
@@ -186,7 +190,7 @@ class McpEnvironment(Environment):
                 "name some in session.observe of its description, or give the server a folder with {session} "
                 'or, if it keeps nothing between calls, as a calculator, write "observe": []'
             )
-        return nameless(state)
+        return nameless(state, type(self)._ids)
 
     def _why_not(self) -> str:
         """What the first of the tools that only read said, where it has failed."""
@@ -198,7 +202,8 @@ class McpEnvironment(Environment):
     def look(self, name: str) -> Result:
         """What an observer answers, with random ids numbered: in two sessions alike."""
         result = self._ask(name, {}, look=True)
-        return Result(nameless(result.text), result.ok, nameless(result.value))
+        text, value = (nameless(one, type(self)._ids) for one in (result.text, result.value))
+        return Result(text, result.ok, value)
 
     @property
     def said(self) -> str:
@@ -241,13 +246,27 @@ class McpEnvironment(Environment):
     @classmethod
     def learnt(cls) -> dict[str, Any]:
         """What was found out of the server, as JSON values, for other processes and later runs."""
-        return {"unsteady": sorted(cls._unsteady), "tools": cls._digests}
+        return {"unsteady": sorted(cls._unsteady), "tools": cls._digests, "ids": sorted(cls._ids)}
 
     @classmethod
     def adopt(cls, learnt: Mapping[str, Any]) -> None:
         """Takes over what `learnt` said; a server whose tools are others by now is then refused."""
         cls._unsteady = frozenset(learnt["unsteady"])
-        cls._digests = learnt["tools"]
+        cls._digests, cls._ids = learnt["tools"], frozenset(learnt.get("ids", ()))
+
+    @classmethod
+    def learn_ids(cls, first: str, second: str) -> bool | None:
+        """Learns of forms of ids that are drawn, from two answers to a call that differ in such alone.
+
+        From now on the same is shown for them in every session.
+
+        Returns:
+            Whether there are such; None if their forms were known.
+        """
+        found = drawn_ids(first, second, cls._ids)
+        new = found - cls._ids
+        cls._ids |= new
+        return bool(new) if new or not found else None
 
     @classmethod
     def forget(cls, observers: Iterable[str]) -> None:

@@ -1,7 +1,8 @@
 """What a server answers with is in part another thing in each session: names for it that stay (pure).
 
-Two plays of the same calls differ in ids that are drawn at random (UUIDs), in ids made from the clock
-(`task-1764533531123`), and in the times at which something was written down. A model reads an id that follows
+Two plays of the same calls differ in ids that are drawn at random (UUIDs, and whatever else a server was seen
+to draw), in ids made from the clock (`task-1764533531123`), and in the times at which something was written
+down. A model reads an id that follows
 from the call which first showed it, and one fixed moment in place of every time of about now; a call that
 holds such an id means the real one. So conversations can be replayed, and the same seed makes the same rows.
 
@@ -16,8 +17,9 @@ import re
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from random import Random
 from typing import Any, Final
 
@@ -41,10 +43,105 @@ _TIME: Final = (
     r"(?<![0-9A-Za-z])(?P<date>\d{4}-\d\d-\d\d)(?P<between>[T ])(?P<minute>\d\d:\d\d)"
     r"(?:(?P<second>:\d\d)|(?!:\d\d))(?:(?P<fraction>[.,]\d+)|(?![.,]\d))(?=Z|[^0-9A-Za-z]|$)"
 )
-_IDS = re.compile(f"{_UUID}|{_EPOCH}")
+#: Ids of other forms, the narrowest first; one is looked for where a server was seen to draw such. A digest
+#: may be written as any of them, so none is taken for drawn by its form alone.
+_FORMS: Final = (  # with the fewest characters of one; 0 depends on what stands before it
+    (r"[0-9a-f]{12}4[0-9a-f]{3}[89ab][0-9a-f]{15}", 32),  # a UUID without its dashes
+    (r"(?=[a-f]*[0-9])(?=[0-9]*[a-f])[0-9a-f]{#}", 0),
+    (r"(?=[A-F]*[0-9])(?=[0-9]*[A-F])[0-9A-F]{#}", 0),
+    (r"(?=[a-z]*[0-9])(?=[0-9]*[a-z])[0-9a-z]{#}", 18),
+)
+_MIXED: Final = r"(?=[A-Za-z]*[0-9])(?=[0-9A-Z]*[a-z])(?=[0-9a-z]*[A-Z])[0-9A-Za-z]{#}"
+_MARKED: Final = r"(?=[0-9A-Z_-]*[a-z])(?=[0-9a-z_-]*[A-Z])[0-9A-Za-z_-]{#}"
+_LETTERS: Final = {
+    **{"0-9a-f": "0123456789abcdef", "0-9A-F": "0123456789ABCDEF"},
+    "0-9a-z": "0123456789abcdefghijklmnopqrstuvwxyz",
+}
+_ALL: Final = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _UUIDS = re.compile(_UUID)
+_WORD_BEFORE = re.compile(r"[A-Za-z]+[_-]")
+_AHEAD = re.compile(r"\(\?=[^)]*\)")
+_AFTER = re.compile(r"^\(\?<=[A-Za-z_-]+\)")
+_HEX = re.compile(r"(?<=\[0-9a-f\])\{\d+\}\Z|(?<=\[0-9A-F\])\{\d+\}\Z")
+_SHORTEST, _ALONE = 6, 8  # characters of an id after a word, and without one
+_LONG: Final = 16  # from which on one may hold marks
 _TIMES = re.compile(_TIME)
 _STAMPS = re.compile(rf"{_TIME}(?:Z|[+-]\d\d:?\d\d\b)?|{_EPOCH}")
+
+
+def drawn_ids(first: str, second: str, known: Iterable[str] = ()) -> frozenset[str]:
+    """The forms of the ids in which alone two answers to a call differ; none where they differ otherwise.
+
+    Args:
+        first: An answer.
+        second: Another.
+        known: Forms that the server's ids have; by chance one may hold no letter, or nothing else.
+    """
+    for word in (r"([0-9A-Za-z_-]+)", r"([0-9A-Za-z]+)"):
+        parts = re.split(word, first), re.split(word, second)
+        if len(parts[0]) != len(parts[1]):
+            continue
+        apart = [pair for pair in zip(*parts, strict=True) if pair[0] != pair[1]]
+        forms = [
+            (_form_after(*pair) if "_-" in word else _form(*pair)) or _by_chance(pair, known)
+            for pair in apart
+        ]
+        if forms and all(forms):
+            return frozenset(forms)
+    return frozenset()
+
+
+def _by_chance(pair: Sequence[str], known: Iterable[str]) -> str:
+    """The form that two ids would have but for chance."""
+    return next((one for one in known if all(re.fullmatch(_bare(one), part) for part in pair)), "")
+
+
+def _bare(form: str) -> str:
+    """A form without what stands before it, and whatever letters it holds."""
+    return _AHEAD.sub("", _AFTER.sub("", form))
+
+
+def _form(first: str, second: str, marks: bool = False, least: int = _ALONE) -> str:
+    """The narrowest form that two ids have; empty if they are none, or if many of their kind have not.
+
+    Args:
+        first: An id.
+        second: Another.
+        marks: Whether ids of all letters may hold marks as well; these two need not.
+        least: The fewest characters of a hexadecimal one.
+    """
+    size = len(first)
+    if size != len(second):
+        return ""
+    for form, shortest in (*_FORMS, (_MARKED if marks else _MIXED, _LONG)):
+        made = form.replace("#", str(size))
+        if size >= (shortest or least) and re.fullmatch(made, first) and re.fullmatch(made, second):
+            return made
+    return ""
+
+
+def _form_after(first: str, second: str) -> str:
+    """The same of ids that may stand after a word that both have: `task_V1StGXR8_Z5jdHi6B`."""
+    word = _WORD_BEFORE.match(first)
+    if word is None or not second.startswith(word[0]):
+        return _form(first, second, marks=True)
+    form = _form(first[word.end() :], second[word.end() :], marks=True, least=_SHORTEST)
+    if "0-9a-f]{" in form.lower():  # after such a word a number is one as well
+        form = _AHEAD.sub("", form)
+    return form and f"(?<={word[0]}){form}"
+
+
+@lru_cache(maxsize=256)
+def _ids_of(forms: frozenset[str], more: str = "") -> re.Pattern[str]:
+    """What finds UUIDs, ids of these forms, and whatever else is named."""
+    own = []
+    for one in sorted(forms):
+        marks = "_-" if "_-" in one else ""
+        before = "" if one.startswith("(?<=") else f"(?<![0-9A-Za-z{marks}])"
+        own.append(f"{before}(?:{one})(?![0-9A-Za-z{marks}])")
+        if before and (size := _HEX.search(one)):  # one of digits alone, where it is a text for certain
+            own += [rf'(?<=")[0-9]{size[0]}(?=")', rf"\A[0-9]{size[0]}\Z"]
+    return re.compile("|".join([_UUID, *([more] if more else []), *own]))
 
 
 class Names:
@@ -55,29 +152,38 @@ class Names:
     """
 
     def __init__(self, known: str = "") -> None:
-        self._same = set(_found(known))  # ids and times that are shown as they are
+        self._known_text = known
         self._real: dict[str, str] = {}  # shown -> real
+        self.know(frozenset())
         self._shown: dict[str, str] = {}
         self._asked: Counter[str] = Counter()
         self._call, self._new = "", 0  # what shows new ids, and how many so far
 
+    def know(self, forms: frozenset[str]) -> None:
+        """Looks for ids of these forms as well, from now on; see `drawn_ids`."""
+        self._forms, self._ids = sorted(forms), _ids_of(forms, _EPOCH)
+        self._same = set(self._found(self._known_text))  # ids and times that are shown as they are
+
+    def _found(self, text: str) -> list[str]:
+        return [match[0] for pattern in (self._ids, _TIMES) for match in pattern.finditer(text)]
+
     def meant(self, name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """A call's arguments as the server knows them; to be followed by `shown` of its answer."""
         asked = json.dumps([name, arguments], sort_keys=True)
-        self._same.update(one for one in _found(asked) if one not in self._real)
+        self._same.update(one for one in self._found(asked) if one not in self._real)
         self._asked[asked] += 1
         self._call, self._new = f"{asked} {self._asked[asked]}", 0
-        return dict(_changed(arguments, lambda text: _IDS.sub(self._meant, text)))
+        return dict(_changed(arguments, lambda text: self._ids.sub(self._meant, text)))
 
     def shown(self, result: Result) -> Result:
         """An answer as a model reads it; its value knows no time of about now, so no call is given one."""
-        text = _TIMES.sub(self._time, _IDS.sub(self._id, result.text))
+        text = _TIMES.sub(self._time, self._ids.sub(self._id, result.text))
         return Result(text, result.ok, _changed(result.value, self._known))
 
     def _known(self, text: str) -> str | None:
         if any(self._is_moment(match) for match in _TIMES.finditer(text)):
             return None
-        return _IDS.sub(self._id, text)
+        return self._ids.sub(self._id, text)
 
     def _meant(self, match: re.Match[str]) -> str:
         return self._real.get(match[0], match[0])
@@ -92,7 +198,7 @@ class Names:
         if real not in self._shown:
             self._new += 1
             rng = Random(f"{self._call} {self._new}")
-            name = _stamp(match, rng) if match["seconds"] else _uuid(real, rng)
+            name = _stamp(match, rng) if match["seconds"] else _another(real, rng, self._forms)
             self._shown[real], self._real[name] = name, real
         return self._shown[real]
 
@@ -113,14 +219,36 @@ def timeless(value: Any) -> Any:
     return _changed(value, lambda text: _STAMPS.sub(_without_now, text))
 
 
-def nameless(value: Any) -> Any:
-    """A JSON value with random ids numbered as they come, so that two that differ in them alone are equal."""
+def nameless(value: Any, forms: frozenset[str] = frozenset()) -> Any:
+    """A JSON value with random ids numbered as they come, so that two that differ in them alone are equal.
+
+    Args:
+        value: Any; what stands in the order of its texts is put into the one that it has without the ids.
+        forms: Of ids that are no UUIDs; see `drawn_ids`.
+    """
     numbers: dict[str, str] = {}
+    ids = _ids_of(forms)
 
     def number(match: re.Match[str]) -> str:
         return numbers.setdefault(match[0], f"(id {len(numbers) + 1})")
 
-    return _changed(value, lambda text: _UUIDS.sub(number, text))
+    return _changed(_in_order(value, ids), lambda text: ids.sub(number, text))
+
+
+def _in_order(value: Any, ids: re.Pattern[str]) -> Any:
+    def without(text: str) -> str:
+        return ids.sub("(id)", text)
+
+    if isinstance(value, Mapping):
+        keys = list(value)
+        if any(map(ids.search, keys)) and keys == sorted(keys):
+            keys.sort(key=without)
+        return {key: _in_order(value[key], ids) for key in keys}
+    if isinstance(value, list):
+        if all(isinstance(one, str) for one in value) and value == sorted(value):
+            return sorted(value, key=without)
+        return [_in_order(one, ids) for one in value]
+    return value
 
 
 def _changed(value: Any, change: Callable[[str], str | None]) -> Any:
@@ -147,10 +275,6 @@ def _changed(value: Any, change: Callable[[str], str | None]) -> Any:
     return value
 
 
-def _found(text: str) -> list[str]:
-    return [match[0] for pattern in (_IDS, _TIMES) for match in pattern.finditer(text)]
-
-
 def _is_now(match: re.Match[str]) -> bool:
     """Whether a time, or a number that counts seconds since 1970, is one of about now."""
     found = match.groupdict()
@@ -172,6 +296,20 @@ def _without_now(match: re.Match[str]) -> str:
 def _stamp(match: re.Match[str], rng: Random) -> str:
     digits = "".join(rng.choice("0123456789") for _ in match["parts"] or "")
     return f"{_MOMENT_SECONDS + rng.randrange(_A_DAY)}{digits}{'.5' if match['rest'] else ''}"
+
+
+def _another(real: str, rng: Random, forms: Sequence[str]) -> str:
+    """An id of the same form, which depends on nothing else of it."""
+    if _UUIDS.fullmatch(real):
+        return _uuid(real, rng)
+    form = next(one for one in map(_bare, forms) if re.fullmatch(one, real))
+    if form == _FORMS[0][0]:
+        return uuid.UUID(int=rng.getrandbits(128), version=4).hex
+    letters = next((one for kind, one in _LETTERS.items() if f"[{kind}]{{" in form), _ALL)
+    while True:
+        made = "".join(rng.choice(letters) for _ in real)
+        if not (made.isdigit() or made.isalpha()):
+            return made
 
 
 def _uuid(real: str, rng: Random) -> str:

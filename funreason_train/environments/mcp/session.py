@@ -121,6 +121,10 @@ class Session:
             raise
         return self
 
+    def know(self, forms: frozenset[str]) -> None:
+        """Shows other ids for those of these forms as well (`renaming.drawn_ids`)."""
+        self._names.know(forms)
+
     def call(self, name: str, arguments: dict[str, Any], look: bool = False) -> Result:
         """Calls a tool and waits; never raises. Without an answer the state is unknown: see `fault`.
 

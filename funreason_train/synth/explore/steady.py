@@ -5,6 +5,7 @@ A clock, a random id, a time that is written into a record. They are found by pl
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -25,7 +26,8 @@ _A_SECOND = 1.1  # seconds, after which a clock shows another time
 _TARGETS = 6  # tools that one conversation works towards
 _CALLS = 40
 _FIELD = re.compile(r'"([^"]{1,40})"\s*:')
-_ROUNDS = 4  # each without the tools that the rounds before have found
+_ROUNDS = 6  # each without the tools, and with the forms of ids, that the rounds before have found
+_LEARNT = ("", "its ids are others each time, and are known from now on")
 
 
 @dataclass(frozen=True)
@@ -93,9 +95,10 @@ def unsteady_tools(
     for number in range(_ROUNDS):
         told(f"looking for what is another one each time, round {number + 1} of at most {_ROUNDS}")
         new = dict(_round(environment, scenario, graph, f"{seed}/steady/{number}"))
+        again = new.pop(_LEARNT[0], None)
         graph.avoided |= new.keys()
         found |= new
-        if not new:
+        if not new and again is None:
             break
     return found
 
@@ -163,6 +166,8 @@ def _round(
         environment.reset(config)
         if (differing := _first_difference(environment, played)) is not None:
             yield differing
+            if differing == _LEARNT:  # what was played before shows other ids
+                return
         else:
             states = [begun, *(one.state for one in played)]
             unchanged = (before == after for before, after in pairwise(states))
@@ -177,13 +182,26 @@ def _first_difference(environment: Environment, played: list[Played]) -> tuple[s
         if environment.fault:
             return None
         if (again.ok, again.text) != (one.result.ok, one.result.text):
+            alike = again.ok == one.result.ok
+            drawn = alike and _learns_ids(environment, one.result.text, again.text)
+            if drawn is not False:
+                return _LEARNT if drawn else None
             told = _field_apart(one.result.text, again.text)
             return one.call.name, f"its answer to the same call is another one each time{told}"
-        if _state(environment) != one.state:
+        if (state := _state(environment)) != one.state:
+            states = (json.dumps(one, sort_keys=True) for one in (one.state, state))
+            if (drawn := _learns_ids(environment, *states)) is not False:
+                return _LEARNT if drawn else None
             where = environment.compare(one.state)[:1]
             told = f" ({where[0]})" if where else ""
             return one.call.name, f"the state that it leaves is another one each time{told}"
     return None
+
+
+def _learns_ids(environment: Environment, first: str, second: str) -> bool | None:
+    """Whether two answers differ in ids alone that are drawn; None if that was known of their forms."""
+    learn: Callable[[str, str], bool | None] | None = getattr(environment, "learn_ids", None)
+    return False if learn is None else learn(first, second)
 
 
 def _clocks(environment: Environment, reading: Mapping[str, Call]) -> Iterator[tuple[str, str]]:
@@ -199,7 +217,7 @@ def _clocks(environment: Environment, reading: Mapping[str, Call]) -> Iterator[t
         time.sleep(_A_SECOND)
     for name, said in first.items():
         if (again := _said(environment, reading[name])) and again != said:
-            yield name, "its answer to the same call is another one each time (it tells the time)"
+            yield name, "its answer to the same call is another one each time (it tells the time, or chance)"
 
 
 def _said(environment: Environment, call: Call) -> str:

@@ -20,6 +20,7 @@ from ..explore.steady import leaks, unsteady_tools
 from .guard import check_state, check_tools, environment_of, in_one_process
 from .store import Store
 
+_AGAIN = 3  # times that a server is learnt, since its ids may turn out to be drawn
 _HANGS = f"a call takes more than {SLOW:g} s, has no answer in time, or ends the process that it runs in"
 
 
@@ -72,7 +73,7 @@ def explore(name: str, settings: Mapping[str, Any], seed: int, told: Told) -> di
 
     Returns:
         `{"graph", "sampling": how sampling does in it, "left_out": tool -> reason, "apart": whether each of
-        its conversations needs a process of its own}`.
+        its conversations needs a process of its own, "learnt": what was found out of an MCP server}`.
 
     Raises:
         UserError: it fails meanwhile.
@@ -88,13 +89,18 @@ def explore(name: str, settings: Mapping[str, Any], seed: int, told: Told) -> di
         return dict(kind.scenario(rng, settings["size"]))
 
     try:
-        left_out = dict(environment.left_out())
-        graph = learn(environment, scenario, own_seed, amount["episodes"], options["calls"], told=told)
-        left_out |= dict.fromkeys(sorted(graph.avoided), _HANGS)
-        _some_left(name, graph, left_out)
-        _some_succeeded(name, graph)
-        if served or is_own(name):
-            left_out |= unsteady_tools(environment, scenario, graph, own_seed, told)
+        for _ in range(_AGAIN):
+            known = kind.learnt() if served else None
+            left_out = dict(environment.left_out())
+            graph = learn(environment, scenario, own_seed, amount["episodes"], options["calls"], told=told)
+            left_out |= dict.fromkeys(sorted(graph.avoided), _HANGS)
+            _some_left(name, graph, left_out)
+            _some_succeeded(name, graph)
+            if served or is_own(name):
+                left_out |= unsteady_tools(environment, scenario, graph, own_seed, told)
+            if not served or kind.learnt() == known:
+                break
+            _forget(name, environment, settings["cassette"])  # what was learnt with ids of chance
         _some_left(name, graph, left_out)
         apart = is_own(name) and _leaks(name, environment, scenario, graph, own_seed)
         compared = (
@@ -118,9 +124,12 @@ def explore(name: str, settings: Mapping[str, Any], seed: int, told: Told) -> di
             left_out[tool] = f"no call of it succeeded in {record.failed} tries{said}"
             if served and record.failed:
                 left_out[tool] += " (session.examples can hold calls that work)"
+    made = {"graph": graph.to_json(), "sampling": compared, "left_out": left_out, "apart": apart}
     if served:
         _tell(name, graph, left_out)
-    return {"graph": graph.to_json(), "sampling": compared, "left_out": left_out, "apart": apart}
+        made["learnt"] = kind.learnt()
+        _record(name, kind, settings["cassette"])
+    return made
 
 
 def _leaks(name: str, environment: Environment, scenario: Scenario, graph: Graph, seed: str) -> bool:
@@ -160,9 +169,21 @@ def _apart(store: Store, name: str, kind: Any, cassette: Mapping[str, Any]) -> N
     """Refuses an MCP server whose sessions see each other's changes; says what was found."""
     if not cassette["replay"]:
         print(check_isolation(kind), flush=True)
-        if cassette["record"]:
-            keep_learnt(Path(cassette["record"]).expanduser(), name.removeprefix(PREFIX), kind.learnt())
+        _record(name, kind, cassette)
     store.keep(f"learnt/{name}", json.dumps(kind.learnt()))
+
+
+def _forget(name: str, environment: Environment, cassette: Mapping[str, Any]) -> None:
+    """Drops what was recorded of a server so far, whose ids were others than they will be."""
+    environment.close()
+    if cassette["record"]:
+        file = Path(cassette["record"]).expanduser() / f"{name.removeprefix(PREFIX)}.jsonl"
+        file.unlink(missing_ok=True)
+
+
+def _record(name: str, kind: Any, cassette: Mapping[str, Any]) -> None:
+    if cassette["record"]:
+        keep_learnt(Path(cassette["record"]).expanduser(), name.removeprefix(PREFIX), kind.learnt())
 
 
 def _tell(name: str, graph: Graph, left_out: Mapping[str, str]) -> None:

@@ -7,9 +7,9 @@ python hostile_server.py [flood] [garbage] [invalid-utf8] [deaf] [no-tools] [twi
 
 import json
 import os
+import random
 import sys
 import time
-import uuid
 from pathlib import Path
 from typing import Any
 
@@ -89,7 +89,7 @@ def answer(name: str, arguments: dict[str, Any]) -> str:
         zones = {key: {"zone": arguments[f"{key}_zone"], "hour": arguments["hour"]} for key in ("from", "to")}
         return json.dumps({**zones, "shift": "+3"})
     if name == "make_id":
-        return uuid.uuid4().hex
+        return str(random.random())
     if name == "tell_time":
         return time.strftime("%H:%M:%S")
     if name == "dump_environment":

@@ -5,27 +5,30 @@ import sys
 import time
 import uuid
 from datetime import UTC, datetime, timedelta
+from hashlib import md5
 from pathlib import Path
 from random import Random
 from typing import Any
 
+import pytest
+
 from funreason_train.calls import Call
 from funreason_train.environments.mcp import load_servers
-from funreason_train.environments.mcp.renaming import Names, nameless
+from funreason_train.environments.mcp.renaming import Names, drawn_ids, nameless
 from funreason_train.environments.protocol import Result
 from funreason_train.environments.registry import environment_class
 from funreason_train.synth.explore.learn import learn
 from funreason_train.synth.explore.steady import unsteady_tools
 
 SERVER = '''
-import time, uuid
+import hashlib, random, secrets, time, uuid
 from datetime import UTC, datetime
 from mcp.server import MCPServer
 from mcp_types import ToolAnnotations
 
 READS = ToolAnnotations(read_only_hint=True)
 server = MCPServer("tasks")
-tasks = {}
+tasks, notes = {}, {}
 
 @server.tool()
 def create_task(title: str) -> dict:
@@ -53,7 +56,26 @@ def tell_time() -> dict:
 @server.tool(annotations=READS)
 def throw_dice() -> dict:
     """Chance."""
-    return {"drawn": uuid.uuid4().hex}
+    return {"drawn": random.randint(1, 10**9)}
+
+@server.tool()
+def add_note(text: str) -> dict:
+    """Adds a note."""
+    made = {"note": f"note_{random.getrandbits(32):08x}", "text": text}
+    made |= {"hex": uuid.uuid4().hex[:8], "share": secrets.token_urlsafe(16)}
+    made |= {"log": uuid.uuid4().hex, "of": hashlib.md5(text.encode()).hexdigest()}
+    notes[made["note"]] = made
+    return made
+
+@server.tool()
+def pin_note(note: str) -> dict:
+    """Pins a note."""
+    return {"pinned": notes[note]["text"]}
+
+@server.tool(annotations=READS)
+def list_notes() -> list[str]:
+    """All notes."""
+    return sorted(f"{one['log']} {one['text']}" for one in notes.values())
 
 server.run()
 '''
@@ -121,7 +143,7 @@ def test_a_server_with_random_ids_and_times_is_learnt_but_for_its_clock(tmp_path
     described = {
         "command": sys.executable,
         "args": ["server.py"],
-        "session": {"ready": 0, "observe": ["list_tasks"]},
+        "session": {"ready": 0, "observe": ["list_tasks", "list_notes"]},
     }
     (tmp_path / "servers.json").write_text(json.dumps({"mcpServers": {"tasks": described}}))
     load_servers(tmp_path / "servers.json")
@@ -131,8 +153,9 @@ def test_a_server_with_random_ids_and_times_is_learnt_but_for_its_clock(tmp_path
     def scenario(rng: Random) -> Any:
         return kind.scenario(rng)
 
-    graph = learn(world, scenario, "seed", 3, 12)
+    graph = learn(world, scenario, "seed", 4, 16)
     assert graph.tools["finish_task"].ok, "an id of an answer is known to the server"
+    assert graph.tools["pin_note"].ok
     left_out = unsteady_tools(world, scenario, graph, "seed")
     assert left_out.keys() == {"tell_time", "throw_dice"} and "tells the time" in left_out["tell_time"]
     answers = []
@@ -141,5 +164,55 @@ def test_a_server_with_random_ids_and_times_is_learnt_but_for_its_clock(tmp_path
         made = world.call(Call("create_task", {"title": "milk"}))
         world.call(Call("finish_task", {"task": made.value["task"]}))
         answers.append([made, world.call(Call("list_tasks", {})), world.snapshot()])
+        for text in ("milk", "bread"):
+            note = world.call(Call("add_note", {"text": text}))
+            pinned = world.call(Call("pin_note", {"note": note.value["note"]}))
+            assert pinned.value == {"pinned": text} and note.value["of"] == md5(text.encode()).hexdigest()
+            answers[-1] += [note, pinned, world.snapshot()]
     world.close()
     assert answers[0] == answers[1] and '"done": true' in answers[0][1].text
+
+
+def test_an_id_that_by_chance_is_a_number_is_one_where_it_is_a_text() -> None:
+    forms = drawn_ids('{"card": "1f2e3d4c"}', '{"card": "ab12cd34"}')
+    told = []
+    for card in ("1f2e3d4c", "12345678"):
+        names = Names()
+        names.know(forms)
+        names.meant("make", {})
+        told.append(names.shown(answered({"card": card, "size": 87654321})))
+        assert names.meant("show", {"card": told[-1].value["card"]}) == {"card": card}
+    assert told[0] == told[1] and told[0].value["size"] == 87654321 and "87654321" in told[0].text
+    assert drawn_ids("1f2e3d4c", "12345678") == frozenset()
+    assert drawn_ids("1f2e3d4c", "12345678", forms) == forms
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "drawn"),
+    [
+        ("note_1f2e3d4c", "note_ab12cd34", True),
+        ("Made mg7q1zv0k3j9x2abz4.", "Made mg7q1zwwm1q8w7ert0.", True),
+        ("Made k3j9x2abz.", "Made m1q8w7ert.", False),
+        ("Made 9e107d9d372b4826bd811d3542a419d6", "Made 0cc175b9c0f141b6a31c399e26977266", True),
+        ("card-V1StGXR8_Z5jdHi6B-myT", "card-Uakgb_J5m9g-0JDMbcJqL", True),
+        ("at 12:03:01", "at 12:03:02", False),
+        ("took 123456 ms", "took 223344 ms", False),
+        ("the harbour", "the kettles", False),
+        ("note_1f2e3d4c is new", "note_ab12cd34 is old", False),
+        ("N1", "N2", False),
+    ],
+)
+def test_ids_that_are_drawn_are_told_by_two_answers(first: str, second: str, drawn: bool) -> None:
+    forms = drawn_ids(first, second)
+    assert bool(forms) is drawn
+    if drawn:
+        told = []
+        for said in (first, second):
+            names = Names()
+            names.know(forms)
+            names.meant("make", {})
+            told.append(names.shown(Result(said, True)).text)
+            again = names.meant("show", {"of": told[-1]})["of"]
+            assert again == said, "a call means the real one"
+        assert told[0] == told[1] not in (first, second)
+        assert nameless(first, forms) == nameless(second, forms)

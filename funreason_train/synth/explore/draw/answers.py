@@ -51,7 +51,9 @@ class Answers:
         for count, (path, value) in enumerate(leaves(answer)):
             if count >= _MOST:
                 break
-            if served and isinstance(value, str) and (len(value) > _LONGEST or "\n" in value.strip()):
+            if isinstance(value, str) and served and (len(value) > _LONGEST or "\n" in value.strip()):
+                continue
+            if isinstance(value, str) and value != value.strip():  # nobody can tell the space around it
                 continue
             if value is not None and not isinstance(value, bool) and value != "" and value not in given:
                 label = f"{tool}/{pattern(path)}"
