@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -309,3 +310,15 @@ def test_another_name_behind_an_endpoint_is_another_model(tmp_path: Path, model:
     server.wrong = {task.id for task in TASKS}
     config.eval.served_name = "two"
     assert stage.run(config, run)["models"]["mine"]["right"] == 0
+
+
+def test_an_endpoint_s_refusal_is_told_while_others_are_still_answered(
+    tmp_path: Path, model: Any, server: Any
+) -> None:
+    """The process waited for every answer on its way, and was then given up for being silent."""
+    config, run = configured(tmp_path, model, f"endpoint={server.url}", "served_name=tiny", "concurrency=4")
+    server.dead_after, server.slow = 3, 60.0
+    began = time.monotonic()
+    with pytest.raises(ReplicaFailed, match="out of memory"):
+        stage.run(config, run)
+    assert time.monotonic() - began < 50

@@ -5,10 +5,11 @@ from __future__ import annotations
 import http.client
 import json
 import queue
+import threading
 import time
 import urllib.error
 import urllib.request
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from types import TracebackType
 from typing import Any
 
@@ -79,7 +80,9 @@ class EndpointGenerator:
         """Opens no connection yet; `inbox` is where completions and errors are put (else: our own queue)."""
         self._url = endpoint.rstrip("/") + "/completions"
         self._name = name
-        self._pool = ThreadPoolExecutor(concurrency, thread_name_prefix="completions")
+        self._waiting: queue.SimpleQueue[tuple[str, dict[str, Any]] | None] = queue.SimpleQueue()
+        # Not a pool of the library's, which at the end of a process waits for every answer on its way.
+        self._most, self._workers, self._idle = concurrency, 0, threading.Semaphore(0)
         self.inbox: queue.SimpleQueue[Any] = queue.SimpleQueue() if inbox is None else inbox
 
     def __enter__(self) -> EndpointGenerator:
@@ -88,7 +91,11 @@ class EndpointGenerator:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        with suppress(queue.Empty):  # what has not been asked for is not any more
+            while True:
+                self._waiting.get_nowait()
+        for _ in range(self._workers):
+            self._waiting.put(None)
 
     def submit(self, key: str, prompt: list[int], sampling: Sampling) -> None:
         """Queues a request; see `Generator`."""
@@ -101,7 +108,15 @@ class EndpointGenerator:
             "seed": sampling.seed_of(key),
             "user": key,  # for the server's log
         }
-        self._pool.submit(self._complete, key, body)
+        self._waiting.put((key, body))
+        if not self._idle.acquire(blocking=False) and self._workers < self._most:
+            self._workers += 1
+            threading.Thread(target=self._work, name=f"completions-{self._workers}", daemon=True).start()
+
+    def _work(self) -> None:
+        while (asked := self._waiting.get()) is not None:
+            self._complete(*asked)
+            self._idle.release()
 
     def collect(self) -> list[Any]:
         """Waits for at least one completion, or for what others put into the inbox; see `Generator`.
