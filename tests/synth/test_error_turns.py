@@ -36,3 +36,23 @@ def test_a_call_that_fails_is_one_that_the_turn_comes_back_to(synthesise: Callab
                     rest = [one for at, one in enumerate(said) if at > place and (turn, at) not in places]
                     names = {call.name for one in rest if one[0] == "[" for call in parse_calls(one)}
                     assert parse_calls(said[place])[0].name in names
+
+
+def test_what_is_corrected_is_the_only_value_of_its_name(synthesise: Callable[..., Path]) -> None:
+    """`Sorry, the customer is C7` says nothing where two customers were spoken of."""
+    made = synthesise("trajectories=40", "environments=[shop,helpdesk]", "kinds={correction: 1.0}", "turns=2")
+    for line in (made / "conversations.jsonl").read_text().splitlines():
+        before, after = json.loads(line)["synth"]["task"]["turns"]
+        calls = [call for step in before["steps"] for call in step]
+        ((again,),) = after["steps"]
+        changed = [
+            name
+            for call in calls
+            if call["name"] == again["name"] and call["arguments"].keys() == again["arguments"].keys()
+            for name, value in again["arguments"].items()
+            if call["arguments"][name] != value
+        ]
+        assert any(
+            len({str(call["arguments"][name]) for call in calls if name in call["arguments"]}) == 1
+            for name in changed
+        )

@@ -11,6 +11,7 @@ from ...calls import Call
 from ..explore.sampler import Sampled, Sampler
 from ..explore.trace import Executed, leaves
 from .needs import Given, Needs, is_independent, needs_of
+from .purposes import purposes
 
 #: Every kind of turn, and what it is.
 KINDS: Mapping[str, str] = {
@@ -230,7 +231,11 @@ def _correction(sampler: Sampler, rng: Random, previous: Sequence[Planned]) -> P
     if not previous or not previous[-1].needs.trace:
         raise CannotPlan("nothing_to_correct")
     before = previous[-1]
-    options = [one for one in before.needs.given if _askable(one, before.needs) and "." not in one.parameter]
+    options = [
+        one
+        for one in before.needs.given  # of two titles nobody could tell which is taken back
+        if _askable(one, before.needs) and "." not in one.parameter and not purposes(before.needs, one)
+    ]
     if not options:
         raise CannotPlan("nothing_to_correct")
     slot = rng.choice(options)
