@@ -142,6 +142,25 @@ def test_a_refused_request_is_not_sent_again() -> None:
 
 
 @pytest.mark.parametrize(
+    "body",
+    [
+        {"error": {"message": "the context is too long"}},
+        {"error": "the context is too long"},
+        {"detail": "the context is too long"},
+        {"detail": [{"loc": ["body"], "msg": "the context is too long"}]},
+        "the context is too long",
+    ],
+)
+def test_a_refusal_is_told_in_the_server_s_words_whatever_form_they_have(body: Any) -> None:
+    with (
+        serving(lambda _: "", refuse=lambda n: (422, body, {})) as server,
+        asking(server) as endpoint,
+        pytest.raises(Unanswered, match="the context is too long"),
+    ):
+        endpoint.ask("m", ASKED)
+
+
+@pytest.mark.parametrize(
     ("status", "said", "sentence"),
     [
         (429, QUOTA, "the quota is used up"),

@@ -7,6 +7,7 @@ nobody's request.
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import random
 import threading
@@ -268,7 +269,7 @@ class Endpoint:
 
     def _status(self, error: Any, model: str) -> Exception:
         """What an HTTP error means: try again, give this request up, or stop."""
-        code, said = error.status_code, self._plain(error)
+        code, said = error.status_code, self._plain(_words_of(error))
         over = getattr(error, "code", None) in _OVER or any(word in said for word in _OVER)
         if over or code == 402:
             return self._stop(
@@ -307,6 +308,14 @@ class Endpoint:
         if self._key:
             text = text.replace(self._key, "…")
         return text[:300]
+
+
+def _words_of(error: Any) -> str:
+    """What a server said with an HTTP error; the client knows OpenAI's form alone, and leaves out others."""
+    said, body = str(error), error.body
+    if " - " in said or not body:
+        return said
+    return f"{said} - {body if isinstance(body, str) else json.dumps(body)}"
 
 
 def _asked_pause(headers: Mapping[str, str]) -> float | None:
