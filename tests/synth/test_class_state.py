@@ -104,3 +104,51 @@ def test_one_that_keeps_all_in_its_objects_is_made_without_processes_of_its_own(
         assert "beyond its objects" not in capsys.readouterr().out
     finally:
         sys.modules.pop("kept_plain", None)
+
+
+LENIENT = '''
+class Shelf:
+    """Keeps things."""
+    def __init__(self, things: dict) -> None:
+        self.things = dict(things)
+
+    @staticmethod
+    def scenario(random, size: int) -> dict:
+        return {"things": {f"T{random.randint(10, 99)}": "box" for _ in range(size)}}
+
+    def list_things(self) -> list:
+        """List the things."""
+        return [{"thing": one} for one in self.things]
+
+    def add_thing(self, thing: str) -> str:
+        """Add a thing."""
+        self.things[thing] = "bag"
+        return thing
+
+    def remove_thing(self, thing: str) -> str:
+        """Remove a thing."""
+        self.things.pop(thing, None)
+        return "Removed."
+'''
+
+
+def test_what_was_never_there_is_not_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some tools say that they have removed what they did not have; a row would say so too."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "lenient_shelf.py").write_text(LENIENT)
+    removed = 0
+    try:
+        rows = synthesise(tmp_path / "out", "lenient_shelf:Shelf", 1).decode()
+    finally:
+        sys.modules.pop("lenient_shelf", None)
+    for task in (json.loads(line)["synth"]["task"] for line in rows.splitlines()):
+        there = set(task["config"]["things"])
+        for call in (call for turn in task["turns"] for step in turn["steps"] for call in step):
+            thing = call["arguments"].get("thing")
+            if call["name"] == "remove_thing":
+                assert thing in there
+                removed += 1
+                there.discard(thing)
+            elif thing is not None:
+                there.add(thing)
+    assert removed >= 3

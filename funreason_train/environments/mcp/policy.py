@@ -28,6 +28,7 @@ _ASKING = re.compile(
     r"^(?:open|query|lookup|look|inspect|browse|select|retrieve|find|filter)(?![a-z])"
     r"|_(?:get|read|find|search|list|show|lookup|query|view|describe)$"
 )
+_REMOVING = re.compile(r"^(?:delete|remove|drop|erase|unregister)(?![a-z])|_(?:delete|remove)$")
 _READING = re.compile(r"^(list|get|read|show|describe|count|view|status|current|fetch|search|find)(?![a-z])")
 
 
@@ -74,6 +75,11 @@ def asks_by_name(name: str) -> bool:
 def makes(tool: Tool) -> bool:
     """Whether the tool makes something, as its name says."""
     return not reads_only(tool) and _MAKING.match(_words(tool.name)) is not None
+
+
+def removes_by_name(name: str) -> bool:
+    """Whether a tool takes something away, as its name says."""
+    return _REMOVING.search(_words(name)) is not None
 
 
 def _words(name: str) -> str:

@@ -20,7 +20,8 @@ from random import Random
 from typing import Any, Literal
 
 from ...calls import Call
-from ...environments import Environment
+from ...environments import Environment, Result
+from ...environments.mcp.policy import removes_by_name
 from .directions import Directions
 from .draw.arguments import Drawer
 from .evidence import without_values
@@ -145,10 +146,14 @@ class Sampler:
     def execute(self, call: Call, sources: Mapping[str, Source] | None = None) -> Executed:
         """Executes one call and takes it into the conversation, if it succeeds."""
         result = self.environment.call(call)
-        changed = False
+        changed = vain = False
         if result.ok:
             state = fingerprint(self.environment)
             changed, self._state = state != self._state, state
+            # Some servers say that they have deleted what was never there.
+            vain = not changed and removes_by_name(call.name) and self.graph.tools[call.name].changes
+        if vain:
+            result = Result(result.text, False, result.value)
         executed = Executed(call, result, changed, sources or {}, len(self.history))
         if self.seen is not None:
             self.seen.observe(executed, self.history)
@@ -156,7 +161,7 @@ class Sampler:
             self.drawer.attempts.changed()
         if not result.ok:
             self.drawer.attempts.failed(executed)
-            self._failed.append(executed)
+            self._failed += [] if vain else [executed]
         else:
             self.drawer.remember(len(self.history), executed)
             self.history.append(executed)
@@ -200,7 +205,8 @@ class Sampler:
             if executed.result.ok:
                 found.trace.append(executed)
                 return executed
-            found.failures.setdefault(len(found.trace), []).append(executed)
+            if any(one is executed for one in self._failed[-1:]):
+                found.failures.setdefault(len(found.trace), []).append(executed)
             self._forget(name, executed.result.text)
             if not self.directions.is_legal(name, self.called):
                 return None
