@@ -151,7 +151,8 @@ class Sampler:
             state = fingerprint(self.environment)
             changed, self._state = state != self._state, state
             # Some servers say that they have deleted what was never there.
-            vain = not changed and removes_by_name(call.name) and self.graph.tools[call.name].changes
+            known = self.graph.tools[call.name].changes > 0
+            vain = known and not changed and removes_by_name(call.name)
         if vain:
             result = Result(result.text, False, result.value)
         executed = Executed(call, result, changed, sources or {}, len(self.history))
