@@ -91,3 +91,13 @@ def test_a_stopped_stage_ends_with_75_and_the_same_command_goes_on(
     assert Manifest(run).stage("sft")["state"] == "stopped"
     assert main(["sft", f"run_dir={run.root}"]) == 0
     assert spawned.done == ["sft"] and Manifest(run).stage("sft")["state"] == "done"
+
+
+def test_an_answer_that_cannot_be_written_takes_no_exit_code(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In a folder that others own the command ended with 1, and no batch system gave it again."""
+    (tmp_path / "asked.saved").mkdir()
+    monkeypatch.setenv(VARIABLE, str(tmp_path / "asked"))
+    StopRequest.answer()
+    assert "the run has saved all the same" in " ".join(capsys.readouterr().out.split())

@@ -58,7 +58,10 @@ class StopRequest:
     def answer() -> None:
         """Tells a batch system that the run has saved: beside the file that asked lies `FILE.saved`."""
         if file := os.environ.get(VARIABLE):
-            write_text(Path(f"{file}.saved"), "")
+            try:
+                write_text(Path(f"{file}.saved"), "")
+            except OSError as error:  # the exit code says it as well
+                say(f"{file}.saved could not be written ({error.strerror}); the run has saved all the same")
 
     def _heard(self, number: int, frame: FrameType | None) -> None:
         if number == signal.SIGTERM and self._terminated:
