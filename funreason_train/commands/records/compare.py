@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from ...pages.table import Table
-from ...plain import json_text
+from ...plain import is_finite, json_text
 from .scan import RunRecord
 
 _SHOWN = 40  # characters of a value
@@ -99,7 +99,7 @@ def _figures(result: Any) -> Iterator[tuple[str, str]]:
     if isinstance(result, Mapping):
         for key, value in result.items():
             if isinstance(value, (int, float)) and not isinstance(value, bool):
-                yield str(key), f"{value:g}"
+                yield str(key), f"{value:g}" if is_finite(value) else str(value)
 
 
 def _text(value: Any) -> str:

@@ -266,3 +266,13 @@ def test_large_weights_are_compared_by_more_than_the_mark_of_their_digest(
     assert main(["runs", "compare", f"of=[{tmp_path / 'a'},{tmp_path / 'b'}]", "--json"]) == 0
     kinds = {one["what"]: one["values"] for one in json.loads(capsys.readouterr().out)["differences"]}
     assert set(kinds["sft: /models/base/model.safetensors"].values()) == {"1234aaaa", "1234bbbb"}
+
+
+def test_figures_beyond_all_floats_are_compared_as_they_stand(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, value in (("a", 10**400), ("b", 1.5)):
+        Manifest(finished(tmp_path / name)).update("sft", result={"loss": value})
+    assert main(["runs", "compare", f"of=[{tmp_path / 'a'},{tmp_path / 'b'}]", "--json"]) == 0
+    kinds = {one["what"]: one["values"] for one in json.loads(capsys.readouterr().out)["differences"]}
+    assert kinds["sft: loss"][str(tmp_path / "b")] == "1.5"
