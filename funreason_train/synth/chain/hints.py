@@ -12,7 +12,7 @@ from .query import says, tells_flag
 
 #: Said where a critique gives the answer away; the first that does not itself hold a value by chance.
 FALLBACKS = (
-    "The calls so far do not do what was asked. Read the request again and look up what you do not know.",
+    "The calls so far do not do what was asked. Go through it again and look up what you do not know.",
     "Compare each step with the wish, and leave nothing to chance.",
     "Think again.",
     "",

@@ -11,6 +11,7 @@ from ..explore.trace import Executed, Path, Source, at, leaves, pattern
 from ..explore.words import is_vague, names_it
 
 Described = tuple[str, Any]
+_SELDOM = 10  # of so many calls that succeed one fails, where any number will do
 _ALIKE = 0.5  # least likeness of names for "the same as before" to say which value is meant
 
 
@@ -267,8 +268,11 @@ def _is_free(value: Any, user: Executed, parameter: str, graph: Graph) -> bool:
     it is what something new or changed is to hold (a title, a day), or a number of which nothing but that is
     told (the `value` of one conversion for the next).
     """
-    vague = isinstance(value, (int, float)) and is_vague(parameter.rpartition(".")[2])
-    return (vague or user.changed) and not graph.opaque(user.call.name, parameter)
+    own, record = parameter.rpartition(".")[2], graph.tools[user.call.name]
+    number = isinstance(value, (int, float))
+    if number and own == "value" and record.failed * _SELDOM <= record.ok:
+        return True
+    return ((number and is_vague(own)) or user.changed) and not graph.opaque(user.call.name, parameter)
 
 
 def _preparations(trace: Sequence[Executed], graph: Graph) -> set[int]:
