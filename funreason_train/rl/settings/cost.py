@@ -12,6 +12,7 @@ from ...cluster.plan.rl import RlJob
 from ...cluster.plan.rl import plan as plan_of
 from ..verl.compose import in_environments, longest_prompt, target_steps
 from .prompts import Prompts
+from .validate import batch_problems
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -105,6 +106,8 @@ def cost(config: DictConfig, train: Prompts, val: Prompts) -> StagePlan | str:
         headroom=float(told.headroom),
     )
     planned = plan_of(job, tuple(notes))
+    # What cannot be divided has no figures, though the formulas give some.
+    planned = replace(planned, problems=(*planned.problems, *batch_problems(config, train)))
     if rl.algorithm.filter_groups:
         each = f", {planned.seconds['rollouts']:,.1f} s each" if planned.seconds else ""
         note = (

@@ -46,7 +46,7 @@ def problems(
         *_reward(config, train, awaited),
         *([] if model_awaited else _model(config)),
         *_mode(config),
-        *_batch(config, train),
+        *batch_problems(config, train),
         *_algorithm(config),
         *_contradictions(config),
         *_sharing(config),
@@ -116,7 +116,8 @@ def _mode(config: DictConfig) -> list[str]:
     return found
 
 
-def _batch(config: DictConfig, train: Prompts) -> list[str]:
+def batch_problems(config: DictConfig, train: Prompts) -> list[str]:
+    """Whether prompts, samples, workers and engines can be divided among each other."""
     rl, workers = config.rl, _workers(config)
     update = rl.prompts_per_update or rl.prompts_per_step
     found = []

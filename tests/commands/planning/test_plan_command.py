@@ -52,6 +52,22 @@ def test_the_papers_recipe_is_planned_without_its_model_or_data(
     assert set(written["stages"]) == {"sft", "rl"} and written["stages"]["rl"]["fits"]
 
 
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [
+        ("rl.rollout.tensor_parallel=3", "does not divide the 8 workers of a node"),
+        ("cluster.nodes=3", "cannot be divided among 24 workers"),
+    ],
+)
+def test_what_cannot_be_divided_is_no_plan(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], word: str, said: str
+) -> None:
+    words = ["+recipe=funreason_mt_4b", f"run_dir={tmp_path}", "pipeline.stages=[rl]", word]
+    code, out, err = plan(capsys, *words)
+    assert code == 2 and said in out + err
+    assert not json.loads((tmp_path / "plan" / "plan.json").read_text())["stages"]["rl"]["fits"]
+
+
 @pytest.mark.parametrize("word", ["--json", "format=json"])
 def test_json_is_one_document(tmp_path: Path, capsys: pytest.CaptureFixture[str], word: str) -> None:
     code, out, _ = plan(capsys, "+recipe=funreason_mt_4b", f"run_dir={tmp_path}", word)
