@@ -115,9 +115,17 @@ def _form(first: str, second: str, marks: bool = False, least: int = _ALONE) -> 
         return ""
     for form, shortest in (*_FORMS, (_MARKED if marks else _MIXED, _LONG)):
         made = form.replace("#", str(size))
-        if size >= (shortest or least) and re.fullmatch(made, first) and re.fullmatch(made, second):
+        if size >= (shortest or least) and _are(made, first, second):
             return made
     return ""
+
+
+def _are(form: str, first: str, second: str) -> bool:
+    """Whether two ids have a form; one of them may by chance hold no digit, or nothing else (of eight
+    hexadecimal characters one in forty does).
+    """
+    both = all(re.fullmatch(_bare(form), one) for one in (first, second))
+    return both and any(re.fullmatch(form, one) for one in (first, second))
 
 
 def _form_after(first: str, second: str) -> str:

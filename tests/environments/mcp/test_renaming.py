@@ -183,8 +183,9 @@ def test_an_id_that_by_chance_is_a_number_is_one_where_it_is_a_text() -> None:
         told.append(names.shown(answered({"card": card, "size": 87654321})))
         assert names.meant("show", {"card": told[-1].value["card"]}) == {"card": card}
     assert told[0] == told[1] and told[0].value["size"] == 87654321 and "87654321" in told[0].text
-    assert drawn_ids("1f2e3d4c", "12345678") == frozenset()
-    assert drawn_ids("1f2e3d4c", "12345678", forms) == forms
+    assert drawn_ids("1f2e3d4c", "12345678") == forms
+    assert drawn_ids("87654321", "12345678") == frozenset()
+    assert drawn_ids("87654321", "12345678", forms) == forms
 
 
 @pytest.mark.parametrize(
