@@ -72,3 +72,8 @@ def test_what_others_wrote_does_not_steer_the_terminal(capsys: pytest.CaptureFix
     out = capsys.readouterr().out
     assert not {*"\x1b\x07\u202e\ud800\x9b\r"} & {*out}
     assert "said a\\x1b[2J" in out and "\\ud800" in out and "next" in out
+
+
+def test_no_name_becomes_a_picture(capsys: pytest.CaptureFixture[str]) -> None:
+    display.say("shop:Car: has no tools; own:Purse: has two")
+    assert "shop:Car: has no tools; own:Purse: has two" in capsys.readouterr().out

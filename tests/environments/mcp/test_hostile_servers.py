@@ -276,3 +276,55 @@ def test_what_was_learnt_of_a_server_is_held_against_it_later(tmp_path: Path) ->
     kind.adopt(learnt)
     with pytest.raises(UserError, match=r"has changed its tools while it was used: it no longer offers gone"):
         kind().reset({})
+
+
+_LATE = '''
+from mcp.server import MCPServer
+from mcp.server.mcpserver.exceptions import ToolError
+from mcp_types import ToolAnnotations
+
+server, rows = MCPServer("rows"), ["a"]
+
+@server.tool(annotations=ToolAnnotations(read_only_hint=True))
+def list_rows() -> list[str]:
+    """All rows."""
+    if not rows:
+        raise ToolError("there is no row left")
+    return rows
+
+@server.tool()
+def clear() -> str:
+    """Clears the rows."""
+    rows.clear()
+    return "cleared"
+
+server.run(transport="stdio")
+'''
+
+
+def _late(tmp_path: Path, text: str, **rules: Any) -> Any:
+    (tmp_path / "server.py").write_text(text)
+    server = {"command": sys.executable, "args": ["server.py"], "session": {"ready": 0, **rules}}
+    (tmp_path / "servers.json").write_text(json.dumps({"mcpServers": {"late": server}}))
+    load_servers(tmp_path / "servers.json")
+    return make_environment("mcp/late")
+
+
+def test_what_an_observer_refuses_after_some_calls_is_the_state_then(tmp_path: Path) -> None:
+    late = _late(tmp_path, _LATE, observe=["list_rows"])
+    late.reset({})
+    before = late.snapshot()
+    assert late.call(Call("clear", {})).ok
+    assert "there is no row left" in str(late.snapshot()) and late.compare(before)
+    late.close()
+
+
+def test_why_no_tool_shows_the_state_is_told(tmp_path: Path) -> None:
+    late = _late(tmp_path, _LATE.replace('rows = MCPServer("rows"), ["a"]', 'rows = MCPServer("rows"), []'))
+    late.reset({})
+    with pytest.raises(ValueError, match=r"list_rows failed .*there is no row left"):
+        late.snapshot()
+    type(late).forget(["list_rows"])  # as the check before a run does with what cannot be compared
+    with pytest.raises(ValueError, match=r"list_rows answers: .*there is no row left"):
+        late.snapshot()
+    late.close()
