@@ -71,6 +71,37 @@ def synthesise(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
     return run
 
 
+@pytest.fixture
+def lamp_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], str]:
+    """Writes a module that registers an environment of this name, with one tool; gives the module's name."""
+    from funreason_train.environments import registry
+
+    def write(name: str) -> str:
+        (tmp_path / f"{name}_module.py").write_text(_LAMP.format(name=name))
+        monkeypatch.syspath_prepend(tmp_path)
+        monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
+        monkeypatch.setattr(registry, "ENVIRONMENTS", dict(registry.ENVIRONMENTS))
+        return f"{name}_module"
+
+    return write
+
+
+_LAMP = '''
+from funreason_train.environments import TableWorld, register_environment, tool
+
+@register_environment
+class Lamp(TableWorld):
+    name = "{name}"
+    tables = ("lamps",)
+
+    @tool
+    def switch_on(self, lamp: str):
+        """Switch a lamp on."""
+        self.record("lamps", lamp)["on"] = True
+        return {{"on": True}}
+'''
+
+
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[_SKIPPED] = []
     if not hasattr(

@@ -5,7 +5,6 @@ Composing, printing help, checking and dry runs import no framework; a stage run
 
 from __future__ import annotations
 
-import errno
 import io
 import os
 import sys
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from .. import __version__
 from ..errors import UserError
+from ..run.files import is_full
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -274,7 +274,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _mute()
         return 141
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        if not is_full(error):
             raise
         _mute()
         what = f"a disk, or that of the output, is full ({error.strerror})"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import re
 import shutil
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ..errors import UserError
+from ..run.files import is_full
 
 Kind = Literal["model", "data set"]
 
@@ -70,7 +70,7 @@ def hub_error(name: str, error: Exception) -> UserError:
     if known := refusal(name, error, "model"):
         return known
     causes = _causes(error)
-    if any(isinstance(cause, OSError) and cause.errno == errno.ENOSPC for cause in causes):
+    if any(isinstance(cause, OSError) and is_full(cause) for cause in causes):
         return UserError(
             "there is no room for the download",
             where=name,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import platform
@@ -15,6 +16,11 @@ from ..errors import Problem, UserError
 
 #: What reading a value raises that is of another shape than expected, as in a file that others have changed.
 MISSHAPEN = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError)
+
+
+def is_full(error: OSError) -> bool:
+    """Whether a file could not be written for want of room, on its disk or of what its owner may use."""
+    return error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
 def write_json(path: Path, value: Any) -> None:

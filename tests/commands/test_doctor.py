@@ -1,7 +1,7 @@
 """`funreason-train doctor`: bad rows, bad settings and tokenizers that lose tags are named."""
 
 import json
-import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ import pytest
 from funreason_train.calls import Call
 from funreason_train.commands.cli import main
 from funreason_train.commands.preflight.doctor import _tokenizer
-from funreason_train.environments import Task, TaskTurn, registry
+from funreason_train.environments import Task, TaskTurn
 from funreason_train.errors import UserError
 from funreason_train.reward.sample import audit_file
 from funreason_train.rl.rollout.tokens import lost_in_decoding
@@ -212,30 +212,11 @@ def test_one_of_several_machines_says_that_it_is_alone_and_nothing_else_is_wrong
     assert not (tmp_path / "run").exists() or not list((tmp_path / "run").iterdir()), "it left a file"
 
 
-LAMP = """
-from funreason_train.environments import TableWorld, register_environment, tool
-
-@register_environment
-class Lamp(TableWorld):
-    name = "doctor_s_lamp"
-    tables = ("lamps",)
-
-    @tool
-    def switch_on(self, lamp: str):
-        \"\"\"Switch a lamp on.\"\"\"
-        self.record("lamps", lamp)["on"] = True
-        return {"on": True}
-"""
-
-
 def test_tasks_in_an_environment_of_ones_own_are_played(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, lamp_module: Callable[[str], str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Its module was not loaded, and every row counted as one of an environment that is not there."""
-    (tmp_path / "doctor_s_lamp_module.py").write_text(LAMP)
-    monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
-    monkeypatch.setattr(registry, "ENVIRONMENTS", dict(registry.ENVIRONMENTS))
+    module = lamp_module("doctor_s_lamp")
     turn = TaskTurn("Light!", ((Call("switch_on", {"lamp": "L1"}),),), "It is on.")
     config = {"lamps": {"L1": {"on": False}}}
     task = Task("lamp-1", "own", "doctor_s_lamp", config, ("switch_on",), (turn,))
@@ -248,7 +229,7 @@ def test_tasks_in_an_environment_of_ones_own_are_played(
     file = tmp_path / "env.parquet"
     pyarrow.parquet.write_table(pyarrow.Table.from_pylist([row]), file)
     words = ["doctor", f"reward={file}", f"run_dir={tmp_path}", "rl.reward.variant=progress"]
-    assert main([*words, "environment_modules=[doctor_s_lamp_module]"]) == 0, capsys.readouterr().err
+    assert main([*words, f"environment_modules=[{module}]"]) == 0, capsys.readouterr().err
 
 
 def test_a_reward_of_ones_own_is_called_and_the_other_one_vouches_for_nothing(

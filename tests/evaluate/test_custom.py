@@ -7,6 +7,7 @@ import struct
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -291,33 +292,14 @@ def gold_answers(model: Any, tasks: Any = TASKS[:3]) -> Any:
     return found
 
 
-LAMP = """
-from funreason_train.environments import TableWorld, register_environment, tool
-
-@register_environment
-class Lamp(TableWorld):
-    name = "evaluated_lamp"
-    tables = ("lamps",)
-
-    @tool
-    def switch_on(self, lamp: str):
-        \"\"\"Switch a lamp on.\"\"\"
-        self.record("lamps", lamp)["on"] = True
-        return {"on": True}
-"""
-
-
 def test_tasks_in_an_environment_of_ones_own_are_played_in_every_replica(
-    tmp_path: Path, model: Any, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, model: Any, lamp_module: Callable[[str], str]
 ) -> None:
-    from funreason_train.environments import Task, TaskTurn, load_environments, registry
+    from funreason_train.environments import Task, TaskTurn, load_environments
     from funreason_train.evaluate import stage
 
-    (tmp_path / "evaluated_lamp_module.py").write_text(LAMP)
-    monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
-    monkeypatch.setattr(registry, "ENVIRONMENTS", dict(registry.ENVIRONMENTS))
-    load_environments(["evaluated_lamp_module"])
+    module = lamp_module("evaluated_lamp")
+    load_environments([module])
     turn = TaskTurn("Light!", ((Call("switch_on", {"lamp": "L1"}),),), "It is on.")
     config = {"lamps": {"L1": {"on": False}}}
     task = Task("lamp-1", "own", "evaluated_lamp", config, ("switch_on",), (turn,))
@@ -325,7 +307,7 @@ def test_tasks_in_an_environment_of_ones_own_are_played_in_every_replica(
     run = RunDir.at(tmp_path / "run")
     words = ["benchmark=custom", f"path={tmp_path / 'mine.jsonl'}", f"models={{mine: {model}}}", "seeds=[0]"]
     words += [f"run_dir={run.root}", "max_tokens=64", "protocol.system=compact", "served_name=tiny"]
-    words += ["environment_modules=[evaluated_lamp_module]"]
+    words += [f"environment_modules=[{module}]"]
     with serving(gold_answers(model, [task])) as server:
         stage.run(compose("eval", [*words, f"endpoint={server.url}"]), run)
     scores = json.loads((run.eval("mine", "custom") / "scores.json").read_text())

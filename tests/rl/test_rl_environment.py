@@ -1,6 +1,7 @@
 """Rollouts in environments as a choice of the configuration: what reaches verl, and every mistake at once."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -157,22 +158,6 @@ def test_every_generated_task_can_be_trusted() -> None:
     )
 
 
-OWN = """
-from funreason_train.environments import TableWorld, register_environment, tool
-
-@register_environment
-class Lamp(TableWorld):
-    name = "lamp"
-    tables = ("lamps",)
-
-    @tool
-    def switch_on(self, lamp: str):
-        \"\"\"Switch a lamp on.\"\"\"
-        self.record("lamps", lamp)["on"] = True
-        return {"on": True}
-"""
-
-
 def lamp_task(index: Any) -> dict[str, Any]:
     call = {"name": "switch_on", "arguments": {"lamp": "L1"}}
     return {
@@ -186,22 +171,20 @@ def lamp_task(index: Any) -> dict[str, Any]:
 
 
 def test_an_environment_of_ones_own_is_named_by_the_configuration(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, lamp_module: Callable[[str], str]
 ) -> None:
     data = task_rows()
     for index, one in enumerate(data):
         one["extra_info"]["task"] = json.dumps(lamp_task(index))
-    (tmp_path / "own_lamp_environment.py").write_text(OWN)
-    monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setattr(registry, "ENVIRONMENTS", dict(registry.ENVIRONMENTS))
+    module = lamp_module("lamp")
     config, run = environment_run(tmp_path / "run", rows=data)
     assert "there is no environment lamp" in " ".join(stage.check(config, run))
-    config.environment_modules = ["own_lamp_environment"]
+    config.environment_modules = [module]
     assert stage.check(config, run) == []
-    assert settings.agent_loops(config)[0]["modules"] == ["own_lamp_environment"]
-    config.environment_modules = ["own_lamp_environmnt"]
+    assert settings.agent_loops(config)[0]["modules"] == ["lamp_module"]
+    config.environment_modules = ["lamp_modul"]
     (found,) = stage.check(config, run)
-    assert "own_lamp_environmnt of environment_modules cannot be imported" in found
+    assert "lamp_modul of environment_modules cannot be imported" in found
 
 
 def test_two_environments_of_one_name_are_refused() -> None:

@@ -17,13 +17,11 @@ import pytest
 from omegaconf import OmegaConf
 
 from funreason_train.calls import Call
-from funreason_train.environments import Environment, Result
 from funreason_train.environments.sandbox.configured import VARIABLE
 from funreason_train.errors import UserError
 from funreason_train.settings.compose import compose
 from funreason_train.settings.resolve import run_of
 from funreason_train.synth import stage
-from funreason_train.synth.explore.learn import learn
 from funreason_train.synth.phases import Phases
 from funreason_train.synth.work.guard import environment_of, guarded
 from funreason_train.synth.work.workers import in_processes
@@ -230,34 +228,6 @@ def test_a_class_that_forks_does_not_do_the_rest_twice(tmp_path: Path, written: 
         timeout=120,
     )
     assert found.stdout.splitlines() == ["[False, []]"] * 2, found.stderr
-
-
-class Moody(Environment):
-    """Does not answer its fifth call."""
-
-    name = "moody"
-    calls = 0
-
-    def reset(self, config: Any) -> None:
-        self.fault = None
-
-    def tools(self) -> list[dict[str, Any]]:
-        return [{"name": "ask", "description": "Ask.", "parameters": {"type": "object", "properties": {}}}]
-
-    def call(self, call: Call) -> Result:
-        self.calls += 1
-        if self.calls == 5:
-            self.fault = "it does not answer"
-        return Result("{}", self.fault is None, {})
-
-    def snapshot(self) -> Any:
-        return {}
-
-
-def test_a_tool_that_works_is_not_given_up_for_one_call_that_hangs() -> None:
-    world = Moody()
-    graph = learn(world, lambda _: {}, "seed", 3, 4)
-    assert not graph.avoided and world.calls > 8
 
 
 def test_a_look_up_that_finds_nothing_is_a_failed_call(written: Any) -> None:

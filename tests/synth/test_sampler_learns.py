@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from funreason_train.calls import Call
-from funreason_train.environments import Result
+from funreason_train.environments import Environment, Result
 from funreason_train.environments.tables import TableWorld
 from funreason_train.environments.tools import ToolError, tool
 from funreason_train.synth.explore.directions import Directions
@@ -169,3 +169,31 @@ def test_a_failure_without_a_word_is_no_success() -> None:
     enabler = Executed(Call("add", {}), Result("added", True), True)
     graph.learn_enabling(enabler, call, nothing, Result("milk", True))
     assert list(graph.remedies("find", call, nothing.text)) == ["add"]
+
+
+class Moody(Environment):
+    """Does not answer its fifth call."""
+
+    name = "moody"
+    calls = 0
+
+    def reset(self, config: Any) -> None:
+        self.fault = None
+
+    def tools(self) -> list[dict[str, Any]]:
+        return [{"name": "ask", "description": "Ask.", "parameters": {"type": "object", "properties": {}}}]
+
+    def call(self, call: Call) -> Result:
+        self.calls += 1
+        if self.calls == 5:
+            self.fault = "it does not answer"
+        return Result("{}", self.fault is None, {})
+
+    def snapshot(self) -> Any:
+        return {}
+
+
+def test_a_tool_that_works_is_not_given_up_for_one_call_that_hangs() -> None:
+    world = Moody()
+    graph = learn(world, lambda _: {}, "seed", 3, 4)
+    assert not graph.avoided and world.calls > 8

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import time
 from collections.abc import Callable, Iterable
 from datetime import datetime
@@ -13,6 +12,7 @@ from rich.console import RenderableType
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
 from rich.text import Text
 
+from ...run.files import is_full
 from ...run.progress import Progress as Report
 from ...run.progress import read
 from .. import display
@@ -67,10 +67,8 @@ class StageDisplay:
             return
         try:
             self._refresh()
-        except BrokenPipeError:
-            raise
         except OSError as error:
-            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            if not is_full(error):
                 raise
 
     def _refresh(self) -> None:

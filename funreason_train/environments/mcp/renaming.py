@@ -2,9 +2,9 @@
 
 Two plays of the same calls differ in ids that are drawn at random (UUIDs, and whatever else a server was seen
 to draw), in ids made from the clock (`task-1764533531123`), and in the times at which something was written
-down. A model reads an id that follows
-from the call which first showed it, and one fixed moment in place of every time of about now; a call that
-holds such an id means the real one. So conversations can be replayed, and the same seed makes the same rows.
+down. A model reads an id that follows from the call which first showed it, and one fixed moment in place of
+every time of about now; a call that holds such an id means the real one. So conversations can be replayed,
+and the same seed makes the same rows.
 
 Ids that follow from what they stand for (digests, UUIDs of versions 3 and 5), times that are not of about
 now, and what a call itself has given are data, and stay.

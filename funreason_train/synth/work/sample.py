@@ -75,7 +75,7 @@ class Samples:
         self.worlds = {
             name: World(
                 *(name, Graph.from_json(graph), (job["targets"] or {}).get(name)),
-                apart or name in job.get("apart", ()),
+                apart or name in job["apart"],
             )
             for name, graph in job["graphs"].items()
         }
