@@ -317,7 +317,7 @@ def test_no_hint_of_a_conversation_holds_gold_whatever_the_critic_says(name: str
     job = {
         **{"key": name, "seed": 1, "split": "train", "settings": section, "targets": None, "modules": []},
         **{"servers": None, "cassette": None, "learnt": {}, "graphs": {name: learnt(name).to_json()}},
-        "agents": {"kind": "offline", "errors": {}},
+        **{"agents": {"kind": "offline", "errors": {}}, "apart": []},
     }
     samples = Samples(job, Blabbing(section["offline"]["errors"]))
     hints = 0
