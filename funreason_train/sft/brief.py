@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..cluster import evidence
+from ..cluster.plan.inputs import token_statistics
 from ..models.folder import is_hub_id
 from ..models.weights import stored_tensors
 from . import lora
@@ -50,6 +51,7 @@ def lines(config: DictConfig, paths: Paths) -> list[str]:
         *([f"passed on: {_passed_on(sft.llamafactory)}"] if sft.llamafactory else []),
         f"checkpoints: {_checkpoints(config)}",
         *(f"warning: {one}" for one in evidence.of_sft(str(sft.model), sft.finetuning_type)),
+        *(f"warning: {one}" for one in _too_short(config, paths)),
     ]
 
 
@@ -131,6 +133,22 @@ def _tokens(config: DictConfig) -> str:
     if sft.tree:
         return f"{limit}, nothing is cut"
     return f"{limit}, nothing is cut" + ", rows packed into sequences of that length" * bool(sft.packing)
+
+
+def _too_short(config: DictConfig, paths: Paths) -> list[str]:
+    """Limits below the longest prompt that the data stage measured.
+
+    A warning and no refusal: its tokenizer may be another one, and the row may not be in the mixture. What is
+    certain is known once the rows are tokens, which is before the cluster is needed.
+    """
+    measured = token_statistics(paths.data.parent / "ledger.json")
+    limits = {"sft.cutoff_len": config.sft.cutoff_len, "sft.tree_tokens": config.sft.tree_tokens}
+    return [
+        f"{name}={limit}, and the data stage measured prompts of up to {measured.longest_prompt:,} tokens; "
+        "a longer row stops the stage before training, since nothing is cut"
+        for name, limit in limits.items()
+        if measured is not None and limit is not None and measured.longest_prompt >= limit
+    ]
 
 
 def _tree(config: DictConfig, file: Path | None) -> str:

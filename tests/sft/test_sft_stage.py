@@ -115,6 +115,17 @@ def test_a_form_that_renders_other_prompts_is_refused(tmp_path: Path, change: di
     assert "sharegpt and no tools column" in stage.check(config, run)[0]
 
 
+@pytest.mark.parametrize(("limit", "warns"), [(64, True), (260, True), (261, False), (512, False)])
+def test_a_limit_below_the_longest_prompt_is_told_before_anything_is_tokenised(
+    tmp_path: Path, limit: int, warns: bool
+) -> None:
+    config, run = setting(tmp_path, f"sft.cutoff_len={limit}")
+    lengths = {"prompt": {"mean": 110, "max": 260}, "target": {"mean": 27, "max": 44}}
+    write_json(run.data / "ledger.json", {"mine": {"steps": 8, "tokens": lengths}})
+    told = [line for line in stage.brief(config, run) if line.startswith("warning: sft.cutoff_len")]
+    assert [("260 tokens" in line and f"={limit}," in line) for line in told] == [True] * warns
+
+
 def test_the_cluster_profile_without_gpus_stops_first(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -87,6 +87,7 @@ class Tokens:
         learned: Share of a row's tokens that something is learned from.
         prompt: Tokens of a prompt on average.
         target: Tokens of a target on average.
+        longest_prompt: Tokens of the longest prompt.
     """
 
     mean: float
@@ -94,6 +95,7 @@ class Tokens:
     learned: float
     prompt: float
     target: float
+    longest_prompt: int
 
 
 def token_statistics(ledger: Path) -> Tokens | None:
@@ -105,6 +107,7 @@ def token_statistics(ledger: Path) -> Tokens | None:
         prompt = sum(count * tokens["prompt"]["mean"] for count, tokens in parts) / steps
         target = sum(count * tokens["target"]["mean"] for count, tokens in parts) / steps
         longest = max(tokens["prompt"]["max"] + tokens["target"]["max"] for _, tokens in parts)
-        return Tokens(prompt + target, int(longest), target / (prompt + target), prompt, target)
+        long_prompt = int(max(tokens["prompt"]["max"] for _, tokens in parts))
+        return Tokens(prompt + target, int(longest), target / (prompt + target), prompt, target, long_prompt)
     except (OSError, ValueError, KeyError, TypeError, ZeroDivisionError, AttributeError):
         return None
