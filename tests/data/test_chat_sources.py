@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from funreason_train.calls import Call
-from funreason_train.data.read.formats import openai
+from funreason_train.data.read.formats import apigen_mt, openai
 from funreason_train.data.read.rows import RowError
 
 INFER = {"tools_missing": "infer", "text_with_calls": "thought"}
@@ -196,6 +196,19 @@ def test_a_text_beside_calls_is_never_lost_unnoticed() -> None:
         assert (step.thought, step.text, trajectory.meta["flags"]) == (thought, "", [flag])
     with pytest.raises(RowError, match="call_syntax"):
         openai.convert(row, {**INFER, "text_with_calls": "reject"})
+
+
+@pytest.mark.parametrize(
+    ("content", "thought"),
+    [("<think>\nf it is.\n</think>\n\n", "f it is."), ("<think>\n\n</think>\n\n", ""), ("[THINK]Yes.[/THINK]", "Yes.")],
+)  # fmt: skip
+def test_the_content_beside_calls_may_be_a_thought_alone(content: str, thought: str) -> None:
+    found = openai.convert(_chat(_user(), _made(_call("f", {"a": 1}), content=content)), INFER)
+    step = found.turns[0].steps[0]
+    assert (step.thought, step.calls, step.text) == (thought, (Call("f", {"a": 1}),), "")
+    said = ("human", "q"), ("gpt", content), ("function_call", '{"name": "f", "arguments": {"a": 1}}')
+    row = {"conversations": [{"from": who, "value": value} for who, value in said], "tools": TOOLS}
+    assert apigen_mt.convert(row, INFER).turns == found.turns
 
 
 def test_a_result_that_is_not_text_is_written_as_json() -> None:

@@ -289,7 +289,9 @@ def _respond(
     thoughts = [one.strip() for one in stated_thoughts(message, chat.flags) + said.thoughts]
     text = ""
     if content.strip():
-        thought, made, text = read_response(content, chat.flags, tools, text_beside=True)
+        thought, made, text = read_response(
+            content, chat.flags, tools, text_beside=True, calls_beside=bool(calls)
+        )
         thoughts.append(thought)
         if calls and made and made != calls:
             raise RowError("call_syntax", "a message has tool_calls and other calls in its content")

@@ -24,7 +24,12 @@ _REACT_THOUGHT = re.compile(r"\A(?:ASSISTANT )?(?:Thought|Reasoning)\s*:\s*")
 
 
 def read_response(
-    content: str, flags: list[str], tools: Sequence[Tool] | None = None, *, text_beside: bool = False
+    content: str,
+    flags: list[str],
+    tools: Sequence[Tool] | None = None,
+    *,
+    text_beside: bool = False,
+    calls_beside: bool = False,
 ) -> tuple[str, tuple[Call, ...], str]:
     """An assistant message as thought, calls and text.
 
@@ -34,6 +39,7 @@ def read_response(
         flags: Receives what had to be repaired: `json_calls` and `other_notation` (calls in JSON, or in
             another notation than the call language), `text_in_tool_call` (a plain reply inside call tags).
         text_beside: Whether there may be text beside calls.
+        calls_beside: Whether the calls stand elsewhere, so that here may be a thought alone, or an empty one.
 
     Returns:
         The three; a text beside calls only if it may be.
@@ -45,6 +51,8 @@ def read_response(
     wrapped, outside = _wrapped(body)
     parts = [("", body)] if outside or not wrapped else wrapped
     if not any(text for _, text in parts):
+        if calls_beside:
+            return thought, (), ""
         raise RowError("empty_answer")
     calls: list[Call] = []
     texts: list[str] = []
