@@ -1,6 +1,7 @@
 """Tokens and time that SFT spends on the same rows: padded, grouped by length, packed, and as trees.
 
 python benchmarks/sft/sft_tree.py [--shapes apigen turns6 steps20] [--tokens 12288] [--repeats 1]
+                                  [--model small|qwen3-0.6b|qwen3-4b] [--forms packing tree]
 
 The rows have the shape of the method's data: a thought of about 351 tokens and a call of about 31 (the
 averages of BalanceSFT), behind a system message with tools, questions and results. `apigen` are single steps,
@@ -10,8 +11,9 @@ turns.
 Every form is computed with the stage's own parts (collators, attention, logits of learned positions alone),
 forward and backward through a small Qwen3, with about the same number of tokens in a pass. Each runs in a
 forked process, so that its peak of memory is its own; times are processor seconds of one thread. All forms
-give the same loss, or the benchmark fails. In so small a model attention is most of the work, of which trees
-save less than of everything else: larger models come closer to the ratio of tokens.
+give the same loss, or the benchmark fails. In the small model attention is most of the work, of which trees
+save less than of everything else: larger models come closer to the ratio of tokens. `--model qwen3-4b` is
+one layer of that model's sizes, so that attention has the share of the work that it has there.
 """
 
 from __future__ import annotations
@@ -37,6 +39,21 @@ from funreason_train.models.attention.tree import TreeRow
 from funreason_train.sft.tokens import tables, trees
 from funreason_train.sft.tokens.packing import IGNORED, joined, pack
 
+#: Sizes of the model: two layers of a small one, or one layer of Qwen3-0.6B or Qwen3-4B (their config.json).
+MODELS = {
+    "small": {
+        "hidden_size": 128, "intermediate_size": 384, "num_hidden_layers": 2, "num_attention_heads": 4,
+        "num_key_value_heads": 2, "head_dim": 32,
+    },
+    "qwen3-0.6b": {
+        "hidden_size": 1024, "intermediate_size": 3072, "num_hidden_layers": 1, "num_attention_heads": 16,
+        "num_key_value_heads": 8, "head_dim": 128,
+    },
+    "qwen3-4b": {
+        "hidden_size": 2560, "intermediate_size": 9728, "num_hidden_layers": 1, "num_attention_heads": 32,
+        "num_key_value_heads": 8, "head_dim": 128,
+    },
+}  # fmt: skip
 _OPEN, _THINK, _WORDS = (1, 2, 3), (4,), 512
 #: Shape -> turns, steps of each, tokens of the system message, and how many conversations.
 SHAPES = {"apigen": (1, 1, 700, 24), "turns6": (6, 2, 1500, 1), "steps20": (5, 4, 1500, 1)}
@@ -141,7 +158,7 @@ class Measured:
     loss: float
 
 
-def measure(shape: str, name: str, tokens: int, repeats: int) -> Measured:
+def measure(sizes: str, shape: str, name: str, tokens: int, repeats: int) -> Measured:
     import torch
     from transformers import Qwen3Config, Qwen3ForCausalLM
 
@@ -151,10 +168,7 @@ def measure(shape: str, name: str, tokens: int, repeats: int) -> Measured:
     attention.register()
     tree_attention.register()
     torch.manual_seed(0)
-    config = Qwen3Config(
-        vocab_size=_WORDS, hidden_size=128, intermediate_size=384, num_hidden_layers=2, num_attention_heads=4,
-        num_key_value_heads=2, head_dim=32, max_position_embeddings=4096, use_cache=False,
-    )  # fmt: skip
+    config = Qwen3Config(vocab_size=_WORDS, max_position_embeddings=4096, use_cache=False, **MODELS[sizes])
     config._attn_implementation = FORMS[name].attention
     model = Qwen3ForCausalLM(config).train()
     install(model)
@@ -176,21 +190,21 @@ def measure(shape: str, name: str, tokens: int, repeats: int) -> Measured:
     return Measured(processed, learned, min(seconds), memory, loss)
 
 
-def main(shapes: list[str], tokens: int, repeats: int) -> None:
+def main(sizes: str, shapes: list[str], forms: list[str], tokens: int, repeats: int) -> None:
     import torch
     import transformers.models.qwen3  # noqa: F401  # before the forks
 
     torch.set_num_threads(1)
-    print(f"{tokens} tokens a pass, one thread of {os.cpu_count()} cores; ratios are to packing")
+    print(f"{sizes}, {tokens} tokens a pass, one thread of {os.cpu_count()} cores; ratios are to packing")
     print("| rows | form | processed a learned token | rows' tokens/s | fewer tokens | faster | memory GiB |")
     print("|---|---|---|---|---|---|---|")
     for shape in shapes:
         split = sum(len(one.row.ids) for one in rows_of(shape))
         found = {}
-        for name in FORMS:
+        for name in forms:
             # Forked: what a form needs at its peak is its own, and nothing is imported again.
             with ProcessPoolExecutor(1, mp_context=get_context("fork")) as pool:
-                found[name] = pool.submit(measure, shape, name, tokens, repeats).result()
+                found[name] = pool.submit(measure, sizes, shape, name, tokens, repeats).result()
         base = found["packing"]
         for name, one in found.items():
             assert math.isclose(one.loss, base.loss, rel_tol=1e-5), (name, one.loss, base.loss)
@@ -204,8 +218,12 @@ def main(shapes: list[str], tokens: int, repeats: int) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--model", choices=list(MODELS), default="small")
+    parser.add_argument("--forms", nargs="+", choices=list(FORMS), default=list(FORMS))
     parser.add_argument("--shapes", nargs="+", choices=list(SHAPES), default=list(SHAPES))
     parser.add_argument("--tokens", type=int, default=12288)
     parser.add_argument("--repeats", type=int, default=1)
     given = parser.parse_args()
-    main(given.shapes, given.tokens, given.repeats)
+    if "packing" not in given.forms:
+        parser.error("--forms needs packing, which the ratios are to")
+    main(given.model, given.shapes, given.forms, given.tokens, given.repeats)

@@ -200,8 +200,12 @@ def test_a_text_beside_calls_is_never_lost_unnoticed() -> None:
 
 @pytest.mark.parametrize(
     ("content", "thought"),
-    [("<think>\nf it is.\n</think>\n\n", "f it is."), ("<think>\n\n</think>\n\n", ""), ("[THINK]Yes.[/THINK]", "Yes.")],
-)  # fmt: skip
+    [
+        ("<think>\nf it is.\n</think>\n\n", "f it is."),
+        ("<think>\n\n</think>\n\n", ""),
+        ("[THINK]Yes.[/THINK]", "Yes."),
+    ],
+)
 def test_the_content_beside_calls_may_be_a_thought_alone(content: str, thought: str) -> None:
     found = openai.convert(_chat(_user(), _made(_call("f", {"a": 1}), content=content)), INFER)
     step = found.turns[0].steps[0]

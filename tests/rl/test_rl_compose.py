@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from omegaconf import OmegaConf
-from rl.rl_runs import small_run
+from rl.rl_runs import row, small_run, write_rows
 
 from funreason_train.errors import UserError
 from funreason_train.rl import stage
@@ -293,6 +293,23 @@ def test_the_brief_of_a_run_follows_its_settings_and_data(tmp_path: Path) -> Non
         "dapo, clip 0.2/0.28, no KL loss, token-mean, no entropy bonus, "
         "groups with identical rewards replaced, learning rate 1e-06 (constant), "
         "log-probabilities of the rollout engine trusted"
+    )
+
+
+@pytest.mark.parametrize(("limit", "longer"), [(30, 2), (31, 1), (200, 0)])
+def test_responses_that_are_demonstrated_with_more_tokens_than_are_sampled_are_counted(
+    tmp_path: Path, limit: int, longer: int
+) -> None:
+    config, run = small_run(tmp_path, f"rl.max_response_tokens={limit}")
+    rows = [row(index) for index in range(4)]
+    for one, tokens in zip(rows, (31, 200, 12, None), strict=True):
+        one["extra_info"]["target_tokens"] = tokens
+    write_rows(run.data / "rl" / "train.parquet", rows)
+    said = [
+        line for line in stage.brief(config, run) if line.startswith("warning: ") and "demonstrate" in line
+    ]
+    assert [f"{longer} of 3 rows" in line and "longest has 200" in line for line in said] == [True] * bool(
+        longer
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ...cluster import evidence
@@ -46,6 +47,19 @@ def lines(config: DictConfig, train: Prompts, val: Prompts) -> list[str]:
         f"sampling: temperature {rl.temperature:g}, top-p {rl.top_p:g}",
         f"checkpoints: every {rl.save_every} steps, {rl.keep_checkpoints} kept{_validation(config)}",
         *(f"warning: {one}" for one in evidence.of_rl(str(rl.model), train.rows)),
+        *(f"warning: {one}" for one in _short(int(rl.max_response_tokens), train.demonstrated)),
+    ]
+
+
+def _short(limit: int, demonstrated: Sequence[int]) -> list[str]:
+    """What is demonstrated with more tokens than a response may have; the model may well need fewer."""
+    longer = sum(tokens > limit for tokens in demonstrated)
+    if not longer:
+        return []
+    return [
+        f"{longer:,} of {len(demonstrated):,} rows demonstrate a response of more than "
+        f"rl.max_response_tokens={limit} tokens (the longest has {max(demonstrated):,}); one that is cut off "
+        "scores as unfinished"
     ]
 
 

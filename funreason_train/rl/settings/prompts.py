@@ -25,12 +25,15 @@ class Prompts:
         rows: How many prompts it holds.
         longest: Tokens of the longest one, as the data stage measured them; None if it did not.
         problems: Why the file cannot be trained on, one sentence each.
+        demonstrated: Tokens of the responses that the data demonstrate, thought and end of turn included;
+            of the rows that say it.
     """
 
     file: Path
     rows: int = 0
     longest: int | None = None
     problems: tuple[str, ...] = ()
+    demonstrated: tuple[int, ...] = ()
 
 
 def read(file: Path, tasks: bool = False) -> Prompts:
@@ -70,6 +73,7 @@ def read(file: Path, tasks: bool = False) -> Prompts:
         return Prompts(file, problems=(f"{file}: holds no prompt",))
     without_gold: dict[int, str] = {}
     longest, measured = 0, True
+    demonstrated: list[int] = []
     unplayable: dict[int, str] = {}
     for number, (reward, extra) in enumerate(_pairs(rows)):
         if flaw := gold_flaw((reward or {}).get("ground_truth")):
@@ -79,6 +83,8 @@ def read(file: Path, tasks: bool = False) -> Prompts:
         tokens = (extra or {}).get("prompt_tokens")
         measured = measured and tokens is not None
         longest = max(longest, int(tokens or 0))
+        if isinstance(target := (extra or {}).get("target_tokens"), int):
+            demonstrated.append(target)
     problems = [f"{file}: {flaw}" for flaw in unread]
     if without_gold:
         numbers = list(without_gold)
@@ -95,7 +101,7 @@ def read(file: Path, tasks: bool = False) -> Prompts:
             f"{unplayable[first]}). rl.rollout_mode=environment needs the files rl/env_*.parquet, which "
             "`funreason-train data` writes for sources with environments (synth, tasks)"
         )
-    return Prompts(file, rows.num_rows, longest if measured else None, tuple(problems))
+    return Prompts(file, rows.num_rows, longest if measured else None, tuple(problems), tuple(demonstrated))
 
 
 def _other_types(schema: Any) -> list[str]:
