@@ -66,6 +66,7 @@ def test_mistakes_are_found_before_anything_is_read(
 WRONG_VALUES = {
     "data.datasets=[]": "data.datasets=[]: must be a list of at least one item, each text",
     "data.apigen.format=csv": "data.apigen.format=csv: must be one of apigen, funreason_mt",
+    "data.apigen.format=ShareGPT": "format: 'ShareGPT' is no format; such rows are read by apigen_mt",
     "data.apigen.weight=0": "data.apigen.weight=0: must be a number above 0 and at most 100",
     "data.funreason_mt.tools_missing=guess": "tools_missing=guess: must be infer or reject",
     "data.val_share=1": "data.val_share=1: must be a number of at least 0 and below 1",

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from annotated_types import Gt, Le
-from pydantic import Discriminator, Tag
+from pydantic import BeforeValidator, Discriminator, Tag
 
-from ...settings.section import Count, OneOf, Open, Path, Section, Text
+from ...settings.section import Count, OneOf, Open, Path, Section, Text, wrong
 from .formats import FORMATS
 
 Weight = Annotated[float, Gt(0), Le(100)]
@@ -57,10 +57,26 @@ class OpenAi(DataSet):
     text_with_calls: Literal["thought", "drop", "reject"]
 
 
+#: What others call rows that one of the formats reads.
+_READ_BY = {
+    **dict.fromkeys(("sharegpt", "hermes", "toolace"), "apigen_mt"),
+    **dict.fromkeys(("xlam", "xlam60k"), "apigen"),
+    **dict.fromkeys(("messages", "chat", "chatml", "anthropic", "gemini", "bedrock", "cohere"), "openai"),
+    **dict.fromkeys(("langchain", "llamaindex", "vercel", "glaive", "responses"), "openai"),
+}
+
+
+def _called_otherwise(value: Any) -> Any:
+    """Says which format reads rows of a name that is none."""
+    if found := _READ_BY.get(str(value).lower().replace("-", "_")):
+        raise wrong(f"'{value}' is no format; such rows are read by {found}", f"Write .format={found}")
+    return value
+
+
 class UnknownFormat(Open):
     """A data set whose format does not exist: nothing else of it can be looked at."""
 
-    format: Annotated[str, OneOf(FORMATS)]
+    format: Annotated[str, OneOf(FORMATS), BeforeValidator(_called_otherwise)]
 
 
 def _variant(node: Any) -> str:
