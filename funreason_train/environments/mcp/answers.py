@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..protocol import Result
@@ -37,6 +37,9 @@ _HAPPY = ("success", "ok", "successful", "succeeded")
 _SAD = ("isError", "is_error")
 _CODES = ("status", "code", "statusCode", "status_code")
 _COUNTS = ("count", "total", "total_count", "totalCount", "length", "size")
+_REQUEST = frozenset(  # a part of an answer that repeats the call
+    ("filter", "filters", "query", "criteria", "params", "parameters", "arguments", "request", "input")
+)
 _CHANGED = ("rows_affected", "affected_rows", "rowsAffected", "affectedRows", "rowcount")
 _FEW = 4  # entries of an object that does nothing but report
 
@@ -196,25 +199,31 @@ def failed_in_part(result: Result, arguments: Mapping[str, Any]) -> bool:
     return False
 
 
-def found_nothing(result: Result, arguments: Mapping[str, Any] | None = None) -> bool:
+def found_nothing(
+    result: Result, arguments: Mapping[str, Any] | None = None, usual: Mapping[str, Any] | None = None
+) -> bool:
     """Whether an answer is empty: of a call that looks something up, a sign that there is no such thing.
 
     Args:
         result: The answer. That the call went well, that it found 0, and what it was asked for is nothing.
         arguments: What it was asked for.
+        usual: What the call takes for parameters that are not given.
     """
     text, value = result.text.strip(), result.value
     if isinstance(value, Mapping):
-        known = arguments or {}
-        asked = [one for one in known.values() if one]
-        value = {
-            key: one
-            for key, one in value.items()
-            if not (_says_nothing(key, one) or (key in known and one == known[key]) or one in asked)
-        }
+        given = arguments or {}
+        known, asked = {**(usual or {}), **given}, [one for one in given.values() if one]
+        value = {key: one for key, one in value.items() if not _repeats(key, one, known, asked)}
         if not value:  # it only says that it went well, or repeats what it was told
             value = result.value
     return text in _NOTHING or _is_empty(value) or _NO_RESULT.fullmatch(text) is not None
+
+
+def _repeats(key: str, value: Any, known: Mapping[str, Any], asked: Sequence[Any]) -> bool:
+    """Whether a field of an answer holds nothing but what the call was asked for."""
+    if key.lower() in _REQUEST and isinstance(value, Mapping) and value:
+        return all(_repeats(inner, one, known, asked) for inner, one in value.items())
+    return _says_nothing(key, value) or (key in known and value == known[key]) or value in asked
 
 
 def _says_nothing(key: str, value: Any) -> bool:

@@ -78,6 +78,7 @@ class _Offer:
         self.only_reads = all(policy.reads_only(tool) for tool in offered)
         self.looking_up = {shown[tool.name] for tool in offered if policy.asks(tool)}
         self.making = {shown[tool.name] for tool in offered if policy.makes(tool)}
+        self.usual = {shown[tool.name]: policy.defaults(tool) for tool in offered}
         self.observing = [tool.name for tool in offered if policy.may_observe(tool)]
 
 
@@ -158,9 +159,9 @@ class McpEnvironment(Environment):
         result = self._ask(original, {own.get(name, name): value for name, value in call.arguments.items()})
         if not (result.ok and call.arguments):
             return result
-        vain = call.name in offer.looking_up and found_nothing(result, call.arguments)
-        vain = vain or (call.name in offer.making and made_nothing(result))
-        vain = vain or failed_in_part(result, call.arguments)
+        name, given = call.name, call.arguments
+        vain = name in offer.looking_up and found_nothing(result, given, offer.usual[name])
+        vain = vain or (name in offer.making and made_nothing(result)) or failed_in_part(result, given)
         return Result(result.text, False, result.value) if vain else result
 
     def snapshot(self) -> Any:

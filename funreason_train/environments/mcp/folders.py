@@ -11,11 +11,11 @@ import sqlite3
 import struct
 import tempfile
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from .renaming import timeless
+from .renaming import is_of_now, timeless
 
 ALIAS: Final = "/session"
 """How calls and answers name the folder, which is another one in each session."""
@@ -31,6 +31,7 @@ _MOST_PARTS = 500  # of an archive
 _GIT_INDEX = b"DIRC"
 _GIT_ENTRY = 62  # bytes of an entry of git's index before the path
 _OFFICE_TIMES = re.compile(rb"(<dcterms:(?:created|modified)\b[^>]*>)[^<]*")
+_COPY = "named after the time of writing"
 _SIDE_FILES = ("-wal", "-shm", "-journal")
 
 
@@ -88,32 +89,42 @@ def folder_state(folder: Path) -> dict[str, Any]:
     """What stands in a folder: path -> text, tables of a database, parts of an archive, or a digest.
 
     Times and access rights do not count, nor does what servers write of the time of writing (`timeless`), or
-    office documents and git's index by themselves. Beyond some hundred files, one digest stands for all
-    others.
+    office documents and git's index by themselves. Of files that are named after the second of writing, as
+    copies are, it counts that there are any. Beyond some hundred files, one digest stands for all others.
     """
     found: dict[str, Any] = {}
     others, digest = 0, hashlib.blake2b(digest_size=16)
+
+    def same(text: str) -> str:
+        """A text without what is another one in each session: the folder's own path and name, and times."""
+        return str(timeless(text.replace(str(folder), ALIAS).replace(folder.name, ALIAS[1:])))
+
     for place, names, files in os.walk(folder):
         names.sort()
         for file in sorted(files):
             path = Path(place) / file
             if file.endswith(_SIDE_FILES):
                 continue
-            inside, content = str(path.relative_to(folder)), _content(path)
+            name = str(path.relative_to(folder))
+            # Of copies that are named after the second there are more or fewer, as the calls happen to fall.
+            content = _COPY if is_of_now(name) else _content(path, same)
+            inside = same(name)
             if len(found) < _MOST_FILES:
+                while found.get(inside, _COPY) != _COPY:  # named after the time of writing, as another one is
+                    inside += "'"
                 found[inside] = content
             else:
                 others += 1
                 digest.update(repr((inside, content)).encode(errors="surrogatepass"))
         for name in names:
             if not any((Path(place) / name).iterdir()):
-                found[f"{(Path(place) / name).relative_to(folder)}/"] = {}
+                found[f"{same(str((Path(place) / name).relative_to(folder)))}/"] = {}
     if others:
         found["/"] = f"{others} further files, {digest.hexdigest()}"
     return found
 
 
-def _content(path: Path) -> Any:
+def _content(path: Path, same: Callable[[str], str]) -> Any:
     try:
         if not path.is_file():
             return "neither a file nor a folder"
@@ -124,7 +135,7 @@ def _content(path: Path) -> Any:
         return f"cannot be read ({error.strerror})"
     if data.startswith(_SQLITE):
         with contextlib.suppress(sqlite3.Error):
-            return _tables(path)
+            return _tables(path, same)
     if data.startswith(_ARCHIVE):
         with contextlib.suppress(zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError, ValueError):
             return _parts(path)
@@ -132,7 +143,7 @@ def _content(path: Path) -> Any:
         with contextlib.suppress(struct.error, ValueError):
             return list(_staged(data))
     with contextlib.suppress(UnicodeDecodeError):
-        text = str(timeless(data.decode("utf-8")))
+        text = same(data.decode("utf-8"))
         if size <= _SHOWN_BYTES:
             return text
         data, size = text.encode(), len(text)
@@ -181,7 +192,7 @@ def _staged(data: bytes) -> Iterator[str]:
         place += (end - place) // 8 * 8 + 8
 
 
-def _tables(path: Path) -> dict[str, Any]:
+def _tables(path: Path, same: Callable[[str], str]) -> dict[str, Any]:
     """A database by its tables, since its bytes depend on the order in which they were written."""
     connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=2.0)
     try:
@@ -189,7 +200,7 @@ def _tables(path: Path) -> dict[str, Any]:
         found: dict[str, Any] = {}
         for name, made in named.fetchall():
             quoted = str(name).replace('"', '""')
-            rows = sorted(str(timeless(repr(row))) for row in connection.execute(f'SELECT * FROM "{quoted}"'))
+            rows = sorted(same(repr(row)) for row in connection.execute(f'SELECT * FROM "{quoted}"'))
             if len(rows) > _SHOWN_ROWS:
                 digest = _digest("\n".join(rows).encode())
                 rows = [f"{len(rows)} rows, {digest}"]

@@ -181,6 +181,12 @@ def argument_names(tool: Tool) -> dict[str, str]:
     return found
 
 
+def defaults(tool: Tool) -> dict[str, Any]:
+    """The parameters that have a default, each with it, under the server's own names."""
+    properties = parameters_of(tool.input_schema)["properties"]
+    return {name: part["default"] for name, part in properties.items() if "default" in part}
+
+
 def documents(tools: Sequence[Tool], rules: SessionRules) -> list[dict[str, Any]]:
     """The tools' documents, as `Environment.tools` has them; `examples` besides, which no model is shown."""
     own = {original: name for name, original in names(tools).items()}

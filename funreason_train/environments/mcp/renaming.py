@@ -28,6 +28,9 @@ from ..protocol import Result
 MOMENT: Final = "2026-03-02T09:30:00"
 """What every time of about now is shown as, in the form in which the server writes times."""
 
+NOW: Final = "(now)"
+"""What stands for a time of about now where the state is compared."""
+
 _MOMENT_SECONDS: Final = 1772443800
 _LEAST: Final = 1e9  # of the numbers that may count seconds since 1970
 _NEAR: Final = 26 * 3600.0  # seconds; a clock of any time zone is no further from ours
@@ -43,6 +46,13 @@ _TIME: Final = (
     r"(?<![0-9A-Za-z])(?P<date>\d{4}-\d\d-\d\d)(?P<between>[T ])(?P<minute>\d\d:\d\d)"
     r"(?:(?P<second>:\d\d)|(?!:\d\d))(?:(?P<fraction>[.,]\d+)|(?![.,]\d))(?=Z|[^0-9A-Za-z]|$)"
 )
+#: The same as names of files have it: `20261201_103652`, `2026-12-01T10-36-52`; with parts of a second,
+#: `20261201T103652123`, it is an id made from the clock.
+_STAMP: Final = (
+    r"(?<![0-9A-Za-z])(?P<day>\d{4}-?\d\d-?\d\d)[T_-]?(?P<clock>(?:[01]\d|2[0-3])-?[0-5]\d-?[0-5]\d)"
+)
+_PART: Final = r"(?P<part>[_.-]?\d{3}(?:\d{3})?)"
+_END: Final = r"(?=Z?(?![0-9A-Za-z]))"
 #: Ids of other forms, the narrowest first; one is looked for where a server was seen to draw such. A digest
 #: may be written as any of them, so none is taken for drawn by its form alone.
 _FORMS: Final = (  # with the fewest characters of one; 0 depends on what stands before it
@@ -60,13 +70,19 @@ _LETTERS: Final = {
 _ALL: Final = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _UUIDS = re.compile(_UUID)
 _WORD_BEFORE = re.compile(r"[A-Za-z]+[_-]")
+_BEFORE: Final = 40  # characters that are looked at for such a word
+_LABEL = re.compile(r"(?:(?<![A-Za-z])(?:id|ID|Id|uid)|_id|[a-z]I[dD])[\"'`]?\s?[:=#]?\s?[\"'`]?$")
 _AHEAD = re.compile(r"\(\?=[^)]*\)")
 _AFTER = re.compile(r"^\(\?<=[A-Za-z_-]+\)")
 _HEX = re.compile(r"(?<=\[0-9a-f\])\{\d+\}\Z|(?<=\[0-9A-F\])\{\d+\}\Z")
 _SHORTEST, _ALONE = 6, 8  # characters of an id after a word, and without one
 _LONG: Final = 16  # from which on one may hold marks
-_TIMES = re.compile(_TIME)
-_STAMPS = re.compile(rf"{_TIME}(?:Z|[+-]\d\d:?\d\d\b)?|{_EPOCH}")
+_TIMES = re.compile(rf"{_TIME}|{_STAMP}(?![_.-]\d{{3}}){_END}")
+_STAMPS = re.compile(rf"{_TIME}(?:Z|[+-]\d\d:?\d\d\b)?|{_EPOCH}|{_STAMP}{_PART}?{_END}")
+_SECONDS = re.compile(
+    rf"{_TIME}|{_STAMP}(?![_.-]\d{{3}}){_END}|(?<![0-9A-Za-z.])(?P<seconds>\d{{10}})(?![0-9A-Za-z])"
+)
+_MADE_OF_TIMES: Final = f"{_EPOCH}|{_STAMP}{_PART}{_END}"
 
 
 def drawn_ids(first: str, second: str, known: Iterable[str] = ()) -> frozenset[str]:
@@ -83,12 +99,25 @@ def drawn_ids(first: str, second: str, known: Iterable[str] = ()) -> frozenset[s
             continue
         apart = [pair for pair in zip(*parts, strict=True) if pair[0] != pair[1]]
         forms = [
-            (_form_after(*pair) if "_-" in word else _form(*pair)) or _by_chance(pair, known)
+            (_form_after(*pair) if "_-" in word else _form(*pair))
+            or _by_chance(pair, known)
+            or _form_of_labelled(*pair, "".join(parts[0][: parts[0].index(pair[0])]))
             for pair in apart
         ]
         if forms and all(forms):
             return frozenset(forms)
     return frozenset()
+
+
+def _form_of_labelled(first: str, second: str, before: str) -> str:
+    """The form of short ids that a word before them says are such: `"id": "k3x9m2pq"`."""
+    size = len(first)
+    if size != len(second) or not _LABEL.search(before[-_BEFORE:]):
+        return ""
+    for form, least in ((_FORMS[-1][0], _SHORTEST), (_MIXED, _ALONE)):
+        if size >= least and _are(made := form.replace("#", str(size)), first, second):
+            return made
+    return ""
 
 
 def _by_chance(pair: Sequence[str], known: Iterable[str]) -> str:
@@ -169,7 +198,7 @@ class Names:
 
     def know(self, forms: frozenset[str]) -> None:
         """Looks for ids of these forms as well, from now on; see `drawn_ids`."""
-        self._forms, self._ids = sorted(forms), _ids_of(forms, _EPOCH)
+        self._forms, self._ids = sorted(forms), _ids_of(forms, _MADE_OF_TIMES)
         self._same = set(self._found(self._known_text))  # ids and times that are shown as they are
 
     def _found(self, text: str) -> list[str]:
@@ -201,18 +230,21 @@ class Names:
 
     def _id(self, match: re.Match[str]) -> str:
         real = match[0]
-        if real in self._same or (match["seconds"] and not _is_now(match)):
+        of_time = bool(match["seconds"] or match["day"])
+        if real in self._same or (of_time and not _is_now(match)):
             return real
         if real not in self._shown:
             self._new += 1
             rng = Random(f"{self._call} {self._new}")
-            name = _stamp(match, rng) if match["seconds"] else _another(real, rng, self._forms)
+            name = _stamp(match, rng) if of_time else _another(real, rng, self._forms)
             self._shown[real], self._real[name] = name, real
         return self._shown[real]
 
     def _time(self, match: re.Match[str]) -> str:
         if not self._is_moment(match):
             return match[0]
+        if match["day"]:
+            return _written_as(match[0], re.sub(r"\D", "", MOMENT))
         fraction = match["fraction"]
         shown = f"{MOMENT[:10]}{match['between']}{MOMENT[11:16]}{':00' if match['second'] else ''}"
         # Some servers leave out zeros at the end of a fraction.
@@ -225,6 +257,11 @@ def timeless(value: Any) -> Any:
     Two plays of the same calls would differ in them. Only times of about now are meant; any other is data.
     """
     return _changed(value, lambda text: _STAMPS.sub(_without_now, text))
+
+
+def is_of_now(name: str) -> bool:
+    """Whether a file is named after a second of about now; of two that are written in one, one is left."""
+    return any(map(_is_now, _SECONDS.finditer(name)))
 
 
 def nameless(value: Any, forms: frozenset[str] = frozenset()) -> Any:
@@ -289,6 +326,9 @@ def _is_now(match: re.Match[str]) -> bool:
     try:
         if found.get("seconds"):
             when = float(found["seconds"])
+        elif found.get("day"):
+            told = f"{found['day']}{found['clock']}".replace("-", "")
+            when = datetime.strptime(told, "%Y%m%d%H%M%S").replace(tzinfo=UTC).timestamp()
         else:
             told = f"{found['date']}T{found['minute']}"
             when = datetime.fromisoformat(told).replace(tzinfo=UTC).timestamp()
@@ -298,10 +338,20 @@ def _is_now(match: re.Match[str]) -> bool:
 
 
 def _without_now(match: re.Match[str]) -> str:
-    return "(now)" if _is_now(match) else match[0]
+    return NOW if _is_now(match) else match[0]
+
+
+def _written_as(stamp: str, digits: str) -> str:
+    """A stamp with other digits, in its own form."""
+    rest = iter(digits)
+    return re.sub(r"\d", lambda old: next(rest, old[0]), stamp)
 
 
 def _stamp(match: re.Match[str], rng: Random) -> str:
+    if match["day"]:
+        clock = f"{rng.randrange(24):02}{rng.randrange(60):02}{rng.randrange(60):02}"
+        parts = "".join(rng.choice("0123456789") for _ in match["part"])
+        return _written_as(match[0], f"{MOMENT[:10].replace('-', '')}{clock}{parts}")
     digits = "".join(rng.choice("0123456789") for _ in match["parts"] or "")
     return f"{_MOMENT_SECONDS + rng.randrange(_A_DAY)}{digits}{'.5' if match['rest'] else ''}"
 
@@ -310,13 +360,13 @@ def _another(real: str, rng: Random, forms: Sequence[str]) -> str:
     """An id of the same form, which depends on nothing else of it."""
     if _UUIDS.fullmatch(real):
         return _uuid(real, rng)
-    form = next(one for one in map(_bare, forms) if re.fullmatch(one, real))
-    if form == _FORMS[0][0]:
+    whole = next(one for one in forms if re.fullmatch(_bare(one), real))
+    if (form := _bare(whole)) == _FORMS[0][0]:
         return uuid.UUID(int=rng.getrandbits(128), version=4).hex
     letters = next((one for kind, one in _LETTERS.items() if f"[{kind}]{{" in form), _ALL)
     while True:
         made = "".join(rng.choice(letters) for _ in real)
-        if not (made.isdigit() or made.isalpha()):
+        if not (made.isdigit() or made.isalpha()) and re.fullmatch(_AFTER.sub("", whole), made):
             return made
 
 

@@ -200,15 +200,21 @@ def ending_with_us(words: list[str], server: Server) -> list[str]:
     place = words[0] if "/" in words[0] else shutil.which(words[0], path=path)
     if not (folder := Path(server.cwd or ".")).is_dir():
         raise Unusable(f"its `cwd` {folder} is no folder")
+    if place is not None and not (folder / place).is_file() and (server.home / place).is_file():
+        place = str(server.home.absolute() / place)  # like all paths of the file, whatever `cwd` is
     if place is None or not (folder / place).is_file():
         apart = "; `command` is the program alone, and its words stand in `args`" if " " in words[0] else ""
-        raise Unusable(f"there is no program {words[0]}{apart}")
+        where = f" in {server.home.absolute()}, the folder of the file" if place and "/" in place else ""
+        where = "" if os.path.isabs(words[0]) else where
+        raise Unusable(f"there is no program {words[0]}{where}{apart}")
     if not os.access(folder / place, os.X_OK):
         raise Unusable(f"{words[0]} may not be executed; name the program that runs it in `command`")
     if "\0" in "".join(words) or any("\0" in one or "=" in name for name, one in server.env.items()):
         raise Unusable("its `args` or `env` hold what no program can be given (a zero byte, a name with =)")
     wrapper = shutil.which("setpriv")  # of util-linux
-    return words if wrapper is None else [wrapper, "--pdeathsig", "KILL", "--", place, *words[1:]]
+    return (
+        [place, *words[1:]] if wrapper is None else [wrapper, "--pdeathsig", "KILL", "--", place, *words[1:]]
+    )
 
 
 def _value(match: re.Match[str]) -> str:

@@ -23,8 +23,8 @@ from typing import TYPE_CHECKING, Any
 
 from ...errors import UserError
 from ..protocol import Result, brief
-from .answers import first_flaw, located, renamed, replaced, result_of
-from .folders import ALIAS, folder_state, make_folder
+from .answers import first_flaw, located, renamed, result_of
+from .folders import folder_state, make_folder
 from .heard import StandardError, Web
 from .policy import mended_tool
 from .renaming import Names
@@ -134,7 +134,7 @@ class Session:
             look: Answer with the real ids and times; nobody is shown them (`renaming`).
         """
         if name == SESSION:
-            state = replaced(folder_state(self.folder), str(self.folder), ALIAS)
+            state = folder_state(self.folder)
             return Result(json.dumps(state, ensure_ascii=False), True, state)
         if self.fault is not None or self._session is None:
             return Result(f"Error: {self.fault or 'the session is closed'}", False)

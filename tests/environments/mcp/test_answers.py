@@ -195,6 +195,18 @@ def test_an_answer_that_repeats_what_it_was_asked_for_holds_nothing_by_that() ->
     assert found_nothing(answered(text('{"item_id": 0, "outgoing": []}')), {"item_id": 0})
 
 
+def test_an_answer_that_repeats_what_a_call_takes_by_default_holds_nothing_by_that() -> None:
+    asked, usual = {"tag": "red"}, {"done": False, "limit": 20, "due": None}
+    for said in (
+        '{"notes": [], "count": 0, "tag": "red", "done": false, "limit": 20}',
+        '{"notes": [], "filters": {"tag": "red", "done": false, "due": null}}',
+    ):
+        assert found_nothing(answered(text(said)), asked, usual)
+        assert not found_nothing(answered(text(said.replace("[]", "[7]"))), asked, usual)
+    assert not found_nothing(answered(text('{"notes": [], "locked": false}')), asked, usual)
+    assert not found_nothing(answered(text('{"owner": {"tag": "red"}, "notes": []}')), asked, usual)
+
+
 @pytest.mark.parametrize(
     "said",
     [

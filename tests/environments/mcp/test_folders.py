@@ -1,6 +1,7 @@
 """What stands in a session's folder, as a state."""
 
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -69,6 +70,25 @@ def test_the_time_of_writing_is_no_state_and_other_times_are() -> None:
     assert timeless({"at": now, "ms": int(now * 1e3)}) == {"at": "(now)", "ms": "(now)"}
     kept = [ago.isoformat(), int(ago.timestamp()), f"{shown:%Y-%m-%d}", 1.5, True, None, "2026-99-99T10:00"]
     assert timeless(kept) == kept
+
+
+def test_names_and_texts_hold_nothing_of_the_session(tmp_path: Path) -> None:
+    states, now = [], datetime.now(UTC)
+    for copies in (1, 2):  # of each second in which something was written there is one
+        folder = make_folder("notes")
+        for number in range(copies):
+            stamp = f"{now + timedelta(seconds=number):%Y%m%d_%H%M%S}"
+            (folder / f"{folder.name}.{stamp}.bak").write_text(f"copy {number}")
+        for number in (1, 2):
+            stamp = f"{now + timedelta(seconds=copies):%Y%m%dT%H%M%S}{copies}0{number}"
+            (folder / f"{stamp}.md").write_text(f"note {number}")
+        (folder / "board.md").write_text(f"# {folder.name} Board")
+        (folder / "long.md").write_text(f"in {folder}\n" * 2000)
+        states.append(folder_state(folder))
+        shutil.rmtree(folder)
+    assert states[0] == states[1] and states[0]["board.md"] == "# session Board"
+    assert states[0].keys() == {"session.(now).bak", "(now).md", "(now).md'", "board.md", "long.md"}
+    assert (states[0]["(now).md"], states[0]["(now).md'"]) == ("note 1", "note 2")
 
 
 def test_an_office_document_is_its_parts_and_not_when_it_was_saved(tmp_path: Path) -> None:

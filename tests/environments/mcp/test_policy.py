@@ -100,6 +100,16 @@ def test_what_may_show_the_state(made: Tool, observes: bool) -> None:
     assert policy.may_observe(made) == observes
 
 
+def test_what_a_tool_takes_by_default() -> None:
+    properties = {
+        "q": {"type": "string"},
+        "done": {"type": "boolean", "default": False},
+        "due": {"default": None},
+    }
+    made = Tool(name="find", input_schema={"type": "object", "properties": properties})
+    assert policy.defaults(made) == {"done": False, "due": None}
+
+
 def test_what_no_answer_may_show(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SHOP_PIN", "1234567")
     monkeypatch.setenv("PATH", "/a/long/search/path")

@@ -14,7 +14,7 @@ import pytest
 
 from funreason_train.calls import Call
 from funreason_train.environments.mcp import load_servers
-from funreason_train.environments.mcp.renaming import Names, drawn_ids, nameless
+from funreason_train.environments.mcp.renaming import MOMENT, Names, drawn_ids, nameless, timeless
 from funreason_train.environments.protocol import Result
 from funreason_train.environments.registry import environment_class
 from funreason_train.synth.explore.learn import learn
@@ -201,6 +201,12 @@ def test_an_id_that_by_chance_is_a_number_is_one_where_it_is_a_text() -> None:
         ("the harbour", "the kettles", False),
         ("note_1f2e3d4c is new", "note_ab12cd34 is old", False),
         ("N1", "N2", False),
+        ('{"id": "k3x9m2pq"}', '{"id": "b7c1dzza"}', True),
+        ("Task ID: k3x9m2", "Task ID: b7cdz1", True),
+        ('{"taskId":"aZ3kQ9xB"}', '{"taskId":"bYmmWcy1"}', True),
+        ('{"took": "1250ms"}', '{"took": "1311ms"}', False),
+        ('{"id": "harbour"}', '{"id": "kettles"}', False),
+        ('{"id": "123456"}', '{"id": "654321"}', False),
     ],
 )
 def test_ids_that_are_drawn_are_told_by_two_answers(first: str, second: str, drawn: bool) -> None:
@@ -217,3 +223,30 @@ def test_ids_that_are_drawn_are_told_by_two_answers(first: str, second: str, dra
             assert again == said, "a call means the real one"
         assert told[0] == told[1] not in (first, second)
         assert nameless(first, forms) == nameless(second, forms)
+
+
+@pytest.mark.parametrize("form", ["%Y%m%d_%H%M%S", "%Y-%m-%d-%H%M%S", "%Y-%m-%dT%H-%M-%SZ", "%Y%m%d%H%M%S"])
+def test_a_time_in_a_name_is_one(form: str) -> None:
+    now, told = datetime.now(UTC), []
+    for when in (now, now + timedelta(seconds=3)):
+        text = f"saved as notes.{when:{form}}.bak"
+        assert timeless(text).replace("(now)Z", "(now)") == "saved as notes.(now).bak"
+        names = Names()
+        names.meant("save", {})
+        told.append(names.shown(answered({"said": text, "size": 7})))
+        assert told[-1].value == {"said": None, "size": 7}, "no call is given such a time"
+    assert told[0] == told[1] and f"notes.{datetime.fromisoformat(MOMENT):{form}}.bak" in told[0].text
+    ago = f"notes.{now - timedelta(days=9):{form}}.bak"
+    assert timeless(ago) == ago
+
+
+def test_a_time_with_parts_of_a_second_in_a_name_is_an_id() -> None:
+    now, told = datetime.now(UTC), []
+    for when in (now, now + timedelta(seconds=3)):
+        real = f"{when:%Y%m%dT%H%M%S%f}"
+        assert timeless(f"{real}.md") == "(now).md"
+        names = Names()
+        names.meant("save", {})
+        told.append(names.shown(answered({"note": real})))
+        assert names.meant("show", {"note": told[-1].value["note"]}) == {"note": real}
+    assert told[0] == told[1] and told[0].value["note"].startswith("20260302T")

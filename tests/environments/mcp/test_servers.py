@@ -8,6 +8,7 @@ import pytest
 
 from funreason_train.environments.mcp import load_servers, read_servers
 from funreason_train.environments.mcp.answers import renamed
+from funreason_train.environments.mcp.servers import Unusable, ending_with_us
 from funreason_train.environments.registry import environment_class
 from funreason_train.errors import UserError
 
@@ -57,6 +58,20 @@ def test_a_folder_to_work_in_starts_from_the_files_own(tmp_path: Path) -> None:
     server = {"command": "x", "cwd": "inner"}
     found = read_servers(written(tmp_path, {"mcpServers": {"a": server}}))["a"]
     assert found.filled(Path("/s")).cwd == str(tmp_path / "inner")
+
+
+def test_a_program_beside_the_file_is_found_from_whatever_folder_the_server_works_in(tmp_path: Path) -> None:
+    program = tmp_path / "bin" / "serve"
+    program.parent.mkdir()
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    (tmp_path / "inner").mkdir()
+    described = {"command": "bin/serve", "cwd": "{session}"}
+    server = read_servers(written(tmp_path, {"mcpServers": {"a": described}}))["a"]
+    filled = server.filled(tmp_path / "inner")
+    assert str(program) in ending_with_us([str(filled.command)], filled)
+    with pytest.raises(Unusable, match=f"there is no program bin/none in {tmp_path}, the folder of the file"):
+        ending_with_us(["bin/none"], filled)
 
 
 def test_no_answer_shows_the_folders_of_a_machine(tmp_path: Path) -> None:
