@@ -80,6 +80,17 @@ def test_the_same_as_before_is_what_was_last_called_so() -> None:
     assert [one.value for one in needs_of([again], [same, again], known).earlier] == [1]
 
 
+def test_the_same_as_before_is_no_other_thing_of_a_like_name() -> None:
+    made = step(0, "create_project", {"project_id": "P1", "start_date": "2026-03-05"}, True, title="Roof")
+    again = step(1, "create_event", {"ok": 1}, True, start_time=("2026-03-05", 0, ("start_date",)))
+    needs = needs_of([again], [made, again], graph("create_project", "create_event"))
+    assert not needs.earlier and [one.value for one in needs.given] == ["2026-03-05"]
+    again = step(1, "add_task", {"ok": 1}, True, project=("P1", 0, ("project_id",)))
+    assert [
+        one.value for one in needs_of([again], [made, again], graph("create_project", "add_task")).earlier
+    ]
+
+
 def test_a_value_that_nobody_could_have_taken_from_there_is_given() -> None:
     known = graph("think")
     known.tools["think"].sources["step_number"] = {"made": [9, 0]}

@@ -166,7 +166,7 @@ def test_a_name_is_spoken_in_its_own_letters(name: str, said: str) -> None:
         ("7", 7, "the answer is 7"),
         ('["hall", "office"]', ["hall", "office"], "there are hall, office"),
         ('["hall"]', ["hall"], "there is hall"),
-        ("[]", [], "it is as you asked"),
+        ("[]", [], "there are none"),
         ("[DIR] a\n[FILE] b", None, "it is as you asked"),
         ("null", None, "it is as you asked"),
         ("true", True, "it is as you asked"),

@@ -29,6 +29,9 @@ _ASKING = re.compile(
     r"|_(?:get|read|find|search|list|show|lookup|query|view|describe)$"
 )
 _REMOVING = re.compile(r"^(?:delete|remove|drop|erase|unregister)(?![a-z])|_(?:delete|remove)$")
+_EDITING = re.compile(
+    r"^(?:update|edit|modify|patch|rename|change|amend)(?![a-z])|_(?:update|edit|modify|rename)$"
+)
 _READING = re.compile(r"^(list|get|read|show|describe|count|view|status|current|fetch|search|find)(?![a-z])")
 
 
@@ -80,6 +83,11 @@ def makes(tool: Tool) -> bool:
 def removes_by_name(name: str) -> bool:
     """Whether a tool takes something away, as its name says."""
     return _REMOVING.search(_words(name)) is not None
+
+
+def edits_by_name(name: str) -> bool:
+    """Whether a tool makes something that is there another, as its name says."""
+    return _EDITING.search(_words(name)) is not None
 
 
 def _words(name: str) -> str:

@@ -17,12 +17,33 @@ _LINE: Final = re.compile(r"^[-*•\s]{0,4}([A-Za-z][\w /-]{0,40}?)\s*[:=]\s+(\S
 _NUMBER: Final = re.compile(r"-?(?:0|[1-9]\d{0,14})(?:\.\d{1,12})?")
 _START: Final = re.compile(r"(?:^|(?<=\n)|(?<=: ))[\[{]")
 
+_MADE: Final = (
+    r"(?:created|added|saved|stored|inserted|made|registered|scheduled|recorded|opened|started|logged)"
+)
+_ID: Final = r"(?P<{0}>(?!\d{{4}}-\d\d|\d+:\d)[A-Za-z]{{0,12}}[-_]?\d[\w-]{{0,40}})(?![.:,]?\w)"
+#: `Created note 42`, `Task T-7 was added`, `It is saved (ID: 3)`: what has been made, and its id.
+_TOLD: Final = (
+    re.compile(
+        rf"\b{_MADE} (?:(?:a|an|the|new) ){{0,2}}(?P<what>[a-z]+) (?:#|no\. )?{_ID.format('id')}", re.I
+    ),
+    re.compile(
+        rf"(?:^|\n)\W{{0,4}}(?P<what>[a-z]+) #?{_ID.format('id')} (?:(?:is|was|has been) )?{_MADE}\b",
+        re.I,
+    ),
+    re.compile(rf"(?:\b(?P<what>[a-z]+)[ _])?\bid(?: is|[:=])? ?#?[\"'`]?{_ID.format('id')}", re.I),
+)
+_MOST_TOLD: Final = 400  # characters of an answer in a sentence or two
+_NO_THING: Final = frozenset(
+    {"with", "the", "its", "and", "by", "has", "an", "new", "a", "for", "of", "this"}
+)
+
 
 def value_in(text: str) -> Any:
     """The value that a text shows; None if it shows none.
 
     JSON first, as the whole text or as a part that begins a line; then the same in Python's notation; then
-    lines like `Name: value`, as an object, or as a list of objects where names come again.
+    lines like `Name: value`, as an object, or as a list of objects where names come again; then the id that a
+    sentence tells of what was made.
     """
     if len(text) > _LONGEST:
         return None
@@ -34,7 +55,10 @@ def value_in(text: str) -> Any:
             continue
     if (found := _part(stripped)) is not None:
         return found
-    return _lines(stripped)
+    found = _lines(stripped)
+    if found is None or (isinstance(found, dict) and len(found) == 1):
+        return _told(stripped) or found
+    return found
 
 
 def is_json(value: Any) -> bool:
@@ -92,6 +116,18 @@ def _lines(text: str) -> Any:
     if not records:
         return None
     return records[0] if len(records) == 1 else records
+
+
+def _told(text: str) -> dict[str, Any] | None:
+    """The id in a sentence such as `Created note 42`; None where there is none, or several of one kind."""
+    if len(text) > _MOST_TOLD:
+        return None
+    for pattern in _TOLD:
+        if found := list(pattern.finditer(text)):
+            what = str(found[0]["what"] or "").lower()
+            name = f"{what}_id" if what and what not in _NO_THING else "id"
+            return {name: _scalar(found[0]["id"])} if len(found) == 1 else None
+    return None
 
 
 def _scalar(text: str) -> Any:

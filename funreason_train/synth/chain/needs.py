@@ -8,7 +8,7 @@ from typing import Any
 
 from ..explore.graph import Graph
 from ..explore.trace import Executed, Path, Source, at, leaves, pattern
-from ..explore.words import is_vague, names_it
+from ..explore.words import is_vague, names_it, spoken, tokens
 
 Described = tuple[str, Any]
 _SELDOM = 10  # of so many calls that succeed one fails, where any number will do
@@ -113,8 +113,7 @@ def needs_of(trace: Sequence[Executed], everything: Sequence[Executed], graph: G
                     elif (
                         named is None
                         and _latest(everything, start, step, path, value)
-                        and _last_under(parameter, everything[:start], value)
-                        and names_it(parameter.rpartition(".")[2], _label(everything[step], path)) >= _ALIKE
+                        and _means(parameter, _label(everything[step], path), everything[:start], value)
                     ):
                         earlier.setdefault(parameter, Given(number, parameter, value))
                     else:
@@ -240,15 +239,19 @@ def _latest(everything: Sequence[Executed], start: int, step: int, path: Path, v
     return True
 
 
-def _last_under(parameter: str, earlier: Sequence[Executed], value: Any) -> bool:
-    """Whether what the conversation last held under a parameter's own name, if it did, is this value."""
+def _means(parameter: str, label: str, earlier: Sequence[Executed], value: Any) -> bool:
+    """Whether "the same as before" can mean a value under a label: the conversation held it last under the
+    parameter's own name, or held nothing there, and both names are of one thing (no start time is a date).
+    """
     own = parameter.rpartition(".")[2]
+    if names_it(own, label) < _ALIKE:
+        return False
     for executed in reversed(earlier):
         for held in (executed.answered, leaves(executed.call.arguments)):
             found = [one for path, one in held if own in path[-1:]]
             if found:
                 return value in found
-    return True
+    return tokens(spoken(own).rpartition(" ")[2]) <= tokens(label)
 
 
 def _by_chance(source: Executed, path: Path, user: Executed, parameter: str, graph: Graph) -> bool:

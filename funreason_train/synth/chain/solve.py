@@ -255,7 +255,9 @@ def _said(key: str) -> str:
 
 
 def _listed(values: Sequence[Any]) -> str:
-    """A list of short values; empty where it is something else."""
+    """A list of short values, or that there are none; empty where it is something else."""
+    if not values:
+        return "there are none"
     shown = ", ".join(map(str, values))
     scalar = all(isinstance(one, (str, int, float)) for one in values)
     return f"there {'are' if len(values) > 1 else 'is'} {shown}" if scalar and _is_short(shown) else ""

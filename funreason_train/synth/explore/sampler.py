@@ -21,7 +21,7 @@ from typing import Any, Literal
 
 from ...calls import Call
 from ...environments import Environment, Result
-from ...environments.mcp.policy import removes_by_name
+from ...environments.mcp.policy import edits_by_name, removes_by_name
 from .directions import Directions
 from .draw.arguments import Drawer
 from .evidence import without_values
@@ -150,9 +150,10 @@ class Sampler:
         if result.ok:
             state = fingerprint(self.environment)
             changed, self._state = state != self._state, state
-            # Some servers say that they have deleted what was never there.
+            # Some servers say that they have deleted what was never there; and nobody would ask for an update
+            # that leaves all as it was, since nothing was given for it, or the same.
             known = self.graph.tools[call.name].changes > 0
-            vain = known and not changed and removes_by_name(call.name)
+            vain = known and not changed and (removes_by_name(call.name) or self._edits(call.name))
         if vain:
             result = Result(result.text, False, result.value)
         executed = Executed(call, result, changed, sources or {}, len(self.history))
@@ -168,6 +169,11 @@ class Sampler:
             self.history.append(executed)
             self.called.add(call.name)
         return executed
+
+    def _edits(self, name: str) -> bool:
+        """Whether a tool that others wrote changes something, as its name says."""
+        own = self.graph.environment
+        return (own.startswith("mcp/") or ":" in own) and edits_by_name(name)
 
     def look_back(self) -> None:
         """Makes calls once more that failed before something changed, to learn whether that helped.

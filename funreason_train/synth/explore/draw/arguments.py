@@ -52,8 +52,6 @@ class Drawer(Likely):
     ) -> None:
         super().__init__(graph, State(config), learning)
         self._by_value = by_value
-        # Of a server's documents less can be expected than of those that were written for this.
-        self._served = graph.environment.startswith("mcp/")
         self._answers = Answers()
         self._recent: dict[str, tuple[Any, Source]] = {}
         self._spoken: dict[str, list[Any]] = {}
@@ -214,7 +212,7 @@ class Drawer(Likely):
         if wanted := count_for(self._graph.told(self._tool, place)):
             least = most = wanted
         items = schema.get("items", {"type": "string"})
-        if self._served and items.get("properties"):  # in words, values of several records would be mixed up
+        if self._foreign and items.get("properties"):  # in words, values of several records would be mixed up
             most = least
         if "description" not in items and "description" in schema:
             items = {**items, "description": schema["description"]}

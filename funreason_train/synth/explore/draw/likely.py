@@ -10,6 +10,8 @@ from ..state import State
 LIKE = 0.5
 """Least likeness of names for a value to be tried."""
 
+_CURIOUS, _TRIED = 4, 20.0  # invented values of a parameter that are tried all the same, and how likely
+
 
 class Likely:
     """What a drawer knows of sources; what is worked out of a graph that stands still is kept there.
@@ -22,6 +24,9 @@ class Likely:
 
     def __init__(self, graph: Graph, state: State, learning: bool) -> None:
         self._graph, self._state, self._learning = graph, state, learning
+        # Of a server's documents less can be expected than of those that were written for this.
+        self._served = graph.environment.startswith("mcp/")
+        self._foreign = self._served or ":" in graph.environment
         self._tool = ""
         self._labels: dict[tuple[str, str], list[str]] = {}
 
@@ -66,5 +71,7 @@ class Likely:
     def _weight(self, place: str, label: str, prior: float) -> float:
         """The prior, corrected by how calls with a value from there have ended."""
         ok, failed = self._graph.tools[self._tool].sources.get(place, {}).get(label, (0, 0))
+        if label == "made" and self._learning and self._foreign and ok + failed < _CURIOUS:
+            return max(prior, _TRIED)  # else nobody learns that any name would do for what is made
         share = (ok + 1.0) / (ok + failed + 1.5)
         return prior * (share if self._learning else share**3) + 1e-6

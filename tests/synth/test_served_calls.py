@@ -1,0 +1,103 @@
+"""Calls of servers that nobody would ask for: names taken from wherever one stands, updates of nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from random import Random
+from typing import Any
+
+import pytest
+
+from funreason_train.calls import Call
+from funreason_train.environments import Environment, Result
+from funreason_train.environments.tables import TableWorld
+from funreason_train.environments.tools import tool
+from funreason_train.synth.chain.needs import needs_of
+from funreason_train.synth.explore.directions import Directions
+from funreason_train.synth.explore.draw.arguments import Drawer
+from funreason_train.synth.explore.graph import Graph
+from funreason_train.synth.explore.learn import learn
+from funreason_train.synth.explore.sampler import Sampled, Sampler
+
+EMPTY: Mapping[str, Any] = {"projects": {}}
+
+
+class Board(TableWorld):
+    """Projects, and somebody who has a name."""
+
+    name = "board"
+    tables = ("projects",)
+
+    @tool
+    def get_profile(self) -> dict[str, Any]:
+        """Get your profile."""
+        return {"name": "Administrator"}
+
+    @tool
+    def create_project(self, name: str) -> dict[str, Any]:
+        """Create a project."""
+        project = f"P-{len(self.state['projects']) + 17}"
+        self.state["projects"][project] = {"title": name, "note": "", "done": False}
+        return {"project": project}
+
+    @tool
+    def update_project(
+        self, project: str, note: str | None = None, done: bool | None = None
+    ) -> dict[str, Any]:
+        """Update a project."""
+        one = self.record("projects", project)
+        one |= {key: value for key, value in (("note", note), ("done", done)) if value is not None}
+        return {"project": project, **one}
+
+
+class Served(Environment):
+    """The board as a server."""
+
+    name = "mcp/board"
+
+    def __init__(self) -> None:
+        self._inner = Board()
+
+    def reset(self, config: Mapping[str, Any]) -> None:
+        self._inner.reset(config)
+
+    @classmethod
+    def tools(cls) -> list[dict[str, Any]]:
+        return Board.tools()
+
+    def call(self, call: Call) -> Result:
+        return self._inner.call(call)
+
+    def snapshot(self) -> Any:
+        return self._inner.snapshot()
+
+
+@pytest.fixture(scope="module")
+def graph() -> Graph:
+    return learn(Served(), lambda _: EMPTY, "0", 6, 20)
+
+
+def turns(graph: Graph, target: str) -> list[Sampled]:
+    found = []
+    for seed in range(40):
+        world = Served()
+        world.reset(EMPTY)
+        sampler = Sampler(world, graph, Directions(graph), Drawer(graph, EMPTY), Random(seed))
+        found.append(sampler.turn(target))
+    return [one for one in found if one.reached]
+
+
+def test_what_is_made_has_the_name_that_its_user_tells(graph: Graph) -> None:
+    assert not graph.opaque("create_project", "name") and graph.opaque("update_project", "project")
+    reached = turns(graph, "create_project")
+    assert len(reached) > 30
+    for turn in reached:
+        given = {one.parameter for one in needs_of(turn.trace, turn.trace, graph).given}
+        assert "name" in given, "a name in the answer of another call is not what was asked for"
+
+
+def test_an_update_changes_something(graph: Graph) -> None:
+    reached = turns(graph, "update_project")
+    assert len(reached) > 30
+    updates = [one for turn in reached for one in turn.trace if one.call.name == "update_project"]
+    assert updates and all(one.changed for one in updates)
