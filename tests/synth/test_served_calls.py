@@ -101,3 +101,30 @@ def test_an_update_changes_something(graph: Graph) -> None:
     assert len(reached) > 30
     updates = [one for turn in reached for one in turn.trace if one.call.name == "update_project"]
     assert updates and all(one.changed for one in updates)
+
+
+def test_a_server_is_asked_no_more_once_nothing_new_is_learnt() -> None:
+    told: list[str] = []
+    short = learn(Served(), lambda _: EMPTY, "0", 40, 12, told=told.append)
+    assert "nothing new in 8 episodes" in told[-1] and "of 40 will do" in told[-1]
+    assert sum(one.ok + one.failed for one in short.tools.values()) < 40 * 12
+    assert set(short.edges()) == {("create_project", "update_project")}
+    told.clear()
+    learn(Board(), lambda _: EMPTY, "0", 12, 12, told=told.append)
+    assert told[-1].startswith("episode 12 of 12"), "ours cost nothing"
+
+
+def test_a_tool_that_has_not_succeeded_yet_is_worth_another_episode() -> None:
+    class Stubborn(Served):
+        def __init__(self) -> None:
+            super().__init__()
+            self.refused = 0
+
+        def call(self, call: Call) -> Result:
+            if call.name == "get_profile" and self.refused < 60:
+                self.refused += 1
+                return Result("Error: not yet", False)
+            return super().call(call)
+
+    graph = learn(Stubborn(), lambda _: EMPTY, "0", 40, 12)
+    assert graph.tools["get_profile"].failed == 60 and graph.tools["get_profile"].ok

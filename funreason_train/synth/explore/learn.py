@@ -11,6 +11,7 @@ from typing import Any
 
 from ...calls import Call
 from ...environments import Environment
+from ...environments.mcp import PREFIX
 from .directions import Directions
 from .draw.arguments import Drawer, Fitting
 from .evidence import named_tools
@@ -25,6 +26,8 @@ _REMEDY = 0.75  # of the calls after an error that do what is known to help
 _IN_VAIN = 400  # calls after which learning ends if none has succeeded
 _HIDDEN = 0.1  # of the calls without a visible effect after which failed ones are tried again all the same
 _GUESS = 0.4  # of the errors for which nothing is known that follow what their words point to
+_NOTHING_NEW = 8  # episodes of a server after which learning ends
+_ENOUGH = 100  # calls of a tool, all of which failed, after which no more is expected of it
 _REDRAWS = 3  # sets of arguments that are drawn in place of one that has failed in this very state
 
 Scenario = Callable[[Random], Mapping[str, Any]]
@@ -55,7 +58,7 @@ def learn(
         environment: Reset for each episode.
         scenario: Draws a configuration.
         seed: Of all draws.
-        episodes: How many.
+        episodes: How many; of a server fewer, once some in a row have shown nothing new.
         calls: Calls of an episode, repeated ones not counted.
         graph: What was learnt before, which is added to; None starts from the documents.
         told: Hears of every call, since one may take seconds.
@@ -66,6 +69,10 @@ def learn(
     graph = graph or Graph(environment.name, environment.tools())
     hung: Counter[str] = Counter()
     made = 0
+    # Of a server every call takes its time; where all is said, the rest of the episodes would show it again.
+    patient = not environment.name.startswith(PREFIX)
+    known: Any = None
+    since = 0
 
     def tell() -> None:
         nonlocal made
@@ -79,7 +86,28 @@ def learn(
         config = scenario(rng)
         environment.reset(config)
         _Episode(environment, graph, Drawer(graph, config, learning=True), rng, hung, tell).play(calls)
+        if patient:
+            continue
+        now = _shown(graph)
+        known, since = now, since + 1 if now == known else 0
+        tried = all(one.ok or one.failed >= _ENOUGH for one in graph.tools.values())
+        if since >= _NOTHING_NEW and tried and number + 1 < episodes:
+            told(f"nothing new in {since} episodes, so that {number + 1} of {episodes} will do; {made} calls")
+            break
     return graph
+
+
+def _shown(graph: Graph) -> Any:
+    """What calls are chosen by: which tools work, what each needs, and whose values nobody can know."""
+    parameters = {
+        (name, place) for name, record in graph.tools.items() for place in record.sources if record.ok
+    }
+    return (
+        graph.edges(),
+        {name: tuple(graph.required(name)) for name, record in graph.tools.items() if record.ok},
+        {one for one in parameters if graph.opaque(*one)},
+        {(name, obstacle) for name, record in graph.tools.items() for obstacle in record.remedies},
+    )
 
 
 def _in_vain(graph: Graph) -> bool:
