@@ -183,8 +183,8 @@ class Roles(Section):
 class AskSampling(Section):
     """How models are sampled."""
 
-    temperature: NotNegative
-    top_p: ShareAboveZero
+    temperature: NotNegative | None
+    top_p: ShareAboveZero | None
     max_tokens: Count
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -256,7 +257,46 @@ def test_refusals_in_a_row_end_the_run_with_what_the_server_said() -> None:
         for _ in range(module._IN_A_ROW - 1):
             with pytest.raises(Unanswered):
                 endpoint.ask("m", ASKED)
-        with pytest.raises(module.Stopped, match=r"requests in a row were given up.*temperature must be 1"):
+        with pytest.raises(
+            module.Stopped, match=r"requests in a row were given up.*temperature must be 1"
+        ) as end:
+            endpoint.ask("m", ASKED)
+    assert "synth.sampling.temperature to what this model takes, or to null" in str(end.value.error.fix)
+
+
+@pytest.mark.parametrize("name", ["temperature", "top_p"])
+def test_what_is_null_is_not_sent(name: str) -> None:
+    sampling = replace(module.Sampling(0.7, 0.9, 64), **{name: None})
+    with serving(lambda _: "yes") as server, asking(server) as endpoint:
+        endpoint.sampling = sampling
+        assert endpoint.ask("m", ASKED).text == "yes"
+    assert name not in server.asked[0] and {"temperature", "top_p"} & server.asked[0].keys()
+    assert server.asked[0]["max_tokens"] == 64
+
+
+def events(*deltas: Any, end: bytes = b"data: [DONE]\n\n") -> Any:
+    chunks = [{"choices": [{"delta": one, "finish_reason": None}]} for one in deltas]
+    told = b"".join(b"data: " + json.dumps(one).encode() + b"\n\n" for one in chunks)
+    last = b'data: {"choices": [], "usage": {"prompt_tokens": 7, "completion_tokens": 3}}\n\n'
+    body = b": keep-alive\n\n" + told + last + end
+    return "text/event-stream", body, len(body)
+
+
+def test_a_stream_that_nobody_asked_for_is_read() -> None:
+    parts = [
+        {"role": "assistant", "content": ""},
+        {"reasoning_content": "hm"},
+        {"content": "y"},
+        {"content": "es"},
+    ]
+    first = {"index": 0, "function": {"name": "f", "arguments": '{"a"'}}
+    called = [{"tool_calls": [first]}, {"tool_calls": [{"index": 0, "function": {"arguments": ": 1}"}}]}]
+    raw = [events(*parts), events(*called), events(*parts, end=b"")]
+    with serving(lambda _: "", raw=lambda n: raw[min(n, 2)]) as server, asking(server, tries=1) as endpoint:
+        answer = endpoint.ask("m", ASKED)
+        assert (answer.text, answer.thought, answer.usage.prompt) == ("yes", "hm", 7)
+        assert endpoint.ask("m", ASKED).text == "[f(a=1)]"
+        with pytest.raises(Unanswered, match="not a chat completion"):
             endpoint.ask("m", ASKED)
 
 

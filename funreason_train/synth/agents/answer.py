@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +13,7 @@ from .account import Usage
 
 _BEYOND = 100  # times the most tokens that a request can have taken, from which on nobody is believed
 _THOUGHTS = ("thinking", "reasoning")  # parts of a message that say nothing to the user
+_EVENTS = re.compile(r"\s*(?::[^\n]*\n\s*|event:[^\n]*\n)*data:")
 LARGEST = 4 * 2**20
 """Bytes of one answer."""
 
@@ -73,7 +75,7 @@ def read_answer(text: str, held: tuple[int, int], most: int, plain: Callable[[An
         Unanswered: nothing was said within the tokens that it could have.
     """
     try:
-        value = json.loads(text)
+        value = _joined(text) if _EVENTS.match(text) else json.loads(text)
         choice = value["choices"][0]
         message = choice["message"]
         said = _with_calls(_in_parts(message.get("content")), _native_calls(_called(message)))
@@ -91,6 +93,33 @@ def read_answer(text: str, held: tuple[int, int], most: int, plain: Callable[[An
         what = "a web page, as of a login," if page else "not a chat completion"
         raise Again("garbage", f"the answer is {what}: {shown or 'empty'}") from None
     return Answer(_writable(said), _writable(thought), _usage(value.get("usage"), held))
+
+
+def _joined(text: str) -> dict[str, Any]:
+    """The completion in a stream of events, which some servers send whether or not they are asked for one.
+
+    Raises:
+        ValueError, TypeError, AttributeError, KeyError: It is none, or it broke off.
+    """
+    lines = [line[5:].strip() for line in text.splitlines() if line.startswith("data:")]
+    chunks = [json.loads(line) for line in lines if line not in ("", "[DONE]")]
+    message: dict[str, Any] = {}
+    reason, usage, calls = None, None, dict[int, dict[str, Any]]()
+    for chunk in chunks:
+        usage = chunk.get("usage") or usage
+        for choice in chunk["choices"][:1]:
+            reason = choice.get("finish_reason") or reason
+            for key, part in (choice.get("delta") or {}).items():
+                if isinstance(part, str) and key != "role":
+                    message[key] = message.get(key, "") + part
+                for one in (part or ()) if key == "tool_calls" else ():
+                    call = calls.setdefault(one.get("index", len(calls)), {"name": "", "arguments": ""})
+                    for name in call:
+                        call[name] += one["function"].get(name) or ""
+    if reason is None and "[DONE]" not in lines:
+        raise ValueError("it broke off")
+    message["tool_calls"] = [{"function": one} for one in calls.values()]
+    return {"choices": [{"message": message, "finish_reason": reason}], "usage": usage}
 
 
 async def body_of(asked: Any) -> str:

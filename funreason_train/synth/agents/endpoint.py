@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 _IN_A_ROW = 8  # requests given up one after the other, which say that nobody is there
 _LONGEST_PAUSE = 60.0  # seconds between two tries of a request
+_DRAWN = ("temperature", "top_p")
 _NEWER = "max_completion_tokens"  # what models of late want instead of max_tokens
 _OVER = ("insufficient_quota", "billing_hard_limit_reached")
 
@@ -67,13 +68,13 @@ class Sampling:
     """How completions are drawn.
 
     Attributes:
-        temperature: As the server takes it.
-        top_p: As the server takes it.
+        temperature: As the server takes it; None is not sent.
+        top_p: As the server takes it; None is not sent.
         max_tokens: The most that one completion may have.
     """
 
-    temperature: float
-    top_p: float
+    temperature: float | None
+    top_p: float | None
     max_tokens: int
 
 
@@ -194,8 +195,7 @@ class Endpoint:
                 raise self._stop(
                     f"{self._given_up} requests in a row were given up; the last one because of: "
                     f"{error.detail}",
-                    "Look at the server, or raise synth.limits.seconds; finished conversations are kept, "
-                    "and the same command goes on.",
+                    f"{_way_out(error)}; finished conversations are kept, and the same command goes on.",
                 ) from None
             raise Unanswered(error.reason, error.detail) from None
         self._given_up = 0
@@ -248,12 +248,14 @@ class Endpoint:
     async def _send(self, model: str, messages: list[dict[str, str]], held: tuple[int, int]) -> Answer:
         import openai
 
+        drawn = {"temperature": self.sampling.temperature, "top_p": self.sampling.top_p}
         asked = self._client.chat.completions.with_streaming_response.create(
             model=model,
             messages=messages,  # type: ignore[arg-type]
-            temperature=self.sampling.temperature,
-            top_p=self.sampling.top_p,
-            extra_body={self._limit: self.sampling.max_tokens},
+            extra_body={
+                self._limit: self.sampling.max_tokens,
+                **{name: value for name, value in drawn.items() if value is not None},
+            },
         )
         try:
             text = await asyncio.wait_for(body_of(asked), self.limits.seconds)
@@ -308,6 +310,14 @@ class Endpoint:
         if self._key:
             text = text.replace(self._key, "…")
         return text[:300]
+
+
+def _way_out(error: Again | Unanswered) -> str:
+    """What may help where requests are given up."""
+    if error.reason == "refused" and (named := [one for one in _DRAWN if one in error.detail]):
+        keys = " or ".join(f"synth.sampling.{one}" for one in named)
+        return f"Set {keys} to what this model takes, or to null, which sends none"
+    return "Look at the server, or raise synth.limits.seconds"
 
 
 def _words_of(error: Any) -> str:
