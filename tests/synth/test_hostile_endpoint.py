@@ -266,7 +266,7 @@ def test_refusals_in_a_row_end_the_run_with_what_the_server_said() -> None:
 
 @pytest.mark.parametrize("name", ["temperature", "top_p"])
 def test_what_is_null_is_not_sent(name: str) -> None:
-    sampling = replace(module.Sampling(0.7, 0.9, 64), **{name: None})
+    sampling = replace(module.Sampling(0.7, 0.9, 64), **{name: None})  # type: ignore[arg-type]
     with serving(lambda _: "yes") as server, asking(server) as endpoint:
         endpoint.sampling = sampling
         assert endpoint.ask("m", ASKED).text == "yes"
