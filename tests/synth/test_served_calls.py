@@ -18,6 +18,7 @@ from funreason_train.synth.explore.draw.arguments import Drawer
 from funreason_train.synth.explore.graph import Graph
 from funreason_train.synth.explore.learn import learn
 from funreason_train.synth.explore.sampler import Sampled, Sampler
+from funreason_train.synth.explore.steady import _clocks
 
 EMPTY: Mapping[str, Any] = {"projects": {}}
 
@@ -128,3 +129,27 @@ def test_a_tool_that_has_not_succeeded_yet_is_worth_another_episode() -> None:
 
     graph = learn(Stubborn(), lambda _: EMPTY, "0", 40, 12)
     assert graph.tools["get_profile"].failed == 60 and graph.tools["get_profile"].ok
+
+
+def test_a_tool_that_writes_the_time_down_is_no_clock() -> None:
+    class Timed(Environment):
+        name = "mcp/timed"
+        said, _moments = "", 0
+
+        def reset(self, config: Mapping[str, Any]) -> None:
+            """Nothing is kept."""
+
+        def tools(self) -> list[dict[str, Any]]:
+            return []
+
+        def call(self, call: Call) -> Result:
+            self._moments += 1
+            self.said = f"now: {self._moments}"
+            return Result("now: 2026-03-02T09:30:00", True)
+
+        def snapshot(self) -> Any:
+            return {}
+
+    names = ("start_timer", "update_presence", "get_time", "now", "startup_time")
+    found = dict(_clocks(Timed(), {name: Call(name, {}) for name in names}))
+    assert found.keys() == {"get_time", "now", "startup_time"}

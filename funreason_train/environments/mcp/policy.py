@@ -32,6 +32,10 @@ _REMOVING = re.compile(r"^(?:delete|remove|drop|erase|unregister)(?![a-z])|_(?:d
 _EDITING = re.compile(
     r"^(?:update|edit|modify|patch|rename|change|amend)(?![a-z])|_(?:update|edit|modify|rename)$"
 )
+_WRITING = re.compile(
+    r"^(?:touch|record|log|mark|complete|finish|start|stop|pause|resume|begin|end|set|save|close|archive"
+    r"|clock_in|clock_out|check_in|check_out)(?![a-z])"
+)
 _READING = re.compile(r"^(list|get|read|show|describe|count|view|status|current|fetch|search|find)(?![a-z])")
 
 
@@ -83,6 +87,12 @@ def makes(tool: Tool) -> bool:
 def removes_by_name(name: str) -> bool:
     """Whether a tool takes something away, as its name says."""
     return _REMOVING.search(_words(name)) is not None
+
+
+def writes_by_name(name: str) -> bool:
+    """Whether a tool writes something down, as its name says, be it the time alone."""
+    words = _words(name)
+    return any(one.search(words) for one in (_MAKING, _EDITING, _REMOVING, _WRITING))
 
 
 def edits_by_name(name: str) -> bool:

@@ -16,6 +16,7 @@ from typing import Any
 
 from ...calls import Call
 from ...environments import Environment, Result
+from ...environments.mcp.policy import writes_by_name
 from .directions import Directions
 from .draw.arguments import Drawer
 from .graph import Graph
@@ -210,9 +211,14 @@ def _clocks(environment: Environment, reading: Mapping[str, Call]) -> Iterator[t
 
     Args:
         environment: In a state in which the calls have succeeded.
-        reading: Tool -> a call of it that changes nothing.
+        reading: Tool -> a call of it that changes nothing, but perhaps a time that it writes down: that is
+            what `start_timer` does, and not what it is asked for.
     """
-    first = {name: said for name, call in reading.items() if (said := _said(environment, call))}
+    first = {
+        name: said
+        for name, call in reading.items()
+        if not writes_by_name(name) and (said := _said(environment, call))
+    }
     if first:
         time.sleep(_A_SECOND)
     for name, said in first.items():
