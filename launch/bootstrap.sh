@@ -11,6 +11,8 @@
 # Which package index is asked is the user's own uv or pip configuration. Everything written lies in the environment's
 # folder. All messages go to stderr, so that stdout belongs to the command that follows.
 
+[ -n "${BASH_VERSION:-}" ] || exec bash "$0" "$@" # started as sh SCRIPT
+
 LAUNCH_DIR="$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")" # a script may be called by a link
 REPO_DIR="$(dirname "$LAUNCH_DIR")"
 # The lock's torch is built for CUDA 13.0 (NVIDIA's CUDA compatibility table).
@@ -215,6 +217,13 @@ guard_with_folder() {
     done
     # shellcheck disable=SC2064 # the folder as it is now
     trap "rmdir '$guard'" EXIT
+}
+
+# Where the environment was not made here, it may not be on PATH.
+find_command() {
+    command -v funreason-train >/dev/null \
+        || fail "$(uname -n): there is no command funreason-train on PATH, and FUNREASON_BOOTSTRAP=skip installs none: activate the" \
+            "environment that holds it, or unset FUNREASON_BOOTSTRAP."
 }
 
 bootstrap() {

@@ -352,6 +352,7 @@ print_plan() {
 
 run_on_nodes() {
     local word recipe="" cluster="" supervise="" words=()
+    find_command
     # The user's recipe and profile, which come last, take the place of the script's.
     for word in "$@"; do
         case "$word" in

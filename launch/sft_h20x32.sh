@@ -5,6 +5,7 @@
 #   RAY_ADDRESS=10.0.0.1:6379 bash launch/sft_h20x32.sh [KEY=VALUE ...]      (on an existing Ray cluster, once)
 #   bash launch/sft_h20x32.sh dry_run=true                                   (anywhere: only prints what would run)
 # The settings are described in launch/lib_ray.sh.
+[ -n "${BASH_VERSION:-}" ] || exec bash "$0" "$@" # started as sh SCRIPT
 set -euo pipefail
 # shellcheck source=launch/bootstrap.sh
 source "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/bootstrap.sh"

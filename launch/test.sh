@@ -3,6 +3,7 @@
 #   bash launch/test.sh                      all of it
 #   FUNREASON_TEST=fast bash launch/test.sh  without tests/smoke
 #   bash launch/test.sh tests/data -k name   only pytest, with these arguments
+[ -n "${BASH_VERSION:-}" ] || exec bash "$0" "$@" # started as sh SCRIPT
 set -euo pipefail
 # shellcheck source=launch/bootstrap.sh
 source "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/bootstrap.sh"

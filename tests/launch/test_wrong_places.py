@@ -151,3 +151,19 @@ def test_a_batch_file_outside_of_a_job_says_how_it_is_started(cluster: Cluster) 
 def test_an_option_is_no_folder_for_the_model(cluster: Cluster) -> None:
     code, messages = end(cluster.start("smollm2.sh", "--help"))
     assert code == 2 and "bash launch/smollm2.sh FOLDER" in messages
+
+
+@pytest.mark.parametrize("script", ["quickstart.sh", "sft_h20x32.sh"])
+def test_sh_in_the_place_of_bash_runs_a_script_all_the_same(cluster: Cluster, script: str) -> None:
+    words = ["sh", f"launch/{script}", "run_dir=a b"]
+    done = subprocess.run(words, cwd=REPO, env=cluster.environment(), capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    (called,) = cluster.calls()
+    assert "run_dir=a b" in called
+
+
+@pytest.mark.parametrize("script", ["quickstart.sh", "sft_h20x32.sh"])
+def test_an_environment_without_the_command_is_said_in_one_sentence(cluster: Cluster, script: str) -> None:
+    code, messages = end(cluster.start(script, PATH="/usr/bin:/bin"))
+    assert code == 2 and len(messages.strip().splitlines()) == 1
+    assert "no command funreason-train on PATH" in messages and "FUNREASON_BOOTSTRAP=skip" in messages
