@@ -63,7 +63,7 @@ def _doctor(config: DictConfig, run_dir: RunDir, words: Sequence[str]) -> None:
 def _runs(config: DictConfig, run_dir: RunDir, words: Sequence[str]) -> None:
     from .records.runs import runs
 
-    runs(config)
+    runs(config, words)
 
 
 def _lineage(config: DictConfig, run_dir: RunDir, words: Sequence[str]) -> None:

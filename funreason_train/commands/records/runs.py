@@ -23,19 +23,42 @@ if TYPE_CHECKING:
 _GIB = 2**30
 
 
-def runs(config: DictConfig) -> None:
+def runs(config: DictConfig, words: Sequence[str] = ()) -> None:
     """Does what `runs.do` says.
+
+    Args:
+        config: Of the command.
+        words: What the user gave.
 
     Raises:
         UserError: if there are no such runs, or one of them is being worked in.
     """
     settings = config.runs
+    _check_aim(settings, config.run_dir, words)
     if settings.do == "compare":
         _compare(settings)
     elif settings.do == "clean":
         _clean(settings, bool(config.dry_run))
     else:
         _list(settings)
+
+
+def _check_aim(settings: Any, run_dir: str, words: Sequence[str]) -> None:
+    """Every other command works in `run_dir`; here all runs of the folder would be meant in its place.
+
+    Raises:
+        UserError: if one run was named in this way, with a recipe too where it is to be cleaned.
+    """
+    names = ("run_dir=", "recipe=") if settings.do == "clean" else ("run_dir=",)
+    named = next((word for word in words if word.lstrip("+").startswith(names)), None)
+    if named is not None and not settings.of:
+        raise UserError(
+            f"is not looked at here: {settings.do} takes all in folder={settings.folder}, or those in of",
+            where=f"runs {settings.do} {named}",
+            fix=f"Write of=[{run_dir}] for this run alone"
+            if settings.do == "clean"
+            else "Write folder=DIR for the runs below another folder",
+        )
 
 
 def _list(settings: Any) -> None:
@@ -126,6 +149,9 @@ def _clean(settings: Any, dry: bool) -> None:
     records = (
         [one_run(place) for place in given] if given else list(runs_in(Path(settings.folder).expanduser()))
     )
+    if not records:
+        say(f"There are no runs in {settings.folder}.")
+        return
     for record in records:
         if record.problem:
             say(f"left alone, since {record.problem}: {record.run.root}")

@@ -101,6 +101,32 @@ def test_nothing_is_removed_without_a_yes(tmp_path: Path, capsys: pytest.Capture
     assert size_of(run.root) == before
 
 
+@pytest.mark.parametrize("word", ["run_dir={}/one", "++run_dir={}/one", "+recipe=quickstart_cpu"])
+def test_a_run_that_is_named_as_elsewhere_does_not_clean_all_the_others(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], word: str
+) -> None:
+    """`runs clean run_dir=runs/one yes=true` cleaned every run in `runs`."""
+    made = [finished(tmp_path / name) for name in ("one", "two")]
+    before = [size_of(run.root) for run in made]
+    word = word.format(tmp_path)
+    code, out = told(capsys, "clean", word, f"folder={tmp_path}", "yes=true")
+    assert code == 2 and "Write of=[" in out and "is not looked at" in out
+    assert [size_of(run.root) for run in made] == before
+    code, _ = told(capsys, "clean", word, f"of=[{made[0].root}]", "yes=true")
+    assert code == 0 and size_of(made[0].root) != before[0] and size_of(made[1].root) == before[1]
+
+
+def test_a_list_of_the_runs_of_a_folder_does_not_pass_over_a_run_dir(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    finished(tmp_path / "one")
+    code, out = told(capsys, "list", f"run_dir={tmp_path / 'one'}")
+    assert code == 2 and "Write folder=DIR" in out
+    (tmp_path / "none").mkdir()
+    code, out = told(capsys, "clean", f"folder={tmp_path / 'none'}", "yes=true")
+    assert code == 0 and "There are no runs in" in out
+
+
 def test_earlier_checkpoints_of_finished_stages_go_and_the_newest_stay(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
