@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping
+from errno import EADDRINUSE
 from functools import partial
 from pathlib import Path
 from random import Random
@@ -43,13 +44,16 @@ def serve_env(config: DictConfig, run: RunDir) -> None:
     if settings.port is None:
         serve_stdio(server)
         return
-    print(f"{name}: http://{settings.host}:{settings.port}/mcp", file=sys.stderr, flush=True)
+    place = f"[{settings.host}]" if ":" in settings.host else settings.host  # of IPv6, as an address has it
+    print(f"{name}: http://{place}:{settings.port}/mcp", file=sys.stderr, flush=True)
     try:
         serve_http(server, settings.host, settings.port)
     except OSError as error:
         raise UserError(
-            f"nothing can listen at {settings.host}:{settings.port} ({error.strerror})",
-            fix="Choose another port=PORT",
+            f"nothing can listen at {place}:{settings.port} ({error.strerror})",
+            fix="Choose another port=PORT"
+            if error.errno == EADDRINUSE
+            else "Name an address of this machine, host=HOST",
         ) from None
 
 

@@ -107,7 +107,9 @@ def _input_changes(old: Inputs, new: Inputs) -> list[str]:
             continue  # which code a job used was not always noted; which is asked for is a setting
         if before == now or (for_people(path) and str(Path(path).with_name("config.json")) in known):
             continue  # a model's card says nothing about the model
-        if now is None or now["bytes"] is None:
+        if now is None and before and before["bytes"] is not None:  # it may lie where it did
+            found.append(f"{_INPUT}{path} is no longer read")
+        elif now is None or now["bytes"] is None:
             found.append(f"{_INPUT}{path} is not there any more" if before else f"{_INPUT}{path} is missing")
         elif before is None or before["bytes"] is None:
             found.append(f"{_INPUT}{path} is new")

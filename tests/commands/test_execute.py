@@ -211,6 +211,16 @@ def test_a_models_card_is_no_other_input() -> None:
     assert changes(decides, {"settings": {}, "inputs": of(**{"README.md": "b"})}, {}, alone).another
 
 
+def test_a_file_that_is_asked_for_no_more_is_not_called_missing() -> None:
+    decides, entry = stage_of("data").decides, {"digest": "a", "bytes": 1}
+    record = {"settings": {"data.mine.path": "f"}, "inputs": {"f/a": entry}}
+    now = {"f/b": {"digest": "b", "bytes": 1}}
+    said = changes(decides, record, {"data.mine.path": "f/b"}, now).another
+    assert "the input f/a is no longer read" in said and "the input f/b is new" in said
+    said = changes(decides, record, record["settings"], {"f/a": {"digest": None, "bytes": None}}).another
+    assert said == ("the input f/a is not there any more",)
+
+
 def test_code_of_ones_own_that_decides_is_an_input(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(tmp_path)
     (tmp_path / "my_world_of_reads.py").write_text("")

@@ -198,6 +198,14 @@ def test_a_port_that_is_taken(capsys: pytest.CaptureFixture[str]) -> None:
     assert "port=PORT" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(("host", "shown"), [("192.0.2.1", "192.0.2.1"), ("'2001:db8::1'", "[2001:db8::1]")])
+def test_an_address_of_another_machine(host: str, shown: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """It was answered with the advice to choose another port, and IPv6's stood there without brackets."""
+    assert main(["serve-env", "shop", f"host={host}", "port=8123"]) == 2
+    told = capsys.readouterr().err
+    assert f"nothing can listen at {shown}:8123 " in told and "host=HOST" in told and "port=PORT" not in told
+
+
 def test_help_lists_its_settings(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["serve-env", "--help"]) == 0
     assert "state_tool" in capsys.readouterr().out
