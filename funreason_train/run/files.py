@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import platform
+import re
 import shutil
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -91,9 +92,17 @@ def not_ours(
 
 
 @contextmanager
-def fresh_folder(out: Path) -> Iterator[Path]:
-    """A folder beside `out` that takes its place at the end; after an error nothing has changed."""
+def fresh_folder(out: Path, alone: bool = True) -> Iterator[Path]:
+    """A folder beside `out` that takes its place at the end; after an error nothing has changed.
+
+    Args:
+        out: The folder to make.
+        alone: Whether nobody else makes it meanwhile, on any machine, as under the lock of a run directory.
+            Then what processes that were killed have left of it is removed.
+    """
     out.parent.mkdir(parents=True, exist_ok=True)
+    if alone:
+        _remove_leftovers(out)
     work = out.with_name(f".{out.name}.{os.getpid()}.tmp")
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir()
@@ -108,10 +117,24 @@ def fresh_folder(out: Path) -> Iterator[Path]:
         shutil.rmtree(work, ignore_errors=True)
 
 
+def _remove_leftovers(out: Path) -> None:
+    """Removes what killed processes left of `out`; an older result only where there is a newer one."""
+    kinds = "tmp|old" if out.exists() else "tmp"
+    name = re.compile(rf"\.{re.escape(out.name)}\.(\d+)\.(?:{kinds})")
+    for folder in list(out.parent.iterdir()):
+        match = name.fullmatch(folder.name)
+        with suppress(OSError):
+            if match and not Path(f"/proc/{match[1]}").exists() and folder.stat().st_uid == os.getuid():
+                shutil.rmtree(folder, ignore_errors=True)
+
+
 def unwritable(root: Path, error: OSError) -> UserError:
     """What is said when a run directory takes no files: it is full, read-only or somebody else's."""
+    file = next((one for one in (root, *root.parents) if os.path.isfile(one)), None)
+    why = error.strerror if file is None else f"{file} is a file, not a folder"
+    mend = "Free some space, change its permissions, or choose" if file is None else "Choose"
     return UserError(
-        f"{platform.node()}: the run directory cannot be written ({error.strerror})",
+        f"{platform.node()}: the run directory cannot be written ({why})",
         where=str(root),
-        fix="Free some space, change its permissions, or choose another place with run_dir=DIR",
+        fix=f"{mend} another place with run_dir=DIR",
     )

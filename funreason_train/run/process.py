@@ -153,6 +153,8 @@ class Child:
         for number, patience in signals:
             if self._process.poll() is not None:
                 break
+            if number == signal.SIGINT and signal.getsignal(number) is signal.SIG_IGN:
+                continue  # a script's `command &` ignores it, and so does what it starts: no use to wait
             if self._group:
                 os.killpg(self.pid, number)
             else:

@@ -124,6 +124,19 @@ def test_a_child_ends_with_its_context(tmp_path: Path) -> None:
     assert all(_gone(pid) for pid in pids)
 
 
+def test_a_child_that_takes_no_interrupt_is_not_waited_for(tmp_path: Path) -> None:
+    """A command behind `&` in a script ignores SIGINT, its stage does too, and each stop took 20 s more."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with Child(wait, {"file": str(tmp_path / "pids")}, environment=FOLDERS) as child:
+            while not (tmp_path / "pids").exists():
+                time.sleep(0.05)
+            asked = time.monotonic()
+        assert time.monotonic() - asked < 15 and child.poll() == -signal.SIGTERM
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 def test_a_child_ends_when_its_parent_is_killed(tmp_path: Path) -> None:
     file = tmp_path / "pids"
     parent = (

@@ -54,7 +54,7 @@ def reverify(config: DictConfig, run: RunDir, words: Sequence[str] = ()) -> None
     told = reward.told
     tally = Tally(int(settings.examples))
     try:
-        with fresh_folder(out) as folder:
+        with fresh_folder(out, alone=False) as folder:
             with (folder / "changes.jsonl").open("w", encoding="utf-8") as changes:
                 for stored in _all(record, list(settings.of)):
                     _again(stored, reward, tally, changes.write)
