@@ -213,7 +213,7 @@ def test_a_models_card_is_no_other_input() -> None:
 
 def test_a_file_that_is_asked_for_no_more_is_not_called_missing() -> None:
     decides, entry = stage_of("data").decides, {"digest": "a", "bytes": 1}
-    record = {"settings": {"data.mine.path": "f"}, "inputs": {"f/a": entry}}
+    record: dict[str, Any] = {"settings": {"data.mine.path": "f"}, "inputs": {"f/a": entry}}
     now = {"f/b": {"digest": "b", "bytes": 1}}
     said = changes(decides, record, {"data.mine.path": "f/b"}, now).another
     assert "the input f/a is no longer read" in said and "the input f/b is new" in said
