@@ -17,6 +17,11 @@ def test_targets_come_from_lists_and_from_failures(tmp_path: Path) -> None:
     assert Targets.read(str(plain)).among(TOOLS) == {"shop": ["order_item"], "bank": ["sign_in"]}
     plain.write_text('["find_item", "bank:sign_in"]')
     assert Targets.read(str(plain)).among(TOOLS) == {"shop": ["find_item"], "bank": ["sign_in"]}
+    plain.write_text(json.dumps(["find_item", "bank:sign_in"], indent=2))
+    assert Targets.read(str(plain)).among(TOOLS) == {"shop": ["find_item"], "bank": ["sign_in"]}
+    rows = [{"gold": [{"name": "find_item", "arguments": {}}]}, {"right": True}, {"score": 1}]
+    plain.write_text(json.dumps(rows, indent=1))
+    assert Targets.read(str(plain)).among(TOOLS) == {"shop": ["find_item"]}
     failures = tmp_path / "failures.jsonl"
     missed = 'missing_result: [order_item(item="K1", quantity=2)] never answered {"order": "R1"}'
     rows = [

@@ -38,16 +38,16 @@ class Targets:
         """Reads a file; no environment is needed for it.
 
         Args:
-            path: A text file with one tool a line (`TOOL` or `ENVIRONMENT:TOOL`) or a JSON list of such names
-                on one line, or JSON lines: failures of an evaluation or rollouts of RL, of which the tools of
-                the gold calls count, each as often as it was got wrong.
+            path: A text file with one tool a line (`TOOL` or `ENVIRONMENT:TOOL`) or a JSON list of such
+                names, or JSON lines (or a list of them): failures of an evaluation or rollouts of RL, of which
+                the tools of the gold calls count, each as often as it was got wrong.
 
         Raises:
             UserError: the file is not there, cannot be read, or names no tool.
         """
         file = Path(path).expanduser()
         try:
-            lines = file.read_text(encoding="utf-8-sig").splitlines()
+            lines = _lines(file.read_text(encoding="utf-8-sig"))
         except FileNotFoundError:
             raise UserError(
                 "there is no such file", where=str(file), fix="Give a file, or coverage"
@@ -109,6 +109,19 @@ class Targets:
                 fix=_meant(first, offered) or f"They offer, for example, {_example(tools)}",
             )
         return found
+
+
+def _lines(text: str) -> list[str]:
+    """A file's lines; a list of JSON that is written over several of them is one, or a line for each row."""
+    lines = text.splitlines()
+    if len(lines) < 2 or lines[0].strip()[:1] != "[":
+        return lines
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return lines
+    rows = all(isinstance(one, Mapping) for one in found)
+    return [json.dumps(one) for one in (found if rows else [found])]
 
 
 def _meant(name: str, offered: set[str]) -> str:
