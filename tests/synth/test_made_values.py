@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from base64 import b64decode
 from random import Random
 from typing import Any
 
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 
 from funreason_train.synth.explore import words
 from funreason_train.synth.explore.draw.arguments import Drawer
-from funreason_train.synth.explore.draw.formats import in_format
+from funreason_train.synth.explore.draw.formats import in_format, named_format
 from funreason_train.synth.explore.draw.patterned import text_like
 from funreason_train.synth.explore.graph import Graph
 from funreason_train.synth.explore.words import number_for
@@ -206,3 +207,21 @@ def test_what_a_value_is_of_is_told_from_what_it_is() -> None:
     assert words.names_it("body", "files/file", "The content of the file") == 0.0
     assert words.names_it("which", "patients/patient", "Id of the patient") > 0.5
     assert words.text_for("fileName", Random(0)).endswith(".txt")
+
+
+@pytest.mark.parametrize(
+    ("name", "schema", "pattern"),
+    [
+        ("external_url", {"type": "string"}, r"https://\S+"),
+        ("websiteLink", {"type": "string"}, r"https://\S+"),
+        ("content_base64", {"type": "string"}, r"[A-Za-z0-9+/]+=*"),
+        ("data", {"type": "string", "contentEncoding": "base64"}, r"[A-Za-z0-9+/]+=*"),
+        ("url", {"type": "string", "pattern": "^/[a-z]+$"}, "/[a-z]+"),
+        ("title", {"type": "string"}, "quiet harbour"),
+    ],
+)
+def test_a_name_may_tell_how_a_text_is_written(name: str, schema: dict[str, Any], pattern: str) -> None:
+    made = in_format(named_format(schema, name), "quiet harbour", Random(1))
+    assert re.fullmatch(pattern, made) and (made == "quiet harbour" or " " not in made)
+    if "base64" in str((name, schema)):
+        assert b64decode(made, validate=True).startswith(b"Note ")

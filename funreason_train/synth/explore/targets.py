@@ -39,7 +39,7 @@ class Targets:
 
         Args:
             path: A text file with one tool a line (`TOOL` or `ENVIRONMENT:TOOL`) or a JSON list of such
-                names, or JSON lines (or a list of them): failures of an evaluation or rollouts of RL, of which
+                names, or JSON lines (or a list of them): failures of an evaluation or rollouts of RL, where
                 the tools of the gold calls count, each as often as it was got wrong.
 
         Raises:

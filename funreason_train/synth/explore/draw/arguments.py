@@ -14,7 +14,7 @@ from ..trace import Executed, Path, Source, leaves, pattern, traits
 from ..words import count_for, number_for, options_in, text_for
 from .answers import Answers
 from .attempts import Attempts
-from .formats import counts, examples_in, in_format
+from .formats import counts, examples_in, in_format, named_format
 from .likely import Likely
 
 _TYPES: Mapping[str, tuple[type, ...]] = {
@@ -340,7 +340,7 @@ class Drawer(Likely):
                 schema = {"minimum": failed / 8, **schema, "maximum": failed / 2}
             return number_for(dict(schema), self._rng, told, _EDGE if self._learning else 0.0)
         text = text_for(place, self._rng, self._graph.told(self._tool, place))
-        return in_format(schema, text, self._rng)
+        return in_format(named_format(schema, place) if self._foreign else schema, text, self._rng)
 
     def _from_answer(self, label: str, types: Any, place: str) -> Any:
         entries = [one for one in self._answers.values[label] if type(one[2]) in types]

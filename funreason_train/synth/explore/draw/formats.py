@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import uuid
+from base64 import b64encode
 from collections.abc import Mapping
 from random import Random
 from typing import Any
@@ -61,6 +62,7 @@ _COUNTING = frozenset(
         "times",
     ]
 )
+_ADDRESSES = frozenset({"url", "uri", "link", "website", "homepage"})
 _MEASURED = frozenset({"price", "cost", "rate", "ratio", "score", "weight", "temperature", "balance"})
 _EXAMPLES = re.compile(r"(?:e\.g\.|for example|for instance|such as)[,:]?\s*([^()\n]{0,300})", re.IGNORECASE)
 _QUOTED = re.compile(r"'([^'\n]{1,80})'|\"([^\"\n]{1,80})\"|`([^`\n]{1,80})`")
@@ -89,6 +91,16 @@ def in_format(schema: Mapping[str, Any], text: str, rng: Random) -> str:
         return text
     cut = text[:most].rpartition(" ")[0] or text[:most]
     return cut if len(cut) >= least else text[:most]
+
+
+def named_format(schema: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """A schema of a string with the format that its name tells, where it states nothing of the kind."""
+    if schema.keys() & {"format", "pattern", "maxLength"}:
+        return schema
+    if tokens(name) & _ADDRESSES:
+        return {**schema, "format": "uri"}
+    encoded = str(schema.get("contentEncoding", "")).lower() == "base64" or "base64" in name.lower()
+    return {**schema, "format": "byte"} if encoded else schema
 
 
 def examples_in(described: str) -> list[str]:
@@ -128,6 +140,9 @@ _FORMATS = {
     "email": lambda rng: f"{rng.choice(('ada', 'noor', 'sven', 'mia'))}@mail.example",
     "uri": lambda rng: f"https://example.org/{rng.choice(('news', 'about', 'items', 'help'))}",
     "url": lambda rng: f"https://example.org/{rng.choice(('news', 'about', 'items', 'help'))}",
+    "byte": lambda rng: b64encode(
+        f"Note {rng.randint(1, 99)}: {rng.choice(('milk', 'paint'))}".encode()
+    ).decode(),
     "hostname": lambda rng: f"{rng.choice(('mail', 'web', 'files'))}.example.org",
     "ipv4": lambda rng: f"192.0.2.{rng.randint(1, 250)}",
     "uuid": lambda rng: str(uuid.UUID(int=rng.getrandbits(128), version=4)),
