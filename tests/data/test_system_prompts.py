@@ -232,3 +232,14 @@ def test_nothing_mangled_stays_of_a_prompt(system: str, left: str | None, flagge
     found = openai.convert(row, OPTIONS)
     assert (found.system, bool(found.meta.get("flags"))) == (left, flagged)
     assert [tool["name"] for tool in found.tools] == ["tide"]
+
+
+def test_a_prompt_that_a_row_states_twice_stands_there_once() -> None:
+    said = [
+        {"role": "system", "content": "Be brief."},
+        {"role": "user", "content": "Hi."},
+        {"role": "assistant", "content": "Yes?"},
+    ]
+    row = {"messages": said, "tools": TOOLS}
+    assert openai.convert({**row, "system": "Be brief.\n"}, OPTIONS).system == "Be brief.\n"
+    assert openai.convert({**row, "system": "Be kind."}, OPTIONS).system == "Be kind.\n\nBe brief."

@@ -205,14 +205,17 @@ class Conversation:
         return id is not None and identifier(id) in self._ids
 
     def system(self, text: str) -> None:
-        """A system message; several at the beginning are joined.
+        """A system message; several at the beginning are joined, unless they say the same.
 
         Raises:
             RowError: `role_order`.
         """
         if self._last not in ("", "system"):
             raise RowError("role_order", "a system message after the first message")
-        self.instructions = text if self.instructions is None else f"{self.instructions}\n\n{text}"
+        if self.instructions is None:
+            self.instructions = text
+        elif self.instructions.strip() != text.strip():  # a row may state it beside its messages as well
+            self.instructions = f"{self.instructions}\n\n{text}"
         self._last = "system"
 
     def user(self, text: str) -> None:
