@@ -188,6 +188,11 @@ REPLY = (Turn("Please look it up.", (_DONE,)),)
         {"messages": ASKED, "response": "It is done."},
         {"request": {"messages": ASKED}, "response": {"choices": [{"message": SPOKEN}]}},
         {"prompt": ASKED, "completion": [SPOKEN]},
+        {"prompt": ASKED, "completion": [SPOKEN], "label": True},
+        {"messages": [*ASKED, SPOKEN], "kto_tag": True},
+        {"prompt": ASKED, "chosen": [SPOKEN]},
+        {"chosen": [*ASKED, SPOKEN]},
+        {"prompt": ASKED[0]["content"], "chosen": [*ASKED, SPOKEN]},
     ],
 )
 def test_an_answer_beside_its_request(row: Row) -> None:
@@ -195,9 +200,17 @@ def test_an_answer_beside_its_request(row: Row) -> None:
     assert found.turns == REPLY and not found.meta.get("flags")
 
 
+def test_of_a_preference_the_chosen_answer_is_read_and_the_other_one_named() -> None:
+    worse = {"role": "assistant", "content": "No."}
+    found = _read({"prompt": ASKED, "chosen": [SPOKEN], "rejected": [worse], "tools": []})
+    assert found.turns == REPLY and found.meta["flags"] == ["unread_row_field:rejected"]
+
+
 @pytest.mark.parametrize(
     ("row", "reason"),
     [
+        ({"prompt": ASKED, "completion": [SPOKEN], "label": False}, "unwanted: the row's label"),
+        ({"messages": [*ASKED, SPOKEN], "kto_tag": False}, "unwanted: the row's kto_tag"),
         (
             {"messages": ASKED, "choices": [{"message": SPOKEN}, {"message": SPOKEN}]},
             "row_shape: choices holds 2",

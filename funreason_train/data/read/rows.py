@@ -38,6 +38,7 @@ REASONS = {
     "gold_error": "a gold call of the task is answered by an error",
     "bad_character": "a NUL or an unpaired surrogate in the text",
     "untrained": "every response has weight 0",
+    "unwanted": "the row shows an answer that its own label says is not wanted",
     "duplicate": "the same conversation has been read before",
     "near_duplicate": "almost the same conversation has been read before",
     "overlong": "every response of the conversation exceeds the token limits",
@@ -46,7 +47,15 @@ REASONS = {
 
 #: Reasons that say nothing against a data set: a setting, or the data set itself, leaves these rows out.
 BY_CHOICE = frozenset(
-    ("duplicate", "near_duplicate", "decontaminated", "overlong", "untrained", "error_tool_response")
+    (
+        "duplicate",
+        "near_duplicate",
+        "decontaminated",
+        "overlong",
+        "untrained",
+        "unwanted",
+        "error_tool_response",
+    )
 )
 
 #: Every flag, which marks a row that was kept although something was repaired or is odd, and what it means.

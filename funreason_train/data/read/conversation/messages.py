@@ -51,6 +51,7 @@ _CALLS = (
 _WHO, _SAID = ("role", "from"), ("content", "value")
 
 _WEIGHED = frozenset((*_WEIGHTS, *_MASKS))
+_WANTED = ("label", "kto_tag")  # whether a row's answer is wanted, as TRL and LLaMA-Factory have it for KTO
 _OF_ROWS = frozenset(("id", "task_id", "system", *TOOLS))
 _OF_ALL = frozenset((*_WHO, *_SAID, *_WEIGHTS, *_MASKS))
 _FIELDS = {
@@ -87,12 +88,15 @@ def read_chat(
     """
     outer, messages = messages_of(row)
     check_media(outer)
+    judged = [key for key in _WANTED if isinstance(outer.get(key), bool)]
+    if not all(outer[key] for key in judged):
+        raise RowError("unwanted", f"the row's {' and '.join(judged)} says that its answer is not wanted")
     listed, elsewhere = stated_lists(outer)
     chat = Conversation(listed[0] if listed else None)
     for other in listed[1:]:
         if not blank(other):
             chat.declare(other)
-    known = _OF_ROWS | {*of_rows, *elsewhere}
+    known = _OF_ROWS | {*of_rows, *elsewhere, *judged}
     flags = unread("row", outer, known)
     policy = sorted_content(outer.get("system"), "system", flags)
     if "".join(policy.texts).strip():

@@ -2,7 +2,8 @@
 
 Row: `messages` (or `request` with them) and the answer beside them: `choices` of OpenAI's API, or `response`,
 which is that API's object, a message (as Anthropic's API answers), or the text. And `prompt` with
-`completion`, two lists of messages, as TRL has them. A row whose messages end in a response has its answer.
+`completion`, two lists of messages, as TRL has them; in preference data the answer is the one that was
+`chosen`, or that is the whole conversation. A row whose messages end in a response has its answer.
 """
 
 from __future__ import annotations
@@ -21,14 +22,28 @@ def speaks(row: Any) -> bool:
     """Whether a row is in this form."""
     if not isinstance(row, Mapping):
         return False
-    if "completion" in row and "prompt" in row and "messages" not in row:
-        asked, answer = (listed(row, (key,)) for key in ("prompt", "completion"))
-        return _are_messages(asked) and _are_messages(answer) and answer[0]["role"] == "assistant"
+    if "messages" not in row and _by_parts(row) is not None:
+        return True
     if all(blank(row.get(key)) for key in _KEYS):
         return False
     asked = row.get("request")
     messages = listed(asked if isinstance(asked, Mapping) and "messages" not in row else row, ("messages",))
     return _are_messages(messages) and messages[-1].get("role") not in ("assistant", "model")
+
+
+def _by_parts(row: Mapping[str, Any]) -> tuple[list[Any], tuple[str, ...]] | None:
+    """The messages of a row that has its answer apart, and the keys that hold them; None for another row."""
+    asked = listed(row, ("prompt",))
+    for key in ("completion", "chosen"):
+        answer = listed(row, (key,))
+        if not _are_messages(answer):
+            continue
+        if answer[0]["role"] == "assistant":
+            return ([*asked, *answer], ("prompt", key)) if _are_messages(asked) else None
+        if key == "chosen" and answer[-1]["role"] == "assistant":
+            said = [one.get("content") for one in answer[:-1]]
+            return answer, (key, *(["prompt"] if row.get("prompt") in said or asked == answer[:-1] else []))
+    return None
 
 
 def _are_messages(value: Any) -> bool:
@@ -51,9 +66,9 @@ def translated(row: Any) -> Translated:
         if twice := [key for key in asked if not blank(outer.get(key)) and outer[key] != asked[key]]:
             raise RowError("row_shape", f"{field_name(twice[0])} of the request and of the row differ")
         outer = {**outer, **asked}
-    if "messages" not in outer:
-        said = [*objects(outer.pop("prompt"), "prompt"), *objects(outer.pop("completion"), "completion")]
-        return {**outer, "messages": said}, []
+    if "messages" not in outer and (parts := _by_parts(outer)) is not None:
+        said, keys = parts
+        return {**{key: value for key, value in outer.items() if key not in keys}, "messages": said}, []
     flags: list[str] = []
     told = [key for key in _KEYS if not blank(outer.get(key))]
     answers = [_answer(outer.pop(key), key, flags) for key in told]
