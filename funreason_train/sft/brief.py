@@ -145,7 +145,8 @@ def _too_short(config: DictConfig, paths: Paths) -> list[str]:
     limits = {"sft.cutoff_len": config.sft.cutoff_len, "sft.tree_tokens": config.sft.tree_tokens}
     return [
         f"{name}={limit}, and the data stage measured prompts of up to {measured.longest_prompt:,} tokens; "
-        "a longer row stops the stage before training, since nothing is cut"
+        "a longer row stops the stage before training, since nothing is cut. Raise the limit, or leave such "
+        "rows out in the data stage (data.max_prompt_tokens)"
         for name, limit in limits.items()
         if measured is not None and limit is not None and measured.longest_prompt >= limit
     ]

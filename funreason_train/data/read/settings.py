@@ -69,7 +69,7 @@ _READ_BY = {
 def _called_otherwise(value: Any) -> Any:
     """Says which format reads rows of a name that is none."""
     if found := _READ_BY.get(str(value).lower().replace("-", "_")):
-        raise wrong(f"'{value}' is no format; such rows are read by {found}", f"Write .format={found}")
+        raise wrong(f"'{value}' is no format; such rows are read by {found}", f"Set it to {found}")
     return value
 
 

@@ -28,8 +28,7 @@ from ..protocol import Result
 MOMENT: Final = "2026-03-02T09:30:00"
 """What every time of about now is shown as, in the form in which the server writes times."""
 
-NOW: Final = "(now)"
-"""What stands for a time of about now where the state is compared."""
+_NOW: Final = "(now)"  # a time of about now where the state is compared
 
 _MOMENT_SECONDS: Final = 1772443800
 _LEAST: Final = 1e9  # of the numbers that may count seconds since 1970
@@ -338,7 +337,7 @@ def _is_now(match: re.Match[str]) -> bool:
 
 
 def _without_now(match: re.Match[str]) -> str:
-    return NOW if _is_now(match) else match[0]
+    return _NOW if _is_now(match) else match[0]
 
 
 def _written_as(stamp: str, digits: str) -> str:

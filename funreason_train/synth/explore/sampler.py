@@ -172,8 +172,7 @@ class Sampler:
 
     def _edits(self, name: str) -> bool:
         """Whether a tool that others wrote changes something, as its name says."""
-        own = self.graph.environment
-        return (own.startswith("mcp/") or ":" in own) and edits_by_name(name)
+        return self.drawer.foreign and edits_by_name(name)
 
     def look_back(self) -> None:
         """Makes calls once more that failed before something changed, to learn whether that helped.

@@ -212,7 +212,7 @@ class Drawer(Likely):
         if wanted := count_for(self._graph.told(self._tool, place)):
             least = most = wanted
         items = schema.get("items", {"type": "string"})
-        if self._foreign and items.get("properties"):  # in words, values of several records would be mixed up
+        if self.foreign and items.get("properties"):  # in words, values of several records would be mixed up
             most = least
         if "description" not in items and "description" in schema:
             items = {**items, "description": schema["description"]}
@@ -340,7 +340,7 @@ class Drawer(Likely):
                 schema = {"minimum": failed / 8, **schema, "maximum": failed / 2}
             return number_for(dict(schema), self._rng, told, _EDGE if self._learning else 0.0)
         text = text_for(place, self._rng, self._graph.told(self._tool, place))
-        return in_format(named_format(schema, place) if self._foreign else schema, text, self._rng)
+        return in_format(named_format(schema, place) if self.foreign else schema, text, self._rng)
 
     def _from_answer(self, label: str, types: Any, place: str) -> Any:
         entries = [one for one in self._answers.values[label] if type(one[2]) in types]

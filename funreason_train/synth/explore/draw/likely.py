@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from ....environments.mcp import PREFIX
 from ..graph import Graph
 from ..state import State
 
@@ -20,13 +21,16 @@ class Likely:
         graph: What is known of the tools; not changed but for what it keeps.
         state: What the conversation starts from.
         learning: Whether the graph is still learning.
+
+    Attributes:
+        foreign: Whether others wrote the tools: a server's, or a class of the user's own.
     """
 
     def __init__(self, graph: Graph, state: State, learning: bool) -> None:
         self._graph, self._state, self._learning = graph, state, learning
         # Of a server's documents less can be expected than of those that were written for this.
-        self._served = graph.environment.startswith("mcp/")
-        self._foreign = self._served or ":" in graph.environment
+        self._served = graph.environment.startswith(PREFIX)
+        self.foreign = self._served or ":" in graph.environment
         self._tool = ""
         self._labels: dict[tuple[str, str], list[str]] = {}
 
@@ -71,7 +75,7 @@ class Likely:
     def _weight(self, place: str, label: str, prior: float) -> float:
         """The prior, corrected by how calls with a value from there have ended."""
         ok, failed = self._graph.tools[self._tool].sources.get(place, {}).get(label, (0, 0))
-        if label == "made" and self._learning and self._foreign and ok + failed < _CURIOUS:
+        if label == "made" and self._learning and self.foreign and ok + failed < _CURIOUS:
             return max(prior, _TRIED)  # else nobody learns that any name would do for what is made
         share = (ok + 1.0) / (ok + failed + 1.5)
         return prior * (share if self._learning else share**3) + 1e-6

@@ -15,7 +15,7 @@ from ...fields import blank, field_name, unread
 from ...rows import RowError
 from .dialect import Translated, listed, objects
 
-_KEYS = ("choices", "response")
+_KEYS = ("choices", "response", "chosen")
 
 
 def speaks(row: Any) -> bool:
@@ -36,6 +36,7 @@ def _by_parts(row: Mapping[str, Any]) -> tuple[list[Any], tuple[str, ...]] | Non
     asked = listed(row, ("prompt",))
     for key in ("completion", "chosen"):
         answer = listed(row, (key,))
+        answer = [answer] if isinstance(answer, Mapping) else answer
         if not _are_messages(answer):
             continue
         if answer[0]["role"] == "assistant":
@@ -87,6 +88,8 @@ def _answer(value: Any, key: str, flags: list[str]) -> dict[str, Any]:
     if isinstance(value, Mapping) and "role" in value:
         return {str(k): v for k, v in value.items() if k != "type" or v != "message"}
     choices = objects(value, key)
+    if key == "chosen" and len(choices) == 1 and "role" in choices[0]:
+        return dict(choices[0])
     if len(choices) != 1 or not isinstance(choices[0].get("message"), Mapping):
         raise RowError("row_shape", f"{key} holds {len(choices)} answers, or one that is no message")
     choice = choices[0]
