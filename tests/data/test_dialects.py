@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from funreason_train.calls import Call
-from funreason_train.data.read.formats import openai
+from funreason_train.data.read.formats import apigen_mt, openai
 from funreason_train.data.read.rows import RowError
 from funreason_train.dialogue.messages import AssistantStep, Trajectory, Turn
 
@@ -176,6 +176,7 @@ def test_they_go_through_the_stage(
 
 ASKED = [{"role": "user", "content": "Please look it up."}]
 SPOKEN = {"role": "assistant", "content": "It is done."}
+SHARED = [{"from": "human", "value": "Please look it up."}]
 REPLY = (Turn("Please look it up.", (_DONE,)),)
 
 
@@ -195,6 +196,8 @@ REPLY = (Turn("Please look it up.", (_DONE,)),)
         {"messages": ASKED, "chosen": SPOKEN},
         {"messages": ASKED, "chosen": [SPOKEN]},
         {"messages": ASKED, "chosen": "It is done."},
+        {"conversations": SHARED, "chosen": {"from": "gpt", "value": "It is done."}},
+        {"conversations": SHARED, "chosen": SPOKEN},
         {"chosen": [*ASKED, SPOKEN]},
         {"prompt": ASKED[0]["content"], "chosen": [*ASKED, SPOKEN]},
     ],
@@ -208,6 +211,20 @@ def test_of_a_preference_the_chosen_answer_is_read_and_the_other_one_named() -> 
     worse = {"role": "assistant", "content": "No."}
     found = _read({"prompt": ASKED, "chosen": [SPOKEN], "rejected": [worse], "tools": []})
     assert found.turns == REPLY and found.meta["flags"] == ["unread_row_field:rejected"]
+
+
+def test_llamafactorys_preference_rows_are_read_as_sharegpt_too() -> None:
+    call = {"from": "function_call", "value": '{"name": "look_up", "arguments": {"a": 1}}'}
+    row = {
+        "conversations": SHARED,
+        "tools": json.dumps(TOOLS),
+        "chosen": call,
+        "rejected": {"from": "gpt", "value": "I cannot."},
+    }
+    found = apigen_mt.convert(row, {"tools_missing": "infer"})
+    assert found.turns[0].user == "Please look it up."
+    assert [one.name for one in found.turns[0].steps[0].calls] == ["look_up"]
+    assert found.meta["flags"] == ["unread_row_field:rejected"]
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,8 @@
 
 Row (ShareGPT): `conversations`, a list of `{"from": human, gpt, function_call or observation, "value": str}`,
 `system` (the domain's policy) and `tools` (JSON text of a list). The value of a `function_call` is JSON text
-of `{"name", "arguments"}` or of a list of these; other converters' names of the same roles are read as well.
+of `{"name", "arguments"}` or of a list of these; other converters' names of the same roles are read as well,
+and so is a last response that stands beside the list, as `chosen` does in preference data.
 Source: the data set's card, CC-BY-NC-4.0.
 """
 
@@ -13,6 +14,8 @@ from typing import Any
 
 from ....dialogue.messages import Trajectory
 from ..conversation.messages import read_chat
+from .dialects import answers
+from .dialects.dialect import flagged
 
 
 def convert(row: Any, options: Mapping[str, Any]) -> Trajectory:
@@ -26,4 +29,7 @@ def convert(row: Any, options: Mapping[str, Any]) -> Trajectory:
     Raises:
         RowError: the row cannot be used.
     """
-    return read_chat(row, options, "apigen_mt")
+    if not answers.speaks(row):
+        return read_chat(row, options, "apigen_mt")
+    whole, flags = answers.translated(row)
+    return flagged(read_chat(whole, options, "apigen_mt"), flags)

@@ -16,12 +16,12 @@ Source: the reference of OpenAI's chat completions API and its fine-tuning guide
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from ....dialogue.messages import Trajectory
 from ..conversation.messages import read_chat
 from .dialects import own_form
+from .dialects.dialect import flagged
 
 
 def convert(row: Any, options: Mapping[str, Any]) -> Trajectory:
@@ -39,6 +39,4 @@ def convert(row: Any, options: Mapping[str, Any]) -> Trajectory:
     other = own_form(row)
     if other is None:
         return read_chat(row, options, "openai")
-    found = read_chat(other[0], options, "openai")
-    raised = [*found.meta.get("flags", ()), *other[1]]
-    return replace(found, meta={**found.meta, "flags": raised} if raised else found.meta)
+    return flagged(read_chat(other[0], options, "openai"), other[1])

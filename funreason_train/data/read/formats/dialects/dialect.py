@@ -7,14 +7,22 @@ not know goes along under its own name, so that whoever reads the row names it.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
+from .....dialogue.messages import Trajectory
 from ...fields import blank
 from ...json_text import opened
 from ...rows import RowError
 
 Translated = tuple[dict[str, Any], list[str]]
 """The row in OpenAI's form, and the flags for what is left out."""
+
+
+def flagged(found: Trajectory, flags: Sequence[str]) -> Trajectory:
+    """The conversation that a translated row holds, with the flags of the translation."""
+    raised = [*found.meta.get("flags", ()), *flags]
+    return replace(found, meta={**found.meta, "flags": raised}) if raised else found
 
 
 def listed(row: Mapping[str, Any], keys: Sequence[str]) -> Any:
