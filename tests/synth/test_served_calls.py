@@ -51,26 +51,52 @@ class Board(TableWorld):
         return {"project": project, **one}
 
 
+class Notes(TableWorld):
+    """Its ids are numbers where they are shown, and texts where they are asked for."""
+
+    name = "notes"
+    tables = ("notes",)
+
+    @tool
+    def create_note(self, title: str) -> dict[str, Any]:
+        """Create a note."""
+        number = len(self.state["notes"]) + 41
+        self.state["notes"][str(number)] = {"title": title, "pinned": False}
+        return {"note_id": number}
+
+    @tool
+    def pin_note(self, note_id: str) -> dict[str, Any]:
+        """Pin a note."""
+        self.record("notes", note_id)["pinned"] = True
+        return {"pinned": True}
+
+
 class Served(Environment):
     """The board as a server."""
 
     name = "mcp/board"
+    inner: type[TableWorld] = Board
 
     def __init__(self) -> None:
-        self._inner = Board()
+        self._inner = self.inner()
 
     def reset(self, config: Mapping[str, Any]) -> None:
         self._inner.reset(config)
 
     @classmethod
     def tools(cls) -> list[dict[str, Any]]:
-        return Board.tools()
+        return cls.inner.tools()
 
     def call(self, call: Call) -> Result:
         return self._inner.call(call)
 
     def snapshot(self) -> Any:
         return self._inner.snapshot()
+
+
+class ServedNotes(Served):
+    name = "mcp/notes"
+    inner = Notes
 
 
 @pytest.fixture(scope="module")
@@ -102,6 +128,19 @@ def test_an_update_changes_something(graph: Graph) -> None:
     assert len(reached) > 30
     updates = [one for turn in reached for one in turn.trace if one.call.name == "update_project"]
     assert updates and all(one.changed for one in updates)
+
+
+def test_an_id_that_is_shown_as_a_number_is_given_where_a_text_is_wanted() -> None:
+    start: Mapping[str, Any] = {"notes": {}}
+    graph = learn(ServedNotes(), lambda _: start, "0", 6, 20)
+    assert graph.flows[("create_note", "note_id", "pin_note", "note_id")]
+    world = ServedNotes()
+    world.reset(start)
+    turn = Sampler(world, graph, Directions(graph), Drawer(graph, start), Random(0)).turn("pin_note")
+    assert turn.reached
+    needs = needs_of(turn.trace, turn.trace, graph)
+    assert needs.derived == ("41",), "the user does not tell what the first call has found out"
+    assert [one.parameter for one in needs.given] == ["title"]
 
 
 def test_a_server_is_asked_no_more_once_nothing_new_is_learnt() -> None:

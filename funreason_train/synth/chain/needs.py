@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..explore.graph import Graph
-from ..explore.trace import Executed, Path, Source, at, leaves, pattern
+from ..explore.trace import Executed, Path, Source, at, is_same, leaves, pattern
 from ..explore.words import is_vague, names_it, spoken, tokens
 
 Described = tuple[str, Any]
@@ -174,7 +174,7 @@ def _origin(
         found = at(everything[source.step].result.value, source.path)
     except (KeyError, IndexError, TypeError):
         return None
-    return (source.step, source.path) if found == value and type(found) is type(value) else None
+    return (source.step, source.path) if is_same(found, value) else None
 
 
 def _echoes(executed: Executed, value: Any) -> bool:
@@ -232,7 +232,7 @@ def _latest(everything: Sequence[Executed], start: int, step: int, path: Path, v
     for other in everything[step + 1 : start]:
         if other.call.name == name:
             try:
-                if at(other.result.value, path) != value:
+                if not is_same(at(other.result.value, path), value):
                     return False
             except (KeyError, IndexError, TypeError):
                 continue
@@ -250,7 +250,7 @@ def _means(parameter: str, label: str, earlier: Sequence[Executed], value: Any) 
         for held in (executed.answered, leaves(executed.call.arguments)):
             found = [one for path, one in held if own in path[-1:]]
             if found:
-                return value in found
+                return any(is_same(one, value) for one in found)
     return tokens(spoken(own).rpartition(" ")[2]) <= tokens(label)
 
 

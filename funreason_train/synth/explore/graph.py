@@ -25,7 +25,7 @@ from .evidence import (
     without_values,
 )
 from .records import MOST_MESSAGES, ToolRecord
-from .trace import Executed, free, leaves, pattern
+from .trace import Executed, free, is_same, leaves, pattern
 from .words import is_vague, names_it, options_in
 
 _LEAST_FLOWS = 2
@@ -145,7 +145,7 @@ class Graph:
                 if not earlier.result.ok or earlier.call.name == executed.call.name:
                     continue
                 for field_path, found in earlier.answered:
-                    if type(found) is not type(value) or found != value:
+                    if not is_same(found, value):
                         continue
                     name = pattern(field_path)
                     taken = source is not None and source.kind == "result" and source.step == number

@@ -100,6 +100,14 @@ def _leaves(value: Any, path: Path, found: list[tuple[Path, Any]]) -> None:
         found.append((path, value))
 
 
+def is_same(found: Any, value: Any) -> bool:
+    """Whether a value of an answer is the one that an argument has: of the same type, or a whole number that
+    the argument writes as text, as ids are that one tool shows as 42 and another wants as "42"."""
+    if type(found) is type(value):
+        return bool(found == value)
+    return type(value) is str and type(found) is int and str(found) == value
+
+
 def traits(record: Any, optional: Iterable[str] = ()) -> tuple[str, ...]:
     """The words by which a record says what kind it is, or in which state: `status=open`, `refills=+`.
 

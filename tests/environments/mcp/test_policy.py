@@ -136,6 +136,6 @@ def test_examples_of_a_description() -> None:
 def test_a_message_of_several_lines_is_no_value_for_another_call() -> None:
     answer = {"id": "req-1", "message": "Requests:\n| id | title |", "hint": "a" + " a" * 150}
     for served, labels in ((True, {"plan/id"}), (False, {"plan/id", "plan/message", "plan/hint"})):
-        answers = Answers()
-        answers.add(0, "plan", answer, (), served=served)
+        answers = Answers(served)
+        answers.add(0, "plan", answer, ())
         assert answers.values.keys() == labels

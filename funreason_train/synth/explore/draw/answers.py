@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from ..trace import Path, leaves, pattern, traits
 
 _MOST = 400  # values of one answer
 _LONGEST = 200  # characters of a value that a server's answer gives to another call
+_TEXT = (str,)
 
 
 class Answers:
     """The values of a conversation's answers.
+
+    Args:
+        served: Whether a server answers, whose messages (long, or of several lines) are no values, and which
+            may show as a number an id that it wants as text.
 
     Attributes:
         values: Label (`TOOL/pattern of the path`) -> number of the call, path and value, oldest first.
         latest: Label -> number of the last call whose answer holds such a value.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, served: bool = False) -> None:
+        self._served = served
         self.values: dict[str, list[tuple[int, Path, Any]]] = {}
         self.latest: dict[str, int] = {}
         self._whole: dict[int, Any] = {}
@@ -33,7 +39,6 @@ class Answers:
         answer: Any,
         bears: tuple[str, ...],
         given: Collection[Any] = (),
-        served: bool = False,
     ) -> None:
         """Takes in an answer.
 
@@ -43,7 +48,6 @@ class Answers:
             answer: Its result.
             bears: Traits of what the call made, from what it was given; see `trace.traits`.
             given: Values that the call was given; where the answer only repeats one, nothing was found out.
-            served: Whether a server wrote it, whose messages (long, or of several lines) are no values.
         """
         self._whole[number] = answer
         if bears:
@@ -51,7 +55,7 @@ class Answers:
         for count, (path, value) in enumerate(leaves(answer)):
             if count >= _MOST:
                 break
-            if isinstance(value, str) and served and (len(value) > _LONGEST or "\n" in value.strip()):
+            if isinstance(value, str) and self._served and _is_message(value):
                 continue
             if isinstance(value, str) and value != value.strip():  # nobody can tell the space around it
                 continue
@@ -59,6 +63,20 @@ class Answers:
                 label = f"{tool}/{pattern(path)}"
                 self.values.setdefault(label, []).append((number, path, value))
                 self.latest[label] = number
+
+    def has(self, label: str, types: Sequence[type]) -> bool:
+        """Whether a value under a label can be given where one of these types is wanted."""
+        as_text = self._served and _TEXT == types
+        return any(type(one[2]) in types or (as_text and type(one[2]) is int) for one in self.values[label])
+
+    def of(self, label: str, types: Sequence[type]) -> list[tuple[int, Path, Any]]:
+        """The values under a label that can be given so, oldest first, as they are given."""
+        as_text = self._served and _TEXT == types
+        return [
+            one if type(one[2]) in types else (one[0], one[1], str(one[2]))
+            for one in self.values[label]
+            if type(one[2]) in types or (as_text and type(one[2]) is int)
+        ]
 
     def traits(self, number: int, path: Path) -> tuple[str, ...]:
         """What is known of the record that a value names, what it was made with included."""
@@ -69,3 +87,7 @@ class Answers:
                 record = record[part]
             self._traits[place] = (*traits(record), *self._bears.get(number, ()))
         return self._traits[place]
+
+
+def _is_message(text: str) -> bool:
+    return len(text) > _LONGEST or "\n" in text.strip()

@@ -52,7 +52,7 @@ class Drawer(Likely):
     ) -> None:
         super().__init__(graph, State(config), learning)
         self._by_value = by_value
-        self._answers = Answers()
+        self._answers = Answers(self._served)
         self._recent: dict[str, tuple[Any, Source]] = {}
         self._spoken: dict[str, list[Any]] = {}
         self.attempts = Attempts()
@@ -72,7 +72,7 @@ class Drawer(Likely):
                     self._spoken.setdefault(f"{name}/{parameter}", []).append(value)
         # Servers repeat what they were asked for; whoever takes it from there has asked for nothing.
         repeated = [one for _, one in leaves(given)] if self._served else ()
-        self._answers.add(number, name, executed.result.value, bears, repeated, self._served)
+        self._answers.add(number, name, executed.result.value, bears, repeated)
 
     def _optional(self, tool: str) -> list[str]:
         schema = self._graph.tools[tool].document["parameters"]
@@ -255,7 +255,7 @@ class Drawer(Likely):
             prior = priors.get(label)
             if prior is None:
                 prior = priors[label] = self._prior_of(label, place, "result")
-            if (prior or anything) and any(type(one[2]) in types for one in self._answers.values[label]):
+            if (prior or anything) and self._answers.has(label, types):
                 prior = (prior * scale or 0.2) * (1.5 if latest == newest else 1.0)
                 weight = self._weight(place, f"result:{label}", prior)
                 if self.attempts.asking:
@@ -343,7 +343,7 @@ class Drawer(Likely):
         return in_format(named_format(schema, place) if self.foreign else schema, text, self._rng)
 
     def _from_answer(self, label: str, types: Any, place: str) -> Any:
-        entries = [one for one in self._answers.values[label] if type(one[2]) in types]
+        entries = self._answers.of(label, types)
         latest = [one for one in entries if one[0] == entries[-1][0]]
         # What stands together belongs together: a second value comes from the first one's place, but two
         # values of one kind are two.
