@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import UserError
+from .bfcl.documents import CLASSES
 from .bfcl.environment import PREFIX, environment_kind
 from .domains import WORLDS
 from .hosted import HOSTS
@@ -96,6 +97,8 @@ def environment_class(name: str) -> type[Environment]:
     known = f"{', '.join(names[:_SHOWN])}{more}, {PREFIX}CLASS for a class of BFCL's"
     own = "or name the module of your own in environment_modules"
     near = get_close_matches(name, names, 1)
+    if not near and name in CLASSES:
+        near = [PREFIX + name]
     if not near and "." in name:
         near = [":".join(name.rsplit(".", 1))]
     meant = f"; did you mean {near[0]}?" if near else ""

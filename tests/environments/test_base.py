@@ -27,6 +27,8 @@ def test_the_three_oldest_worlds_are_as_the_quickstart_knows_them() -> None:
 def test_an_unknown_environment_is_the_users_mistake() -> None:
     with pytest.raises(UserError, match="helpdesk"):
         make_environment("kitchen")
+    with pytest.raises(UserError, match="did you mean bfcl/GorillaFileSystem"):
+        make_environment("GorillaFileSystem")
 
 
 def test_a_server_whose_file_is_not_named_is_told_as_one(monkeypatch: pytest.MonkeyPatch) -> None:

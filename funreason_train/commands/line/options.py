@@ -67,7 +67,9 @@ def read_options(words: Sequence[str]) -> tuple[Options, list[str]]:
             else:
                 options.print_config = True
         else:
+            follows = next((one for one in waiting[:1] if one[:1] != "-" and "=" not in one), "true")
+            meant = f"{name.lstrip('-').replace('-', '_')}={value if equals else follows}"
             raise UserError(
-                unknown("option", name, _KNOWN), fix="Settings are written key=value, without dashes"
+                unknown("option", name, _KNOWN), fix=f"Settings are written without dashes: {meant}"
             )
     return options, settings
