@@ -349,6 +349,11 @@ def _asking(synth: Any) -> Iterator[Problem]:
     elif parts.username or parts.password or parts.query:
         fix = "Put the key into an environment variable and name it in synth.key_variable."
         yield Problem("the address holds a login, which would be written into files", "synth.endpoint", fix)
+    elif parts.path.rstrip("/").endswith("/completions"):
+        base = synth.endpoint.rstrip("/").removesuffix("/completions").removesuffix("/chat")
+        yield Problem(
+            "is the address of one request", f"synth.endpoint={synth.endpoint}", f"Write endpoint={base}."
+        )
 
 
 def load_all(modules: Any, servers: str | None, cassette: Any = None) -> None:

@@ -178,6 +178,7 @@ def test_a_quota_that_runs_out_keeps_what_is_finished(
     [
         ([], "the address of the server is missing"),
         (["endpoint=localhost"], "is not an address"),
+        (["endpoint=http://localhost:1/v1/chat/completions"], "Write endpoint=http://localhost:1/v1"),
         (["endpoint=http://me:hunter2000@host/v1"], "synth.key_variable"),
         (["endpoint=http://localhost:1/v1", "model=null"], "no model plays tooling, querying"),
         (["agents=vllm", "roles.reasoning=x"], "one model for all roles"),

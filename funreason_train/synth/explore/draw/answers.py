@@ -66,12 +66,12 @@ class Answers:
 
     def has(self, label: str, types: Sequence[type]) -> bool:
         """Whether a value under a label can be given where one of these types is wanted."""
-        as_text = self._served and _TEXT == types
+        as_text = self._served and types == _TEXT
         return any(type(one[2]) in types or (as_text and type(one[2]) is int) for one in self.values[label])
 
     def of(self, label: str, types: Sequence[type]) -> list[tuple[int, Path, Any]]:
         """The values under a label that can be given so, oldest first, as they are given."""
-        as_text = self._served and _TEXT == types
+        as_text = self._served and types == _TEXT
         return [
             one if type(one[2]) in types else (one[0], one[1], str(one[2]))
             for one in self.values[label]
