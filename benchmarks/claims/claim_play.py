@@ -2,7 +2,8 @@
 
 A stage that is finished is noted with its words and skipped; one that was interrupted is started again, and
 continues by itself (each stage of `funreason-train` does). So the table does not depend on where it was
-killed.
+killed. Seeds may be played at different times and on different machines: a record holds every verdict, and
+`--record FILE` takes the seeds from it that are not in the folder.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from claim_arms import RECIPE, SCALES, Arm, Claim, Scale, Step
-from claim_table import Played, tables
+from claim_table import Played, recorded, tables
 
 DEFAULT_OUT = Path("runs/claims")
 
@@ -106,7 +106,7 @@ def played(claim: Claim, folder: Path, seed: int) -> Played | None:
         | {heading: find(folder, arm) for heading, find in claim.notes.items()}
         for arm in claim.arms
     }
-    return Played(seed, verdicts, notes)
+    return Played(seed, verdicts, notes, made(claim, folder))
 
 
 def trained(folder: Path, arm: Arm) -> int:
@@ -125,11 +125,13 @@ def _lines(file: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
 
 
-def play(claim: Claim, out: Path, seeds: Sequence[int], scale: Scale) -> str:
+def play(claim: Claim, out: Path, seeds: Sequence[int], scale: Scale, known: Sequence[Played] = ()) -> str:
     """Runs what is missing, and writes the claim's table after every seed; returns it."""
     folder = out / scale.name
     for seed in seeds:
         place = folder / f"seed{seed}"
+        if not place.is_dir() and any(one.seed == seed for one in known):
+            continue
         seen: set[Step] = set()
         for arm in claim.arms:
             for step in arm.steps:
@@ -138,39 +140,35 @@ def play(claim: Claim, out: Path, seeds: Sequence[int], scale: Scale) -> str:
                     seen.add(step)
         for tasks in claim.tasks:
             evaluate(claim, tasks, place, seed, scale)
-        write(claim, folder, seeds, scale)
-    return write(claim, folder, seeds, scale)
+        write(claim, folder, seeds, scale, known)
+    return write(claim, folder, seeds, scale, known)
 
 
-def write(claim: Claim, folder: Path, seeds: Sequence[int], scale: Scale) -> str:
-    """The table of the seeds that are there, as Markdown; written to OUT/SCALE/NAME.md and NAME.json."""
-    done = [found for seed in seeds if (found := played(claim, folder / f"seed{seed}", seed)) is not None]
-    text, record = tables(claim, done, len(seeds), scale.name)
-    record["made"] = {
-        **{
-            "commit": _commit(),
-            "cores": os.cpu_count(),
-            "machine": f"{platform.machine()} {platform.system()}",
-        },
-        "seconds": {one.seed: _seconds(folder / f"seed{one.seed}", claim) for one in done},
-    }
+def write(
+    claim: Claim, folder: Path, seeds: Sequence[int], scale: Scale, known: Sequence[Played] = ()
+) -> str:
+    """The table of the seeds that are there, as Markdown; written to OUT/SCALE/NAME.md and NAME.json.
+
+    Args:
+        claim: The claim.
+        folder: Of the scale.
+        seeds: Wanted.
+        scale: The scale.
+        known: Seeds of a record, for those that are not in the folder.
+    """
+    other = {one.seed: one for one in known}
+    found = [played(claim, folder / f"seed{seed}", seed) or other.get(seed) for seed in seeds]
+    text, record = tables(claim, [one for one in found if one is not None], len(seeds), scale.name)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / f"{claim.name}.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     (folder / f"{claim.name}.md").write_text(text, encoding="utf-8")
     return text
 
 
-def _commit() -> str:
-    found = subprocess.run(
-        ["git", "-C", str(Path(__file__).parent), "rev-parse", "--short", "HEAD"],
-        capture_output=True,
-        text=True,
-    )
-    return found.stdout.strip()
-
-
-def _seconds(folder: Path, claim: Claim) -> float:
-    """What the claim's stages took, those that it shares with other claims among them."""
+def made(claim: Claim, folder: Path) -> dict[str, Any]:
+    """Of which commits, on which machines and in how many seconds the stages of a seed were run; the stages
+    that it shares with other claims are among them.
+    """
     runs = {step.run for arm in claim.arms for step in arm.steps}
     runs |= {evaluation(claim, tasks) for tasks in claim.tasks}
     files = [folder / run / "manifest.json" for run in sorted(runs)]
@@ -180,7 +178,13 @@ def _seconds(folder: Path, claim: Claim) -> float:
         if file.is_file()
         for stage in json.loads(file.read_text(encoding="utf-8"))["stages"].values()
     ]
-    return round(sum(float(stage.get("seconds") or 0) for stage in stages), 1)
+    origins = [stage["origin"] for stage in stages if stage.get("origin")]
+    hardware = [one["hardware"] for one in origins]
+    return {
+        "commits": sorted({str(one["git"]["commit"])[:7] for one in origins}),
+        "machines": sorted({f"{one['cores']} cores of {one['processor']}" for one in hardware}),
+        "seconds": round(sum(float(stage.get("seconds") or 0) for stage in stages), 1),
+    }
 
 
 def main(*claims: Claim) -> None:
@@ -192,6 +196,7 @@ def main(*claims: Claim) -> None:
     parser.add_argument("--out", type=Path, default=DEFAULT_OUT, help=f"where runs lie ({DEFAULT_OUT})")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--scale", choices=list(SCALES), default="full")
+    parser.add_argument("--record", type=Path, help="take seeds that are not there from this record")
     parser.add_argument("--dry", action="store_true", help="print the commands that would run, and stop")
     parser.add_argument("--table", action="store_true", help="only print the tables of what is there")
     arguments = parser.parse_args()
@@ -203,10 +208,19 @@ def main(*claims: Claim) -> None:
                 for step in arm.steps:
                     words = words_of(_known(step), out / scale.name / "seed0", 0, scale)
                     print("funreason-train", *words)
-        elif arguments.table:
-            print(write(claim, out / scale.name, arguments.seeds, scale))
+            continue
+        known = _recorded(claim, arguments.record, scale) if arguments.record else []
+        if arguments.table:
+            print(write(claim, out / scale.name, arguments.seeds, scale, known))
         else:
-            print(play(claim, out, arguments.seeds, scale))
+            print(play(claim, out, arguments.seeds, scale, known))
+
+
+def _recorded(claim: Claim, file: Path, scale: Scale) -> list[Played]:
+    try:
+        return recorded(claim, json.loads(file.read_text(encoding="utf-8")), scale.name)
+    except (OSError, ValueError) as error:
+        raise SystemExit(f"Error: {file} cannot be taken as a record of {claim.name}: {error}.") from None
 
 
 def _known(step: Step) -> Step:

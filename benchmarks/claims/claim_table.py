@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from funreason_train.pages.statistics import Difference, mean_over_seeds, paired_difference, wilson
@@ -20,11 +20,13 @@ class Played:
         seed: The seed.
         verdicts: Arm to set of tasks to task's id to whether it was done right.
         notes: Arm to heading to figure.
+        made: Commit, machine and seconds.
     """
 
     seed: int
     verdicts: Mapping[str, Mapping[str, Mapping[str, bool]]]
     notes: Mapping[str, Mapping[str, str]]
+    made: Mapping[str, Any] = field(default_factory=dict)
 
 
 def paired(played: Sequence[Played], first: str, second: str, tasks: str) -> tuple[list[bool], list[bool]]:
@@ -65,6 +67,7 @@ def tables(claim: Claim, played: Sequence[Played], wanted: int, scale: str) -> t
         **{"claim": claim.name, "question": claim.question, "equal": claim.equal, "scale": scale},
         "seeds": [one.seed for one in played],
         "rows": [],
+        "played": {str(one.seed): _kept(one) for one in played},
     }
     if not played:
         return f"{head}{about}: not run.\n", record
@@ -87,6 +90,48 @@ def tables(claim: Claim, played: Sequence[Played], wanted: int, scale: str) -> t
             ]
             lines.append(f"| {' | '.join([*cells, *figures])} |")
     return f"{head}{about}.\n\n" + "\n".join(lines) + "\n", record
+
+
+def _kept(one: Played) -> dict[str, Any]:
+    """A seed as the record keeps it: a verdict is 0 or 1, in the order of the tasks' ids."""
+    return {
+        "verdicts": {
+            arm: {
+                tasks: "".join(str(int(found[name])) for name in sorted(found))
+                for tasks, found in sets.items()
+            }
+            for arm, sets in one.verdicts.items()
+        },
+        "notes": {arm: dict(notes) for arm, notes in one.notes.items()},
+        "made": dict(one.made),
+    }
+
+
+def recorded(claim: Claim, record: Mapping[str, Any], scale: str) -> list[Played]:
+    """The seeds that a record holds, played at another time or on another machine.
+
+    Raises:
+        ValueError: it is of another claim, scale or arms, or holds no verdicts.
+    """
+    names = {arm.name: set(claim.tasks) for arm in claim.arms}
+    own = {"claim": claim.name, "equal": claim.equal, "scale": scale}
+    if other := [key for key, value in own.items() if record.get(key) != value]:
+        raise ValueError(f"its {other[0]} is {record.get(other[0])!r} and not {own[other[0]]!r}")
+    if "played" not in record:
+        raise ValueError("it holds no verdicts")
+    found = []
+    for seed, one in record["played"].items():
+        if {arm: set(sets) for arm, sets in one["verdicts"].items()} != names:
+            raise ValueError(f"its seed {seed} has other arms or tasks")
+        verdicts = {
+            arm: {
+                tasks: {f"{place:06}": mark == "1" for place, mark in enumerate(marks)}
+                for tasks, marks in sets.items()
+            }
+            for arm, sets in one["verdicts"].items()
+        }
+        found.append(Played(int(seed), verdicts, one["notes"], one["made"]))
+    return found
 
 
 def _row(played: Sequence[Played], baseline: str, arm: str, tasks: str) -> dict[str, Any]:

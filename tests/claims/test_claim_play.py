@@ -16,6 +16,7 @@ import pytest
 from all import CLAIMS
 from claim_arms import SCALES, Arm, Claim, Step
 from claim_play import evaluation, filled, play, run_command, words_of
+from claim_table import recorded
 
 from funreason_train.settings import load_settings
 
@@ -160,6 +161,28 @@ def test_a_finished_claim_starts_nothing(stages: Callable[..., Stages], tmp_path
     again = stages()
     assert play(SMALL, tmp_path, [0], SCALES["tiny"]) == text
     assert again.ran == []
+
+
+def test_seeds_of_a_record_are_taken_and_not_played_again(
+    stages: Callable[..., Stages], tmp_path: Path
+) -> None:
+    stages()
+    whole = play(SMALL, tmp_path / "one", [0, 1], SCALES["tiny"])
+    play(SMALL, tmp_path / "first", [0], SCALES["tiny"])
+    record = json.loads((tmp_path / "first" / "tiny" / "small.json").read_text())
+    second = stages()
+    known = recorded(SMALL, record, "tiny")
+    assert play(SMALL, tmp_path / "second", [0, 1], SCALES["tiny"], known) == whole
+    assert second.ran and all("seed1/" in command for command in second.ran)
+
+
+def test_a_record_that_is_none_is_one_sentence(tmp_path: Path) -> None:
+    file = tmp_path / "record.json"
+    for text, said in (("{", "Expecting property name"), ("{}", "its claim is None and not 'egpo'")):
+        file.write_text(text)
+        words = [str(ROOT / "benchmarks/claims/egpo.py"), "--table", "--record", str(file)]
+        done = subprocess.run([sys.executable, *words], capture_output=True, text=True, cwd=tmp_path)
+        assert done.returncode == 1 and said in done.stderr and "Traceback" not in done.stderr
 
 
 def test_a_run_of_other_settings_is_refused_in_one_sentence(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
+from typing import Any
 
 import pytest
 from claim_arms import Arm, Claim
-from claim_table import Played, difference, over_seeds, paired, tables
+from claim_table import Played, difference, over_seeds, paired, recorded, tables
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -77,3 +79,31 @@ def test_a_table_says_how_much_of_it_was_run() -> None:
     assert "| b | held-out | 2 | 50.0 % (9.5 to 90.5) | +50.0 (" in text
     assert record["seeds"] == [4] and record["rows"][1]["by_seed"] == [0.5]
     assert tables(CLAIM, [seed(4, verdicts(False, False), verdicts(True, False))], 3, "small")[0] == text
+
+
+def test_a_record_holds_what_its_table_follows_from() -> None:
+    played = [
+        seed(0, verdicts(True, False, True), verdicts(False, False, True)),
+        seed(7, verdicts(*[False] * 12), verdicts(*[True] * 11, False)),
+    ]
+    text, record = tables(CLAIM, played, 3, "small")
+    again = recorded(CLAIM, json.loads(json.dumps(record)), "small")
+    assert [one.seed for one in again] == [0, 7]
+    assert tables(CLAIM, again, 3, "small") == (text, record)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"scale": "full"}, "its scale is 'full' and not 'small'"),
+        ({"claim": "y"}, "its claim is 'y'"),
+        ({"equal": "nothing"}, "its equal is 'nothing'"),
+        ({"played": {"0": {"verdicts": {"a": {"held-out": "1"}}}}}, "its seed 0 has other arms or tasks"),
+    ],
+)
+def test_a_record_of_something_else_is_refused(change: dict[str, Any], said: str) -> None:
+    _, record = tables(CLAIM, [seed(0, verdicts(True), verdicts(False))], 1, "small")
+    with pytest.raises(ValueError, match=said):
+        recorded(CLAIM, record | change, "small")
+    with pytest.raises(ValueError, match="holds no verdicts"):
+        recorded(CLAIM, {key: value for key, value in record.items() if key != "played"}, "small")
