@@ -6,6 +6,9 @@ from collections.abc import Mapping
 
 PHASES = "phases"
 
+#: The settings that say how much is made: rows, tasks to tune on, tasks to measure on; in this order.
+COUNTS = ("trajectories", "tuning_tasks", "heldout_tasks")
+
 #: `synth.maker` -> the module; `phases` is a package's work of its own (`phases.py`).
 MAKERS = {PHASES: "phases", "embedded": "embedded.generate", "bfcl_world": "bfcl_world"}
 

@@ -19,6 +19,7 @@ from .agents.account import Account
 from .explore.graph import Graph
 from .explore.seen import changes
 from .explore.targets import Targets
+from .names import COUNTS
 from .settings import COVERAGE, load_all
 from .work.cluster import elsewhere
 from .work.guard import environment_of
@@ -31,9 +32,7 @@ from .work.workers import CHUNK, Chunk, Made
 
 #: Settings that say how much is made or by whom, and not what a sample is.
 _ASIDE = (
-    "trajectories",
-    "heldout_tasks",
-    "tuning_tasks",
+    *COUNTS,
     "out",
     "processes",
     "endpoint",
@@ -49,7 +48,7 @@ _STORE = 3  # version of the store's form; another one's file is not read
 _REASONS = 8  # that are told where too few samples were accepted
 _MOST = 20  # samples that may be tried for each that is wanted
 _PARTS = 16  # of what is wanted, of which a worker makes one at a time where that is less than a chunk
-_SPLITS = dict(zip(SPLITS, ("trajectories", "tuning_tasks", "heldout_tasks"), strict=True))
+_SPLITS = dict(zip(SPLITS, COUNTS, strict=True))
 
 Spread = Callable[[Mapping[str, Any], Iterator[Chunk]], Iterator[Made]]
 

@@ -18,7 +18,7 @@ from ..run.fingerprint import digest_file
 from ..run.paths import RunDir
 from ..run.stage import Decides, Stage
 from .makers import make_all
-from .names import MAKERS, PHASES
+from .names import COUNTS, MAKERS, PHASES
 from .settings import problems
 
 if TYPE_CHECKING:
@@ -49,7 +49,8 @@ def check(config: DictConfig, run: RunDir) -> list[Problem]:
 def run(config: DictConfig, run: RunDir) -> dict[str, Any]:
     """Makes everything under `synth.out`, or `RUN_DIR/synth`; the manifest comes last.
 
-    Samples that a run was interrupted in stand in a store beside the result, and are not made again.
+    Samples that a run was interrupted in stand in a store beside the result, and are not made again; nor are
+    those of models and servers where there are to be more of them.
 
     Args:
         config: The whole configuration.
@@ -89,6 +90,7 @@ def run(config: DictConfig, run: RunDir) -> dict[str, Any]:
 
 
 def _phases(config: DictConfig, settings: dict[str, Any], seed: int, out: Path) -> dict[str, Any]:
+    from ..environments.mcp import PREFIX
     from ..environments.registry import is_own
     from .phases import Phases
     from .work.asking import model_spread
@@ -117,8 +119,11 @@ def _phases(config: DictConfig, settings: dict[str, Any], seed: int, out: Path) 
             phases = Phases(settings, seed, out, workers)
             made = phases.run()
     _manifest(out, settings, seed)
-    for path in out.glob(".samples-*"):  # what it held stands in the files now
-        path.unlink()
+    # What it held stands in the files now; but if there are to be more, what was dear is not made again.
+    dear = settings["agents"] != "offline" or any(one.startswith(PREFIX) for one in settings["environments"])
+    for path in out.glob(".samples-*"):
+        if not (dear and path.name.startswith(phases.store_path.name)):
+            path.unlink()
     funnel = made["funnel"]
     accepted = f"{funnel['accepted']} of {funnel['samples']} samples accepted and replayed"
     told = in_words(funnel, phases.sampling, settings["query"]["style"])
@@ -147,7 +152,7 @@ def _manifest(folder: Path, settings: Mapping[str, Any], seed: int) -> None:
     write_json(folder / "manifest.json", value)
 
 
-_OF_ANY_MAKER = ("maker", "trajectories", "heldout_tasks", "tuning_tasks")
+_OF_ANY_MAKER = ("maker", *COUNTS)
 
 
 def _unused(config: DictConfig) -> Iterator[str]:
@@ -172,6 +177,7 @@ STAGE = Stage(
             "synth.key_variable",
             "synth.vllm.*",
         ),
+        grows=tuple(f"synth.{key}" for key in COUNTS),
         unused=_unused,
     ),
     reads=lambda config, run: _reads(config),

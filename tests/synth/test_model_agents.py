@@ -77,6 +77,18 @@ def test_conversations_come_from_an_endpoint(tmp_path: Path) -> None:
     assert manifest["prompts"] == prompts.digests() and len(manifest["prompts"]) == 4
 
 
+def test_more_of_the_same_buys_only_what_is_not_there(tmp_path: Path) -> None:
+    out, words = tmp_path / "out", ["limits.concurrency=1", "kinds={plain: 1.0}"]
+    with serving(answer_of) as server:
+        synthesise(out, f"endpoint={server.url}", "trajectories=6", *words)
+        few, asked = (out / "conversations.jsonl").read_text(), len(server.asked)
+        made = synthesise(out, f"endpoint={server.url}", "trajectories=8", *words)
+        more = (out / "conversations.jsonl").read_text()
+    assert made["conversations"] == 8 and more.startswith(few) and len(more.splitlines()) == 8
+    assert 0 < len(server.asked) - asked < asked, "what was bought before is not bought again"
+    assert funnel_of(out)["asked"]["requests"] == len(server.asked)
+
+
 def test_a_prompt_never_holds_the_reference(tmp_path: Path) -> None:
     """What offline agents may look at is in no request but the oracle's own line."""
     with serving(answer_of) as server:

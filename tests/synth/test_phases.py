@@ -261,6 +261,13 @@ def test_more_is_the_same_and_more(tmp_path: Path) -> None:
     phases(tmp_path / "more", *FEW, "trajectories=30").run()
     few, more = ((tmp_path / name / "conversations.jsonl").read_text() for name in ("few", "more"))
     assert more.startswith(few)
+    # Over the store of the smaller run as well, whose held-out tasks may meet what is trained on now.
+    phases(tmp_path / "few", *FEW, "trajectories=30").run()
+    grown, whole = (
+        {file: digest for file, digest in digests(tmp_path / name).items() if ".samples-" not in file}
+        for name in ("few", "more")
+    )
+    assert grown == whole and "tasks/heldout.jsonl" in whole
 
 
 @pytest.mark.parametrize("validate", ["calls", "state"])

@@ -28,7 +28,8 @@ class Spending:
             value = json.loads(held)
             account.spent.add(Usage.from_json(value["spent"]))
             self._samples, self._accepted = value["samples"], value["accepted"]
-            self.forecast: dict[str, Any] | None = value["forecast"]
+            same = value.get("wanted") == wanted  # with more to make, it will take more
+            self.forecast: dict[str, Any] | None = value["forecast"] if same else None
         else:
             self._samples = self._accepted = 0
             self.forecast = None
@@ -55,8 +56,11 @@ class Spending:
 
     def keep(self) -> None:
         """Writes down what was spent, that of unfinished samples included."""
-        held = {"samples": self._samples, "accepted": self._accepted, "forecast": self.forecast}
-        self._store.keep("account", json.dumps({**held, "spent": self.account.spent.to_json()}))
+        held = {
+            **{"samples": self._samples, "accepted": self._accepted, "wanted": self._wanted},
+            **{"forecast": self.forecast, "spent": self.account.spent.to_json()},
+        }
+        self._store.keep("account", json.dumps(held))
 
     def to_json(self) -> dict[str, Any]:
         """For the funnel: what was used and what it cost."""
