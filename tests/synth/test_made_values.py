@@ -18,7 +18,7 @@ from funreason_train.synth.explore.draw.arguments import Drawer
 from funreason_train.synth.explore.draw.formats import in_format, named_format
 from funreason_train.synth.explore.draw.patterned import text_like
 from funreason_train.synth.explore.graph import Graph
-from funreason_train.synth.explore.words import number_for
+from funreason_train.synth.explore.words import number_for, options_in
 
 PATTERNS = (
     *(
@@ -225,3 +225,28 @@ def test_a_name_may_tell_how_a_text_is_written(name: str, schema: dict[str, Any]
     assert re.fullmatch(pattern, made) and (made == "quiet harbour" or " " not in made)
     if "base64" in str((name, schema)):
         assert b64decode(made, validate=True).startswith(b"Note ")
+
+
+@pytest.mark.parametrize(
+    ("told", "low", "high"),
+    [
+        ("How urgent it is (1-5).", 1, 5),
+        ("A month, 1 – 12", 1, 12),
+        ("From 3 to 4 of them", 3, 4),
+        ("Rating on a scale of 0..10", 0, 10),
+    ],
+)
+def test_a_range_of_numbers_in_a_description_is_kept_to(told: str, low: int, high: int) -> None:
+    drawn = {number_for({"type": "integer"}, Random(seed), told) for seed in range(80)}
+    assert drawn <= set(range(low, high + 1)) and len(drawn) > (high - low) / 2
+
+
+@pytest.mark.parametrize("told", ["Since 2026-01-05", "At 09:30-10:00", "Of v1.2-3", "Counts down from 9-2"])
+def test_what_is_no_range_is_none(told: str) -> None:
+    assert {number_for({"type": "integer"}, Random(seed), told) for seed in range(40)} > {1, 30}
+
+
+def test_a_range_of_letters_in_a_description_is_one_of_them() -> None:
+    assert options_in("Priority (A-C)") == ("A", "B", "C")
+    assert options_in("One letter from X to Z.") == ("X", "Y", "Z")
+    assert not options_in("Sort by name, A-Z or Z-A") and not options_in("Plan B (Z-A)")

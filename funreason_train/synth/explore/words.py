@@ -28,6 +28,10 @@ _FILLERS = frozenset(
     )
 )
 _BOUNDS = re.compile(r"(?:between|from) (-?\d+(?:\.\d+)?)(?: \([^)]*\))? (?:and|to) (-?\d+(?:\.\d+)?)")
+_RANGE = re.compile(
+    r"(?<![\w.:/-])(-?\d+(?:\.\d+)?) ?(?:-|–|\.\.|to) ?(-?\d+(?:\.\d+)?)(?![\w:/]|[.-]\d)"
+)  # `(1-5)`, `0 to 1`; no date and no time
+_LETTERS = re.compile(r"(?:\(|\bletters? (?:from )?)([A-Z]) ?(?:-|–|to) ?([A-Z])\b")
 _STEP = re.compile(r"multiple of (\d+)")
 
 _VAGUE = frozenset({"name", "id", "value", "text", "number", "key", "code", "title", "type", "status"})
@@ -156,7 +160,9 @@ def text_for(name: str, rng: Random, told: str = "") -> str:
 
 @lru_cache(maxsize=8192)
 def options_in(described: str) -> tuple[str, ...]:
-    """The values that a description lists, where the schema has no enum: `[Enum]: a, b` or `(Buy/Sell)`."""
+    """The values that a description lists, where the schema has no enum: `[Enum]: a, b`, `(Buy/Sell)` or
+    `(A-Z)`.
+    """
     if found := _LISTED.search(described):
         parts = [part.strip(" \"'[]().") for part in re.split(r",|\bor\b|\band\b", found.group(1))]
         parts = [part for part in parts if 0 < len(part) < 40]
@@ -164,6 +170,8 @@ def options_in(described: str) -> tuple[str, ...]:
             return tuple(parts)
     if found := _SLASHED.search(described):
         return tuple(found.group(1).split("/"))
+    if (found := _LETTERS.search(described)) and found[1] < found[2]:
+        return tuple(map(chr, range(ord(found[1]), ord(found[2]) + 1)))
     return tuple(_QUOTED.findall(described)) if len(_QUOTED.findall(described)) > 1 else ()
 
 
@@ -182,8 +190,12 @@ def _bound(schema: dict[str, Any], including: str, excluding: str) -> tuple[floa
     return max(found) if including == "minimum" else min(found, key=lambda one: (one[0], not one[1]))
 
 
+def _rising(found: re.Match[str] | None) -> re.Match[str] | None:
+    return found if found and float(found[1]) < float(found[2]) else None
+
+
 def number_for(schema: dict[str, Any], rng: Random, told: str = "", edge: float = 0.0) -> int | float:
-    """A number within a schema's bounds, or those that a text states: `from 0 to 100`.
+    """A number within a schema's bounds, or those that a text states: `from 0 to 100`, `(1-5)`.
 
     Args:
         schema: The parameter's.
@@ -191,7 +203,8 @@ def number_for(schema: dict[str, Any], rng: Random, told: str = "", edge: float 
         told: Its description and what errors said.
         edge: The share of draws that take the least number or the greatest, in halves.
     """
-    if "minimum" not in schema and "maximum" not in schema and (bounds := _BOUNDS.search(told)):
+    stated = "minimum" in schema or "maximum" in schema
+    if not stated and (bounds := _BOUNDS.search(told) or _rising(_RANGE.search(told))):
         schema = {**schema, "minimum": float(bounds.group(1)), "maximum": float(bounds.group(2))}
         if step := _STEP.search(told):
             unit = int(step.group(1))
