@@ -14,11 +14,13 @@ from funreason_train.environments.tables import TableWorld
 from funreason_train.environments.tools import tool
 from funreason_train.synth.chain.needs import needs_of
 from funreason_train.synth.explore.directions import Directions
+from funreason_train.synth.explore.draw.answers import Answers
 from funreason_train.synth.explore.draw.arguments import Drawer
 from funreason_train.synth.explore.graph import Graph
 from funreason_train.synth.explore.learn import learn
 from funreason_train.synth.explore.sampler import Sampled, Sampler
 from funreason_train.synth.explore.steady import _clocks
+from funreason_train.synth.explore.trace import Executed, Source
 
 EMPTY: Mapping[str, Any] = {"projects": {}}
 
@@ -71,6 +73,23 @@ class Notes(TableWorld):
         return {"pinned": True}
 
 
+class Errands(TableWorld):
+    """Errands are looked for by any word of theirs."""
+
+    name = "errands"
+    tables = ("errands",)
+
+    @tool
+    def list_errands(self) -> list[dict[str, Any]]:
+        """List all errands."""
+        return list(self.state["errands"].values())
+
+    @tool
+    def find_errands(self, query: str) -> list[str]:
+        """Find errands."""
+        return [one["title"] for one in self.state["errands"].values() if query in one.values()]
+
+
 class Served(Environment):
     """The board as a server."""
 
@@ -97,6 +116,11 @@ class Served(Environment):
 class ServedNotes(Served):
     name = "mcp/notes"
     inner = Notes
+
+
+class ServedErrands(Served):
+    name = "mcp/errands"
+    inner = Errands
 
 
 @pytest.fixture(scope="module")
@@ -141,6 +165,28 @@ def test_an_id_that_is_shown_as_a_number_is_given_where_a_text_is_wanted() -> No
     needs = needs_of(turn.trace, turn.trace, graph)
     assert needs.derived == ("41",), "the user does not tell what the first call has found out"
     assert [one.parameter for one in needs.given] == ["title"]
+
+
+def test_no_number_is_given_as_a_text_that_it_does_not_name() -> None:
+    answers = Answers(served=True)
+    answers.add(0, "create_note", {"note_id": 41}, ())
+    assert [one[2] for one in answers.of("create_note/note_id", (str,), named=True)] == ["41"]
+    assert not answers.of("create_note/note_id", (str,)), "a note's id is nobody's text"
+
+
+def test_what_is_looked_for_is_told_by_the_user() -> None:
+    start: Mapping[str, Any] = {"errands": {"1": {"title": "Buy paint", "status": "open"}}}
+    graph = learn(ServedErrands(), lambda _: start, "0", 6, 20)
+    shown = Result("[…]", True, list(start["errands"].values()))
+    taken = {"query": Source("result", "list_errands/*/status", 0, (0, "status"))}
+    trace = [
+        Executed(Call("list_errands", {}), shown, False, {}, 0),
+        Executed(
+            Call("find_errands", {"query": "open"}), Result("[…]", True, ["Buy paint"]), False, taken, 1
+        ),
+    ]
+    needs = needs_of(trace, trace, graph)
+    assert [(one.parameter, one.value) for one in needs.given] == [("query", "open")] and not needs.derived
 
 
 def test_a_server_is_asked_no_more_once_nothing_new_is_learnt() -> None:

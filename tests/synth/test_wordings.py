@@ -126,6 +126,9 @@ def test_a_wish_is_the_first_sentence_of_a_description(described: str, said: str
         ("get_balance", "The current balance", "get balance"),
         ("think", "A detailed tool for thinking", "think"),
         ("cart", "The item is put into the cart.", "cart"),
+        ("notes.add", "", "add notes"),
+        ("open_notes", "", "open notes"),
+        ("list_update", "", "list update"),
     ],
 )
 def test_a_description_of_what_there_is_asks_for_it(name: str, described: str, said: str) -> None:

@@ -158,7 +158,7 @@ def goal(document: dict[str, Any] | Any) -> str:
     if first.replace("/", "").isalpha():  # `Calculates/evaluates`
         first = first.split("/")[0]
     if not text or first.lower() in _NO_VERB or _NOUN.match(text):
-        called = spoken(name)
+        called = _called(name)
         if _NOUN.match(text) and called.split()[0] not in _DOING and not _STATES.search(_THAT.split(text)[0]):
             return f"show {first.lower()} {rest}"
         return called
@@ -168,6 +168,14 @@ def goal(document: dict[str, Any] | Any) -> str:
             rest = _SECOND_VERB.sub(lambda found: _bare(found[0]), rest)
         return f"{_bare(verb)}{comma} {rest}".strip()
     return f"{first.lower()} {rest}".strip() if first.istitle() or first[1:].islower() else text
+
+
+def _called(name: str) -> str:
+    """A tool's name in words, the verb first: `notes.add` is to add notes."""
+    words = spoken(name).split()
+    if words[-1] in _DOING and words[0] not in _DOING:
+        words = [words[-1], *words[:-1]]
+    return " ".join(words)
 
 
 def _bare(verb: str) -> str:

@@ -12,6 +12,7 @@ from ..explore.words import is_vague, names_it, spoken, tokens
 
 Described = tuple[str, Any]
 _SELDOM = 10  # of so many calls that succeed one fails, where any number will do
+_SEARCHED = frozenset(("query", "search", "keyword", "term", "pattern", "q"))
 _ALIKE = 0.5  # least likeness of names for "the same as before" to say which value is meant
 
 
@@ -257,11 +258,13 @@ def _means(parameter: str, label: str, earlier: Sequence[Executed], value: Any) 
 def _by_chance(source: Executed, path: Path, user: Executed, parameter: str, graph: Graph) -> bool:
     """Whether nobody could tell that a value is this answer's: another call of the very tool gave it, under
     another name, and any value would have done (a step's number that equals a count of steps); or it is a
-    number under a name that has nothing to do with it (a weight of 2 that is a priority).
+    number, or what is looked for, under a name that has nothing to do with it (a weight of 2 that is a
+    priority; the status `open` as a query).
     """
     tool, own = user.call.name, parameter.rpartition(".")[2]
     value = at(source.result.value, path)
-    if isinstance(value, (int, float)) and names_it(own, _label(source, path)) < _ALIKE:
+    chosen = isinstance(value, (int, float)) or tokens(own) <= _SEARCHED
+    if chosen and names_it(own, _label(source, path)) < _ALIKE:
         return True
     return source.call.name == tool and own not in path[-1:] and not graph.opaque(tool, parameter)
 

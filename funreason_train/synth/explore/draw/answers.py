@@ -16,8 +16,7 @@ class Answers:
     """The values of a conversation's answers.
 
     Args:
-        served: Whether a server answers, whose messages (long, or of several lines) are no values, and which
-            may show as a number an id that it wants as text.
+        served: Whether a server answers, whose messages (long, or of several lines) are no values.
 
     Attributes:
         values: Label (`TOOL/pattern of the path`) -> number of the call, path and value, oldest first.
@@ -64,14 +63,20 @@ class Answers:
                 self.values.setdefault(label, []).append((number, path, value))
                 self.latest[label] = number
 
-    def has(self, label: str, types: Sequence[type]) -> bool:
-        """Whether a value under a label can be given where one of these types is wanted."""
-        as_text = self._served and types == _TEXT
+    def has(self, label: str, types: Sequence[type], named: bool = False) -> bool:
+        """Whether `of` finds any."""
+        as_text = named and types == _TEXT
         return any(type(one[2]) in types or (as_text and type(one[2]) is int) for one in self.values[label])
 
-    def of(self, label: str, types: Sequence[type]) -> list[tuple[int, Path, Any]]:
-        """The values under a label that can be given so, oldest first, as they are given."""
-        as_text = self._served and types == _TEXT
+    def of(self, label: str, types: Sequence[type], named: bool = False) -> list[tuple[int, Path, Any]]:
+        """The values under a label that can be given where one of some types is wanted, oldest first.
+
+        Args:
+            label: Where they stand.
+            types: What is wanted.
+            named: Whether the label names what is wanted: a number is then given as text, as ids are.
+        """
+        as_text = named and types == _TEXT
         return [
             one if type(one[2]) in types else (one[0], one[1], str(one[2]))
             for one in self.values[label]

@@ -255,7 +255,7 @@ class Drawer(Likely):
             prior = priors.get(label)
             if prior is None:
                 prior = priors[label] = self._prior_of(label, place, "result")
-            if (prior or anything) and self._answers.has(label, types):
+            if (prior or anything) and self._answers.has(label, types, self._named(place, label)):
                 prior = (prior * scale or 0.2) * (1.5 if latest == newest else 1.0)
                 weight = self._weight(place, f"result:{label}", prior)
                 if self.attempts.asking:
@@ -343,7 +343,7 @@ class Drawer(Likely):
         return in_format(named_format(schema, place) if self.foreign else schema, text, self._rng)
 
     def _from_answer(self, label: str, types: Any, place: str) -> Any:
-        entries = self._answers.of(label, types)
+        entries = self._answers.of(label, types, self._named(place, label))
         latest = [one for one in entries if one[0] == entries[-1][0]]
         # What stands together belongs together: a second value comes from the first one's place, but two
         # values of one kind are two.

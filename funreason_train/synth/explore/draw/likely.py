@@ -60,6 +60,10 @@ class Likely:
             return {}
         return self._graph.priors.setdefault((self._tool, place, kind), {})
 
+    def _named(self, place: str, label: str) -> bool:
+        """Whether a server's values under a label are what a parameter is called after."""
+        return self._served and self._graph.likeness(self._tool, place, label) >= LIKE
+
     def _prior_of(self, label: str, place: str, kind: str) -> float:
         """How likely a source is before anything was learnt of it; 0 for one that is not tried."""
         like = self._graph.likeness(self._tool, place, label)
