@@ -73,6 +73,24 @@ class Notes(TableWorld):
         return {"pinned": True}
 
 
+class Memos(TableWorld):
+    """What may be written is described by the word that names the ids."""
+
+    name = "memos"
+    tables = ("memos",)
+
+    @tool
+    def add_memo(self, body: str) -> dict[str, Any]:
+        """Add a memo.
+
+        Args:
+            body: The memo text to save.
+        """
+        number = f"m-{len(self.state['memos']) + 111}"
+        self.state["memos"][number] = {"body": body}
+        return {"memo_id": number}
+
+
 class Errands(TableWorld):
     """Errands are looked for by any word of theirs."""
 
@@ -116,6 +134,11 @@ class Served(Environment):
 class ServedNotes(Served):
     name = "mcp/notes"
     inner = Notes
+
+
+class ServedMemos(Served):
+    name = "mcp/memos"
+    inner = Memos
 
 
 class ServedErrands(Served):
@@ -172,6 +195,18 @@ def test_no_number_is_given_as_a_text_that_it_does_not_name() -> None:
     answers.add(0, "create_note", {"note_id": 41}, ())
     assert [one[2] for one in answers.of("create_note/note_id", (str,), named=True)] == ["41"]
     assert not answers.of("create_note/note_id", (str,)), "a note's id is nobody's text"
+
+
+def test_no_id_is_written_where_any_text_would_do() -> None:
+    start: Mapping[str, Any] = {"memos": {}}
+    graph = learn(ServedMemos(), lambda _: start, "0", 6, 20)
+    drawer, written = Drawer(graph, start), []
+    drawer.remember(
+        0, Executed(Call("add_memo", {"body": "a"}), Result("", True, {"memo_id": "m-111"}), True)
+    )
+    for seed in range(60):
+        written.append(drawer.arguments("add_memo", Random(seed))[0]["body"])
+    assert "m-111" not in written and len(set(written)) > 20
 
 
 def test_what_is_looked_for_is_told_by_the_user() -> None:

@@ -7,10 +7,12 @@ from collections.abc import Iterable, Mapping
 from ....environments.mcp import PREFIX
 from ..graph import Graph
 from ..state import State
+from ..words import names_it, tokens
 
 LIKE = 0.5
 """Least likeness of names for a value to be tried."""
 
+_IDS = frozenset(("id", "uuid", "guid"))
 _CURIOUS, _TRIED = 4, 20.0  # invented values of a parameter that are tried all the same, and how likely
 
 
@@ -61,11 +63,20 @@ class Likely:
         return self._graph.priors.setdefault((self._tool, place, kind), {})
 
     def _named(self, place: str, label: str) -> bool:
-        """Whether a server's values under a label are what a parameter is called after."""
-        return self._served and self._graph.likeness(self._tool, place, label) >= LIKE
+        """Whether a server's values under a label are what a parameter's own name says."""
+        return self._served and _own(place, label)
+
+    def _is_id_for_text(self, place: str, label: str) -> bool:
+        """Whether a label holds ids, and the parameter takes any text and is not named after them: the body
+        of a note is no id, though it is described as `the note's text`.
+        """
+        ids = not _IDS.isdisjoint(tokens(label.rpartition("/")[2]))
+        return self.foreign and ids and not self._learning and not _own(place, label)
 
     def _prior_of(self, label: str, place: str, kind: str) -> float:
         """How likely a source is before anything was learnt of it; 0 for one that is not tried."""
+        if kind == "result" and self._is_id_for_text(place, label) and not self._opaque(place):
+            return 0.0
         like = self._graph.likeness(self._tool, place, label)
         found = like**2 * 2.0 if like >= LIKE else 0.0
         record, source = self._graph.tools[self._tool], f"{kind}:{label}"
@@ -83,3 +94,7 @@ class Likely:
             return max(prior, _TRIED)  # else nobody learns that any name would do for what is made
         share = (ok + 1.0) / (ok + failed + 1.5)
         return prior * (share if self._learning else share**3) + 1e-6
+
+
+def _own(place: str, label: str) -> bool:
+    return names_it(place.rpartition(".")[2], label) >= LIKE
