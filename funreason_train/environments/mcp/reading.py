@@ -13,6 +13,7 @@ from typing import Any, Final
 from ...calls import CallSyntaxError, parse_calls
 
 _LONGEST: Final = 200_000
+_MOST_LINES: Final = 500
 _LINE: Final = re.compile(r"^[-*•\s]{0,4}([A-Za-z][\w /-]{0,40}?)\s*[:=]\s+(\S.{0,300}?)\s*$")
 _NUMBER: Final = re.compile(r"-?(?:0|[1-9]\d{0,14})(?:\.\d{1,12})?")
 _START: Final = re.compile(r"(?:^|(?<=\n)|(?<=: ))[\[{]")
@@ -30,7 +31,27 @@ _TOLD: Final = (
         rf"(?:^|\n)\W{{0,4}}(?P<what>[a-z]+) #?{_ID.format('id')} (?:(?:is|was|has been) )?{_MADE}\b",
         re.I,
     ),
+    re.compile(
+        rf"\b{_MADE} (?:(?:a|an|the|new) ){{0,2}}(?P<what>[a-z]+):? [^\n(]{{1,80}} "
+        rf"\((?:id:? ?)?#?{_ID.format('id')}\)",
+        re.I,
+    ),
     re.compile(rf"(?:\b(?P<what>[a-z]+)[ _])?\bid(?: is|[:=])? ?#?[\"'`]?{_ID.format('id')}", re.I),
+)
+#: A thing with its id: `- TASK-1 - Buy paint`, `Document doc-2: Plan`, `3. Buy paint (ID: 7)`, `[#7] Buy paint`.
+_ENTRIES: Final = (
+    re.compile(
+        r"^[-*•\s]{0,6}(?:(?P<what>[A-Z][a-z]+) )?(?P<id>[A-Za-z]{1,12}-\d{1,9})(?: +[-–—] +|: +| *\| *)"
+        r"(?P<title>\S.{0,200}?)\s*$"
+    ),
+    re.compile(
+        r"^[-*•\s]{0,6}(?:\d{1,3}[.)] )?(?P<what>)(?:\[#?|#)(?P<id>(?:[A-Za-z]{1,12}-)?\d{1,9})\]?:? +"
+        r"(?P<title>\S.{0,200}?)\s*$"
+    ),
+    re.compile(
+        rf"^(?!.*\b(?i:{_MADE})\b)[-*•\s]{{0,6}}(?:\d{{1,3}}[.)] )?(?P<what>)(?P<title>\S.{{0,200}}?) *"
+        r"[\[(](?:ID|[Ii]d)[:=]? *#?(?P<id>[\w-]{1,64})[\])]"
+    ),
 )
 _MOST_TOLD: Final = 400  # characters of an answer in a sentence or two
 _NO_THING: Final = frozenset(
@@ -42,8 +63,8 @@ def value_in(text: str) -> Any:
     """The value that a text shows; None if it shows none.
 
     JSON first, as the whole text or as a part that begins a line; then the same in Python's notation; then
-    lines like `Name: value`, as an object, or as a list of objects where names come again; then the id that a
-    sentence tells of what was made.
+    things with their ids, one a line, and lines like `Name: value`, as an object, or as a list of objects
+    where names come again; then the id that a sentence tells of what was made.
     """
     if len(text) > _LONGEST:
         return None
@@ -55,7 +76,12 @@ def value_in(text: str) -> Any:
             continue
     if (found := _part(stripped)) is not None:
         return found
-    found = _lines(stripped)
+    things, rest = _things(stripped)
+    found = _lines(rest)
+    if things and not isinstance(found, list):
+        if len(things) == 1:
+            return {**things[0], **(found or {})}
+        return things if found is None else {**found, "entries": things}
     if found is None or (isinstance(found, dict) and len(found) == 1):
         return _told(stripped) or found
     return found
@@ -104,9 +130,24 @@ def _part(text: str) -> Any:
     return None
 
 
+def _things(text: str) -> tuple[list[dict[str, Any]], str]:
+    """The things that a text lists with their ids, a line each, and the text without these lines."""
+    things, rest = [], []
+    for line in text.splitlines()[:_MOST_LINES]:
+        match = next(filter(None, (one.match(line) for one in _ENTRIES)), None)
+        if match is None:
+            rest.append(line)
+            continue
+        prefix = match["id"].rpartition("-")[0]
+        kind = match["what"] or (prefix if prefix.isalpha() and len(prefix) > 1 else "")
+        title = match["title"].partition(" (")[0].strip(" *_`-:")
+        things.append({f"{kind.lower()}_id" if kind else "id": _scalar(match["id"])} | {"title": title})
+    return things, "\n".join(rest)
+
+
 def _lines(text: str) -> Any:
     records: list[dict[str, Any]] = []
-    for line in text.splitlines()[:500]:
+    for line in text.splitlines()[:_MOST_LINES]:
         if (match := _LINE.match(line)) is None:
             continue
         name = "_".join(match[1].lower().replace("-", " ").replace("/", " ").split())

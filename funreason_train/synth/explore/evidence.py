@@ -42,6 +42,19 @@ def named_in_error(executed: Executed) -> set[str]:
     return {place for place, share in shares.items() if share == most} if most >= _NAMED else set()
 
 
+def is_about(text: str, parameter: str, parameters: Iterable[str]) -> bool:
+    """Whether a message may speak of a parameter: it names that one, or none of a tool's.
+
+    Args:
+        text: The message.
+        parameter: Dotted path.
+        parameters: Of the tool.
+    """
+    words = set(tokens(text))
+    shares = {name: _share(set(telling_words(name)), words) for name in (*parameters, parameter)}
+    return shares[parameter] == max(shares.values()) or max(shares.values()) < _NAMED
+
+
 def named_tools(text: str, tools: Iterable[str]) -> list[str]:
     """The tools that a message seems to speak of: `Must press the brake fully` of `pressBrakePedal`."""
     words = {stem(word) for word in tokens(text)}

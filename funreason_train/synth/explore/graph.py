@@ -26,7 +26,7 @@ from .evidence import (
 )
 from .records import MOST_MESSAGES, ToolRecord
 from .trace import Executed, free, is_same, leaves, pattern
-from .words import is_vague, names_it, options_in
+from .words import is_vague, listed_in, names_it, options_in
 
 _LEAST_FLOWS = 2
 _LIKE = 0.5  # least likeness of names for a description of another tool not to be asked
@@ -321,7 +321,7 @@ class Graph:
     def told(self, tool: str, parameter: str) -> str:
         """What a document and errors say of a parameter."""
         said = self.schema(tool, parameter).get("description", "")
-        return f"{said} {' '.join(self.tools[tool].said)}"
+        return f"{said} {self.tools[tool].said_of(parameter)}"
 
     def schema(self, tool: str, parameter: str) -> Mapping[str, Any]:
         """The schema of a parameter by its dotted path; empty if there is none."""
@@ -358,7 +358,7 @@ class Graph:
             return listed
         if name not in self._options:
             schemas = (one.document["parameters"].get("properties", {}) for one in self.tools.values())
-            found = (options_in(str(one[name].get("description", ""))) for one in schemas if name in one)
+            found = (listed_in(one[name]) for one in schemas if name in one)
             self._options[name] = next(filter(None, found), ())
         return self._options[name]
 

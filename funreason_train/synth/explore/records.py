@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from .evidence import is_about
+
 MOST_MESSAGES = 20
 """Different errors of a tool that are kept."""
 
@@ -47,6 +49,7 @@ class ToolRecord:
     unaided: list[int] = field(default_factory=lambda: [0, 0])
     fields: set[str] = field(default_factory=set)
     said: list[str] = field(default_factory=list)
+    _about: dict[tuple[str, int], str] = field(default_factory=dict, repr=False, compare=False)
     examples: tuple[Mapping[str, Any], ...] = ()
     remedies: dict[str, dict[str, Counter[str]]] = field(default_factory=dict)
     helped: dict[str, dict[str, dict[str, Counter[str]]]] = field(default_factory=dict)
@@ -71,6 +74,7 @@ class ToolRecord:
         self.enabled += other.enabled
         self.fields |= other.fields
         self.said = list(dict.fromkeys([*self.said, *other.said]))[:MOST_MESSAGES]
+        self._about.clear()
         for message, tools in other.remedies.items():
             for tool, counts in tools.items():
                 self.remedies.setdefault(message, {}).setdefault(tool, Counter()).update(counts)
@@ -91,6 +95,14 @@ class ToolRecord:
                 if label in labels or len(labels) < _MOST_LABELS:
                     held = labels.setdefault(label, [0, 0])
                     held[:] = [held[0] + seen[0], held[1] + seen[1]]
+
+    def said_of(self, parameter: str) -> str:
+        """The errors that may speak of a parameter: those that name it, or none."""
+        key = (parameter, len(self.said))
+        if key not in self._about:
+            names = self.document["parameters"].get("properties", ())
+            self._about[key] = " ".join(one for one in self.said if is_about(one, parameter, names))
+        return self._about[key]
 
     def to_json(self) -> dict[str, Any]:
         """The record as JSON values, in an order that does not depend on what was seen first."""

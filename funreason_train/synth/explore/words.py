@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Mapping
 from fractions import Fraction
 from functools import lru_cache
 from random import Random
@@ -173,6 +174,12 @@ def options_in(described: str) -> tuple[str, ...]:
     if (found := _LETTERS.search(described)) and found[1] < found[2]:
         return tuple(map(chr, range(ord(found[1]), ord(found[2]) + 1)))
     return tuple(_QUOTED.findall(described)) if len(_QUOTED.findall(described)) > 1 else ()
+
+
+def listed_in(schema: Mapping[str, Any]) -> tuple[str, ...]:
+    """The texts that a parameter's schema or its description lists."""
+    listed = tuple(one for one in schema.get("enum") or () if isinstance(one, str))
+    return listed or options_in(str(schema.get("description", "")))
 
 
 def count_for(told: str) -> int | None:

@@ -287,6 +287,28 @@ def test_ten_megabytes_are_a_failed_call() -> None:
         ("Scheduled meeting 2026-03-05 at 10:30", None),
         ("Saved note 2.5 times", None),
         ("User id is 7, order id is 9", None),
+        ('Created milestone "May" (m-0).', {"milestone_id": "m-0"}),
+        ('Created a note "Milk" (ID: 3f2)', {"note_id": "3f2"}),
+        ("To Do:\n  TASK-1 - Buy paint", {"task_id": "TASK-1", "title": "Buy paint"}),
+        (
+            "Tasks:\n- **T1-4**: no id\n- TODO-1: Paint\n- TODO-2: Sand (due 2026-01-05)",
+            [{"todo_id": "TODO-1", "title": "Paint"}, {"todo_id": "TODO-2", "title": "Sand"}],
+        ),
+        (
+            "Document doc-1 - Plan\nType: other\nTags: (none)",
+            {"document_id": "doc-1", "title": "Plan", "type": "other", "tags": "(none)"},
+        ),
+        (
+            "1. Buy milk (ID: 7)\n2. Rest (ID: 9)",
+            [{"id": 7, "title": "Buy milk"}, {"id": 9, "title": "Rest"}],
+        ),
+        ("[#7] Buy milk\n[#9] Rest", [{"id": 7, "title": "Buy milk"}, {"id": 9, "title": "Rest"}]),
+        (
+            "Total: 2\n#7 Buy milk\n#9 Rest",
+            {"total": 2, "entries": [{"id": 7, "title": "Buy milk"}, {"id": 9, "title": "Rest"}]},
+        ),
+        ("- [x] Milk\n- [ ] Bread", None),
+        ("2026-01-05: nothing\n09:30 - a meeting", None),
         ("[" * 50_000, None),
         ("{'a': __import__('os')}", None),
     ],

@@ -23,7 +23,7 @@ _TYPES: Mapping[str, tuple[type, ...]] = {
     "number": (int, float),
     "boolean": (bool,),
 }
-_OPTIONAL_SHARE = 0.25
+_OPTIONAL_SHARE, _OPTIONAL = 0.25, 2.0  # of optional parameters that are given; and how many, about, at most
 _EXAMPLE_SHARE = 0.75  # of the calls of a tool for which the user gave examples
 _AGAIN = 0.6  # of the draws that take the value that was spoken of last
 _ANY_SHARE = 0.08  # of the draws while learning that look at every value of the type
@@ -143,9 +143,10 @@ class Drawer(Likely):
 
     def _object(self, schema: Mapping[str, Any], prefix: str) -> dict[str, Any]:
         required = {*schema.get("required", ()), *(() if prefix else self._required())}
-        found = {}
+        found, share = {}, 0.5 if self._learning else _OPTIONAL_SHARE
+        if self.foreign and (optional := len(schema.get("properties", {})) - len(required)) > 0:
+            share = min(share, _OPTIONAL / optional)  # of twenty that hold anything one is always wrong
         for name, part in schema.get("properties", {}).items():
-            share = 0.5 if self._learning else _OPTIONAL_SHARE
             place = f"{prefix}{name}"
             if name in required or place in self._fitting or self._rng.random() < share:
                 found[name] = self._value(part, place)
