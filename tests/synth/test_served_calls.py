@@ -209,6 +209,15 @@ def test_no_id_is_written_where_any_text_would_do() -> None:
     assert "m-111" not in written and len(set(written)) > 20
 
 
+def test_an_edit_gives_something_that_is_to_be_another(graph: Graph) -> None:
+    drawer = Drawer(graph, EMPTY)
+    drawer.remember(
+        0, Executed(Call("create_project", {"name": "a"}), Result("", True, {"project": "P-17"}), True)
+    )
+    for seed in range(60):
+        assert drawer.arguments("update_project", Random(seed))[0].keys() > {"project"}
+
+
 def test_what_is_looked_for_is_told_by_the_user() -> None:
     start: Mapping[str, Any] = {"errands": {"1": {"title": "Buy paint", "status": "open"}}}
     graph = learn(ServedErrands(), lambda _: start, "0", 6, 20)

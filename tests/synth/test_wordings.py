@@ -110,6 +110,15 @@ def test_a_tool_that_comes_is_read_in_whatever_words(seed: int) -> None:
             "close doors and lock them, then switch the light off",
         ),
         ("Lists plants and beds of one house", "list plants and beds of one house"),
+        (
+            "Create a document using the shared core pipeline, with an optional docs path and tags",
+            "create a document",
+        ),
+        (
+            "Edit a task, including metadata (status, priority, type), plan, notes and acceptance criteria",
+            "edit a task",
+        ),
+        ("Sends a letter with a stamp", "send a letter with a stamp"),
         ("Tests, matches, or replaces text", "test, matches, or replaces text"),
     ],
 )

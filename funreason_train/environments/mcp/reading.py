@@ -38,7 +38,7 @@ _TOLD: Final = (
     ),
     re.compile(rf"(?:\b(?P<what>[a-z]+)[ _])?\bid(?: is|[:=])? ?#?[\"'`]?{_ID.format('id')}", re.I),
 )
-#: A thing with its id: `- TASK-1 - Buy paint`, `Document doc-2: Plan`, `3. Buy paint (ID: 7)`, `[#7] Buy paint`.
+#: A thing with its id: `TASK-1 - Buy paint`, `Document doc-2: Plan`, `3. Buy paint (ID: 7)`, `[#7] Paint`.
 _ENTRIES: Final = (
     re.compile(
         r"^[-*•\s]{0,6}(?:(?P<what>[A-Z][a-z]+) )?(?P<id>[A-Za-z]{1,12}-\d{1,9})(?: +[-–—] +|: +| *\| *)"
@@ -54,6 +54,9 @@ _ENTRIES: Final = (
     ),
 )
 _MOST_TOLD: Final = 400  # characters of an answer in a sentence or two
+_NONE: Final = frozenset(
+    ("none", "(none)", "n/a", "null", "(empty)", "empty", "(not set)", "not set", "unset")
+)
 _NO_THING: Final = frozenset(
     {"with", "the", "its", "and", "by", "has", "an", "new", "a", "for", "of", "this"}
 )
@@ -153,7 +156,7 @@ def _lines(text: str) -> Any:
         name = "_".join(match[1].lower().replace("-", " ").replace("/", " ").split())
         if not records or name in records[-1]:
             records.append({})
-        records[-1][name] = _scalar(match[2])
+        records[-1][name] = None if match[2].lower() in _NONE else _scalar(match[2])
     if not records:
         return None
     return records[0] if len(records) == 1 else records

@@ -89,6 +89,11 @@ _SENTENCE_END = re.compile(
     r"(?:(?<=[^\WA-Z_])|(?<=[A-Z]{2})|(?<=[)\]`'\"]))(?<!\be\.g)(?<!\bi\.e)(?:[.;](?=\s|$)|\n)|。"
 )
 _WRAPPED = re.compile(r"(?<=[\w,-])[ \t]*\n[ \t]*(?=[a-z(])")  # a sentence that goes on in the next line
+_LONG, _SHORT = 80, 8  # characters of a wish that nobody would say whole; and that say something
+#: Where a long sentence begins to tell how, and no more what.
+_ADDS = re.compile(
+    r"[,;:(]? ?\(|[;:] |,? (?:with|using|including|based on|via|optionally|returning)\b|, (?=\w+ing\b)"
+)
 _VERB = re.compile(r"^[A-Z]?[a-z]+,?$")
 #: `takes` in `Harvests a planting and takes it out`: what follows it tells that it is no noun.
 _SECOND_VERB = re.compile(
@@ -147,7 +152,14 @@ def closing(rng: Any, facts: str) -> str:
 
 
 def goal(document: dict[str, Any] | Any) -> str:
-    """What a tool does, as an imperative that fits after `please`."""
+    """What a tool does, as an imperative that fits after `please`; of a long sentence the beginning."""
+    wish = _wish(document)
+    if len(wish) > _LONG and (end := _ADDS.search(wish, _SHORT)):
+        return wish[: end.start()]
+    return wish
+
+
+def _wish(document: dict[str, Any] | Any) -> str:
     text = _BELONGS.sub("", str(document.get("description") or "")).strip()
     text = " ".join(_SENTENCE_END.split(_WRAPPED.sub(" ", text))[0].split()).rstrip(".")
     name = str(document["name"])

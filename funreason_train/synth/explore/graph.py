@@ -238,7 +238,7 @@ class Graph:
         tries, made = sum(map(sum, invented)), sum(ok for ok, _ in invented)
         if made >= _LEAST_FLOWS and made >= _OPAQUE * self.tools[tool].ok:
             return False
-        if tries >= _TRIES and made / tries > _OPAQUE:
+        if (tries >= _TRIES and made / tries > _OPAQUE) or 1 < made == tries:
             return False
         told = sum(
             counts[0] for label, counts in sources.items() if label.startswith(("state", "enum", "default"))

@@ -296,7 +296,7 @@ def test_ten_megabytes_are_a_failed_call() -> None:
         ),
         (
             "Document doc-1 - Plan\nType: other\nTags: (none)",
-            {"document_id": "doc-1", "title": "Plan", "type": "other", "tags": "(none)"},
+            {"document_id": "doc-1", "title": "Plan", "type": "other", "tags": None},
         ),
         (
             "1. Buy milk (ID: 7)\n2. Rest (ID: 9)",

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from random import Random
 from typing import Any
 
-from ....environments.mcp.policy import reads_by_name
+from ....environments.mcp.policy import edits_by_name, reads_by_name
 from ..graph import Graph
 from ..state import State
 from ..trace import Executed, Path, Source, leaves, pattern, traits
@@ -152,13 +152,15 @@ class Drawer(Likely):
                 found[name] = self._value(part, place)
                 if found[name] == {} and name not in required:  # of which nothing could be told
                     del found[name]
+        if not prefix and self.foreign and found.keys() <= required and edits_by_name(self._tool):
+            return {**found, **self._something(schema, prefix, required)}  # an edit is of something
         return found or (self._something(schema, prefix) if prefix else {})
 
-    def _something(self, schema: Mapping[str, Any], prefix: str) -> dict[str, Any]:
+    def _something(self, schema: Mapping[str, Any], prefix: str, but: Collection[str] = ()) -> dict[str, Any]:
         """An entry of an object that need not have any, since nobody asks for one with nothing in it."""
-        if properties := schema.get("properties"):
-            name = self._rng.choice(list(properties))
-            return {name: self._value(properties[name], f"{prefix}{name}")}
+        if names := [name for name in schema.get("properties", {}) if name not in but]:
+            name = self._rng.choice(names)
+            return {name: self._value(schema["properties"][name], f"{prefix}{name}")}
         held, key = schema.get("additionalProperties"), text_for("", self._rng).rpartition(" ")[2]
         if not isinstance(held, Mapping) or str(held.get("type")) not in _TYPES:
             return {}
