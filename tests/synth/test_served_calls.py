@@ -193,8 +193,17 @@ def test_an_id_that_is_shown_as_a_number_is_given_where_a_text_is_wanted() -> No
 def test_no_number_is_given_as_a_text_that_it_does_not_name() -> None:
     answers = Answers(served=True)
     answers.add(0, "create_note", {"note_id": 41}, ())
-    assert [one[2] for one in answers.of("create_note/note_id", (str,), named=True)] == ["41"]
-    assert not answers.of("create_note/note_id", (str,)), "a note's id is nobody's text"
+    assert [one[2] for one in answers.of("create_note/note_id", (str,), {}, named=True)] == ["41"]
+    assert not answers.of("create_note/note_id", (str,), {}), "a note's id is nobody's text"
+
+
+def test_an_answer_s_value_that_breaks_the_schema_is_not_given() -> None:
+    answers = Answers(served=True)
+    answers.add(0, "list_files", {"path": "/a/long/path", "size": 12}, ())
+    assert not answers.has("list_files/path", (str,), {"maxLength": 5})
+    assert answers.has("list_files/path", (str,), {"maxLength": 12, "minLength": 12})
+    assert not answers.has("list_files/size", (int,), {"minimum": 13})
+    assert answers.has("list_files/size", (int,), {"maximum": 12.0})
 
 
 def test_no_id_is_written_where_any_text_would_do() -> None:

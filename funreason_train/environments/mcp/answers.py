@@ -22,6 +22,21 @@ _FAILURE = re.compile(
     r"|\s*[❌✖✗⛔🚫][^\n]*$",
     re.IGNORECASE,
 )
+#: The same in other languages: at the beginning, and anywhere in what says little else.
+_FAILURE_ELSEWHERE = re.compile(
+    r"\W{0,4}(?:系[統统])?(?:[錯错][誤误]|エラー|오류)(?!\w)"
+    r"|\W{0,4}(?:fehler|erreur|erro|errore|fout|ошибка|błąd)\b[^\n]{0,40}?(?::|$)",
+    re.IGNORECASE,
+)
+_FAILED_ELSEWHERE = re.compile(
+    r"找不到|未找到|不存在|失[敗败]|[無无]效|(?:[錯错][誤误]|エラー|오류)(?=[：:，,。！!]|\s|$)"
+    r"|見つかりません|存在しません|찾을 수 없|실패"
+    r"|\bnicht gefunden\b|\bkonnten? nicht\b|fehlgeschlagen|\bungültig|\bintrouvable|n['’]existe pas|\béchou"
+    r"|\bno encontrad|\bno existe\b|\bno se pudo\b|\bnão (?:encontrad|existe)|\bnon (?:trovat|esiste)"
+    r"|\bniet gevonden\b|\bnie znaleziono\b|не найден|не удалось|не существует",
+    re.IGNORECASE,
+)
+_LITTLE = 240  # characters
 #: What an object says of itself where its call has failed: `"status": "error"`, `"status": "task_not_found"`.
 #: What is so `already` was not done by the call, and nobody should learn to ask for it.
 _FAILED = re.compile(
@@ -51,10 +66,9 @@ _COLOURS = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 
 _NOTHING = frozenset({"", "[]", "{}", "()", "null", "None"})
 _NO_RESULT = re.compile(
-    r"(?:there (?:are|is) )?no (?:\w+[ ]){0,3}(?:found|match(?:es)?|results?|records?|rows)\W*"
-    r"|[^\n:\[{]{1,60}:",  # a heading with nothing below
-    re.IGNORECASE,
+    r"(?:there (?:are|is) )?no (?:\w+[ ]){0,3}(?:found|match(?:es)?|results?|records?|rows)\W*", re.IGNORECASE
 )
+_HEADING = re.compile(r"[^\n:\[{]{1,60}:")
 
 if TYPE_CHECKING:
     from mcp_types import CallToolResult
@@ -113,7 +127,12 @@ def is_failure(text: str, value: Any) -> bool:
     as an object whose `error` is not empty.
     """
     if not text.lstrip().startswith(("{", "[")):
-        return _FAILURE.match(text.rstrip()) is not None
+        whole = text.strip()
+        return bool(
+            _FAILURE.match(text.rstrip())
+            or _FAILURE_ELSEWHERE.match(whole)
+            or (len(whole) < _LITTLE and _FAILED_ELSEWHERE.search(whole))
+        )
     if isinstance(value, list):
         return _all_failed(value)
     if not isinstance(value, Mapping):
@@ -216,7 +235,10 @@ def found_nothing(
         value = {key: one for key, one in value.items() if not _repeats(key, one, known, asked)}
         if not value:  # it only says that it went well, or repeats what it was told
             value = result.value
-    return text in _NOTHING or _is_empty(value) or _NO_RESULT.fullmatch(text) is not None
+    headings = [line.strip("# *") for line in text.splitlines()[:5] if line.startswith("#")]
+    if text in _NOTHING or _is_empty(value) or _HEADING.fullmatch(text):  # a heading with nothing below
+        return True
+    return any(map(_NO_RESULT.fullmatch, (text, *headings)))
 
 
 def _repeats(key: str, value: Any, known: Mapping[str, Any], asked: Sequence[Any]) -> bool:

@@ -92,7 +92,8 @@ _WRAPPED = re.compile(r"(?<=[\w,-])[ \t]*\n[ \t]*(?=[a-z(])")  # a sentence that
 _LONG, _SHORT = 80, 8  # characters of a wish that nobody would say whole; and that say something
 #: Where a long sentence begins to tell how, and no more what.
 _ADDS = re.compile(
-    r"[,;:(]? ?\(|[;:] |,? (?:with|using|including|based on|via|optionally|returning)\b|, (?=\w+ing\b)"
+    r"[,;:(]? ?\(|[;:] |,? (?:with|using|including|based on|via|optionally|returning)\b"
+    r"|, (?=\w+ing\b)|, (?:call|use) (?:this|it)\b"
 )
 _VERB = re.compile(r"^[A-Z]?[a-z]+,?$")
 #: `takes` in `Harvests a planting and takes it out`: what follows it tells that it is no noun.

@@ -166,6 +166,14 @@ def test_structured_content_around_the_text_is_no_value_of_its_own() -> None:
         "HTTP 500: boom",
         "404 Not Found",
         "The note milk already exists.",
+        "## 錯誤\n\n找不到ID為 `x` 的任務。",
+        "找不到ID為 `x` 的任務。請確認ID是否正確。",
+        "エラー: 不明なID",
+        "Fehler beim Lesen: a.txt",
+        "Die Notiz 7 wurde nicht gefunden.",
+        "Erreur : note introuvable",
+        "La nota 7 no existe.",
+        "Задача 7 не найдена",
     ],
 )
 def test_a_failure_that_does_not_say_so_is_one(said: str) -> None:
@@ -181,6 +189,7 @@ def test_a_failure_that_does_not_say_so_is_one(said: str) -> None:
         *(('{"success": true, "tags": [], "count": 0}', True), ('{"success": true}', False)),
         *(('{"count": 0}', False), ('{"tags": ["a"], "count": 1}', False)),
         *(("No matches found in a, but one in b", False), ("done", False)),
+        *(("# Results\n\n## No Matching Results\n\nTry another word.", True), ("# All\n- milk", False)),
         *(("Commit history:\n", True), ("Staged changes:\n+ milk", False), ("milk: 2", False)),
     ],
 )
@@ -231,6 +240,9 @@ def test_an_answer_that_repeats_what_a_call_takes_by_default_holds_nothing_by_th
         "❌ open: milk\n✅ done: bread",
         "404 pages were read",
         "Canned soup is there",
+        "## 錯誤報告\n\n1. 登入頁面\n2. 搜尋",
+        "Fehlerbericht 7 wurde angelegt",
+        "Erreurs corrigées : 3",
     ],
 )
 def test_what_only_looks_like_a_failure_is_none(said: str) -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from ..trace import Path, leaves, pattern, traits
+from .formats import keeps
+
+Schema = Mapping[str, Any]
 
 _MOST = 400  # values of one answer
 _LONGEST = 200  # characters of a value that a server's answer gives to another call
@@ -63,25 +66,34 @@ class Answers:
                 self.values.setdefault(label, []).append((number, path, value))
                 self.latest[label] = number
 
-    def has(self, label: str, types: Sequence[type], named: bool = False) -> bool:
+    def has(self, label: str, types: Sequence[type], schema: Schema, named: bool = False) -> bool:
         """Whether `of` finds any."""
-        as_text = named and types == _TEXT
-        return any(type(one[2]) in types or (as_text and type(one[2]) is int) for one in self.values[label])
+        return next(self._of(label, types, schema, named), None) is not None
 
-    def of(self, label: str, types: Sequence[type], named: bool = False) -> list[tuple[int, Path, Any]]:
+    def of(
+        self, label: str, types: Sequence[type], schema: Schema, named: bool = False
+    ) -> list[tuple[int, Path, Any]]:
         """The values under a label that can be given where one of some types is wanted, oldest first.
 
         Args:
             label: Where they stand.
             types: What is wanted.
+            schema: Of what is wanted; a server's values have to keep to its lengths and bounds.
             named: Whether the label names what is wanted: a number is then given as text, as ids are.
         """
+        return list(self._of(label, types, schema, named))
+
+    def _of(
+        self, label: str, types: Sequence[type], schema: Schema, named: bool
+    ) -> Iterator[tuple[int, Path, Any]]:
         as_text = named and types == _TEXT
-        return [
-            one if type(one[2]) in types else (one[0], one[1], str(one[2]))
-            for one in self.values[label]
-            if type(one[2]) in types or (as_text and type(one[2]) is int)
-        ]
+        for one in self.values[label]:
+            if type(one[2]) not in types:
+                if not as_text or type(one[2]) is not int:
+                    continue
+                one = (one[0], one[1], str(one[2]))
+            if not self._served or keeps(schema, one[2]):
+                yield one
 
     def traits(self, number: int, path: Path) -> tuple[str, ...]:
         """What is known of the record that a value names, what it was made with included."""

@@ -255,10 +255,10 @@ class Drawer(Likely):
         newest = max(self._answers.latest.values(), default=-1)
         priors, scale = self._priors(place, "result"), 10.0 if self._by_value else 0.5
         for label, latest in self._answers.latest.items():
-            prior = priors.get(label)
-            if prior is None:
+            if (prior := priors.get(label)) is None:
                 prior = priors[label] = self._prior_of(label, place, "result")
-            if (prior or anything) and self._answers.has(label, types, self._named(place, label)):
+            named = self._named(place, label)
+            if (prior or anything) and self._answers.has(label, types, schema, named):
                 prior = (prior * scale or 0.2) * (1.5 if latest == newest else 1.0)
                 weight = self._weight(place, f"result:{label}", prior)
                 if self.attempts.asking:
@@ -324,7 +324,7 @@ class Drawer(Likely):
         weights = [weight for weight, _, _ in options]
         _, kind, what = self._rng.choices(options, weights)[0]
         if kind == "result":
-            return self._from_answer(what, types, place)
+            return self._from_answer(what, types, place, schema)
         if kind == "state":
             return self._from_state(what, types, place)
         if kind == "said":
@@ -345,8 +345,8 @@ class Drawer(Likely):
         text = text_for(place, self._rng, self._graph.told(self._tool, place))
         return in_format(named_format(schema, place) if self.foreign else schema, text, self._rng)
 
-    def _from_answer(self, label: str, types: Any, place: str) -> Any:
-        entries = self._answers.of(label, types, self._named(place, label))
+    def _from_answer(self, label: str, types: Any, place: str, schema: Mapping[str, Any]) -> Any:
+        entries = self._answers.of(label, types, schema, self._named(place, label))
         latest = [one for one in entries if one[0] == entries[-1][0]]
         # What stands together belongs together: a second value comes from the first one's place, but two
         # values of one kind are two.

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from random import Random
 from typing import Any
 
+from ....plain import is_finite
 from ..words import tokens
 from .patterned import text_like
 
@@ -91,6 +92,15 @@ def in_format(schema: Mapping[str, Any], text: str, rng: Random) -> str:
         return text
     cut = text[:most].rpartition(" ")[0] or text[:most]
     return cut if len(cut) >= least else text[:most]
+
+
+def keeps(schema: Mapping[str, Any], value: Any) -> bool:
+    """Whether a text keeps to the lengths that a schema states, and a number to its bounds."""
+    size, least, most = value, "minimum", "maximum"
+    if isinstance(value, str):
+        size, least, most = len(value), "minLength", "maxLength"
+    low, high = schema.get(least), schema.get(most)
+    return not ((is_finite(low) and size < low) or (is_finite(high) and size > high))
 
 
 def named_format(schema: Mapping[str, Any], name: str) -> Mapping[str, Any]:
