@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from funreason_train.synth.explore import words
 from funreason_train.synth.explore.draw.arguments import Drawer
-from funreason_train.synth.explore.draw.formats import in_format, named_format
+from funreason_train.synth.explore.draw.formats import in_format, keeps, named_format
 from funreason_train.synth.explore.draw.patterned import text_like
 from funreason_train.synth.explore.graph import Graph
 from funreason_train.synth.explore.words import number_for, options_in
@@ -250,3 +250,11 @@ def test_a_range_of_letters_in_a_description_is_one_of_them() -> None:
     assert options_in("Priority (A-C)") == ("A", "B", "C")
     assert options_in("One letter from X to Z.") == ("X", "Y", "Z")
     assert not options_in("Sort by name, A-Z or Z-A") and not options_in("Plan B (Z-A)")
+
+
+@given(st.integers(0, 300), st.none() | st.integers(0, 300), st.sampled_from(["", "plain kettle"]))
+def test_a_made_text_keeps_to_its_lengths(least: int, most: int | None, text: str) -> None:
+    schema = {"minLength": least} | ({} if most is None else {"maxLength": max(least, most)})
+    made = in_format(schema, text, Random(0))
+    assert keeps(schema, made)
+    assert made == text or len(text) < least or not keeps(schema, text)

@@ -36,7 +36,8 @@ _FAILED_ELSEWHERE = re.compile(
     r"|\bniet gevonden\b|\bnie znaleziono\b|не найден|не удалось|не существует",
     re.IGNORECASE,
 )
-_LITTLE = 240  # characters
+_FAILED_HEADING = re.compile(r"(?:\w+ ){0,2}(?:error|failed|failure|not found)\W*", re.IGNORECASE)
+_LITTLE, _FIRST = 240, 5  # characters; lines
 #: What an object says of itself where its call has failed: `"status": "error"`, `"status": "task_not_found"`.
 #: What is so `already` was not done by the call, and nobody should learn to ask for it.
 _FAILED = re.compile(
@@ -131,6 +132,7 @@ def is_failure(text: str, value: Any) -> bool:
         return bool(
             _FAILURE.match(text.rstrip())
             or _FAILURE_ELSEWHERE.match(whole)
+            or any(map(_FAILED_HEADING.fullmatch, _headings(whole)))
             or (len(whole) < _LITTLE and _FAILED_ELSEWHERE.search(whole))
         )
     if isinstance(value, list):
@@ -235,10 +237,14 @@ def found_nothing(
         value = {key: one for key, one in value.items() if not _repeats(key, one, known, asked)}
         if not value:  # it only says that it went well, or repeats what it was told
             value = result.value
-    headings = [line.strip("# *") for line in text.splitlines()[:5] if line.startswith("#")]
     if text in _NOTHING or _is_empty(value) or _HEADING.fullmatch(text):  # a heading with nothing below
         return True
-    return any(map(_NO_RESULT.fullmatch, (text, *headings)))
+    return any(map(_NO_RESULT.fullmatch, (text, *_headings(text))))
+
+
+def _headings(text: str) -> list[str]:
+    """What stands in the headings at the beginning of a text."""
+    return [line.strip("# *") for line in text.splitlines()[:_FIRST] if line.startswith("#")]
 
 
 def _repeats(key: str, value: Any, known: Mapping[str, Any], asked: Sequence[Any]) -> bool:

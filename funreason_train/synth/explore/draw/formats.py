@@ -85,10 +85,9 @@ def in_format(schema: Mapping[str, Any], text: str, rng: Random) -> str:
     pattern, least, most = schema.get("pattern"), schema.get("minLength", 0), schema.get("maxLength")
     if isinstance(pattern, str) and (found := text_like(pattern, text, rng, least, most)) is not None:
         return found
-    most = len(text) if most is None else most
     while len(text) < least:
         text = f"{text} {text}" if text else "a note"
-    if len(text) <= most:
+    if most is None or len(text) <= most:
         return text
     cut = text[:most].rpartition(" ")[0] or text[:most]
     return cut if len(cut) >= least else text[:most]
