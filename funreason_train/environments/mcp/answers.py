@@ -258,6 +258,14 @@ def _says_nothing(key: str, value: Any) -> bool:
     return (key in _HAPPY and value is True) or (key in _COUNTS and value == 0)
 
 
+def counts_none(result: Result) -> bool:
+    """Whether an answer says in a number that it found none: `{"count": 0, "notes": []}`."""
+    value = result.value
+    return isinstance(value, Mapping) and any(
+        _says_nothing(key, value[key]) for key in _COUNTS if key in value
+    )
+
+
 def made_nothing(result: Result) -> bool:
     """Whether an answer lists what a call has made, and the list is empty; no answer at all is none."""
     return result.value not in (None, {}) and _is_empty(result.value)

@@ -17,7 +17,7 @@ from ...errors import UserError
 from ..protocol import Environment, Result, brief
 from ..registry import register_family
 from . import policy
-from .answers import failed_in_part, found_nothing, made_nothing
+from .answers import counts_none, failed_in_part, found_nothing, made_nothing
 from .cassette import Cassette, Recorded, read_learnt
 from .folders import known_paths
 from .pool import Pool
@@ -159,8 +159,8 @@ class McpEnvironment(Environment):
         result = self._ask(original, {own.get(name, name): value for name, value in call.arguments.items()})
         if not (result.ok and call.arguments):
             return result
-        name, given = call.name, call.arguments
-        vain = name in offer.looking_up and found_nothing(result, given, offer.usual[name])
+        name, given, usual = call.name, call.arguments, offer.usual[call.name]
+        vain = (name in offer.looking_up or counts_none(result)) and found_nothing(result, given, usual)
         vain = vain or (name in offer.making and made_nothing(result)) or failed_in_part(result, given)
         return Result(result.text, False, result.value) if vain else result
 

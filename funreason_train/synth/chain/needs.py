@@ -97,7 +97,8 @@ def needs_of(trace: Sequence[Executed], everything: Sequence[Executed], graph: G
             if origin is not None:
                 step, path = origin
                 named = _described(everything[step], path)
-                free = step >= start and _is_free(value, executed, parameter, graph)
+                picked = named is not None and not graph.opaque(executed.call.name, parameter)
+                free = step >= start and (picked or _is_free(value, executed, parameter, graph))
                 if not (
                     named == _UNCLEAR
                     or free

@@ -26,7 +26,7 @@ from .evidence import (
 )
 from .records import MOST_MESSAGES, ToolRecord
 from .trace import Executed, free, is_same, leaves, pattern
-from .words import is_vague, listed_in, names_it, options_in
+from .words import is_vague, listed_in, names_it, options_in, thing_of
 
 _LEAST_FLOWS = 2
 _LIKE = 0.5  # least likeness of names for a description of another tool not to be asked
@@ -337,7 +337,7 @@ class Graph:
         """
         key = (tool, parameter, label)
         if key not in self._likes:
-            name = parameter.rpartition(".")[2]
+            name = thing_of(parameter.rpartition(".")[2])
             like = names_it(name, label, self.schema(tool, parameter).get("description") or "")
             if like < _LIKE:
                 like = max((0.8 * names_it(name, label, one) for one in self._meanings(name)), default=like)

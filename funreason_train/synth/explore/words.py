@@ -37,6 +37,8 @@ _STEP = re.compile(r"multiple of (\d+)")
 
 _VAGUE = frozenset({"name", "id", "value", "text", "number", "key", "code", "title", "type", "status"})
 
+_SIDES = frozenset(("from", "to", "old", "new", "source", "target", "first", "second", "other", "parent"))
+
 _ADJECTIVES = (
     *("quiet", "green", "early", "narrow", "plain", "bright", "spare", "round", "heavy", "second"),
     *("northern", "wooden"),
@@ -72,6 +74,12 @@ def is_vague(name: str) -> bool:
 def telling_words(name: str) -> frozenset[str]:
     """The words of a parameter's name, or of its dotted path's last part, that say what it is."""
     return tokens(name.rpartition(".")[2]) - _VAGUE
+
+
+def thing_of(name: str) -> str:
+    """A parameter's name without the word for one of two: `from_number` and `new_number` are numbers."""
+    parts = _parts(name)
+    return "_".join(parts[1:]) if len(parts) > 1 and parts[0].lower() in _SIDES else name
 
 
 @lru_cache(maxsize=65536)

@@ -19,7 +19,12 @@ from mcp_types import (
     TextResourceContents,
 )
 
-from funreason_train.environments.mcp.answers import failed_in_part, found_nothing, result_of
+from funreason_train.environments.mcp.answers import (
+    counts_none,
+    failed_in_part,
+    found_nothing,
+    result_of,
+)
 from funreason_train.environments.mcp.reading import value_in
 from funreason_train.environments.protocol import Result
 
@@ -196,6 +201,13 @@ def test_a_failure_that_does_not_say_so_is_one(said: str) -> None:
 )
 def test_an_answer_that_holds_nothing(said: str, nothing: bool) -> None:
     assert found_nothing(answered(text(said))) is nothing
+
+
+def test_an_answer_that_counts_none_looked_for_something() -> None:
+    none = answered(text('{"word": "x", "count": 0, "timeline": []}'))
+    assert counts_none(none) and found_nothing(none, {"word": "x"})
+    assert not counts_none(answered(text('{"count": 2, "timeline": [1, 2]}')))
+    assert not counts_none(answered(text('{"timeline": []}')))
 
 
 def test_an_answer_that_repeats_what_it_was_asked_for_holds_nothing_by_that() -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from ....environments.mcp import PREFIX
 from ..graph import Graph
 from ..state import State
-from ..words import names_it, tokens
+from ..words import names_it, thing_of, tokens
 
 LIKE = 0.5
 """Least likeness of names for a value to be tried."""
@@ -63,8 +63,10 @@ class Likely:
         return self._graph.priors.setdefault((self._tool, place, kind), {})
 
     def _named(self, place: str, label: str) -> bool:
-        """Whether a server's values under a label are what a parameter's own name says."""
-        return self._served and _own(place, label)
+        """Whether a server's values under a label are what a parameter's own name says, or have worked."""
+        if not self._served or self._learning or _own(place, label):
+            return self._served
+        return self._graph.tools[self._tool].sources.get(place, {}).get(f"result:{label}", (0, 0))[0] > 1
 
     def _is_id_for_text(self, place: str, label: str) -> bool:
         """Whether a label holds ids, and the parameter takes any text and is not named after them: the body
@@ -97,4 +99,4 @@ class Likely:
 
 
 def _own(place: str, label: str) -> bool:
-    return names_it(place.rpartition(".")[2], label) >= LIKE
+    return names_it(thing_of(place.rpartition(".")[2]), label) >= LIKE
