@@ -11,7 +11,7 @@ import pytest
 from funreason_train.calls import Call
 from funreason_train.environments import Environment, Result
 from funreason_train.environments.tables import TableWorld
-from funreason_train.environments.tools import tool
+from funreason_train.environments.tools import ToolError, tool
 from funreason_train.synth.chain.needs import needs_of
 from funreason_train.synth.explore.directions import Directions
 from funreason_train.synth.explore.draw.answers import Answers
@@ -108,6 +108,27 @@ class Errands(TableWorld):
         return [one["title"] for one in self.state["errands"].values() if query in one.values()]
 
 
+class Letters(TableWorld):
+    """Letters are found by a word of theirs, and by no other."""
+
+    name = "letters"
+    tables = ("letters",)
+
+    @tool
+    def write_letter(self, subject: str) -> dict[str, Any]:
+        """Write a letter."""
+        self.state["letters"][str(len(self.state["letters"]))] = {"subject": subject}
+        return {"written": True}
+
+    @tool
+    def find_letters(self, query: str) -> list[str]:
+        """Find letters."""
+        found = [one["subject"] for one in self.state["letters"].values() if query in one["subject"]]
+        if not found:
+            raise ToolError(f"there is no letter of {query}")
+        return found
+
+
 class Served(Environment):
     """The board as a server."""
 
@@ -139,6 +160,11 @@ class ServedNotes(Served):
 class ServedMemos(Served):
     name = "mcp/memos"
     inner = Memos
+
+
+class ServedLetters(Served):
+    name = "mcp/letters"
+    inner = Letters
 
 
 class ServedErrands(Served):
@@ -240,6 +266,22 @@ def test_what_is_looked_for_is_told_by_the_user() -> None:
     ]
     needs = needs_of(trace, trace, graph)
     assert [(one.parameter, one.value) for one in needs.given] == [("query", "open")] and not needs.derived
+
+
+def test_what_was_spoken_of_is_looked_for() -> None:
+    start: Mapping[str, Any] = {"letters": {}}
+    graph = learn(ServedLetters(), lambda _: start, "0", 6, 20)
+    tried = graph.tools["find_letters"].sources["query"]
+    assert tried["said:write_letter/subject"][0] > 10 > tried["made"][0]
+    for seed in range(10):
+        world = ServedLetters()
+        world.reset(start)
+        turn = Sampler(world, graph, Directions(graph), Drawer(graph, start), Random(seed)).turn(
+            "find_letters"
+        )
+        assert turn.reached
+        told = {one.call.arguments.get("subject") for one in turn.trace}
+        assert turn.trace[-1].call.arguments["query"] in told
 
 
 def test_a_server_is_asked_no_more_once_nothing_new_is_learnt() -> None:

@@ -37,6 +37,7 @@ _STEP = re.compile(r"multiple of (\d+)")
 
 _VAGUE = frozenset({"name", "id", "value", "text", "number", "key", "code", "title", "type", "status"})
 
+_SEARCHED = frozenset(("query", "search", "keyword", "term", "pattern", "q"))
 _SIDES = frozenset(("from", "to", "old", "new", "source", "target", "first", "second", "other", "parent"))
 
 _ADJECTIVES = (
@@ -69,6 +70,11 @@ def stem(word: str) -> str:
 def is_vague(name: str) -> bool:
     """Whether a parameter's name says nothing of what it is: `id`, `value`."""
     return not telling_words(name)
+
+
+def is_searched(name: str) -> bool:
+    """Whether a parameter, as its name says, is what is looked for: `query`, `search_term`."""
+    return tokens(name) <= _SEARCHED
 
 
 def telling_words(name: str) -> frozenset[str]:

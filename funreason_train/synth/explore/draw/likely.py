@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from ....environments.mcp import PREFIX
 from ..graph import Graph
 from ..state import State
-from ..words import names_it, thing_of, tokens
+from ..words import is_searched, names_it, thing_of, tokens
 
 LIKE = 0.5
 """Least likeness of names for a value to be tried."""
@@ -81,6 +81,8 @@ class Likely:
             return 0.0
         like = self._graph.likeness(self._tool, place, label)
         found = like**2 * 2.0 if like >= LIKE else 0.0
+        if kind == "said" and self._served and is_searched(place.rpartition(".")[2]):
+            return max(found, 1.0)  # people look for what they have spoken of
         record, source = self._graph.tools[self._tool], f"{kind}:{label}"
         if source in record.asked.get(place, ()):
             return max(found, 1.0)
