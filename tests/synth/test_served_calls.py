@@ -12,7 +12,8 @@ from funreason_train.calls import Call
 from funreason_train.environments import Environment, Result
 from funreason_train.environments.tables import TableWorld
 from funreason_train.environments.tools import ToolError, tool
-from funreason_train.synth.chain.needs import needs_of
+from funreason_train.synth.chain.needs import Given, Needs, needs_of
+from funreason_train.synth.chain.plan import _askable
 from funreason_train.synth.explore.directions import Directions
 from funreason_train.synth.explore.draw.answers import Answers
 from funreason_train.synth.explore.draw.arguments import Drawer
@@ -71,6 +72,26 @@ class Notes(TableWorld):
         """Pin a note."""
         self.record("notes", note_id)["pinned"] = True
         return {"pinned": True}
+
+
+class Records(TableWorld):
+    """Records have numbers, and two of them can be linked."""
+
+    name = "records"
+    tables = ("records",)
+
+    @tool
+    def add_record(self, title: str) -> dict[str, Any]:
+        """Add a record."""
+        number = len(self.state["records"]) + 61
+        self.state["records"][str(number)] = {"title": title, "linked": False}
+        return {"number": number}
+
+    @tool
+    def link_record(self, from_number: int) -> dict[str, Any]:
+        """Link a record."""
+        self.record("records", str(from_number))["linked"] = True
+        return {"linked": True}
 
 
 class Memos(TableWorld):
@@ -157,6 +178,11 @@ class ServedNotes(Served):
     inner = Notes
 
 
+class ServedRecords(Served):
+    name = "mcp/records"
+    inner = Records
+
+
 class ServedMemos(Served):
     name = "mcp/memos"
     inner = Memos
@@ -216,6 +242,17 @@ def test_an_id_that_is_shown_as_a_number_is_given_where_a_text_is_wanted() -> No
     assert [one.parameter for one in needs.given] == ["title"]
 
 
+def test_a_number_of_one_of_two_is_a_number() -> None:
+    start: Mapping[str, Any] = {"records": {}}
+    graph = learn(ServedRecords(), lambda _: start, "0", 6, 20)
+    world = ServedRecords()
+    world.reset(start)
+    turn = Sampler(world, graph, Directions(graph), Drawer(graph, start), Random(0)).turn("link_record")
+    assert turn.reached
+    needs = needs_of(turn.trace, turn.trace, graph)
+    assert needs.derived == (61,), "nobody knows the number before the record is there"
+
+
 def test_no_number_is_given_as_a_text_that_it_does_not_name() -> None:
     answers = Answers(served=True)
     answers.add(0, "create_note", {"note_id": 41}, ())
@@ -242,6 +279,20 @@ def test_no_id_is_written_where_any_text_would_do() -> None:
     for seed in range(60):
         written.append(drawer.arguments("add_memo", Random(seed))[0]["body"])
     assert "m-111" not in written and len(set(written)) > 20
+
+
+def test_what_is_asked_for_is_not_told_under_another_name() -> None:
+    name, listed = Given(0, "name", "Clara"), Given(1, "names", ["Clara", "Oskar"])
+    assert _askable(name, Needs((), (name,), (), (0, 1), ()))
+    assert not _askable(name, Needs((), (name, listed), (), (0, 1), ()))
+
+
+def test_names_inside_of_lists_are_spoken_of_as_well(graph: Graph) -> None:
+    drawer = Drawer(graph, EMPTY)
+    made = Call("update_project", {"project": "P-17", "owners": [{"name": "Clara"}]})
+    drawer.remember(0, Executed(made, Result("", True, {}), True))
+    drawn = {drawer.arguments("create_project", Random(seed))[0]["name"] for seed in range(40)}
+    assert "Clara" in drawn
 
 
 def test_an_edit_gives_something_that_is_to_be_another(graph: Graph) -> None:

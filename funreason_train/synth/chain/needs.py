@@ -8,7 +8,7 @@ from typing import Any
 
 from ..explore.graph import Graph
 from ..explore.trace import Executed, Path, Source, at, is_same, leaves, pattern
-from ..explore.words import is_searched, is_vague, names_it, spoken, tokens
+from ..explore.words import is_searched, is_vague, names_it, spoken, thing_of, tokens
 
 Described = tuple[str, Any]
 _SELDOM = 10  # of so many calls that succeed one fails, where any number will do
@@ -264,7 +264,7 @@ def _by_chance(source: Executed, path: Path, user: Executed, parameter: str, gra
     tool, own = user.call.name, parameter.rpartition(".")[2]
     value = at(source.result.value, path)
     chosen = isinstance(value, (int, float)) or is_searched(own)
-    if chosen and names_it(own, _label(source, path)) < _ALIKE:
+    if chosen and names_it(thing_of(own), _label(source, path)) < _ALIKE:
         return True
     return source.call.name == tool and own not in path[-1:] and not graph.opaque(tool, parameter)
 

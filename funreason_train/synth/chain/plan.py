@@ -213,8 +213,13 @@ def _joined(trace: Sequence[Executed], sampler: Sampler) -> list[tuple[Executed,
 def _askable(one: Given, needs: Needs) -> bool:
     """Whether people might forget this value and give it later: one that is told by itself, once."""
     simple = isinstance(one.value, (str, int, float)) and not isinstance(one.value, bool)
-    again = sum(repr(other.value) == repr(one.value) for other in needs.given)
+    told = [value for other in needs.given for value in _each(other.value)]
+    again = sum(repr(value) == repr(one.value) for value in told)
     return simple and one.named is None and again == 1 and one.step in needs.goals
+
+
+def _each(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
 
 
 def _no_tool(sampler: Sampler, rng: Random, foreign: Sequence[Mapping[str, Any]]) -> Planned:

@@ -28,20 +28,22 @@ class Attempts:
     def failed(self, executed: Executed) -> None:
         """Takes in a call that failed: the values that its error quotes are at fault, or else all of them."""
         name, blamed = executed.call.name, named_in_error(executed)
-        pairs = frozenset(pair for pair in _pairs(executed.call.arguments) if pair[0] in blamed)
+        pairs = frozenset(pair for pair in named_scalars(executed.call.arguments) if pair[0] in blamed)
         if not pairs:
             self._whole.add((name, _text(executed.call.arguments)))
         elif len(pairs) == 1:
             self._single |= {(name, *pair) for pair in pairs}
         else:
             self._blamed.setdefault(name, []).append(pairs)
-        for place, value in _pairs(executed.call.arguments):
+        for place, value in named_scalars(executed.call.arguments):
             source = executed.sources.get(place)
             if source is not None and source.kind == "made" and isinstance(value, (int, float)):
                 self._numbers[(name, place)] = value
         quoted = set(_TOKEN.findall(executed.result.text))
         self._union = None
-        self._asked[name] = frozenset(quoted - {str(value) for _, value in _pairs(executed.call.arguments)})
+        self._asked[name] = frozenset(
+            quoted - {str(value) for _, value in named_scalars(executed.call.arguments)}
+        )
 
     def changed(self) -> None:
         """The state is another now."""
@@ -65,7 +67,7 @@ class Attempts:
 
     def has_failed(self, tool: str, arguments: Mapping[str, Any]) -> bool:
         """Whether these arguments hold what has failed."""
-        pairs = _pairs(arguments)
+        pairs = named_scalars(arguments)
         if any((tool, *pair) in self._single for pair in pairs):
             return True
         if (tool, _text(arguments)) in self._whole:
@@ -86,7 +88,8 @@ class Attempts:
         return len(text) > 1 and text in self._union
 
 
-def _pairs(arguments: Mapping[str, Any]) -> list[_Place]:
+def named_scalars(arguments: Mapping[str, Any]) -> list[_Place]:
+    """Every scalar of a call's arguments under its dotted path."""
     return [
         (".".join(str(part) for part in path if not isinstance(part, int)), value)
         for path, value in leaves(arguments)
