@@ -289,10 +289,20 @@ def test_what_is_asked_for_is_not_told_under_another_name() -> None:
 
 def test_names_inside_of_lists_are_spoken_of_as_well(graph: Graph) -> None:
     drawer = Drawer(graph, EMPTY)
-    made = Call("update_project", {"project": "P-17", "owners": [{"name": "Clara"}]})
+    made = Call("update_project", {"project": "P-17", "owners": [{"name": "Zora"}]})
     drawer.remember(0, Executed(made, Result("", True, {}), True))
     drawn = {drawer.arguments("create_project", Random(seed))[0]["name"] for seed in range(40)}
-    assert "Clara" in drawn
+    assert "Zora" in drawn
+
+
+def test_what_an_answer_gave_is_not_what_the_user_spoke_of(graph: Graph) -> None:
+    made = Call("update_project", {"project": "P-17", "owners": [{"name": "Zora"}]})
+    for found_out in (True, False):
+        drawer = Drawer(graph, EMPTY)
+        source = {"owners.name": Source("result", "get_profile/name", 0, ("name",))} if found_out else {}
+        drawer.remember(1, Executed(made, Result("", True, {}), True, source))
+        drawn = {drawer.arguments("create_project", Random(seed))[0]["name"] for seed in range(40)}
+        assert ("Zora" in drawn) is not found_out
 
 
 def test_an_edit_gives_something_that_is_to_be_another(graph: Graph) -> None:

@@ -13,7 +13,7 @@ from ..state import State
 from ..trace import Executed, Path, Source, leaves, pattern, traits
 from ..words import count_for, number_for, options_in, text_for
 from .answers import Answers
-from .attempts import Attempts, named_scalars
+from .attempts import Attempts, spoken_of
 from .formats import counts, examples_in, in_format, named_format
 from .likely import Likely
 
@@ -67,7 +67,7 @@ class Drawer(Likely):
             bears = traits(given, self._optional(name))
         # What a server keeps is often shown by none of its answers.
         if executed.changed or (self._served and not reads_by_name(name)):
-            for parameter, value in named_scalars(given) if self._served else given.items():
+            for parameter, value in spoken_of(executed) if self._served else given.items():
                 if isinstance(value, str) and len(value) > 1:
                     self._spoken.setdefault(f"{name}/{parameter}", []).append(value)
         # Servers repeat what they were asked for; whoever takes it from there has asked for nothing.

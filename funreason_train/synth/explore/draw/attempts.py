@@ -96,5 +96,11 @@ def named_scalars(arguments: Mapping[str, Any]) -> list[_Place]:
     ]
 
 
+def spoken_of(executed: Executed) -> list[_Place]:
+    """The scalars of a call that the user has told: those that no answer gave."""
+    found_out = {place for place, source in executed.sources.items() if source.kind == "result"}
+    return [one for one in named_scalars(executed.call.arguments) if one[0] not in found_out]
+
+
 def _text(arguments: Mapping[str, Any]) -> str:
     return json.dumps(arguments, sort_keys=True, default=str)
