@@ -113,6 +113,7 @@ class Handler(BaseHTTPRequestHandler):
             self.send_response(200)
             self.send_header("Content-Type", kind)
             self.send_header("Content-Length", str(length))
+            self.send_header("Connection", "close")  # else the next request may still be sent over this one
             self.end_headers()
             self.wfile.write(content)
             self.close_connection = True
