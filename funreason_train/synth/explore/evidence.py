@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from .trace import Executed, leaves, pattern
+from .trace import Executed, leaves, named_scalars, pattern
 from .words import stem, telling_words, tokens
 
 _NAMED = 0.5  # least share of a name's words that a message holds which speaks of it
@@ -29,10 +29,7 @@ def named_in_error(executed: Executed) -> set[str]:
     Those are at fault, and not the others: `Invalid access token` says nothing against the card's id.
     """
     text = executed.result.text
-    held = [
-        (".".join(str(part) for part in path if not isinstance(part, int)), value)
-        for path, value in leaves(executed.call.arguments)
-    ]
+    held = named_scalars(executed.call.arguments)
     quoted = {place for place, value in held if is_telling(value) and str(value) in text}
     if quoted:
         return quoted

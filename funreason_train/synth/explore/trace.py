@@ -100,6 +100,14 @@ def _leaves(value: Any, path: Path, found: list[tuple[Path, Any]]) -> None:
         found.append((path, value))
 
 
+def named_scalars(arguments: Any) -> list[tuple[str, Any]]:
+    """Every scalar of a call's arguments under its dotted path, without places in lists."""
+    return [
+        (".".join(str(part) for part in path if not isinstance(part, int)), value)
+        for path, value in leaves(arguments)
+    ]
+
+
 def is_same(found: Any, value: Any) -> bool:
     """Whether a value of an answer is the one that an argument has: of the same type, or a whole number that
     the argument writes as text, as ids are that one tool shows as 42 and another wants as "42"."""

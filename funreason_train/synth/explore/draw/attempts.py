@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..evidence import named_in_error
-from ..trace import Executed, leaves
+from ..trace import Executed, named_scalars
 
 _TOKEN = re.compile(r"[\w.:@-]*\w")
 _Place = tuple[str, Any]  # a dotted parameter and a value
@@ -86,14 +86,6 @@ class Attempts:
             self._union = frozenset().union(*self._asked.values())
         text = str(value)
         return len(text) > 1 and text in self._union
-
-
-def named_scalars(arguments: Mapping[str, Any]) -> list[_Place]:
-    """Every scalar of a call's arguments under its dotted path."""
-    return [
-        (".".join(str(part) for part in path if not isinstance(part, int)), value)
-        for path, value in leaves(arguments)
-    ]
 
 
 def spoken_of(executed: Executed) -> list[_Place]:

@@ -12,27 +12,28 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ...conversation.chat import LISTS
+from ...conversation.messages import ROLES
 from ...fields import blank, field_name, unread
 from ...rows import RowError
 from .dialect import Translated, listed, objects
 
 _KEYS = ("choices", "response", "chosen")
-_LISTS = ("messages", "conversations")
-_RESPONDERS = ("assistant", "model", "gpt", "function_call")
+_LISTS = ("messages", *(key for key in LISTS if key != "messages"))
 
 
 def speaks(row: Any) -> bool:
     """Whether a row is in this form."""
     if not isinstance(row, Mapping):
         return False
-    own = any(key in row for key in _LISTS)
+    own = any(not blank(row.get(key)) for key in _LISTS)
     if not own and _by_parts(row) is not None:
         return True
     if all(blank(row.get(key)) for key in _KEYS):
         return False
     asked = row.get("request")
     messages = listed(asked if isinstance(asked, Mapping) and not own else row, _LISTS)
-    return _are_messages(messages) and _speaker(messages[-1]) not in _RESPONDERS
+    return _are_messages(messages) and not _responds(messages[-1])
 
 
 def _by_parts(row: Mapping[str, Any]) -> tuple[list[Any], tuple[str, ...]] | None:
@@ -43,9 +44,9 @@ def _by_parts(row: Mapping[str, Any]) -> tuple[list[Any], tuple[str, ...]] | Non
         answer = [answer] if isinstance(answer, Mapping) else answer
         if not _are_messages(answer):
             continue
-        if _speaker(answer[0]) in _RESPONDERS:
+        if _responds(answer[0]):
             return ([*asked, *answer], ("prompt", key)) if _are_messages(asked) else None
-        if key == "chosen" and _speaker(answer[-1]) in _RESPONDERS:
+        if key == "chosen" and _responds(answer[-1]):
             said = [one.get("content", one.get("value")) for one in answer[:-1]]
             return answer, (key, *(["prompt"] if row.get("prompt") in said or asked == answer[:-1] else []))
     return None
@@ -63,6 +64,11 @@ def _speaker(message: Mapping[str, Any]) -> Any:
     return message.get("role", message.get("from"))
 
 
+def _responds(message: Mapping[str, Any]) -> bool:
+    """Whether the assistant speaks, or makes its calls."""
+    return ROLES.get(str(_speaker(message))) in ("assistant", "calls")
+
+
 def translated(row: Any) -> Translated:
     """A row with its messages in one list, and the flags for what is left out.
 
@@ -70,7 +76,7 @@ def translated(row: Any) -> Translated:
         RowError: `row_shape` for more than one answer, or one that is no message.
     """
     outer = dict(row)
-    if not any(key in outer for key in _LISTS) and "request" in outer:
+    if all(blank(outer.get(key)) for key in _LISTS) and "request" in outer:
         asked = outer.pop("request")
         if twice := [key for key in asked if not blank(outer.get(key)) and outer[key] != asked[key]]:
             raise RowError("row_shape", f"{field_name(twice[0])} of the request and of the row differ")
